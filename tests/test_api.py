@@ -1,0 +1,181 @@
+"""The Events API over real HTTP, on a small table of the same columns as the seeded one."""
+
+import re
+import sqlite3
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from course_lib import api
+from course_lib.api import Database, create_app
+from course_lib.lab import serve
+
+SERVER_TIMING = re.compile(r'db;dur=(\d+\.\d{3});desc="statements: (\d+)"')
+
+
+@pytest.fixture(scope="module")
+def db(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """User 7 has 200 events, in pairs of the same time; users 8 and 123 have three each; 1,000 others one."""
+    path = tmp_path_factory.mktemp("api") / "events.db"
+    users = [7] * 200 + [8] * 3 + [123] * 3 + list(range(1000, 2000))
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(
+            "CREATE TABLE events(id INTEGER PRIMARY KEY, user_id INTEGER NOT NULL, type TEXT NOT NULL,"
+            " status INTEGER NOT NULL, duration_ms INTEGER NOT NULL, title TEXT NOT NULL,"
+            " starts_at INTEGER NOT NULL, created_at INTEGER NOT NULL, payload TEXT NOT NULL)"
+        )
+        connection.executemany(
+            "INSERT INTO events VALUES (NULL, ?, 'view', 200, 5, 'Daily Standup 1', 900, ?, '{}')",
+            [(user, 1_704_067_200 + number * 37 % 200 // 2) for number, user in enumerate(users)],
+        )
+    return path
+
+
+@pytest.fixture(scope="module")
+def server(db: Path) -> Iterator[serve.Server]:
+    with serve.here(create_app(db)) as server:
+        yield server
+
+
+def test_events_are_the_users_newest_first_and_the_later_id_breaks_a_tie(server: serve.Server, db: Path) -> None:
+    events = server.get("/api/events", user_id=7, limit=100).json()
+    with closing(sqlite3.connect(db)) as connection:
+        rows = connection.execute("SELECT created_at, id FROM events WHERE user_id = 7").fetchall()
+    assert [(event["created_at"], event["id"]) for event in events] == sorted(rows, reverse=True)[:100]
+    assert {event["user_id"] for event in events} == {7}
+    assert list(events[0]) == [*("id", "user_id", "type", "status", "duration_ms", "title", "starts_at", "created_at")]
+
+
+def test_twenty_events_come_where_no_limit_is_given(server: serve.Server) -> None:
+    assert len(server.get("/api/events", user_id=7).json()) == 20
+    assert len(server.get("/api/events", user_id=7, limit=1).json()) == 1
+    assert len(server.get("/api/events", user_id=8).json()) == 3
+    assert server.get("/api/events", user_id=9).json() == []
+
+
+@pytest.mark.parametrize("wrong", [{"limit": 0}, {"limit": 101}, {"user_id": 0}, {"user_id": 2**63}, {"user_id": "x"}])
+def test_a_parameter_out_of_range_is_refused_by_name(server: serve.Server, wrong: dict[str, object]) -> None:
+    answer = server.get("/api/events", **wrong)
+    assert answer.status_code == 422
+    assert answer.json()["detail"][0]["loc"] == ["query", *wrong]
+
+
+@pytest.mark.parametrize(
+    ("key", "asked_for", "user"), [(None, None, 123), ("free-8", None, 8), ("pro-8", 7, 7), (None, 7, 7)]
+)
+def test_without_user_id_the_events_are_the_callers_own(
+    server: serve.Server, key: str | None, asked_for: int | None, user: int
+) -> None:
+    params = {"user_id": asked_for} if asked_for else {}
+    answer = server.client.get("/api/events", params=params, headers={"X-API-Key": key} if key else {})
+    assert {event["user_id"] for event in answer.json()} == {user}
+
+
+@pytest.mark.parametrize("key", ["", "8", "free", "free-", "-8", "free-x", "free-8 x", "free-0", "free-" + "9" * 19])
+def test_a_malformed_key_is_refused_with_the_form_it_should_have(server: serve.Server, key: str) -> None:
+    answer = server.client.get("/api/events", headers={"X-API-Key": key})
+    assert answer.status_code == 401
+    assert "<tier>-<user_id>" in answer.json()["detail"]
+    assert answer.headers["WWW-Authenticate"] == "ApiKey"
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "statements"),
+    [("/api/events", 200, 1), ("/health", 200, 0), ("/api/events?limit=0", 422, 0), ("/nowhere", 404, 0)],
+)
+def test_every_answer_tells_its_statements_and_their_time(
+    server: serve.Server, path: str, status: int, statements: int
+) -> None:
+    answer = server.client.get(path)
+    assert answer.status_code == status
+    told = SERVER_TIMING.fullmatch(answer.headers["Server-Timing"])
+    assert told
+    assert int(told[2]) == statements
+    assert (float(told[1]) > 0) == (statements > 0)
+
+
+def test_requests_at_the_same_time_are_told_their_own_statements_only(server: serve.Server) -> None:
+    paths = ["/api/events", "/health"] * 50
+    with ThreadPoolExecutor(8) as pool:
+        timings = pool.map(lambda path: server.client.get(path).headers["Server-Timing"], paths)
+    assert [timing[-2] for timing in timings] == ["1", "0"] * 50
+
+
+def test_the_time_of_a_statement_runs_to_its_last_row(db: Path) -> None:
+    first_row_at_once = """
+        WITH RECURSIVE number(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM number WHERE i < 300000)
+        SELECT 1 AS found UNION ALL SELECT count(*) FROM number
+    """
+    usage = api.Usage()
+    api.usage_of_request.set(usage)
+    began = time.perf_counter()
+    assert Database(db).rows(first_row_at_once) == [{"found": 1}, {"found": 300_000}]
+    assert usage.statements == 1
+    assert usage.seconds > (time.perf_counter() - began) / 2
+
+
+def test_a_waiting_query_does_not_hold_up_the_event_loop(server: serve.Server, db: Path) -> None:
+    with closing(sqlite3.connect(db, isolation_level=None)) as writer, ThreadPoolExecutor() as pool:
+        writer.execute("BEGIN EXCLUSIVE")
+        waiting = pool.submit(server.get, "/api/events")
+        assert server.get("/health").json() == {"status": "ok"}
+        assert not waiting.done()
+        writer.execute("ROLLBACK")
+        assert waiting.result().status_code == 200
+
+
+def test_an_open_connection_sees_an_index_that_was_made_later(db: Path) -> None:
+    steps = 0
+
+    def count() -> None:
+        nonlocal steps
+        steps += 1
+
+    def steps_of_query() -> int:
+        nonlocal steps
+        steps = 0
+        connection.execute(api.NEWEST_EVENTS, (8, 20)).fetchall()
+        return steps
+
+    connection = Database(db).connection
+    connection.set_progress_handler(count, 1)
+    before = steps_of_query()
+    with closing(sqlite3.connect(db)) as other:
+        other.execute("CREATE INDEX later ON events(user_id, created_at)")
+        with_index = steps_of_query()
+        other.execute("DROP INDEX later")
+    assert with_index < before / 10
+    assert steps_of_query() > before / 2
+
+
+def test_the_api_cannot_write(db: Path) -> None:
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        Database(db).connection.execute("DELETE FROM events")
+
+
+def index_names(db: Path) -> set[str]:
+    with closing(sqlite3.connect(db)) as connection:
+        return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
+
+
+def test_indexes_are_made_at_start_up_when_asked_for_and_dropped_never(db: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.db"
+    copy.write_bytes(db.read_bytes())
+    app = create_app(copy, indexes=True)
+    assert index_names(copy) == set()
+    with serve.here(app):
+        made = index_names(copy)
+    assert made
+    with serve.here(create_app(copy)):
+        assert index_names(copy) == made
+
+
+def test_a_database_that_does_not_exist_is_an_error_and_is_not_made(tmp_path: Path) -> None:
+    missing = tmp_path / "missing.db"
+    with pytest.raises(FileNotFoundError, match=str(missing)):
+        create_app(missing)
+    assert not missing.exists()
