@@ -1,0 +1,931 @@
+"""What the four functions of optimizer.py promise, on real databases."""
+
+import hashlib
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+
+import plan_texts
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from course_lib import optimizer
+from course_lib.optimizer import (
+    EVENTS_INDEXES,
+    IndexConflictError,
+    Plan,
+    Step,
+    VacuumError,
+    analyze_query_performance,
+    create_indexes,
+    get_table_stats,
+    vacuum_database,
+)
+
+NAMES = ["idx_events_user_id_created_at", "idx_events_type", "idx_events_created_at_user_id"]
+NEWEST = "SELECT * FROM events WHERE user_id = ? ORDER BY created_at DESC, id DESC LIMIT 20"
+TOTALS = "SELECT type, count(*) FROM events GROUP BY type"
+BUSIEST = "SELECT user_id, count(*) AS n FROM events GROUP BY user_id ORDER BY n DESC, user_id LIMIT 10"
+ACTIVE = """SELECT count(DISTINCT user_id) FROM events
+            WHERE created_at > (SELECT max(created_at) FROM events) - 7 * 86400"""
+
+
+def make_events(path: Path, rows: int = 3000) -> Path:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executescript(
+            """
+            CREATE TABLE users(id INTEGER PRIMARY KEY, email TEXT NOT NULL, name TEXT NOT NULL,
+                               country TEXT NOT NULL, plan TEXT NOT NULL, created_at INTEGER NOT NULL);
+            CREATE TABLE events(id INTEGER PRIMARY KEY, user_id INTEGER NOT NULL, type TEXT NOT NULL,
+                                status INTEGER NOT NULL, duration_ms INTEGER NOT NULL,
+                                title TEXT NOT NULL, starts_at INTEGER NOT NULL,
+                                created_at INTEGER NOT NULL, payload TEXT NOT NULL);
+            """
+        )
+        connection.executemany(
+            "INSERT INTO events VALUES (NULL, ?, ?, 200, ?, 'a title', 0, ?, '{\"note\": \"a payload\"}')",
+            ((i * i % 997, "abc"[i % 3], i % 50, 1_700_000_000 + 600 * i) for i in range(rows)),
+        )
+    return path
+
+
+@pytest.fixture
+def events(tmp_path: Path) -> Path:
+    return make_events(tmp_path / "events.db")
+
+
+@pytest.fixture
+def connection(events: Path) -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(events, timeout=0.05)) as connection:
+        yield connection
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def index_names(path: Path) -> list[str]:
+    with closing(sqlite3.connect(path)) as connection:
+        return [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'index'")]
+
+
+def reads(steps: tuple[Step, ...]) -> list[tuple[str | None, str | None]]:
+    return [(step.table, step.index) for step in steps]
+
+
+# --- paths and connections --------------------------------------------------------------------------------
+
+CALLS = [
+    create_indexes,
+    lambda db: analyze_query_performance(db, "SELECT 1"),
+    vacuum_database,
+    get_table_stats,
+]
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_missing_file_is_an_error_and_is_not_made(call, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no database at .*absent\.db"):
+        call(tmp_path / "absent.db")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("name", ["what?.db", "a#b.db", "100%25.db", "mode=memory&x.db", "ärger 'n\"q.db"])
+def test_a_path_may_hold_what_a_uri_reserves(call, name, tmp_path):
+    path = make_events(tmp_path / name, rows=10)
+    call(str(path))
+    assert [each.name for each in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_file_that_is_no_database_is_said_to_be_none(call, tmp_path):
+    path = tmp_path / "letter.txt"
+    path.write_text("Dear reader, " * 500)
+    with pytest.raises(sqlite3.DatabaseError, match="not a database") as caught:
+        call(path) if call is not CALLS[1] else analyze_query_performance(path, "SELECT * FROM events")
+    assert any("letter.txt" in note for note in caught.value.__notes__)
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_given_connection_keeps_its_factories(call, connection):
+    connection.row_factory = lambda _cursor, _row: {"not": "a tuple"}
+    connection.text_factory = bytes
+    factory = connection.row_factory
+    call(connection)
+    assert (connection.row_factory, connection.text_factory) == (factory, bytes)
+
+
+def test_a_locked_database_says_what_to_do(events, connection):
+    with closing(sqlite3.connect(events)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(sqlite3.OperationalError, match="locked") as caught:
+            create_indexes(connection)
+        assert any("timeout" in note for note in caught.value.__notes__)
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            analyze_query_performance(connection, "SELECT * FROM events")
+
+
+# --- create_indexes ---------------------------------------------------------------------------------------
+
+
+def test_the_events_indexes_serve_the_queries_of_the_api(events):
+    queries = [NEWEST, TOTALS, BUSIEST, ACTIVE]
+    assert all(analyze_query_performance(events, query).reads_whole_table for query in queries)
+    create_indexes(events)
+    newest, totals, busiest, active = (analyze_query_performance(events, query) for query in queries)
+    assert reads(newest.searches) == [("events", NAMES[0])] and not newest.scans and not newest.sorts
+    assert totals.covering and totals.indexes == (NAMES[1],) and not totals.sorts
+    assert busiest.covering and busiest.indexes == (NAMES[0],) and busiest.sorts == ("ORDER BY",)
+    assert active.covering and NAMES[2] in active.indexes  # some releases skip-scan the first index as well
+
+
+def test_indexes_are_made_once_and_named_in_order(events):
+    assert create_indexes(events) == NAMES
+    assert create_indexes(events) == []
+    assert index_names(events) == NAMES
+
+
+def test_only_the_missing_index_is_made(connection):
+    connection.execute(EVENTS_INDEXES[1])
+    assert create_indexes(connection) == [NAMES[0], NAMES[2]]
+    assert not connection.in_transaction
+
+
+def test_what_is_made_is_analyzed(events):
+    create_indexes(events)
+    with closing(sqlite3.connect(events)) as connection:
+        analyzed = {name for (name,) in connection.execute("SELECT idx FROM sqlite_stat1")}
+    assert set(NAMES) <= analyzed
+
+
+def test_nothing_missing_locks_nothing(events, connection):
+    create_indexes(events)
+    with closing(sqlite3.connect(events)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        assert create_indexes(connection) == []
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "create  index  IF  not exists idx on events ( user_id , created_at )",
+        'CREATE INDEX "idx" ON [events](`user_id`, "created_at");',
+        "CREATE INDEX IDX ON Events(User_Id ASC, created_at asc) -- the newest\n;",
+        "CREATE /* two */ INDEX idx /* columns */ ON events(user_id,created_at)",
+    ],
+)
+def test_another_spelling_of_the_same_definition_is_the_same_index(spelling, connection):
+    create_indexes(connection, indexes=["CREATE INDEX idx ON events(user_id, created_at)"])
+    assert create_indexes(connection, indexes=[spelling]) == []
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "CREATE INDEX idx ON events(user_id)",
+        "CREATE INDEX idx ON events(type, user_id)",
+        "CREATE INDEX idx ON events(user_id, type DESC)",
+        "CREATE INDEX idx ON events(user_id, type COLLATE NOCASE)",
+        "CREATE INDEX idx ON events(user_id, type) WHERE status <> 200",
+        "CREATE UNIQUE INDEX IF NOT EXISTS idx ON events(user_id, type)",
+        "CREATE INDEX idx ON users(id, name)",
+    ],
+)
+def test_an_index_of_that_name_with_another_definition_is_an_error(other, events):
+    old = "CREATE INDEX idx ON events(user_id, type)"
+    create_indexes(events, indexes=[old])
+    with pytest.raises(IndexConflictError) as caught:
+        create_indexes(events, indexes=["CREATE INDEX fresh ON events(status)", other])
+    assert old in str(caught.value) and other in str(caught.value) and "DROP INDEX" in str(caught.value)
+    assert index_names(events) == ["idx"]
+
+
+def test_letters_inside_a_string_do_count(connection):
+    create_indexes(connection, indexes=["CREATE INDEX idx ON events(user_id) WHERE type = 'a  b'"])
+    for other in ("'A  b'", "'a b'"):
+        with pytest.raises(IndexConflictError):
+            create_indexes(connection, indexes=[f"CREATE INDEX idx ON events(user_id) WHERE type = {other}"])
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DROP TABLE events",
+        "CREATE TABLE t(x)",
+        "CREATE INDEX i ON events(type); DROP TABLE events",
+        "CREATE INDEX other.i ON events(type)",
+        "CREATE INDEX i",
+        "-- CREATE INDEX i ON events(type)",
+        "",
+    ],
+)
+def test_only_create_index_is_accepted(statement, events):
+    before = digest(events)
+    with pytest.raises(ValueError, match="not a statement CREATE"):
+        create_indexes(events, indexes=[*EVENTS_INDEXES, statement])
+    assert digest(events) == before
+
+
+@pytest.mark.parametrize(
+    ("statement", "error"),
+    [
+        ("CREATE INDEX i ON nowhere(x)", ValueError),
+        ("CREATE INDEX i ON events(no_such_column)", ValueError),
+        ("CREATE INDEX events ON events(type)", ValueError),
+        ("CREATE UNIQUE INDEX i ON events(type)", sqlite3.IntegrityError),
+    ],
+)
+def test_all_indexes_are_made_or_none(statement, error, events, connection):
+    with pytest.raises(error):
+        create_indexes(connection, indexes=[*EVENTS_INDEXES, statement])
+    assert index_names(events) == [] and not connection.in_transaction
+
+
+def test_inside_a_transaction_is_an_error_and_the_transaction_stays(connection):
+    connection.execute("DELETE FROM events WHERE id = 1")
+    with pytest.raises(sqlite3.ProgrammingError, match="commit"):
+        create_indexes(connection)
+    assert connection.in_transaction
+
+
+@pytest.mark.parametrize("journal", ["delete", "wal"])
+def test_workers_that_start_at_once_all_succeed(journal, tmp_path):
+    path = make_events(tmp_path / "events.db", rows=100_000)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"PRAGMA journal_mode = {journal}")
+    # The workers wait for one another at a pipe, so that they start together.
+    program = """if True:
+        import sys
+        from course_lib.optimizer import create_indexes
+        print("ready", flush=True)
+        sys.stdin.readline()
+        print(*create_indexes(sys.argv[1]))
+    """
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(4)
+    ]
+    for worker in workers:
+        assert worker.stdout.readline() == "ready\n"
+    for worker in workers:
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
+    answers = [worker.communicate(timeout=60)[0].split() for worker in workers]
+    assert [worker.returncode for worker in workers] == [0] * 4
+    assert sorted(answers) == [[], [], [], NAMES]
+
+
+# --- Plan: what the words of each release mean ------------------------------------------------------------
+
+QUERIES = list(json.loads(plan_texts.FILE.read_text()))
+
+
+def facts(plan: Plan):
+    return reads(plan.scans), reads(plan.searches), reads(plan.skip_scans), list(plan.sorts), plan.covering
+
+
+@pytest.mark.parametrize("query", plan_texts.FACTS)
+def test_each_release_of_sqlite_tells_the_same_facts(query):
+    told = {release: facts(Plan.from_rows(rows)) for release, rows in plan_texts.plans(query).items()}
+    assert len(told) == 7
+    assert told == dict.fromkeys(told, plan_texts.FACTS[query])
+
+
+@pytest.mark.parametrize("query", plan_texts.FACTS)
+def test_this_sqlite_tells_them_too(query):
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(plan_texts.SCHEMA)
+        assert facts(analyze_query_performance(connection, query)) == plan_texts.FACTS[query]
+
+
+def test_so_does_the_sqlite_of_apsw():
+    apsw = pytest.importorskip("apsw")
+    connection = apsw.Connection(":memory:")
+    connection.execute(plan_texts.SCHEMA)
+    for query, expected in plan_texts.FACTS.items():
+        assert facts(Plan.from_rows(list(connection.execute("EXPLAIN QUERY PLAN " + query)))) == expected
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_no_access_goes_unread_and_no_name_is_mangled(query):
+    indexes = {"i_user", "i_type_user", "i_part", "i_expr", "odd (index", "sqlite_autoindex_users_1"}
+    for release, rows in plan_texts.plans(query).items():
+        plan = Plan.from_rows(rows)
+        assert set(plan.indexes) <= indexes, release
+        for step in plan.steps:
+            if step.text.startswith(("SCAN", "SEARCH", "USING")) and "CONSTANT" not in step.text:
+                assert step.kind != "other" or "VALUES CLAUSE" in step.text, (release, step)
+            if " INDEX " in step.text and "AUTOMATIC" not in step.text and "VIRTUAL" not in step.text:
+                assert step.index or step.text.startswith("MULTI"), (release, step)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("SCAN TABLE events", ("scan", "events", None, False)),
+        ("SCAN events", ("scan", "events", None, False)),
+        ("SCAN main.events", ("scan", "events", None, False)),
+        ("SCAN TABLE events AS e", ("scan", "e", None, False)),
+        ("SCAN TABLE events AS e USING COVERING INDEX i", ("scan", "e", "i", True)),
+        ("SCAN e LEFT-JOIN", ("scan", "e", None, False)),
+        ("SCAN plain EXISTS", ("scan", "plain", None, False)),
+        ("SCAN events USING INDEX i", ("scan", "events", "i", False)),
+        ("SEARCH events", ("scan", "events", None, False)),
+        ("SEARCH b USING AUTOMATIC COVERING INDEX (a=?) LEFT-JOIN", ("scan", "b", None, False)),
+        ("SEARCH TABLE b USING AUTOMATIC PARTIAL COVERING INDEX (a=?)", ("scan", "b", None, False)),
+        ("SEARCH TABLE events USING INDEX i (user_id=? AND created_at>?)", ("search", "events", "i", False)),
+        ("SEARCH events USING INDEX i ((user_id,created_at)>(?,?))", ("search", "events", "i", False)),
+        ("SEARCH events USING INDEX i (<expr>=?) LEFT-JOIN", ("search", "events", "i", False)),
+        ("SEARCH e EXISTS USING COVERING INDEX i (user_id=?)", ("search", "e", "i", True)),
+        ("SEARCH events USING COVERING INDEX i", ("search", "events", "i", True)),
+        ("SEARCH my table USING INDEX odd (index (my col=?)", ("search", "my table", "odd (index", False)),
+        ("SEARCH users USING INTEGER PRIMARY KEY (rowid=?)", ("search", "users", None, False)),
+        ("SEARCH TABLE pairs USING PRIMARY KEY (a=? AND b>?)", ("search", "pairs", None, False)),
+        ("USING INDEX i FOR IN-OPERATOR", ("search", None, "i", True)),
+        ("USING ROWID SEARCH ON TABLE users FOR IN-OPERATOR", ("search", "users", None, False)),
+        ("SEARCH events USING INDEX i (ANY(type) AND user_id=?)", ("skip-scan", "events", "i", False)),
+        (
+            "SEARCH e USING COVERING INDEX i (ANY(a) AND ANY(b) AND c>? AND c<?)",
+            ("skip-scan", "e", "i", True),
+        ),
+        ("SCAN TABLE f VIRTUAL TABLE INDEX 0:M1", ("virtual table", "f", None, False)),
+        ("SCAN f VIRTUAL TABLE INDEX 3:", ("virtual table", "f", None, False)),
+        ("SCAN SUBQUERY 2 AS t", ("subquery", "t", None, False)),
+        ("SCAN SUBQUERY 2", ("subquery", None, None, False)),
+        ("SCAN (subquery-1)", ("subquery", None, None, False)),
+        ("SCAN (join-3) LEFT-JOIN", ("subquery", None, None, False)),
+        ("SCAN CONSTANT ROW", ("other", None, None, False)),
+        ("SCAN 5 CONSTANT ROWS", ("other", None, None, False)),
+        ("SCAN 3-ROW VALUES CLAUSE", ("other", None, None, False)),
+        ("MULTI-INDEX OR", ("other", None, None, False)),
+        ("INDEX 1", ("other", None, None, False)),
+        ("BLOOM FILTER ON b (a=?)", ("other", None, None, False)),
+        ("CORRELATED SCALAR SUBQUERY 1", ("other", None, None, False)),
+        ("LIST SUBQUERY 2", ("other", None, None, False)),
+        ("words of a release to come", ("other", None, None, False)),
+    ],
+)
+def test_a_step_is_read_to_facts(text, expected):
+    (step,) = Plan.from_rows([(1, 0, 0, text)]).steps
+    assert (step.kind, step.table, step.index, step.covering) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "purpose"),
+    [
+        ("USE TEMP B-TREE FOR ORDER BY", "ORDER BY"),
+        ("USE TEMP B-TREE FOR GROUP BY", "GROUP BY"),
+        ("USE TEMP B-TREE FOR DISTINCT", "DISTINCT"),
+        ("USE TEMP B-TREE FOR count(DISTINCT)", "count(DISTINCT)"),
+        ("USE TEMP B-TREE FOR RIGHT PART OF ORDER BY", "PART OF ORDER BY"),
+        ("USE TEMP B-TREE FOR LAST TERM OF ORDER BY", "PART OF ORDER BY"),
+        ("USE TEMP B-TREE FOR LAST 2 TERMS OF ORDER BY", "PART OF ORDER BY"),
+        ("UNION USING TEMP B-TREE", "UNION"),
+    ],
+)
+def test_a_sort_says_what_for(text, purpose):
+    assert Plan.from_rows([(1, 0, 0, text)]).sorts == (purpose,)
+
+
+def test_the_rows_of_a_subquery_are_no_table_but_the_table_of_that_name_inside_it_is():
+    query = "WITH {name} AS (SELECT type, count(*) n FROM main.events GROUP BY 1) SELECT * FROM {name} ORDER BY n"
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(plan_texts.SCHEMA)
+        for name in ("totals", "events"):
+            plan = analyze_query_performance(connection, query.format(name=name))
+            assert reads(plan.scans) == [("events", "i_type_user")]
+        recursion = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 9) SELECT * FROM n"
+        if sqlite3.sqlite_version_info >= (3, 37):
+            assert not analyze_query_performance(connection, recursion).scans
+
+
+def test_a_plan_prints_as_a_tree():
+    plan = Plan.from_rows(
+        [
+            (3, 0, 0, "SCAN a"),
+            (9, 0, 0, "CORRELATED SCALAR SUBQUERY 1"),
+            (12, 9, 0, "SEARCH b USING PRIMARY KEY (x=?)"),
+            (30, 0, 0, "USE TEMP B-TREE FOR ORDER BY"),
+        ]
+    )
+    assert str(plan).splitlines() == [
+        "QUERY PLAN",
+        "|--SCAN a",
+        "|--CORRELATED SCALAR SUBQUERY 1",
+        "|  `--SEARCH b USING PRIMARY KEY (x=?)",
+        "`--USE TEMP B-TREE FOR ORDER BY",
+    ]
+
+
+def test_the_tree_is_the_one_that_the_shell_draws(events):
+    query = "SELECT *, (SELECT count(*) FROM events e WHERE e.user_id = u.id) FROM users u ORDER BY name"
+    program = f"SELECT sqlite_version(); EXPLAIN QUERY PLAN {query}"
+    if not shutil.which("sqlite3"):
+        pytest.skip("the sqlite3 shell is not installed")
+    shell = subprocess.run(["sqlite3", events, program], capture_output=True, text=True, check=False)
+    if not shell.stdout.startswith(sqlite3.sqlite_version):
+        pytest.skip("the sqlite3 shell is of another release")
+    assert str(analyze_query_performance(events, query)) == shell.stdout.partition("\n")[2].rstrip()
+
+
+# --- analyze_query_performance ----------------------------------------------------------------------------
+
+
+def test_the_query_itself_never_runs(connection):
+    ran = []
+    connection.create_function("spy", 1, ran.append)
+    analyze_query_performance(connection, "SELECT spy(id), spy(1) FROM events WHERE spy(user_id)")
+    endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x FROM n) SELECT count(*) FROM n"
+    analyze_query_performance(connection, endless)
+    assert ran == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO users SELECT * FROM users",
+        "UPDATE events SET status = (SELECT 1)",
+        "UPDATE events SET status = duration_ms WHERE user_id IN (SELECT id FROM users)",
+        "DELETE FROM events WHERE id IN (SELECT id FROM users)",
+        "WITH old AS (SELECT 1) DELETE FROM events",
+        "WITH old AS (SELECT 1 AS x) UPDATE events SET status = (SELECT x FROM old)",
+        "REPLACE INTO users SELECT * FROM users",
+        "CREATE TABLE t(x)",
+        "CREATE TEMP TABLE t AS SELECT * FROM events",
+        "DROP TABLE events",
+        "ALTER TABLE events ADD COLUMN x",
+        "CREATE INDEX i ON events(type)",
+        "PRAGMA journal_mode = wal",
+        "PRAGMA user_version",
+        "ATTACH 'other.db' AS other",
+        "DETACH main",
+        "VACUUM",
+        "VACUUM INTO 'copy.db'",
+        "ANALYZE",
+        "REINDEX",
+        "BEGIN",
+        "COMMIT",
+        "SAVEPOINT s",
+        "EXPLAIN SELECT 1",
+        "QUERY PLAN SELECT 1",
+        "SELECT load_extension('libm')",
+        "SELECT 1; SELECT 2",
+        "SELECT 1; DROP TABLE events",
+        "; SELECT 1",
+        "*/ SELECT 1",
+        "",
+        "  \n ",
+        "-- only a comment",
+        "/* never closed",
+        ";",
+        "SELEC 1",
+        "SELECT * FROM nowhere",
+        "SELECT no_such_column FROM events",
+        "SELECT no_such_function(1)",
+        "SELECT * FROM events INDEXED BY no_such_index WHERE user_id = 1",
+        "SELECT '\x00'",
+        "SELECT '\ud800'",
+    ],
+)
+def test_anything_but_one_reading_statement_is_refused_and_changes_nothing(statement, events, tmp_path):
+    before = digest(events)
+    with closing(sqlite3.connect(events)) as connection:
+        for db in (events, connection):
+            with pytest.raises(ValueError):
+                analyze_query_performance(db, statement)
+        assert not connection.in_transaction
+    assert digest(events) == before
+    assert [each.name for each in tmp_path.iterdir()] == ["events.db"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT 1;",
+        "SELECT 1 ; -- that is all",
+        "/* first */ select 1",
+        "VALUES (1), (2)",
+        "WITH t AS (SELECT 1) SELECT * FROM t",
+        "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 3) SELECT * FROM n",
+        "SELECT * FROM pragma_table_info('events')",
+        "SELECT * FROM sqlite_master",
+        "SELECT ';'",
+    ],
+)
+def test_one_reading_statement_of_any_form_is_explained(query, events):
+    assert analyze_query_performance(events, query).steps
+
+
+@pytest.mark.parametrize("module", ["fts4(x)", "fts5(x)", "rtree(i, a, b)"])
+def test_virtual_tables_are_explained_on_a_fresh_connection(module, events):
+    with closing(sqlite3.connect(events)) as connection:
+        try:
+            connection.execute(f"CREATE VIRTUAL TABLE v USING {module}")
+        except sqlite3.OperationalError:
+            pytest.skip(f"this SQLite has no {module}")
+    (step,) = analyze_query_performance(events, "SELECT * FROM v").steps
+    assert (step.kind, step.table) == ("virtual table", "v")
+
+
+def test_a_refusal_quotes_sqlite_and_the_query(events):
+    with pytest.raises(ValueError, match=r"no such table: nowhere\n  SELECT \* FROM nowhere"):
+        analyze_query_performance(events, "SELECT * FROM nowhere")
+    with pytest.raises(ValueError, match="only a single SELECT"):
+        analyze_query_performance(events, "DELETE FROM events")
+
+
+@pytest.mark.parametrize(
+    ("condition", "params"),
+    [
+        ("user_id = ? AND created_at > ? AND title = ?", ()),
+        ("user_id = ? AND created_at > ? AND title = ?", (5,)),
+        ("user_id = ? AND created_at > ? AND title = ?", [5, 6, "a"]),
+        ("user_id = ?2 AND created_at > ?1", ()),
+        ("user_id = ?2 AND created_at > ?1", (1,)),
+        ("user_id = ?7", ()),
+        ("user_id = :user AND created_at > @since AND title = $title", ()),
+        ("user_id = :user AND created_at > :since", {"user": 5}),
+        ("user_id = :user AND created_at > :since", {"user": 5, "since": 6, "more": 7}),
+        ("user_id = 5", ()),
+        ("user_id = 5 AND title <> '?'", ()),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_absent_parameters_are_null(condition, params, events):
+    create_indexes(events)
+    plan = analyze_query_performance(events, f"SELECT * FROM events WHERE {condition}", params)
+    assert reads(plan.searches) == [("events", NAMES[0])]
+
+
+@pytest.mark.parametrize("params", [(1, 2), ([1],), (2**70,), {"user": 1}])
+def test_parameters_that_do_not_fit_are_an_error(params, events):
+    with pytest.raises(ValueError, match="cannot explain"):
+        analyze_query_performance(events, "SELECT * FROM events WHERE user_id = ?", params)
+
+
+def test_a_plan_is_never_stale(events, connection):
+    query = "SELECT * FROM events WHERE type = 'a' AND status = 3"
+
+    def indexes(db) -> tuple[str, ...]:
+        return analyze_query_performance(db, query).indexes
+
+    with closing(sqlite3.connect(events)) as other:
+        for changing in (other, connection):
+            assert indexes(connection) == indexes(events) == ()
+            changing.execute("CREATE INDEX i ON events(type, status)")
+            assert indexes(connection) == indexes(events) == ("i",)
+            changing.execute("DROP INDEX i")
+        assert indexes(connection) == indexes(events) == ()
+        connection.execute("ATTACH ? AS again", (str(events),))
+        attached = "SELECT * FROM again.events WHERE type = 'a'"
+        assert not analyze_query_performance(connection, attached).indexes
+        other.execute("CREATE INDEX i ON events(type)")
+        assert analyze_query_performance(connection, attached).indexes == ("i",)
+
+
+def test_an_index_of_an_open_transaction_counts_on_its_connection_only(events, connection):
+    connection.execute("DELETE FROM events WHERE id = 1")
+    connection.execute("CREATE INDEX i ON events(type)")
+    query = "SELECT * FROM events WHERE type = 'a'"
+    assert analyze_query_performance(connection, query).indexes == ("i",)
+    assert analyze_query_performance(events, query).indexes == ()
+    assert connection.in_transaction
+
+
+def test_a_given_connection_is_left_as_it_was(connection):
+    ticks = []
+    connection.set_progress_handler(lambda: ticks.append(1), 1)
+    for query in ("SELECT * FROM events", "DROP TABLE events"):
+        with suppress(ValueError):
+            analyze_query_performance(connection, query)
+    ticks.clear()
+    connection.execute("INSERT INTO users VALUES (1, '', '', '', '', 0)")  # no authorizer is left to forbid it
+    assert ticks
+
+
+def test_an_open_cursor_of_the_connection_reads_on(connection):
+    cursor = connection.execute("SELECT id FROM events ORDER BY id")
+    assert cursor.fetchone() == (1,)
+    analyze_query_performance(connection, "SELECT * FROM events")
+    assert len(cursor.fetchall()) == 2999
+
+
+def test_a_plan_that_takes_too_long_is_given_up(connection, monkeypatch):
+    connection.execute("CREATE VIEW v0 AS SELECT * FROM events WHERE user_id IN (1, 2) OR type = 'a'")
+    for level in range(10):
+        twice = f"SELECT * FROM v{level} UNION ALL SELECT * FROM v{level} WHERE status > {level}"
+        connection.execute(f"CREATE VIEW v{level + 1} AS {twice}")
+    monkeypatch.setattr(optimizer, "_PLANNING_SECONDS", 0.01)
+    with pytest.raises(ValueError, match=r"planning takes over 0\.01 s"):
+        analyze_query_performance(connection, "SELECT * FROM v10 x JOIN v2 y USING (user_id)")
+    monkeypatch.undo()
+    assert analyze_query_performance(connection, "SELECT * FROM v1").steps
+
+
+NAME = st.sampled_from(["events", "users", "e", "t", "id", "user_id", "type", "created_at", "*", "v", "nowhere"])
+WORD = st.sampled_from(
+    [
+        "SELECT",
+        "FROM",
+        "WHERE",
+        "AND",
+        "OR",
+        "IN",
+        "(",
+        ")",
+        ",",
+        "=",
+        "<",
+        "?",
+        ":a",
+        "?3",
+        "1",
+        "'x'",
+        '"',
+        "'",
+        ";",
+        "--",
+        "/*",
+        "*/",
+        "AS",
+        "JOIN",
+        "USING",
+        "ON",
+        "GROUP",
+        "ORDER",
+        "BY",
+        "LIMIT",
+        "UNION",
+        "WITH",
+        "DELETE",
+        "INSERT",
+        "INTO",
+        "UPDATE",
+        "SET",
+        "VALUES",
+        "DROP",
+        "TABLE",
+        "PRAGMA",
+        "ATTACH",
+        "VACUUM",
+        "NULL",
+        "max",
+        "count",
+    ]
+)
+WORDS = st.lists(NAME | WORD | st.text(max_size=3), max_size=12).map(" ".join)
+SELECTS = st.builds(
+    "{}SELECT {} FROM {} WHERE {} {}".format,
+    st.sampled_from(["", "WITH t AS (SELECT * FROM events) "]),
+    NAME,
+    st.sampled_from(["events", "users, events e", "t JOIN users USING (id)", "(SELECT * FROM users LIMIT 3)"]),
+    st.builds("{} {}".format, NAME, st.sampled_from(["= ?", "> :a", "IN (1, ?2)", "LIKE 'x%'", "IS NULL"])),
+    st.builds("{} {}".format, st.sampled_from(["ORDER BY", "GROUP BY", "UNION SELECT"]), NAME),
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(query=WORDS | SELECTS, params=st.lists(st.integers() | st.text() | st.none(), max_size=3))
+def test_whatever_the_text_there_is_a_plan_or_a_value_error_and_no_change(query, params, events):
+    before = digest(events)
+    try:
+        plan = analyze_query_performance(events, query, params)
+    except ValueError:
+        pass
+    else:
+        assert not any(step.kind == "other" and step.text.startswith("SEARCH") for step in plan.steps)
+        assert len(str(plan).splitlines()) == len(plan.steps) + 1
+    assert digest(events) == before
+
+
+# --- vacuum_database --------------------------------------------------------------------------------------
+
+
+def empty_most(path: Path, journal: str = "delete") -> int:
+    """Delete nine rows in ten; how many are left."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"PRAGMA journal_mode = {journal}")
+        connection.execute("DELETE FROM events WHERE id % 10")
+        connection.commit()
+        return rows_in(connection)
+
+
+def rows_in(connection: sqlite3.Connection) -> int:
+    assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    return connection.execute("SELECT count(*) FROM events").fetchone()[0]
+
+
+def assert_nothing_is_lost(path: Path, rows: int) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        assert rows_in(connection) == rows
+    assert [each.name for each in path.parent.glob("*.db*")] == [path.name]
+
+
+@pytest.mark.parametrize("journal", ["delete", "wal"])
+@pytest.mark.parametrize("given", ["path", "connection"])
+def test_deleting_frees_no_disk_and_vacuum_does(journal, given, events):
+    before = events.stat().st_size
+    rows = empty_most(events, journal)
+    assert events.stat().st_size >= before
+    with closing(sqlite3.connect(events)) as connection:
+        report = vacuum_database(events if given == "path" else connection)
+        assert (report.bytes_before, report.bytes_after) == (before, events.stat().st_size)
+        assert report.bytes_after < before / 3
+        page_size = connection.execute("PRAGMA page_size").fetchone()[0]
+        assert report.pages_freed == (report.bytes_before - report.bytes_after) // page_size
+        assert report.seconds > 0
+    assert_nothing_is_lost(events, rows)
+
+
+def test_a_database_in_memory_shrinks_too():
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript("CREATE TABLE t AS SELECT zeroblob(100000) AS x; DROP TABLE t;")
+        assert vacuum_database(connection).pages_freed > 20
+
+
+def test_vacuum_inside_a_transaction_is_an_error_and_the_transaction_stays(events, connection):
+    connection.execute("DELETE FROM events WHERE id = 1")
+    with pytest.raises(VacuumError, match="inside a transaction: commit"):
+        vacuum_database(connection)
+    assert connection.in_transaction
+    connection.rollback()
+    assert_nothing_is_lost(events, 3000)
+
+
+def test_vacuum_beside_an_open_cursor_of_its_connection_is_an_error(events, connection):
+    cursor = connection.execute("SELECT * FROM events")
+    with pytest.raises(VacuumError, match="cursors"):
+        vacuum_database(connection)
+    assert len(cursor.fetchall()) == 3000
+
+
+@pytest.mark.parametrize("busy", ["BEGIN IMMEDIATE", "SELECT * FROM events"])
+def test_vacuum_on_a_busy_database_is_an_error(busy, events, connection):
+    rows = empty_most(events)
+    with closing(sqlite3.connect(events)) as other:
+        cursor = other.execute(busy)
+        with pytest.raises(VacuumError, match=r"nothing is lost: database is locked; .*timeout"):
+            vacuum_database(connection)
+        cursor.close()
+        other.rollback()
+    connection.close()
+    assert_nothing_is_lost(events, rows)
+
+
+def test_vacuum_beside_a_reader_in_wal_mode_says_when_the_file_will_shrink(events, connection):
+    rows = empty_most(events, "wal")
+    with closing(sqlite3.connect(events)) as reader:
+        reader.execute("BEGIN")
+        assert rows_in(reader) == rows
+        with pytest.raises(VacuumError, match="when the reader has ended"):
+            vacuum_database(connection)
+        assert rows_in(reader) == rows
+        reader.rollback()
+        size = events.stat().st_size
+        assert connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
+        assert events.stat().st_size < size / 3
+    connection.close()
+    assert_nothing_is_lost(events, rows)
+
+
+def test_vacuum_of_what_is_opened_to_read_only_is_an_error(events):
+    with closing(sqlite3.connect(f"{events.as_uri()}?mode=ro", uri=True)) as connection:
+        with pytest.raises(VacuumError, match=r"readonly.*writable"):
+            vacuum_database(connection)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write to anything")
+def test_vacuum_of_a_file_without_the_right_to_write_is_an_error(events):
+    events.chmod(0o400)
+    with pytest.raises(VacuumError, match=r"readonly.*writable"):
+        vacuum_database(events)
+
+
+def test_vacuum_asks_first_whether_the_disk_has_room(events, monkeypatch):
+    rows = empty_most(events)
+    usage = shutil.disk_usage(events)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage._replace(free=1000))
+    with pytest.raises(VacuumError, match="1,000 are free"):
+        vacuum_database(events)
+    assert_nothing_is_lost(events, rows)
+
+
+def test_a_disk_that_fills_up_during_vacuum_is_an_error_and_nothing_is_lost(tmp_path):
+    path = make_events(tmp_path / "events.db", rows=30_000)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript("DELETE FROM events WHERE id <= 15000")
+    program = """if True:
+        import resource, sys
+        from course_lib.optimizer import VacuumError, vacuum_database
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+        try:
+            vacuum_database(sys.argv[1])
+        except VacuumError as error:
+            print(error)
+    """
+    answer = subprocess.run(
+        [sys.executable, "-c", program, path], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "nothing is lost" in answer.stdout and "free some space" in answer.stdout, answer.stderr
+    assert_nothing_is_lost(path, 15_000)
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    place = tmp_path / "tiny"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", place]
+    if sys.platform != "linux" or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("only root on Linux can mount a small disk")
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+def test_a_full_disk_for_temporary_files_is_an_error_and_nothing_is_lost(tiny_disk, tmp_path):
+    path = make_events(tmp_path / "events.db", rows=100_000)
+    program = "import sys; from course_lib.optimizer import vacuum_database; vacuum_database(sys.argv[1])"
+    answer = subprocess.run(
+        [sys.executable, "-c", program, path],
+        env=os.environ | {"SQLITE_TMPDIR": str(tiny_disk)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "VacuumError" in answer.stderr and "free some space" in answer.stderr
+    assert_nothing_is_lost(path, 100_000)
+
+
+# --- get_table_stats --------------------------------------------------------------------------------------
+
+
+def test_the_stats_tell_rows_bytes_and_which_query_uses_which_index(events):
+    create_indexes(events)
+    events_table, users = get_table_stats(events, [NEWEST, TOTALS, "SELECT * FROM users"])
+    assert (events_table.name, events_table.rows, users.rows) == ("events", 3000, 0)
+    assert {index.name: (index.columns, index.used_by) for index in events_table.indexes} == {
+        NAMES[0]: (("user_id", "created_at"), (NEWEST,)),
+        NAMES[1]: (("type",), (TOTALS,)),
+        NAMES[2]: (("created_at", "user_id"), ()),
+    }
+    if events_table.bytes is not None:
+        sizes = [index.bytes for index in events_table.indexes]
+        assert all(0 < size < events_table.bytes for size in sizes)
+        assert events_table.bytes + sum(sizes) < events.stat().st_size
+
+
+def test_the_stats_work_without_dbstat(events):
+    create_indexes(events)
+    with closing(sqlite3.connect(events)) as connection:
+        # To deny the reading of dbstat is as near as a running SQLite comes to being built without it.
+        connection.set_authorizer(lambda _action, table, *_: table == "dbstat")
+        (table, _) = get_table_stats(connection, [NEWEST])
+    assert (table.rows, table.bytes) == (3000, None)
+    assert [index.bytes for index in table.indexes] == [None] * 3
+    assert table.indexes[-1].used_by or table.indexes[0].used_by or table.indexes[1].used_by
+
+
+def test_odd_tables_survive_and_views_and_virtual_tables_are_left_out(tmp_path):
+    path = tmp_path / "odd.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(
+            """
+            CREATE TABLE "a ""quoted"" [name]; --"(x, "select" UNIQUE);
+            CREATE INDEX "an 'odd' one" ON "a ""quoted"" [name]; --"(lower(x), "select" DESC) WHERE x > 1;
+            INSERT INTO "a ""quoted"" [name]; --" VALUES (1, 2), (3, 4);
+            CREATE TABLE pairs(a, b, PRIMARY KEY (a, b)) WITHOUT ROWID;
+            CREATE INDEX pairs_b ON pairs(b);
+            CREATE TABLE counter(id INTEGER PRIMARY KEY AUTOINCREMENT);
+            CREATE VIEW v AS SELECT * FROM pairs;
+            CREATE VIRTUAL TABLE words USING fts4(text);
+            ANALYZE;
+            """
+        )
+        shadows = {
+            name
+            for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE name LIKE 'words%'")
+            if name != "words"
+        }
+    stats = {table.name: table for table in get_table_stats(path) if table.name not in shadows}
+    odd = 'a "quoted" [name]; --'
+    assert list(stats) == [odd, "counter", "pairs"]
+    assert stats[odd].rows == 2
+    columns = {index.name: index.columns for index in stats[odd].indexes}
+    assert columns["an 'odd' one"] == ("<expression>", "select DESC")
+    assert [columns[name] for name in columns if name.startswith("sqlite_autoindex")] == [("select",)]
+    assert [index.name for index in stats["pairs"].indexes] == ["pairs_b"]
+
+
+def test_a_wrong_query_is_named(events):
+    with pytest.raises(ValueError, match="SELECT nothing FROM events"):
+        get_table_stats(events, [NEWEST, "SELECT nothing FROM events"])
