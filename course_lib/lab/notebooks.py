@@ -1,0 +1,325 @@
+"""The lessons as files: the learner's copies in work/, and the shipped ones, run and kept in a clean form.
+
+`python -m course_lib.lab.notebooks open|copy|reset|check|run|store`; the Makefile has the everyday commands.
+"""
+
+import argparse
+import contextlib
+import hashlib
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from copy import deepcopy
+from datetime import datetime
+from importlib import import_module
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+from nbformat.v4 import new_output
+from nbformat.validator import normalize
+
+from course_lib.lab import events, paths, progress
+
+CELL_SECONDS = 120  # a cell that runs longer hangs
+MADE_FROM = "made_from"  # the key in a copy's metadata
+MARK = re.compile(r"^\s*#\s*NBVAL_CHECK_OUTPUT", re.MULTILINE)
+KERNEL = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+
+
+def shipped() -> list[Path]:
+    """The lessons that exist, in their order: notebooks/00_welcome.ipynb and so on."""
+    return sorted(paths.NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+
+
+def lesson_name(notebook: Path) -> str:
+    """02_indexing.ipynb holds the lesson `indexing`, which its exercises and its progress go by."""
+    return notebook.stem[3:]
+
+
+def lesson_number(notebook: Path) -> int:
+    """02_indexing.ipynb is lesson 2."""
+    return int(notebook.name[:2])
+
+
+def read(notebook: Path) -> NotebookNode:
+    """A notebook, in the present version of the format."""
+    content: NotebookNode = nbformat.read(notebook, as_version=4)
+    return content
+
+
+# The learner's copies
+
+
+def copy() -> None:
+    """Put a copy of each lesson into work/ where there is none; name the copies of an older lesson."""
+    for lesson in shipped():
+        mine = paths.WORK / lesson.name
+        if not mine.exists():
+            _copy(lesson)
+        elif _made_from(mine) not in (_digest(lesson), None):
+            print(
+                f"{mine.name} is your copy of an older version of this lesson, and stays as you left it. "
+                f"`make reset LESSON={lesson_number(lesson)}` brings the new version and keeps yours aside."
+            )
+
+
+def reset(lesson: Path) -> None:
+    """A fresh copy of a lesson and fresh progress; the old copy is kept under a name with date and time."""
+    mine = paths.WORK / lesson.name
+    if mine.exists():
+        kept = mine.with_name(f"{mine.stem}_kept_{datetime.now():%Y-%m-%d_%H-%M-%S.%f}.ipynb")
+        mine.rename(kept)
+        print(f"Your copy is now {kept.name}.")
+    _copy(lesson)
+    progress.reset(lesson_name(lesson))
+    print(f"{mine.name} is fresh. If it is open in JupyterLab: File, Reload Notebook from Disk.")
+
+
+def open_lab(flags: list[str]) -> None:
+    """Seed the table and make the copies where missing, then become JupyterLab, which gets `flags`."""
+    with contextlib.ExitStack() as first_time:
+        if not paths.DATA.joinpath("events.db").exists():
+            # The first import of JupyterLab compiles it, which can go on while the table is seeded.
+            first_time.enter_context(subprocess.Popen([sys.executable, "-c", "import jupyterlab.labapp"]))
+        events.path()
+        copy()
+    first = "/tree/00_welcome.ipynb" if (paths.WORK / "00_welcome.ipynb").exists() else ""
+    settings = [f"--ServerApp.root_dir={paths.WORK}", f"--LabApp.default_url=/lab{first}"]
+    if os.geteuid() == 0:
+        settings.append("--allow-root")
+    os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", *settings, *flags])
+
+
+def check(lesson: Path) -> bool:
+    """Run the learner's copy under nbval as it stands, against the claims of the shipped lesson.
+
+    Prints a line for each exercise: right, refused and why, or not attempted. False if a claim did not hold,
+    a cell failed or an answer was refused.
+    """
+    mine = paths.WORK / lesson.name
+    if not mine.exists():
+        sys.exit(f"There is no {mine} yet: `make lab` makes it.")
+    notebook, original = read(mine), read(lesson)
+    marked = {cell.id: cell for cell in original.cells if is_marked(cell)}
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and cell.id in marked:
+            cell.outputs, cell.execution_count = marked[cell.id].outputs, marked[cell.id].execution_count
+    with fresh_work() as folder:
+        nbformat.write(notebook, folder / lesson.name)
+        pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:valkey"]
+        nbval = ["--nbval-lax", f"--nbval-cell-timeout={CELL_SECONDS}", str(folder / lesson.name)]
+        passed = subprocess.run([*pytest, *nbval], check=False).returncode == 0
+        verdicts = _verdicts(lesson, original)
+    for name, verdict in verdicts.items():
+        refused = verdict["verdict"] == "refused"
+        print(f"{name}: refused ({verdict['sentence']})" if refused else f"{name}: {verdict['verdict']}")
+        passed = passed and not refused
+    return passed
+
+
+# The shipped lessons
+
+
+def is_marked(cell: NotebookNode) -> bool:
+    """Whether nbval compares this cell's output."""
+    return cell.cell_type == "code" and MARK.search(cell.source) is not None
+
+
+def is_exercise(cell: NotebookNode) -> bool:
+    """Whether this cell holds the stub of an exercise."""
+    return "exercise" in cell.metadata.get("tags", ())
+
+
+def filled(notebook: NotebookNode) -> NotebookNode:
+    """A copy of the notebook with the solution in the place of each stub."""
+    notebook = deepcopy(notebook)
+    for cell in filter(is_exercise, notebook.cells):
+        module, name = cell.metadata["exercise"].split(".")
+        cell.source = getattr(import_module(f"course_lib.exercises.{module}"), name).solution_code
+    return notebook
+
+
+@contextlib.contextmanager
+def fresh_work() -> Iterator[Path]:
+    """A temporary folder instead of work/, here and in every child: the learner's progress is left alone."""
+    work, variable = paths.WORK, os.environ.get("COURSE_WORK")
+    with tempfile.TemporaryDirectory() as folder:
+        paths.WORK, os.environ["COURSE_WORK"] = Path(folder), folder
+        try:
+            yield paths.WORK
+        finally:
+            paths.WORK = work
+            del os.environ["COURSE_WORK"]
+            os.environ.update({} if variable is None else {"COURSE_WORK": variable})
+
+
+def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
+    """Run the notebook headless with `folder` as its own; raises CellExecutionError where a cell does."""
+    client = NotebookClient(
+        deepcopy(notebook),
+        timeout=CELL_SECONDS,
+        resources={"metadata": {"path": str(folder)}},
+        extra_arguments=["--log-level=ERROR"],
+    )
+    return client.execute()
+
+
+def run(lesson: Path) -> bool:
+    """Run a shipped lesson with its exercises filled in and print its claims, a line each.
+
+    False if a claim differs from the shipped one or a solution is refused.
+    """
+    notebook = filled(read(lesson))
+    with fresh_work() as folder:
+        done = execute(notebook, folder)
+        verdicts = _verdicts(lesson, notebook)
+    passed = True
+    for before, after in zip(notebook.cells, done.cells, strict=True):
+        if is_marked(after):
+            same = text_of(after) == text_of(before)
+            print(f"{lesson.stem}: {text_of(after).strip()}" + f" [shipped: {text_of(before).strip()}]" * (not same))
+            passed = passed and same
+    for name, verdict in verdicts.items():
+        if verdict["verdict"] != "right":
+            print(f"{lesson.stem}: the solution of {name} is {verdict['verdict']}")
+            passed = False
+    return passed
+
+
+def text_of(cell: NotebookNode) -> str:
+    """What a code cell printed."""
+    return "".join(output.text for output in cell.outputs if output.get("name") == "stdout")
+
+
+def clean(notebook: NotebookNode) -> NotebookNode:
+    """The stored form: output and a fixed execution_count in marked cells only, and no stray metadata."""
+    with_ids = {**notebook, "nbformat_minor": 5}  # the first version in which cells have ids
+    stored: NotebookNode = nbformat.from_dict(normalize(with_ids)[1])
+    stored.metadata = nbformat.from_dict(KERNEL)
+    for cell in stored.cells:
+        kept = {key: value for key, value in cell.metadata.items() if key in ("exercise", "tags")}
+        cell.metadata = nbformat.from_dict(kept)
+        if cell.cell_type == "code":
+            text = text_of(cell) if is_marked(cell) else ""
+            cell.outputs = [new_output("stream", text=text)] if text else []
+            cell.execution_count = 1 if is_marked(cell) else None
+    return stored
+
+
+def is_clean(notebook: NotebookNode) -> list[str]:
+    """What keeps a notebook from its stored form, a sentence each; empty when it is clean."""
+    stored = clean(notebook)
+    faults = []
+    if notebook.metadata != stored.metadata or notebook.nbformat_minor != stored.nbformat_minor:
+        faults.append("the notebook's metadata or version is not that of the stored form")
+    for number, (cell, wanted) in enumerate(zip(notebook.cells, stored.cells, strict=True)):
+        differ = sorted(key for key in wanted if cell.get(key) != wanted[key])
+        if differ:
+            faults.append(f"cell {number} differs from its stored form in {' and '.join(differ)}")
+        if is_marked(cell) and not text_of(wanted):
+            faults.append(f"cell {number} is marked but has no output, so nbval passes whatever it prints")
+    return faults
+
+
+def store(lesson: Path, *, run_first: bool) -> None:
+    """Put a shipped lesson into its stored form; running it first makes the output of its claims anew."""
+    notebook = read(lesson)
+    if run_first:
+        with fresh_work() as folder:
+            notebook = execute(notebook, folder)
+    nbformat.write(clean(notebook), lesson)
+    print(*(f"{lesson.name}: {fault}" for fault in is_clean(read(lesson))), sep="\n")
+
+
+def main() -> int:
+    """The command line; returns what the process exits with."""
+    parser = argparse.ArgumentParser(prog="python -m course_lib.lab.notebooks", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("open", help="seed the table, make the copies, start JupyterLab with the flags that follow")
+    commands.add_parser("copy", help="make the learner's copies where they are missing")
+    reset_one = commands.add_parser("reset", help="a fresh copy of a lesson; the old one is kept aside")
+    check_one = commands.add_parser("check", help="test the learner's copy of a lesson")
+    run_some = commands.add_parser("run", help="run the lessons with their exercises filled in")
+    store_some = commands.add_parser("store", help="put the lessons into their stored form")
+    store_some.add_argument("--run", action="store_true", help="run them first, for the output of marked cells")
+    for command in (reset_one, check_one):
+        command.add_argument("lesson", nargs="?", default="", help="its number")
+    for command in (run_some, store_some):
+        command.add_argument("lesson", nargs="?", help="the number of one; all where none is given")
+    arguments, flags = parser.parse_known_args()
+    if flags and arguments.command != "open":
+        parser.error(f"unrecognized arguments: {' '.join(flags)}")
+
+    match arguments.command:
+        case "open":
+            open_lab(flags)
+        case "copy":
+            copy()
+        case "reset":
+            reset(chosen(arguments.lesson))
+        case "check":
+            return int(not check(chosen(arguments.lesson)))
+        case "run":
+            # A list, so that one lesson's fault does not hide the next one's.
+            return int(not all([run(lesson) for lesson in some(arguments.lesson)]))
+        case "store":
+            for lesson in some(arguments.lesson):
+                store(lesson, run_first=arguments.run)
+    return 0
+
+
+def chosen(number: str) -> Path:
+    """The lesson of this number; exits with a list of the lessons if there is none."""
+    for lesson in shipped():
+        if number.isdecimal() and int(number) == lesson_number(lesson):
+            return lesson
+    known = ", ".join(f"{lesson_number(lesson)} {lesson_name(lesson)}" for lesson in shipped())
+    asked = f"There is no lesson {number}" if number else "Say which lesson, as in LESSON=2"
+    sys.exit(f"{asked}. The lessons: {known or 'none yet'}.")
+
+
+def some(number: str | None) -> list[Path]:
+    """The lesson of this number, or all."""
+    return [chosen(number)] if number else shipped()
+
+
+def _copy(lesson: Path) -> None:
+    """Write a copy that remembers what it was made from, in one step: an interruption leaves no half."""
+    notebook = read(lesson)
+    notebook.metadata[MADE_FROM] = _digest(lesson)
+    paths.WORK.mkdir(parents=True, exist_ok=True)
+    unfinished = paths.WORK / f".{lesson.name}.unfinished"
+    nbformat.write(notebook, unfinished)
+    unfinished.replace(paths.WORK / lesson.name)
+
+
+def _digest(lesson: Path) -> str:
+    return hashlib.sha256(lesson.read_bytes()).hexdigest()[:16]
+
+
+def _made_from(mine: Path) -> str | None:
+    """The digest of the shipped lesson that a copy was made from; None for a file that is no copy of ours."""
+    try:
+        digest: str | None = read(mine).metadata.get(MADE_FROM)
+        return digest
+    except ValueError:
+        return None
+
+
+def _verdicts(lesson: Path, notebook: NotebookNode) -> dict[str, progress.Record]:
+    """The last verdict on each exercise of a notebook, in its order."""
+    recorded = progress.verdicts(lesson_name(lesson))
+    names = [cell.metadata["exercise"].split(".")[1] for cell in notebook.cells if is_exercise(cell)]
+    return {name: recorded.get(name, {"verdict": "not attempted"}) for name in names}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

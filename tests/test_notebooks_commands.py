@@ -1,0 +1,261 @@
+"""The commands on lessons, tried on a small lesson of their own with one exercise and one claim."""
+
+import json
+import sys
+from types import SimpleNamespace
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from course_lib.lab import notebooks, paths, progress
+
+RECORD = "from course_lib.lab import progress\nprogress.record('verdict', 'tiny', 'first', {facts})"
+RIGHT = RECORD.format(facts="verdict='right', misconception=None, sentence=None")
+REFUSED = RECORD.format(facts="verdict='refused', misconception='guess', sentence='That was a guess.'")
+
+
+def stored(*cells):
+    return notebooks.clean(new_notebook(cells=list(cells)))
+
+
+def claim(text="holds"):
+    output = new_output("stream", text=f"{text}\n")
+    return new_code_cell("# NBVAL_CHECK_OUTPUT\nprint('holds')", id="claim", outputs=[output])
+
+
+def stub(source="pass"):
+    return new_code_cell(source, id="stub", metadata={"tags": ["exercise"], "exercise": "tiny.first"})
+
+
+@pytest.fixture
+def ship(tmp_path, monkeypatch):
+    """Puts a lesson with these cells among the shipped ones; the folders are the test's own."""
+    monkeypatch.setattr(paths, "NOTEBOOKS", tmp_path / "notebooks")
+    monkeypatch.setattr(paths, "WORK", tmp_path / "work")
+    paths.NOTEBOOKS.mkdir()
+
+    def ship(*cells, name="07_tiny.ipynb"):
+        nbformat.write(stored(*cells), paths.NOTEBOOKS / name)
+        return paths.NOTEBOOKS / name
+
+    return ship
+
+
+@pytest.fixture
+def solution(monkeypatch):
+    """Gives the exercise tiny.first a solution."""
+
+    def solve(code):
+        module = SimpleNamespace(first=SimpleNamespace(solution_code=code))
+        monkeypatch.setitem(sys.modules, "course_lib.exercises.tiny", module)
+
+    return solve
+
+
+def edit(source):
+    """The learner's edit of the stub, saved the way JupyterLab saves: with outputs, counts and metadata."""
+    mine = paths.WORK / "07_tiny.ipynb"
+    content = json.loads(mine.read_text())
+    for cell in content["cells"]:
+        if cell["id"] == "stub":
+            cell["source"], cell["execution_count"] = source, 12
+        if cell["cell_type"] == "code":
+            cell["outputs"] = [{"output_type": "stream", "name": "stdout", "text": ["own words\n"]}]
+    mine.write_text(json.dumps(content))
+    return mine
+
+
+def copies():
+    return sorted(path.name for path in paths.WORK.glob("*.ipynb"))
+
+
+@pytest.fixture
+def command(monkeypatch):
+    """Calls the command line with these arguments; gives its exit code."""
+
+    def command(*arguments):
+        monkeypatch.setattr(sys, "argv", ["notebooks", *arguments])
+        return notebooks.main()
+
+    return command
+
+
+def test_a_copy_is_made_where_there_is_none_and_never_overwritten(ship, capsys):
+    ship(stub())
+    notebooks.copy()
+    before = edit("mine").read_bytes()
+    ship(stub(), name="08_other.ipynb")
+    notebooks.copy()
+    assert copies() == ["07_tiny.ipynb", "08_other.ipynb"]
+    assert (paths.WORK / "07_tiny.ipynb").read_bytes() == before
+    assert capsys.readouterr().out == ""
+
+
+def test_a_copy_of_an_older_lesson_is_named_with_the_way_to_reset_it(ship, capsys):
+    ship(stub())
+    notebooks.copy()
+    ship(stub("pass  # newer"))
+    notebooks.copy()
+    said = capsys.readouterr().out
+    assert "07_tiny.ipynb" in said
+    assert "make reset LESSON=7" in said
+
+
+def test_a_damaged_copy_does_not_stop_the_others(ship, capsys):
+    ship(stub())
+    notebooks.copy()
+    (paths.WORK / "07_tiny.ipynb").write_text("{")
+    ship(stub(), name="08_other.ipynb")
+    notebooks.copy()
+    assert "08_other.ipynb" in copies()
+
+
+def test_reset_keeps_every_old_copy_under_a_name_with_date_and_time(ship):
+    lesson = ship(stub())
+    notebooks.copy()
+    first = edit("first try").read_text()
+    notebooks.reset(lesson)
+    second = edit("second try").read_text()
+    notebooks.reset(lesson)
+    fresh, *kept = copies()
+    assert fresh == "07_tiny.ipynb"
+    assert [(paths.WORK / name).read_text() for name in kept] == [first, second]
+    assert all(name.startswith("07_tiny_kept_20") for name in kept)
+    assert notebooks.read(paths.WORK / fresh).cells == notebooks.read(lesson).cells
+
+
+def test_reset_begins_the_progress_of_that_lesson_anew(ship):
+    lesson = ship(stub())
+    for name in ("tiny", "other"):
+        progress.record("verdict", name, "first", verdict="right")
+    notebooks.reset(lesson)
+    assert progress.verdicts("tiny") == {}
+    assert progress.verdicts("other")["first"]["verdict"] == "right"
+
+
+@pytest.mark.parametrize(("asked", "said"), [("9", "There is no lesson 9"), ("", "LESSON=2"), ("x", "lesson x")])
+def test_a_wrong_lesson_is_answered_with_those_there_are(ship, command, asked, said):
+    ship(stub())
+    ship(stub(), name="00_welcome.ipynb")
+    with pytest.raises(SystemExit) as error:
+        command("check", asked)
+    assert said in str(error.value)
+    assert str(error.value).endswith("The lessons: 0 welcome, 7 tiny.")
+
+
+def test_check_before_there_is_a_copy_says_what_makes_it(ship, command):
+    ship(stub())
+    with pytest.raises(SystemExit, match="make lab"):
+        command("check", "7")
+
+
+@pytest.mark.parametrize(
+    ("answer", "line"),
+    [
+        (RIGHT, "first: right"),
+        (REFUSED, "first: refused (That was a guess.)"),
+        ("pass", "first: not attempted"),
+    ],
+)
+def test_check_says_of_each_exercise_how_it_stands(ship, command, capfd, answer, line):
+    ship(stub(), claim())
+    notebooks.copy()
+    mine = edit(answer)
+    before = mine.read_bytes()
+    assert command("check", "7") == (answer is REFUSED)
+    assert capfd.readouterr().out.splitlines()[-1] == line
+    assert mine.read_bytes() == before
+    assert progress.verdicts("tiny") == {}
+
+
+def test_check_holds_the_copy_against_the_shipped_claim(ship, command, capfd):
+    ship(stub(), claim("once held"))
+    notebooks.copy()
+    edit(RIGHT)
+    assert command("check", "7") == 1
+    assert "once held" in capfd.readouterr().out
+
+
+def test_filled_replaces_the_stubs_of_a_copy(solution):
+    solution("answer = 42")
+    notebook = stored(new_markdown_cell("pass"), stub(), claim())
+    filled = notebooks.filled(notebook)
+    assert [cell.source for cell in filled.cells[:2]] == ["pass", "answer = 42"]
+    assert notebook.cells[1].source == "pass"
+
+
+def test_run_prints_the_claims_of_all_lessons_a_line_each(ship, solution, command, capsys):
+    solution(RIGHT)
+    ship(stub(), claim())
+    ship(claim(), name="08_other.ipynb")
+    assert command("run") == 0
+    assert capsys.readouterr().out.splitlines() == ["07_tiny: holds", "08_other: holds"]
+    assert progress.verdicts("tiny") == {}
+
+
+@pytest.mark.parametrize("code", [REFUSED, "pass"])
+def test_run_fails_on_a_solution_that_is_not_right(ship, solution, command, code):
+    solution(code)
+    ship(stub())
+    assert command("run") == 1
+
+
+def test_run_names_what_is_wrong_with_one_lesson_and_goes_on_to_the_next(ship, solution, command, capsys):
+    solution(REFUSED)
+    ship(stub())
+    ship(claim(), name="08_other.ipynb")
+    assert command("run") == 1
+    said = ["07_tiny: the solution of first is refused", "08_other: holds"]
+    assert capsys.readouterr().out.splitlines() == said
+
+
+def test_run_fails_on_a_claim_that_differs_from_the_shipped_one(ship, command, capsys):
+    ship(claim("once held"))
+    assert command("run", "7") == 1
+    assert "07_tiny: holds [shipped: once held]" in capsys.readouterr().out
+
+
+def test_the_stored_form_keeps_the_claims_and_nothing_else():
+    claims, other = claim(), new_code_cell("1", execution_count=4, metadata={"scrolled": True})
+    other.outputs = [new_output("execute_result", {"text/plain": "1"}, execution_count=4)]
+    notebook = new_notebook(cells=[claims, other, stub()], metadata={"widgets": {}})
+    clean = notebooks.clean(notebook)
+    assert clean.cells[0].outputs == claims.outputs
+    assert [cell.execution_count for cell in clean.cells] == [1, None, None]
+    assert clean.cells[1].outputs == []
+    assert clean.cells[1].metadata == {}
+    assert clean.cells[2].metadata == stub().metadata
+    assert [cell.id for cell in clean.cells] == [claims.id, other.id, "stub"]
+    assert sorted(clean.metadata) == ["kernelspec", "language_info"]
+    assert notebooks.is_clean(clean) == []
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "fault"),
+    [
+        ("outputs", [], "cell 0 is marked but has no output, so nbval passes whatever it prints"),
+        ("execution_count", 7, "cell 0 differs from its stored form in execution_count"),
+        ("metadata", {"scrolled": True}, "cell 0 differs from its stored form in metadata"),
+    ],
+)
+def test_what_is_not_clean_is_named(field, value, fault):
+    notebook = stored(claim())
+    notebook.cells[0][field] = value
+    assert fault in notebooks.is_clean(notebook)
+
+
+def test_store_with_run_makes_the_output_of_the_claims_from_the_lesson_as_shipped(ship, command):
+    lesson = ship(new_code_cell("text = 'as shipped'"), stub("pass"), claim("old"))
+    notebook = notebooks.read(lesson)
+    notebook.cells[2].source = "# NBVAL_CHECK_OUTPUT\nprint(text)"
+    nbformat.write(notebook, lesson)
+    command("store", "--run", "7")
+    after = notebooks.read(lesson)
+    assert notebooks.text_of(after.cells[2]) == "as shipped\n"
+    assert notebooks.is_clean(after) == []
+
+
+@pytest.mark.parametrize("lesson", notebooks.shipped(), ids=lambda path: path.stem)
+def test_the_shipped_lessons_are_stored_clean(lesson):
+    assert notebooks.is_clean(notebooks.read(lesson)) == []
