@@ -1,1 +1,1 @@
-"""The workbook's library: four subjects to take to work, the Events API that they cure, and the lab that measures it."""
+"""The library: four subjects to take to work, the Events API that they cure, and the lab that measures it."""

@@ -13,7 +13,6 @@ import itertools
 import os
 import shutil
 import sqlite3
-import sys
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -24,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from course_lib.lab import paths
+from course_lib.lab import paths, show
 
 ROWS = 1_000_000
 USERS = 20_000
@@ -271,7 +270,7 @@ def _fill(database: sqlite3.Connection, rows: int) -> None:
     database.executemany("INSERT INTO users VALUES (?, ?, ?, ?, ?, ?)", _users(generator))
     size = -(-rows // BLOCKS)
     database.executemany("INSERT INTO block VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", _block(generator, size))
-    with tqdm(total=rows, desc="Seeding", unit=" rows", file=sys.stdout, leave=False, delay=0.5) as bar:
+    with tqdm(total=rows, desc="seeding", **show.BAR) as bar:
         for block in range(BLOCKS):
             values = {
                 "rows": rows - block * size,

@@ -1,0 +1,195 @@
+"""Measure two or more ways of doing one thing in one interleaved run, and state the result as a claim.
+
+Interleaved, because a laptop's clock rate drifts by more than many effects: each round runs every variant once, in an
+order that changes, so all of them meet the same machine. Percentiles are nearest-rank, ratios are of medians, and a
+ratio's interval comes from resampling the rounds (the percentile bootstrap: Efron, Tibshirani 1993, chapter 13).
+"""
+
+import itertools
+import math
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from course_lib.lab import events, plots, show
+
+# A percentile needs samples beyond it: P90 of nine, or P99 of ninety-nine, would be the largest by another name.
+FEWEST_SAMPLES = {50: 1, 90: 10, 99: 100}
+RESAMPLES = 1_000
+LEAST_ROUNDS = 3
+
+
+def percentile(samples: Sequence[float], percent: float) -> float:
+    """The nearest-rank percentile: the smallest sample that at least `percent` % of the samples do not exceed."""
+    if not len(samples):
+        raise ValueError("a percentile needs at least one sample")
+    ordered = sorted(samples)
+    return ordered[max(math.ceil(percent / 100 * len(ordered)) - 1, 0)]
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How many times faster, with the bounds of its 95% interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{show.number(self.value)} ({show.number(self.low)} to {show.number(self.high)})"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What `compare` measured: a tuple of seconds for each variant, one sample a round."""
+
+    samples: Mapping[str, Sequence[float]]
+
+    def median(self, variant: str) -> float:
+        """A variant's median, in seconds."""
+        return percentile(self.samples[self._known(variant)], 50)
+
+    def ratio(self, of: str | None = None, over: str | None = None) -> Ratio:
+        """How many times faster `of` (else the last variant) is than `over` (else the first), by medians."""
+        slow = np.asarray(self.samples[self._known(over, 0)])
+        fast = np.asarray(self.samples[self._known(of, -1)])
+        # A fixed seed: the same samples always give the same interval.
+        rounds = np.random.default_rng(1).integers(len(slow), size=(RESAMPLES, len(slow)))
+        rank = math.ceil(len(slow) / 2) - 1
+        resampled = [np.partition(side[rounds], rank, axis=1)[:, rank] for side in (slow, fast)]
+        low, high = np.percentile(resampled[0] / resampled[1], [2.5, 97.5])
+        return Ratio(percentile(list(slow), 50) / percentile(list(fast), 50), float(low), float(high))
+
+    def table(self) -> pd.DataFrame:
+        """Median, P90 and P99 of each variant, and how many times faster than the first it is.
+
+        A percentile that the number of rounds cannot carry is a dash.
+        """
+        first = next(iter(self.samples))
+        rows = {
+            name: {
+                **{
+                    "median" if percent == 50 else f"P{percent}": show.duration(percentile(taken, percent))
+                    if len(taken) >= fewest
+                    else "-"
+                    for percent, fewest in FEWEST_SAMPLES.items()
+                },
+                "rounds": len(taken),
+                "times faster": "1" if name == first else str(self.ratio(name)),
+            }
+            for name, taken in self.samples.items()
+        }
+        return pd.DataFrame.from_dict(rows, orient="index")
+
+    def plot(self, title: str | None = None) -> plots.Picture:
+        """Every sample of every variant on one time axis, the medians marked; what it shows is its title."""
+        ratio = self.ratio()
+        last = list(self.samples)[-1]
+        said = f"{last}: {show.number(ratio.value)} times faster"
+        if ratio.value < 1:
+            said = f"{last}: {show.number(1 / ratio.value)} times slower"
+        return plots.times(self.samples, {name: self.median(name) for name in self.samples}, title or said)
+
+    def claim(self, text: str, *, ratio: float, of: str | None = None, over: str | None = None) -> None:
+        """Print in one line, the same on every run that holds it, whether `of` is `ratio` times faster than `over`.
+
+        On a table of another size than the lesson's own nothing is judged.
+        """
+        if events.rows() != events.ROWS:
+            print(f"not judged at {events.rows():,} rows: {text}")
+            return
+        measured = self.ratio(of, over)
+        cause = "other work on this machine, or another SQLite: `make doctor` shows which"
+        claim(text, measured.value >= ratio, f"measured {measured}; likely cause: {cause}")
+
+    def _known(self, variant: str | None, otherwise: int = 0) -> str:
+        names = list(self.samples)
+        if variant is None:
+            return names[otherwise]
+        if variant not in names:
+            raise ValueError(f"no variant {variant!r} was measured; there are {', '.join(map(repr, names))}")
+        return variant
+
+
+def compare(
+    variants: Mapping[str, Callable[[], object]],
+    *,
+    rounds: int = 100,
+    seconds: float = 3.0,
+    bounds: Sequence[float] = (),
+) -> Comparison:
+    """Run every variant once a round, for `rounds` rounds or until `seconds` have passed, whichever is first.
+
+    Each variant is run once beforehand, unmeasured, so that no file is read cold. While the interval of a ratio to the
+    first variant has one of `bounds` inside it, more rounds are run, to three times `seconds`.
+    """
+    if len(variants) < 2 or not all(map(callable, variants.values())):
+        raise ValueError("compare needs two variants or more, each a name and a function to call without arguments")
+    for run in variants.values():
+        run()
+    taken: dict[str, list[float]] = {name: [] for name in variants}
+    orders = itertools.cycle(itertools.permutations(variants))
+    begun = time.perf_counter()
+    with tqdm(total=100, desc="measuring", **show.BAR) as bar:
+        for done in itertools.count(1):
+            for name in next(orders):
+                start = time.perf_counter_ns()
+                variants[name]()
+                taken[name].append((time.perf_counter_ns() - start) / 1e9)
+            spent = time.perf_counter() - begun
+            bar.update(min(100 * max(done / rounds, spent / seconds), 100) - bar.n)
+            if done < LEAST_ROUNDS or (done < rounds and spent < seconds):
+                continue
+            if spent > 3 * seconds or not _undecided(taken, bounds):
+                return Comparison({name: tuple(each) for name, each in taken.items()})
+    raise AssertionError("unreachable: the loop above only ends by returning")
+
+
+def query(
+    db: str | os.PathLike[str], sql: str, parameters: Sequence[object] = ()
+) -> Callable[[], list[tuple[object, ...]]]:
+    """A function for `compare` that runs a query to its last row, on a connection of its own that stays open."""
+    connection = sqlite3.connect(db)
+    return lambda: connection.execute(sql, parameters).fetchall()
+
+
+def insert(db: str | os.PathLike[str], rows: int = 5_000, *, one_transaction_each: bool = False) -> Callable[[], None]:
+    """A function for `compare` that inserts `rows` more events, in one transaction or each in its own.
+
+    Their values are those of events spread over the whole table, so that each index is written in many places.
+    """
+    connection = sqlite3.connect(db, isolation_level=None)
+    columns = "user_id, type, status, duration_ms, title, starts_at, created_at, payload"
+    spread = "SELECT {} FROM events WHERE id % ((SELECT max(id) FROM events) / ? + 1) = 0 LIMIT ?"
+    events_again = connection.execute(spread.format(columns), (rows, rows)).fetchall()
+    statement = f"INSERT INTO events({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+
+    def write() -> None:
+        if one_transaction_each:
+            for event in events_again:
+                connection.execute(statement, event)
+        else:
+            connection.execute("BEGIN")
+            connection.executemany(statement, events_again)
+            connection.execute("COMMIT")
+
+    return write
+
+
+def _undecided(taken: Mapping[str, Sequence[float]], bounds: Sequence[float]) -> bool:
+    if not bounds:
+        return False
+    first, *others = taken
+    ratios = [Comparison(taken).ratio(other, first) for other in others]
+    return any(ratio.low < bound < ratio.high for ratio in ratios for bound in bounds)
+
+
+def claim(text: str, holds: bool, why: str) -> None:
+    """Print a claim as one line: held, or not held and why. It never raises: the lesson goes on."""
+    print(f"held: {text}" if holds else f"NOT HELD: {text} ({why})")

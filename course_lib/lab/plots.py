@@ -1,0 +1,131 @@
+"""Pictures with one message each: the sentence as title, units on the axes, and words for who cannot see them.
+
+They are shown as an HTML image, because JupyterLab drops the alt text of a PNG, and on white, because both themes must
+read. Colours are Okabe and Ito's, which colour-blind readers can tell apart.
+"""
+
+import base64
+import html
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from course_lib.lab.show import duration, number
+
+COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+
+
+class Picture:
+    """A figure as JupyterLab shows it: an opaque image with its message as alt text."""
+
+    def __init__(self, figure: Figure, alt: str) -> None:
+        self.figure = figure
+        self.alt = alt
+
+    def __repr__(self) -> str:
+        return f"[picture: {self.alt}]"
+
+    def png(self) -> bytes:
+        """The image itself."""
+        stream = io.BytesIO()
+        self.figure.savefig(stream, format="png", dpi=144, facecolor="white", bbox_inches="tight")
+        return stream.getvalue()
+
+    def _repr_html_(self) -> str:
+        data = base64.b64encode(self.png()).decode()
+        width = int(self.figure.get_figwidth() * 96)
+        alt = html.escape(self.alt, quote=True)
+        return f'<img alt="{alt}" width="{width}" style="max-width:100%" src="data:image/png;base64,{data}">'
+
+
+def times(samples: Mapping[str, Sequence[float]], medians: Mapping[str, float], title: str) -> Picture:
+    """Every sample (in seconds) as a dot, a row for each variant, its median as a bar with the figure beside it."""
+    figure, axes = _axes(title, rows=len(samples))
+    scatter = np.random.default_rng(1)
+    for row, (name, taken) in enumerate(samples.items()):
+        colour = COLOURS[row % len(COLOURS)]
+        height = row + scatter.uniform(-0.18, 0.18, len(taken))
+        axes.plot(taken, height, "o", color=colour, markersize=3.5, alpha=0.35, markeredgewidth=0)
+        axes.plot([medians[name]] * 2, [row - 0.3, row + 0.3], color=colour, linewidth=3)
+        axes.annotate(duration(medians[name]), (medians[name], row - 0.36), ha="center", va="bottom", fontweight="bold")
+    axes.set_yticks(range(len(samples)), list(samples))
+    axes.set_ylim(len(samples) - 0.5, -0.75)
+    _scale(axes, [value for taken in samples.values() for value in taken], "time of one call", duration)
+    return Picture(figure, f"{title}. Medians: " + said(medians, duration))
+
+
+def bars(values: Mapping[str, float], title: str, axis: str) -> Picture:
+    """One bar a value, each with its figure; `axis` names what is measured and its unit."""
+    figure, axes = _axes(title, rows=len(values))
+    for row, value in enumerate(values.values()):
+        axes.barh(row, value, color=COLOURS[1], height=0.6)
+        axes.annotate(
+            number(value), (value, row), xytext=(5, 0), textcoords="offset points", va="center", fontweight="bold"
+        )
+    axes.set_yticks(range(len(values)), list(values))
+    axes.invert_yaxis()
+    axes.set_xlim(0, max(values.values()) * 1.15)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+    axes.set_xlabel(axis)
+    return Picture(figure, f"{title}. {axis}: " + said(values, number))
+
+
+def gains(ratios: Mapping[str, float], title: str) -> Picture:
+    """One bar a ratio, to the right of "the same" where faster and to the left where slower, on a log axis."""
+    figure, axes = _axes(title, rows=len(ratios))
+    for row, ratio in enumerate(ratios.values()):
+        axes.barh(row, ratio - 1, left=1, color=COLOURS[2] if ratio >= 1 else COLOURS[0], height=0.6)
+        side = 5 if ratio >= 1 else -5
+        axes.annotate(
+            number(ratio),
+            (ratio, row),
+            xytext=(side, 0),
+            textcoords="offset points",
+            ha="left" if side > 0 else "right",
+            va="center",
+            fontweight="bold",
+        )
+    axes.set_yticks(range(len(ratios)), list(ratios))
+    axes.invert_yaxis()
+    axes.set_xscale("log")
+    axes.set_xlim(min(0.2, *ratios.values()) / 2, max(5, *ratios.values()) * 5)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.axvline(1, color="black", linewidth=1)
+    axes.set_xlabel("times faster (log scale; 1 is the same, left of it is slower)")
+    return Picture(figure, f"{title}. Times faster: " + said(ratios, number))
+
+
+def said(values: Mapping[str, float], unit: Any) -> str:
+    """The values of a picture in words, for its alt text."""
+    return ", ".join(f"{name} {unit(value)}" for name, value in values.items()) + "."
+
+
+def _axes(title: str, rows: int) -> tuple[Figure, Any]:
+    figure = Figure(figsize=(8, 1.3 + 0.7 * rows))
+    axes = figure.subplots()
+    axes.set_title(title, loc="left", fontweight="bold", wrap=True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x", color="0.88")
+    axes.set_axisbelow(True)
+    return figure, axes
+
+
+def _scale(axes: Any, values: Sequence[float], what: str, unit: Any) -> None:
+    """A log axis where the values span more than a factor of ten, said on the axis; else one from zero."""
+    if max(values) > 10 * min(values):
+        axes.set_xscale("log")
+        if max(values) < 200 * min(values):
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: unit(value)))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_xlabel(f"{what} (log scale: each step is ten times)")
+    else:
+        axes.set_xlim(0, max(values) * 1.1)
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: unit(value) if value > 0 else "0"))
+        axes.set_xlabel(what)

@@ -1,0 +1,62 @@
+"""How things are said to the learner: HTML in JupyterLab, the same words as plain text elsewhere."""
+
+import html
+import re
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+# What all progress bars share. tqdm's own stream, stderr, would be shown on red in JupyterLab.
+BAR: dict[str, Any] = {
+    "file": sys.stdout,
+    "leave": False,
+    "delay": 0.5,
+    "bar_format": "{desc}: {percentage:3.0f}% |{bar:40}| {remaining} left",
+}
+
+
+@dataclass(frozen=True)
+class Card:
+    """A short message with a heading. `tone` is plain, good or bad; backticks mark code."""
+
+    heading: str
+    text: str
+    tone: str = "plain"
+
+    def __repr__(self) -> str:
+        return f"{self.heading}: {self.text}"
+
+    def _repr_html_(self) -> str:
+        edge = {"plain": "#0072B2", "good": "#009E73", "bad": "#D55E00"}[self.tone]
+        body = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(self.text)).replace("\n", "<br>")
+        return (
+            f'<div style="border-left:4px solid {edge};padding:.4em .9em;margin:.3em 0;white-space:normal">'
+            f"<strong>{html.escape(self.heading)}.</strong> {body}</div>"
+        )
+
+
+class Markdown(str):
+    """Text that JupyterLab renders as Markdown and everything else shows as it is."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_markdown_(self) -> str:
+        return str(self)
+
+
+def number(value: object) -> str:
+    """A number to three significant digits with thousands set apart (1,234; 0.0123); other values as they are."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    if value == int(value) and abs(value) < 1e15:
+        return f"{int(value):,}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the unit that reads best: 0.0000123 is "12.3 µs", 0.0831 is "83.1 ms", 2.5 is "2.5 s"."""
+    for scale, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
+        if seconds >= scale:
+            return f"{number(seconds / scale)} {unit}"
+    return f"{number(seconds * 1e9)} ns"
