@@ -1,0 +1,116 @@
+"""Run a learner's answer so that nothing it does can hang or end the kernel.
+
+An alarm raises `TimeUp` inside the answer, and again every millisecond, because a bare `except:` would swallow the
+first. It is raised only where the answer runs: in a synchronous one, below `_answer` on the stack; in an asynchronous
+one, inside a task that the answer's own task made. Anywhere else it would strike the kernel's event loop and end it.
+Code that never comes back from C (a huge `sum`, a long statement) is beyond an alarm; connections that are handed to
+an answer carry a progress handler for that.
+"""
+
+import asyncio
+import contextlib
+import contextvars
+import signal
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from types import CodeType, FrameType
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+REPEAT = 0.001
+CANCELLATIONS = 20
+
+_in_answer = contextvars.ContextVar("_in_answer", default=False)
+
+
+class TimeUp(BaseException):
+    """The answer ran longer than its limit. No `Exception`, so that `except Exception` does not stop it."""
+
+
+def run(answer: Callable[[], T], limit: float) -> T:
+    """Call `answer`; raise `TimeUp` where it takes longer than `limit` seconds."""
+    with _alarm(limit):
+        return _answer(answer)
+
+
+async def run_async(answer: Coroutine[Any, Any, T], limit: float) -> T:
+    """Await `answer` in a task of its own; raise `TimeUp` after `limit` seconds. Tasks that it leaves are cancelled."""
+    loop = asyncio.get_running_loop()
+    made: set[asyncio.Task[Any]] = set()
+    factory = loop.get_task_factory()
+
+    def make_and_note(loop: asyncio.AbstractEventLoop, coro: Any, **how: Any) -> Any:
+        task: Any = factory(loop, coro, **how) if factory else asyncio.Task(coro, loop=loop, **how)
+        if _in_answer.get():
+            made.add(task)
+        return task
+
+    loop.set_task_factory(make_and_note)
+    context = contextvars.copy_context()
+    context.run(_in_answer.set, True)
+    task = context.run(loop.create_task, answer)
+    try:
+        with _alarm(limit):
+            await asyncio.wait({task}, timeout=limit)
+            late = not task.done()
+            for _ in range(CANCELLATIONS):
+                if not (left := {each for each in made if not each.done()}):
+                    break
+                for each in left:
+                    each.cancel()
+                await asyncio.wait(left, timeout=0.01)
+    finally:
+        loop.set_task_factory(factory)
+        for each in made - {task}:
+            if each.done() and not each.cancelled():
+                each.exception()  # looked at, or asyncio complains on stderr when it is collected
+    if late:
+        raise TimeUp
+    return task.result()
+
+
+def limited(connection: sqlite3.Connection, seconds: float = 1.0) -> sqlite3.Connection:
+    """The connection, its statements interrupted `seconds` from now: an alarm cannot reach into C."""
+    end = time.monotonic() + seconds
+    connection.set_progress_handler(lambda: time.monotonic() > end, 10_000)
+    return connection
+
+
+def _answer(answer: Callable[[], T]) -> T:
+    return answer()
+
+
+@contextlib.contextmanager
+def _alarm(seconds: float) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread receives signals; a check elsewhere has no limit
+        return
+    handler = signal.signal(signal.SIGALRM, _strike)
+    timer = signal.setitimer(signal.ITIMER_REAL, seconds, REPEAT)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *timer)
+        signal.signal(signal.SIGALRM, handler)
+
+
+def _strike(_signal: int, frame: FrameType | None) -> None:
+    if _below(frame, _answer.__code__) or (_in_answer.get() and _current_task() is not None):
+        raise TimeUp
+
+
+def _below(frame: FrameType | None, code: CodeType) -> bool:
+    """Whether `frame` was called, directly or not, by the function of `code`."""
+    caller = frame and frame.f_back
+    while caller and caller.f_code is not code:
+        caller = caller.f_back
+    return caller is not None
+
+
+def _current_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None
