@@ -23,6 +23,7 @@ from course_lib.lab import progress
 from course_lib.lab.show import Card, Markdown
 
 RIGHT, REFUSED, NOT_ATTEMPTED = "right", "refused", "not attempted"
+LONGEST_FACT = 2_000  # characters; an answer may be a megabyte
 
 _brief = reprlib.Repr()
 _brief.maxstring = _brief.maxother = 200
@@ -169,6 +170,7 @@ class Exercise:
 
     def report(self) -> None:
         """Print what to paste where a refusal seems wrong: the answer, the verdict and the versions."""
+        answer: Any
         answer, verdict = self._last or ("nothing checked yet", None)
         try:
             shown = inspect.getsource(answer)
@@ -190,7 +192,9 @@ class Exercise:
         call = self._calling = self.called(*arguments)
         try:
             result = function(*copy.deepcopy(arguments))
-        except (Exception, SystemExit) as error:
+        except (KeyboardInterrupt, guard.TimeUp):  # the Stop button, and the alarm
+            raise
+        except BaseException as error:
             self.refuse("raised", call=call, got=f"{type(error).__name__}: {error}")
         return self._settled(result, call)
 
@@ -204,7 +208,9 @@ class Exercise:
             try:
                 result = function(*arguments)
                 result = await result if inspect.isawaitable(result) else result
-            except (Exception, SystemExit) as error:
+            except (KeyboardInterrupt, guard.TimeUp):
+                raise
+            except BaseException as error:
                 self.refuse("raised", call=call, got=f"{type(error).__name__}: {error}")
         for warning in heard:
             if "never awaited" in str(warning.message):
@@ -284,7 +290,10 @@ class Exercise:
             "help": f"{self._is}.hint()",
         }
         return Verdict(
-            REFUSED, sentence, refusal.misconception, tuple((label, text) for label, text in facts.items() if text)
+            REFUSED,
+            sentence,
+            refusal.misconception,
+            tuple((label, text[:LONGEST_FACT]) for label, text in facts.items() if text),
         )
 
 

@@ -1,0 +1,1 @@
+answer = "CREATE UNIQUE INDEX idx_users_lower_email ON users(lower(email))"

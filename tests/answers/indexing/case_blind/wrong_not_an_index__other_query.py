@@ -1,0 +1,1 @@
+answer = "SELECT id, name FROM users WHERE email = lower(?)"

@@ -1,0 +1,1 @@
+answer = "ALTER TABLE users ADD COLUMN email_lower TEXT"

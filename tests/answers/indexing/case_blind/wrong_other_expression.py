@@ -1,0 +1,1 @@
+answer = "CREATE INDEX idx_users_upper_email ON users(upper(email))"

@@ -1,0 +1,1 @@
+answer = "CREATE INDEX idx_users_lower_email ON users(lower(trim(email)))"

@@ -1,0 +1,1 @@
+answer = "CREATE INDEX by_email ON users('lower(email)', ?)"

@@ -1,0 +1,1 @@
+answer = "CREATE INDEX idx_events_title ON events(lower(title))"

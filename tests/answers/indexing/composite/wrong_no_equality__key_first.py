@@ -1,0 +1,1 @@
+answer = "CREATE INDEX newest ON events(id, user_id, created_at)"

@@ -1,0 +1,1 @@
+answer = "create index if not exists time_spent on events (user_id, duration_ms);"

@@ -1,0 +1,1 @@
+answer = 'CREATE INDEX [time spent] ON [events]([user_id], "duration_ms")'

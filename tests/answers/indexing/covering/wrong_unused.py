@@ -1,0 +1,1 @@
+answer = "CREATE INDEX idx_events_duration_ms ON events(duration_ms)"

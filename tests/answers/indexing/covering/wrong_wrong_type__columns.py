@@ -1,0 +1,1 @@
+answer = {"user_id", "duration_ms"}

@@ -1,0 +1,1 @@
+answer = "DROP INDEX idx_user_id ON events"

@@ -1,0 +1,1 @@
+answer = "drop index if exists idx_user_id;"

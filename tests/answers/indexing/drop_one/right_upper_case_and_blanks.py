@@ -1,0 +1,1 @@
+answer = " IDX_USER_ID "

@@ -1,0 +1,1 @@
+answer = "DROP INDEX main.idx_user_id"

@@ -1,0 +1,1 @@
+answer = "events(user_id)"

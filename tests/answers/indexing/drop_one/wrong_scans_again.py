@@ -1,0 +1,1 @@
+answer = "idx_status_created_at"

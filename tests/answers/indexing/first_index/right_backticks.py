@@ -1,0 +1,1 @@
+answer = "CREATE INDEX `idx` ON `events` (`user_id`)"

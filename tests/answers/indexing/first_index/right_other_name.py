@@ -1,0 +1,1 @@
+answer = "CREATE INDEX by_user ON events(user_id)"

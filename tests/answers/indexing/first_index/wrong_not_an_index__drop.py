@@ -1,0 +1,1 @@
+answer = "DROP INDEX IF EXISTS idx_events_user_id"

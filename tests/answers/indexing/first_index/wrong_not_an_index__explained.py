@@ -1,0 +1,1 @@
+answer = "EXPLAIN QUERY PLAN CREATE INDEX idx_events_user_id ON events(user_id)"

@@ -1,0 +1,1 @@
+answer = "ATTACH 'stolen.db' AS stolen"

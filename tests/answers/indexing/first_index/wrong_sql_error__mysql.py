@@ -1,0 +1,1 @@
+answer = "ALTER TABLE events ADD INDEX idx_events_user_id (user_id)"

@@ -1,0 +1,1 @@
+answer = "idx_events_user_id"

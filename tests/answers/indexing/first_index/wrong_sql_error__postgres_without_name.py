@@ -1,0 +1,1 @@
+answer = "CREATE INDEX ON events(user_id)"

@@ -1,0 +1,1 @@
+answer = "VACUUM INTO 'stolen.db'"

@@ -1,0 +1,2 @@
+def answer():
+    return "CREATE INDEX idx_events_user_id ON events(user_id)"

@@ -1,0 +1,1 @@
+answer = {"a": False, "b": True, "c": True, "d": False}

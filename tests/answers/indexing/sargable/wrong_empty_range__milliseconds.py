@@ -1,0 +1,9 @@
+from datetime import UTC, datetime, timedelta
+
+
+def answer(day):
+    first = int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp())
+    return "SELECT id, title FROM events WHERE created_at >= ? AND created_at < ?", (
+        first * 1000,
+        (first + 86_400) * 1000,
+    )

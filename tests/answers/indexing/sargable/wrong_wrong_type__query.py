@@ -1,0 +1,1 @@
+answer = "SELECT id, title FROM events WHERE created_at >= ? AND created_at < ?"

@@ -1,0 +1,1 @@
+answer = "SELECT (min(created_at) FROM events), (max(created_at) FROM events)"

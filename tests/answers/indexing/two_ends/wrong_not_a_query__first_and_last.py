@@ -1,0 +1,1 @@
+answer = "SELECT first(created_at), last(created_at) FROM events"

@@ -1,0 +1,1 @@
+answer = "CREATE INDEX ends ON events(created_at)"

@@ -1,0 +1,1 @@
+answer = "SELECT (SELECT min(id) FROM events), (SELECT max(id) FROM events)"

@@ -1,0 +1,1 @@
+answer = "SELECT max(created_at) FROM events"

@@ -1,0 +1,1 @@
+answer = "SELECT (SELECT max(created_at) FROM events), (SELECT min(created_at) FROM events)"

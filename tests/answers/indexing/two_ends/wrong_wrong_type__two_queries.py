@@ -1,0 +1,4 @@
+answer = [
+    "SELECT min(created_at) FROM events",
+    "SELECT max(created_at) FROM events",
+]

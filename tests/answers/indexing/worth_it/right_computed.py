@@ -1,0 +1,1 @@
+answer = {query: query in "ad" for query in "abcde"}

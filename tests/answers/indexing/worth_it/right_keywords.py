@@ -1,0 +1,1 @@
+answer = dict(a=True, b=False, c=False, d=True, e=False)

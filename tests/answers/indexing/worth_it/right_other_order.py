@@ -1,0 +1,1 @@
+answer = {"e": False, "d": True, "c": False, "b": False, "a": True}

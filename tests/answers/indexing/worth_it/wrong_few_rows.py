@@ -1,0 +1,1 @@
+answer = {"a": False, "b": False, "c": False, "d": True, "e": False}

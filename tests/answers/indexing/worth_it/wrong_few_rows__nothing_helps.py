@@ -1,0 +1,1 @@
+answer = {"a": False, "b": False, "c": False, "d": False, "e": False}

@@ -1,0 +1,1 @@
+answer = {"a": True, "b": True, "c": False, "d": True, "e": False}

@@ -1,0 +1,1 @@
+answer = {"a": True, "b": True, "c": True, "d": True, "e": True}

@@ -1,0 +1,1 @@
+answer = {"a": True, "b": False, "c": True, "d": True, "e": False}

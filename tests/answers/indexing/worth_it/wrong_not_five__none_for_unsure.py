@@ -1,0 +1,1 @@
+answer = {"a": True, "b": None, "c": False, "d": True, "e": False}

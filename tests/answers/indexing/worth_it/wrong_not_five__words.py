@@ -1,0 +1,1 @@
+answer = {"a": "yes", "b": "no", "c": "no", "d": "yes", "e": "no"}

@@ -1,0 +1,1 @@
+answer = {"a": True, "b": False, "c": False, "d": False, "e": False}

@@ -1,0 +1,3 @@
+import operator
+
+answer = operator.truediv

@@ -1,0 +1,5 @@
+from fractions import Fraction
+
+
+def answer(before, after):
+    return Fraction(before) / Fraction(after)

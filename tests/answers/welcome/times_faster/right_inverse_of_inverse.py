@@ -1,0 +1,3 @@
+def answer(before, after):
+    share_left = after / before
+    return 1 / share_left

@@ -1,0 +1,1 @@
+answer = lambda old, new: old / new

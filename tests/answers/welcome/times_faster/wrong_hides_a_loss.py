@@ -1,0 +1,2 @@
+def answer(before, after):
+    return max(before, after) / min(before, after)

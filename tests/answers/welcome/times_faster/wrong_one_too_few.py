@@ -1,0 +1,2 @@
+def answer(before, after):
+    return (before - after) / after

@@ -1,0 +1,2 @@
+def answer(before, after):
+    print(before / after)

@@ -1,0 +1,376 @@
+"""Every right answer passes, every wrong one is refused for its own misconception, and nothing is left behind.
+
+The answers stand under tests/answers/<lesson>/<exercise>/ as right_<style>.py and wrong_<id>.py or
+wrong_<id>__<what>.py; each defines `answer`. The wrong ones are also a page for people, docs/checks.md.
+"""
+
+import ast
+import os
+import runpy
+import signal
+import sqlite3
+import sys
+import tempfile
+import threading
+import time
+from itertools import groupby
+from pathlib import Path
+
+import pytest
+
+from course_lib.exercises import indexing, welcome
+from course_lib.exercises.engine import NOT_ATTEMPTED, REFUSED, RIGHT, Exercise, collect
+from course_lib.lab import paths
+
+ANSWERS = paths.ROOT / "tests" / "answers"
+PAGE = paths.ROOT / "docs" / "checks.md"
+EXERCISES = {
+    f"{exercise.lesson}/{exercise.name}": exercise
+    for lesson in (welcome, indexing)
+    for exercise in collect(vars(lesson)).values()
+}
+FILES = sorted(ANSWERS.glob("*/*/*.py"))
+RIGHT_ONES = [file for file in FILES if file.name.startswith("right_")]
+WRONG_ONES = [file for file in FILES if file.name.startswith("wrong_")]
+FUNCTIONS = [name for name, exercise in EXERCISES.items() if callable(exercise.solution_answer)]
+
+each_exercise = pytest.mark.parametrize("name", EXERCISES)
+
+
+def place(file):
+    """The exercise that a file answers, as <lesson>/<exercise>."""
+    return "/".join(file.relative_to(ANSWERS).parts[:-1])
+
+
+def label(file):
+    return f"{place(file)}/{file.stem}" if isinstance(file, Path) else None
+
+
+def misconception(file):
+    return file.stem.removeprefix("wrong_").split("__")[0]
+
+
+def load(file):
+    names = runpy.run_path(str(file))
+    needed = names.get("NEEDS_SQLITE", (3,))
+    if sqlite3.sqlite_version_info < needed:
+        pytest.skip(f"SQLite {sqlite3.sqlite_version} is older than this answer needs: {needed}")
+    return names["answer"]
+
+
+def check(name, answer):
+    """The verdict of a new exercise, which has no memory of the answers before."""
+    return type(EXERCISES[name])().check(answer)
+
+
+# --- what a check may not leave behind ------------------------------------------------------------------------------
+
+_started: list[str] | None = None
+
+
+def _listen(event, arguments):
+    if _started is not None and (
+        event in {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.system", "os.exec"}
+        or (event == "sqlite3.connect" and arguments[0] != ":memory:")
+    ):
+        _started.append(f"{event} {arguments}")
+
+
+sys.addaudithook(_listen)
+
+
+@pytest.fixture(autouse=True)
+def leaves_nothing(tmp_path, monkeypatch):
+    """Each test runs in a folder of its own; only the learner's progress may be new in it."""
+    global _started  # noqa: PLW0603  an audit hook is for good, so it is told when to listen
+    monkeypatch.setattr(paths, "WORK", tmp_path / "work")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    before = surroundings()
+    _started = []
+    yield
+    started, _started = _started, None
+    assert not started, "a check works in memory and starts no process"
+    assert surroundings() == before
+    assert {str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*")} <= {"work", "work/progress.jsonl"}
+
+
+def surroundings():
+    return {
+        "environment": {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"},
+        "time zone": (time.tzname, time.localtime(0)),
+        "threads": set(threading.enumerate()),
+        "alarm": (signal.getsignal(signal.SIGALRM), signal.getitimer(signal.ITIMER_REAL)),
+        "folder": os.getcwd(),
+    }
+
+
+# --- the corpus -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("file", RIGHT_ONES, ids=label)
+def test_a_right_answer_passes_whatever_its_style(file):
+    verdict = check(place(file), load(file))
+    assert verdict.verdict == RIGHT, verdict
+
+
+@pytest.mark.parametrize("file", WRONG_ONES, ids=label)
+def test_a_wrong_answer_is_refused_for_its_own_misconception(file):
+    verdict = check(place(file), load(file))
+    assert (verdict.verdict, verdict.misconception) == (REFUSED, misconception(file)), verdict
+    assert repr(verdict)
+    assert verdict._repr_html_()
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/Los_Angeles", "Asia/Kolkata", "Pacific/Auckland"])
+def test_the_verdict_on_a_day_is_the_same_in_the_learners_time_zone(zone):
+    with indexing.time_zone(zone):
+        for file in FILES:
+            if place(file) == "indexing/sargable" and file.stem.startswith(("right_half_open", "wrong_local_time")):
+                expected = None if file in RIGHT_ONES else "local_time"
+                assert check(place(file), load(file)).misconception == expected, file.stem
+
+
+def test_every_answer_belongs_to_an_exercise_and_is_right_or_wrong():
+    assert {place(file) for file in FILES} == set(EXERCISES)
+    assert len(RIGHT_ONES) + len(WRONG_ONES) == len(FILES)
+
+
+@each_exercise
+def test_there_are_enough_answers_of_both_kinds(name):
+    right, wrong = (3, 6) if name in FUNCTIONS else (2, 3)
+    assert sum(place(file) == name for file in RIGHT_ONES) >= right
+    assert sum(place(file) == name for file in WRONG_ONES) >= wrong
+
+
+@each_exercise
+def test_every_refusal_of_an_exercise_is_reached_by_a_wrong_answer(name):
+    own = vars(type(EXERCISES[name])).get("refusals", {})
+    assert set(own) <= {misconception(file) for file in WRONG_ONES if place(file) == name}
+
+
+def test_every_refusal_that_exercises_share_is_reached_in_one_of_them():
+    for shared in {kind for exercise in EXERCISES.values() for kind in type(exercise).__mro__[1:]} - {object}:
+        names = {name for name, exercise in EXERCISES.items() if isinstance(exercise, shared)}
+        reached = {misconception(file) for file in WRONG_ONES if place(file) in names}
+        assert set(vars(shared).get("refusals", {})) - {"cannot_check"} <= reached, shared
+
+
+# --- hostile answers ------------------------------------------------------------------------------------------------
+
+
+def raises(*_):
+    return 1 / 0
+
+
+def exits(*_):
+    sys.exit("enough")
+
+
+def loops(*_):
+    while True:
+        pass
+
+
+def tries_for_ever(*_):
+    while True:
+        try:
+            return int("no number")
+        except BaseException:
+            pass
+
+
+def calls_itself(*_):
+    return calls_itself()
+
+
+def returns_itself(*_):
+    return returns_itself
+
+
+def generates(*_):
+    yield 1
+
+
+async def waits(*_):
+    return 1
+
+
+class Text(str):
+    """Text, and something more."""
+
+
+class Unprintable:
+    def __repr__(self):
+        raise RuntimeError("no words for it")
+
+
+def returns_unprintable(*_):
+    return Unprintable()
+
+
+endless_list: list = []
+endless_list.append(endless_list)
+
+# For each, the misconception that it is refused for where a function is asked for; None where exercises differ.
+HOSTILE_FUNCTIONS = {
+    raises: "raised",
+    exits: "raised",
+    calls_itself: "raised",
+    loops: "endless",
+    tries_for_ever: "endless",
+    waits: "forgotten_await",
+    returns_itself: None,
+    returns_unprintable: None,
+    generates: None,
+}
+HOSTILE_VALUES = {
+    "None": None,
+    "a number": 7,
+    "a float": float("nan"),
+    "bytes": b"bc",
+    "an object": object(),
+    "unprintable": Unprintable(),
+    "a class's text": Text("no"),
+    "a long text": "x" * 1_000_000,
+    "half a character": "\ud800",
+    "a text with an end": "SELECT\0",
+    "a list without end": endless_list,
+    "an empty list": [],
+    "an empty dict": {},
+    "unprintable in a dict": dict.fromkeys("abcde", Unprintable()),
+    "a verdict": Exercise,
+}
+
+
+def refused(name, answer):
+    began = time.monotonic()
+    verdict = check(name, answer)
+    assert time.monotonic() - began < EXERCISES[name].limit + 2
+    assert verdict.verdict == REFUSED
+    assert verdict.misconception != "cannot_check", verdict
+    assert repr(verdict)
+    assert verdict._repr_html_()
+    return verdict.misconception
+
+
+@pytest.mark.parametrize("function", HOSTILE_FUNCTIONS, ids=lambda function: function.__name__)
+@each_exercise
+def test_a_function_that_misbehaves_is_refused_in_time(name, function):
+    expected = HOSTILE_FUNCTIONS[function] if name in FUNCTIONS else "wrong_type"
+    found = refused(name, function)
+    assert found == (expected or found)
+
+
+@pytest.mark.parametrize("value", HOSTILE_VALUES)
+@each_exercise
+def test_a_value_that_makes_no_sense_is_refused(name, value):
+    assert refused(name, HOSTILE_VALUES[value])
+
+
+def loops_in_auckland(day):
+    while os.environ.get("TZ") == "Pacific/Auckland":
+        pass
+    return indexing.Sargable.sargable(day)
+
+
+def test_an_alarm_that_strikes_in_another_time_zone_leaves_the_learners_own():
+    assert refused("indexing/sargable", loops_in_auckland) == "endless"  # and `leaves_nothing` looks at the zone
+
+
+# --- the words ------------------------------------------------------------------------------------------------------
+
+
+@each_exercise
+def test_the_stub_is_not_attempted_and_the_solution_is_right(name):
+    exercise = EXERCISES[name]
+    for code, expected in ((exercise.stub, NOT_ATTEMPTED), (exercise.solution_code, RIGHT)):
+        names: dict = {}
+        exec(code, names)
+        assert exercise.name in names, "stub and solution define what the check cell hands over"
+        verdict = check(name, names[exercise.name])
+        assert verdict.verdict == expected, verdict
+
+
+@each_exercise
+def test_hints_lead_step_by_step_and_stop_short_of_the_solution(name):
+    exercise = EXERCISES[name]
+    assert len(exercise.hints) >= 2
+    assert all(hint.strip() for hint in exercise.hints)
+    assert len(set(exercise.hints)) == len(exercise.hints)
+    assert exercise.solution_code not in exercise.hints[-1]
+    assert str(exercise.solution_answer) not in exercise.hints[-1]
+
+
+@each_exercise
+def test_every_refusal_has_a_sentence_and_a_next_step(name):
+    for sentence, next_step in EXERCISES[name].all_refusals().values():
+        assert sentence.endswith((".", "?")), sentence
+        assert next_step.strip()
+
+
+# --- the page for people --------------------------------------------------------------------------------------------
+
+UPDATE = "UPDATE_CHECKS=1 .venv/bin/python -m pytest tests/test_answers.py -k page_of_checks"
+INTRODUCTION = f"""# What each check refuses
+
+For each exercise: the misconceptions that its check tells apart, the sentence that the learner reads, and the wrong
+answers under `tests/answers/` that are refused for it (a long function is shortened to its end). Beside the sentence
+the learner sees what was called, what came back, what was expected, and the next step.
+
+A check goes by behaviour, on data that the learner has not seen: the plan that SQLite makes, the rows that a query
+finds, the steps that it takes. It never goes by the clock, nor by how the answer is written: the right answers that
+stand beside the wrong ones, in many styles, all pass.
+
+A check stops what runs for too long, after a second where nothing else is said, SQLite's statements included. A
+loop within a loop that both catch everything is stopped some seconds late. What only a kill can stop: code in C that
+never returns, such as a huge `sum()`; `os._exit()`; and a coroutine that swallows every cancellation.
+
+This page is made by the tests, `{UPDATE}`, and a test fails where it is not current.
+"""
+WIDTH = 160
+
+
+def shortened(file):
+    """The answer's code in one line: a value as it is, of a long function the end, where its result is made."""
+    last = ast.parse(file.read_text()).body[-1]
+    if isinstance(last, ast.Assign):
+        value = last.value
+        if isinstance(value, ast.Constant) and isinstance(value.value, str):
+            return cut(repr(" ".join(value.value.split())))
+        return cut(ast.unparse(value))
+    assert isinstance(last, ast.FunctionDef | ast.AsyncFunctionDef), f"{file}: the answer comes last"
+    statements = [" ".join(ast.unparse(statement).split()) for statement in last.body]
+    if len(statements) > 1 and len("; ".join(statements)) > WIDTH:
+        statements = ["...", statements[-1]]
+    kind = "async def" if isinstance(last, ast.AsyncFunctionDef) else "def"
+    return cut(f"{kind} {last.name}({ast.unparse(last.args)}): {'; '.join(statements)}")
+
+
+def cut(text):
+    return text if len(text) <= WIDTH else text[: WIDTH - 4] + " ..."
+
+
+def page():
+    parts = [INTRODUCTION]
+    for lesson, names in groupby(EXERCISES, key=lambda name: name.split("/")[0]):
+        parts.append(f"## {lesson.capitalize()}\n")
+        for name in names:
+            parts.append(f"### {EXERCISES[name].name}\n\n| refused for | what is said | wrong answers |\n|---|---|---|")
+            sentences = EXERCISES[name].all_refusals()
+            # Its own first, what all exercises share last.
+            for mistake in (each for kind in type(EXERCISES[name]).__mro__ for each in vars(kind).get("refusals", {})):
+                files = [file for file in WRONG_ONES if place(file) == name and misconception(file) == mistake]
+                answers = "<br>".join(f"`` {shortened(file)} ``" for file in files).replace("|", "\\|")
+                if files:
+                    parts.append(f"| {mistake} | {sentences[mistake][0]} | {answers} |")
+            parts.append("")
+    return "\n".join(parts)
+
+
+def test_the_page_of_checks_is_current():
+    if os.environ.get("UPDATE_CHECKS") == "1":
+        PAGE.parent.mkdir(exist_ok=True)
+        PAGE.write_text(page())
+    current = PAGE.read_text() if PAGE.exists() else ""
+    assert current == page(), f"docs/checks.md is not current: {UPDATE}"
