@@ -20,7 +20,7 @@ from typing import Any, ClassVar, NoReturn
 
 from course_lib.exercises import guard
 from course_lib.lab import progress
-from course_lib.lab.show import Card, Markdown
+from course_lib.lab.show import Card, Markdown, prose
 
 RIGHT, REFUSED, NOT_ATTEMPTED = "right", "refused", "not attempted"
 LONGEST_FACT = 2_000  # characters; an answer may be a megabyte
@@ -59,11 +59,11 @@ class Verdict:
     def _repr_html_(self) -> str:
         tone = {RIGHT: "good", REFUSED: "bad"}.get(self.verdict, "plain")
         rows = "".join(
-            f'<tr><td style="text-align:left;vertical-align:top;padding-right:1em">{html.escape(label)}</td>'
-            f'<td style="text-align:left;white-space:pre-wrap">{html.escape(text)}</td></tr>'
+            f'<tr><td style="text-align:left;vertical-align:top">{label}</td><td style="text-align:left">'
+            + (prose(text) if label in ("next", "help") else f'<pre style="margin:0">{html.escape(text)}</pre>')
             for label, text in self.facts
         )
-        return f"{Card(self._heading(), self.sentence, tone)._repr_html_()}<table>{rows}</table>"
+        return Card(self._heading(), self.sentence, tone)._repr_html_() + (f"<table>{rows}</table>" if rows else "")
 
     def _heading(self) -> str:
         return {RIGHT: "Right", REFUSED: "Not yet", NOT_ATTEMPTED: "Not attempted yet"}[self.verdict]
@@ -259,7 +259,7 @@ class Exercise:
     def _conclude(self, answer: Any, judge: Callable[[], object]) -> Verdict:
         try:
             judge()
-            verdict = Verdict(RIGHT, self.praise, facts=(("compare", f"{self._is}.solution()"),))
+            verdict = Verdict(RIGHT, f"{self.praise} (To compare: `{self._is}.solution()`.)")
             self._passed.append(answer)
         except NotAttempted:
             verdict = Verdict(NOT_ATTEMPTED, f"Replace the dots in the cell above. Stuck? `{self._is}.hint()`")
@@ -287,7 +287,7 @@ class Exercise:
             "came back": refusal.got,
             "expected": refusal.expected,
             "next": next_step,
-            "help": f"{self._is}.hint()",
+            "help": f"`{self._is}.hint()`",
         }
         return Verdict(
             REFUSED,

@@ -2,8 +2,8 @@
 
 An alarm raises `TimeUp` inside the answer, and again every millisecond, because a bare `except:` would swallow the
 first. It is raised only where the answer runs: in a synchronous one, below `_answer` on the stack; in an asynchronous
-one, inside a task that the answer's own task made. Anywhere else it would strike the kernel's event loop and end it.
-Code that never comes back from C (a huge `sum`, a long statement) is beyond an alarm; connections that are handed to
+one, below the `_Leash` of its own task or of one that it made. Anywhere else it would strike the kernel's event loop
+and end it. Code that never comes back from C (a huge `sum`, a long statement) is beyond an alarm; connections that are handed to
 an answer carry a progress handler for that.
 """
 
@@ -14,7 +14,7 @@ import signal
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from types import CodeType, FrameType
 from typing import Any, TypeVar
 
@@ -22,11 +22,39 @@ T = TypeVar("T")
 REPEAT = 0.001
 CANCELLATIONS = 20
 
+_cut_off: list[Coroutine[Any, Any, Any]] = []
 _in_answer = contextvars.ContextVar("_in_answer", default=False)
 
 
 class TimeUp(BaseException):
     """The answer ran longer than its limit. No `Exception`, so that `except Exception` does not stop it."""
+
+
+class _Leash(Coroutine[Any, Any, Any]):
+    """A coroutine that can be cut off: whatever it swallows, nothing then resumes it."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        self._coroutine = coroutine
+        self.is_cut = False
+
+    def send(self, value: Any) -> Any:
+        self._hold()
+        return self._coroutine.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        self._hold()
+        return self._coroutine.throw(*error)
+
+    def close(self) -> None:
+        self._coroutine.close()
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self._coroutine.__await__()
+
+    def _hold(self) -> None:
+        if self.is_cut:
+            _cut_off.append(self._coroutine)  # kept, for to collect it would resume it once more
+            raise TimeUp
 
 
 def run(answer: Callable[[], T], limit: float) -> T:
@@ -38,13 +66,14 @@ def run(answer: Callable[[], T], limit: float) -> T:
 async def run_async(answer: Coroutine[Any, Any, T], limit: float) -> T:
     """Await `answer` in a task of its own; raise `TimeUp` after `limit` seconds. Tasks that it leaves are cancelled."""
     loop = asyncio.get_running_loop()
-    made: set[asyncio.Task[Any]] = set()
+    made: dict[asyncio.Task[Any], _Leash] = {}
     factory = loop.get_task_factory()
 
     def make_and_note(loop: asyncio.AbstractEventLoop, coro: Any, **how: Any) -> Any:
-        task: Any = factory(loop, coro, **how) if factory else asyncio.Task(coro, loop=loop, **how)
-        if _in_answer.get():
-            made.add(task)
+        leash = _Leash(coro) if _in_answer.get() else coro
+        task: Any = factory(loop, leash, **how) if factory else asyncio.Task(leash, loop=loop, **how)
+        if isinstance(leash, _Leash):
+            made[task] = leash
         return task
 
     loop.set_task_factory(make_and_note)
@@ -53,22 +82,30 @@ async def run_async(answer: Coroutine[Any, Any, T], limit: float) -> T:
     task = context.run(loop.create_task, answer)
     try:
         with _alarm(limit):
-            await asyncio.wait({task}, timeout=limit)
-            late = not task.done()
-            for _ in range(CANCELLATIONS):
-                if not (left := {each for each in made if not each.done()}):
-                    break
-                for each in left:
-                    each.cancel()
-                await asyncio.wait(left, timeout=0.01)
+            try:
+                await asyncio.wait({task}, timeout=limit)
+                late = not task.done()
+            finally:  # also where Stop cancels this wait
+                await _cancel(made)
     finally:
         loop.set_task_factory(factory)
-        for each in made - {task}:
+        for each in made:
             if each.done() and not each.cancelled():
                 each.exception()  # looked at, or asyncio complains on stderr when it is collected
     if late:
         raise TimeUp
     return task.result()
+
+
+async def _cancel(tasks: dict[asyncio.Task[Any], _Leash]) -> None:
+    """Cancel the tasks, a few times over; those that do not heed it are never resumed again."""
+    for attempt in range(CANCELLATIONS + 1):
+        if not (left := [each for each in tasks if not each.done()]):
+            break
+        for each in left:
+            tasks[each].is_cut = attempt == CANCELLATIONS
+            each.cancel()
+        await asyncio.wait(left, timeout=0.01)
 
 
 def limited(connection: sqlite3.Connection, seconds: float = 1.0) -> sqlite3.Connection:
@@ -97,20 +134,13 @@ def _alarm(seconds: float) -> Iterator[None]:
 
 
 def _strike(_signal: int, frame: FrameType | None) -> None:
-    if _below(frame, _answer.__code__) or (_in_answer.get() and _current_task() is not None):
+    if _below(frame, (_answer.__code__, _Leash.send.__code__, _Leash.throw.__code__)):
         raise TimeUp
 
 
-def _below(frame: FrameType | None, code: CodeType) -> bool:
-    """Whether `frame` was called, directly or not, by the function of `code`."""
+def _below(frame: FrameType | None, codes: tuple[CodeType, ...]) -> bool:
+    """Whether `frame` was called, directly or not, by a function with one of these codes."""
     caller = frame and frame.f_back
-    while caller and caller.f_code is not code:
+    while caller and caller.f_code not in codes:
         caller = caller.f_back
     return caller is not None
-
-
-def _current_task() -> asyncio.Task[Any] | None:
-    try:
-        return asyncio.current_task()
-    except RuntimeError:
-        return None

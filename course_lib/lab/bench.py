@@ -121,7 +121,7 @@ def compare(
     variants: Mapping[str, Callable[[], object]],
     *,
     rounds: int = 100,
-    seconds: float = 3.0,
+    seconds: float = 1.5,
     bounds: Sequence[float] = (),
 ) -> Comparison:
     """Run every variant once a round, for `rounds` rounds or until `seconds` have passed, whichever is first.

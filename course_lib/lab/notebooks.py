@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from copy import deepcopy
 from datetime import datetime
@@ -179,7 +180,9 @@ def run(lesson: Path) -> bool:
     """
     notebook = filled(read(lesson))
     with fresh_work() as folder:
+        began = time.monotonic()
         done = execute(notebook, folder)
+        print(f"{lesson.stem}: ran through in {time.monotonic() - began:.0f} s")
         verdicts = _verdicts(lesson, notebook)
     passed = True
     for before, after in zip(notebook.cells, done.cells, strict=True):

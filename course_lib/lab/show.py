@@ -28,11 +28,15 @@ class Card:
 
     def _repr_html_(self) -> str:
         edge = {"plain": "#0072B2", "good": "#009E73", "bad": "#D55E00"}[self.tone]
-        body = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(self.text)).replace("\n", "<br>")
         return (
             f'<div style="border-left:4px solid {edge};padding:.4em .9em;margin:.3em 0;white-space:normal">'
-            f"<strong>{html.escape(self.heading)}.</strong> {body}</div>"
+            f"<strong>{html.escape(self.heading)}.</strong> {prose(self.text)}</div>"
         )
+
+
+def prose(text: str) -> str:
+    """Text as HTML: backticks mark code, lines are kept."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text)).replace("\n", "<br>")
 
 
 class Markdown(str):
