@@ -5,6 +5,7 @@
 Packages come from the registry or from uv's cache, wherever this machine finds them.
 """
 
+import contextlib
 import os
 import signal
 import socket
@@ -43,9 +44,10 @@ def open_lesson(folder):
                     return time.monotonic() - began
             except OSError:
                 time.sleep(0.05)
-        raise RuntimeError("make lab ended before the lesson was open")
+        raise RuntimeError(f"make lab ended before the lesson was open; try it by hand: make lab ARGS='{flags}'")
     finally:
-        os.killpg(lab.pid, signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(lab.pid, signal.SIGTERM)
         lab.wait()
 
 

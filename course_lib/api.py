@@ -1,6 +1,7 @@
 """The Events API: the patient that all lessons treat.
 
-`create_app` makes it, with each cure off or on. Every answer tells in a header what it cost the database.
+`create_app` makes it, with each cure off or on. Every answer, but that to an error of our own (500), tells in a header
+what it cost the database.
 """
 
 import os
@@ -12,7 +13,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,7 +36,7 @@ def create_app(db_path: str | os.PathLike[str], *, indexes: bool = False) -> Fas
 
     `indexes=True` makes the indexes of `course_lib.optimizer` at start-up; `False` drops none.
     """
-    database = Database(db_path)
+    database = ReadOnlyDatabase(db_path)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -90,18 +90,22 @@ class Usage:
 usage_of_request: ContextVar[Usage] = ContextVar("usage_of_request")
 
 
-class Database(threading.local):
+class ReadOnlyDatabase:
     """A SQLite file, open for reading, with a connection for each thread that asks."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._thread = threading.local()
         self.path = Path(path).absolute()
         if not self.path.is_file():
             raise FileNotFoundError(f"no database at {self.path}; `python -m course_lib.lab.events` makes one")
 
-    @cached_property
+    @property
     def connection(self) -> sqlite3.Connection:
         """This thread's connection."""
-        return sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True)
+        if not hasattr(self._thread, "connection"):
+            self._thread.connection = sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True)
+        connection: sqlite3.Connection = self._thread.connection
+        return connection
 
     def rows(self, statement: str, parameters: tuple[object, ...] = ()) -> list[dict[str, Any]]:
         """Run a statement to its last row, on the account of the current request."""

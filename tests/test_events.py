@@ -273,9 +273,9 @@ def test_a_failing_statement_leaves_no_copy_behind():
     assert set(lifeline.folder().iterdir()) == before
 
 
-def test_a_fifth_copy_is_an_error_that_names_the_way_out():
+def test_a_copy_too_many_is_an_error_that_names_the_way_out():
     with contextlib.ExitStack() as stack:
-        copies = [stack.enter_context(events.copy()) for _ in range(4)]
+        copies = [stack.enter_context(events.copy()) for _ in range(events.MOST_COPIES)]
         with pytest.raises(RuntimeError, match=r"close.*with events.copy"):
             events.copy()
         copies[0].close()

@@ -158,7 +158,7 @@ class Exercise:
     @property
     def answer(self) -> Any:
         """The learner's last answer that passed, else the library's; which of the two is said in one line."""
-        whose = "your own" if self._passed else "the library's (yours has not passed yet)"
+        whose = "your own" if self._passed else "the library's (none of yours has passed since the kernel started)"
         print(f"{self.name}: {whose}")
         return self._passed[-1] if self._passed else self.solution_answer
 
@@ -303,11 +303,6 @@ def brief(value: object) -> str:
         return _brief.repr(value)
     except Exception:
         return f"<{type(value).__name__}>"
-
-
-def collect(module: Mapping[str, Any]) -> dict[str, Exercise]:
-    """The exercises of a lesson's module by name, in the order in which they stand."""
-    return {name: each for name, each in module.items() if isinstance(each, Exercise)}
 
 
 def _raise(outcome: object) -> object:

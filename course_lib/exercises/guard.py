@@ -3,7 +3,8 @@
 An alarm raises `TimeUp` inside the answer, and again every millisecond, because a bare `except:` would swallow the
 first. It is raised only where the answer runs: in a synchronous one, below `_answer` on the stack; in an asynchronous
 one, below the `_Leash` of its own task or of one that it made. Anywhere else it would strike the kernel's event loop
-and end it. Code that never comes back from C (a huge `sum`, a long statement) is beyond an alarm; connections that are handed to
+and end it. An asynchronous answer that swallows both the alarm and its cancellation is cut off: never resumed.
+Code that never comes back from C (a huge `sum`, a long statement) is beyond an alarm; connections that are handed to
 an answer carry a progress handler for that.
 """
 
@@ -22,7 +23,7 @@ T = TypeVar("T")
 REPEAT = 0.001
 CANCELLATIONS = 20
 
-_cut_off: list[Coroutine[Any, Any, Any]] = []
+_cut_off: list["_Leash"] = []
 _in_answer = contextvars.ContextVar("_in_answer", default=False)
 
 
@@ -35,14 +36,20 @@ class _Leash(Coroutine[Any, Any, Any]):
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         self._coroutine = coroutine
-        self.is_cut = False
+        self._is_cut = False
+
+    def cut(self) -> None:
+        self._is_cut = True
+        _cut_off.append(self)  # kept, for to collect the coroutine would resume it once more
 
     def send(self, value: Any) -> Any:
-        self._hold()
+        if self._is_cut:
+            raise TimeUp
         return self._coroutine.send(value)
 
     def throw(self, *error: Any) -> Any:
-        self._hold()
+        if self._is_cut:
+            raise TimeUp
         return self._coroutine.throw(*error)
 
     def close(self) -> None:
@@ -50,11 +57,6 @@ class _Leash(Coroutine[Any, Any, Any]):
 
     def __await__(self) -> Generator[Any, Any, Any]:
         return self._coroutine.__await__()
-
-    def _hold(self) -> None:
-        if self.is_cut:
-            _cut_off.append(self._coroutine)  # kept, for to collect it would resume it once more
-            raise TimeUp
 
 
 def run(answer: Callable[[], T], limit: float) -> T:
@@ -103,7 +105,8 @@ async def _cancel(tasks: dict[asyncio.Task[Any], _Leash]) -> None:
         if not (left := [each for each in tasks if not each.done()]):
             break
         for each in left:
-            tasks[each].is_cut = attempt == CANCELLATIONS
+            if attempt == CANCELLATIONS:
+                tasks[each].cut()
             each.cancel()
         await asyncio.wait(left, timeout=0.01)
 

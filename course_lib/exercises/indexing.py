@@ -127,7 +127,7 @@ class ReadPlan(IndexingExercise):
     c   SCAN events USING INDEX idx_events_created_at
     d   SEARCH events USING INTEGER PRIMARY KEY (rowid=?)
 
-Which of them visit **every row** of the table? Give their letters, for example `"ad"`."""
+Which of them, run to their end, visit **every row** of the table? Give their letters, for example `"ad"`."""
     stub = "read_plan = ..."
     hints = (
         "Look at the first word of each plan before anything else.",
@@ -135,7 +135,7 @@ Which of them visit **every row** of the table? Give their letters, for example 
         "An index can be walked from end to end too. Two of the four do not search.",
     )
     read_plan = "bc"
-    praise = "The first word decides: SCAN visits every row, with an index (in its order) or without one."
+    praise = "SCAN walks along everything, with an index (in its order) or without one, unless a LIMIT ends it early."
     refusals: ClassVar = {
         "scan_using_index": (
             "`SCAN ... USING INDEX` is still a scan: it walks the whole index and fetches each row that it points to.",
@@ -178,7 +178,7 @@ class FirstIndex(IndexExercise):
     {ONE_USER}
 
 Write the `CREATE INDEX` statement that turns its SCAN into a SEARCH. The guide calls the index `idx_events_user_id`."""
-    stub = "first_index = ..."
+    stub = 'first_index = ...  # "CREATE INDEX ..."'
     hints = (
         "Which column does the WHERE compare?",
         "The form is `CREATE INDEX name ON table(column)`.",
@@ -221,7 +221,7 @@ class WorthIt(IndexingExercise):
 | b | all events of the hottest user, about 4% of the table | `user_id` |
 | c | `sum(duration_ms) ... WHERE status = 200`, about 85% of the table | `status` |
 | d | `max(created_at)` over all events | `created_at` |
-| e | `count(*) ... WHERE title LIKE '%Retro%'` | `title` |
+| e | all events `WHERE title LIKE '%Retro #7'` | `title` |
 
 Put `True` or `False` for each. You can measure them all right afterwards."""
     stub = 'worth_it = {"a": ..., "b": ..., "c": ..., "d": ..., "e": ...}'
@@ -279,7 +279,7 @@ class Composite(IndexExercise):
     {NEWEST_OF_USER}
 
 Write **one** `CREATE INDEX` statement with which it searches for the user *and* finds the rows already in order."""
-    stub = "composite = ..."
+    stub = 'composite = ...  # "CREATE INDEX ..."'
     hints = (
         "An index on several columns is sorted like a telephone book: by the first, within that by the second.",
         "Step 1, the equalities: which column is compared with `=`? Step 2, the order: by which column is it sorted?",
@@ -334,7 +334,7 @@ class Covering(IndexExercise):
 
 Write one `CREATE INDEX` statement with which it never touches the table: a **covering** index, whose order also keeps
 each user's entries together."""
-    stub = "covering = ..."
+    stub = 'covering = ...  # "CREATE INDEX ..."'
     hints = (
         "List the columns that the query mentions anywhere. A covering index holds them all.",
         "There are two. The one in the GROUP BY comes first, so that a group's entries lie side by side.",
@@ -534,7 +534,7 @@ class DropOne(IndexingExercise):
 The API asks for a user's newest twenty events, for the ten users who spent most time, for the number of a user's
 events, and for the newest errors (`WHERE status = 500 ORDER BY created_at DESC LIMIT 20`).
 Which **one** index can go, and every query keeps a plan as good? Give its name."""
-    stub = "drop_one = ..."
+    stub = "drop_one = ...  # the name of an index, in quotes"
     hints = (
         "For each query, which index does it need? Then look for an index that nobody needs.",
         "An index on (a, b) is sorted by a as well: what can one on (a) do that it cannot?",
@@ -545,15 +545,15 @@ Which **one** index can go, and every query keeps a plan as good? Give its name.
     refusals: ClassVar = {
         "sorts_again": (
             "Without it a user's newest events are all fetched and sorted again.",
-            "Look for an index that is the beginning of another.",
+            "Take the next one, and ask of each query: would it miss it?",
         ),
         "not_covered": (
             "Without it the ten users who spent most time are summed from the table again.",
-            "Look for an index that is the beginning of another.",
+            "Take the next one, and ask of each query: would it miss it?",
         ),
         "scans_again": (
             "Without it the newest errors are looked for in the whole table: no other index begins with status.",
-            "Look for an index that is the beginning of another.",
+            "Take the next one, and ask of each query: would it miss it?",
         ),
         "not_one_index": ("Exactly one of the four names is asked for.", "Give it as a string."),
     }
@@ -596,7 +596,7 @@ class CaseBlind(IndexExercise):
     {BY_EMAIL}
 
 An index on `email` does not help. Write the `CREATE INDEX` statement that does."""
-    stub = "case_blind = ..."
+    stub = 'case_blind = ...  # "CREATE INDEX ..."'
     hints = (
         "What is compared is not the column but a value made from it.",
         "An index may hold the value of an expression, in the place of a column.",
@@ -646,7 +646,7 @@ class TwoEnds(IndexingExercise):
     {BOTH_ENDS}
 
 walks the whole index. Write a query with the same one row that does not."""
-    stub = "two_ends = ..."
+    stub = 'two_ends = ...  # "SELECT ..."'
     hints = (
         "SQLite jumps to an end of an index only where a query asks for one end and nothing else.",
         "A query in parentheses may stand where a value may: `SELECT (SELECT ...), (SELECT ...)`.",

@@ -4,6 +4,7 @@ Being asked about something a while after learning it is what makes it stay (Roe
 stand here, not in the notebooks, so that none is seen above its question.
 """
 
+import re
 from dataclasses import dataclass
 from types import EllipsisType
 
@@ -84,7 +85,7 @@ QUESTIONS = {
             "a": ("(placed_at, customer_id, state)", "Sorted by time first, one customer's orders lie scattered."),
             "b": ("(customer_id, placed_at, state)", "It works, but closed orders are walked over on the way."),
             "c": ("(customer_id, state, placed_at)", "The equalities first, in any order, then what sorts."),
-            "d": ("three indexes, one a column", "For one table of a query SQLite takes one of them."),
+            "d": ("three indexes, one a column", "For conditions joined by AND SQLite takes one of them."),
         },
         "c",
     ),
@@ -95,7 +96,7 @@ QUESTIONS = {
             "a": ("It makes it as fast as a lookup.", "Every row still counts, so every entry is still read."),
             "b": (
                 "It reads less for each row, and still grows with the table.",
-                "Some times faster, not a thousand. Beyond that the total must be remembered: that is lesson 1.",
+                "A few times faster, not a thousand. Beyond that the total must be remembered: that is lesson 1.",
             ),
             "c": ("Nothing.", "An index is narrower than the table: fewer pages for the same rows."),
         },
@@ -106,7 +107,9 @@ QUESTIONS = {
 
 def ask(name: str, choice: str | EllipsisType = ...) -> Card:
     """Show a question, or answer it with the letter of a choice. `warm-up 1` looks back at the lessons done."""
-    question = _warm_up(name) if name.startswith("warm-up") else QUESTIONS[name]
+    if not re.fullmatch("warm-up [12]", name) and name not in QUESTIONS:
+        raise ValueError(f"there is no question {name!r}; there are warm-up 1, warm-up 2, {', '.join(QUESTIONS)}")
+    question = QUESTIONS[name] if name in QUESTIONS else _warm_up(name)
     if isinstance(choice, EllipsisType):
         choices = "\n".join(f"{letter}  {text}" for letter, (text, _) in question.choices.items())
         return Card("Question", f"{question.text}\n{choices}\nAnswer by putting a letter in place of the dots.")

@@ -13,4 +13,4 @@ def start(lesson: str) -> None:
     solved = sum(each["verdict"] == "right" for each in progress.verdicts(lesson).values())
     print(f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}")
     print(f"events: {events.rows():,} rows, {table.stat().st_size / 1e6:,.0f} MB")
-    print(f"lesson: {lesson}, {solved} exercises solved so far")
+    print(f"{lesson}: {solved} exercises solved so far, kept in {progress.file().name} beside your copy")

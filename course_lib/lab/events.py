@@ -94,9 +94,10 @@ def rows() -> int:
     return int(text)
 
 
-def path() -> Path:
-    """Return the seeded file for `rows()` events, made first where missing, damaged or of another recipe."""
-    return _ready(_standard(rows()), rows())
+def path(number: int | None = None) -> Path:
+    """The seeded file of so many events (else `rows()`), made first where missing, damaged or of another recipe."""
+    number = number or rows()
+    return _ready(_standard(number), number)
 
 
 def seed(target: str | os.PathLike[str], rows: int = ROWS) -> Path:
@@ -114,13 +115,22 @@ def seed(target: str | os.PathLike[str], rows: int = ROWS) -> Path:
 class Copy(os.PathLike[str]):
     """A private copy of the seeded file, made by `copy()`; `sqlite3.connect` takes it as it is.
 
-    The file goes at `close()`, at the end of a `with` block, or with the last reference to its Copy.
+    The file goes at `close()`, at the end of a `with` block, or with the last reference to its Copy, and so do the
+    connections that `connect` gave: an open one would keep a removed file's space.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._remove = weakref.finalize(self, _remove, path)
+        self._connections: list[sqlite3.Connection] = []
+        self._remove = weakref.finalize(self, _close_and_remove, path, self._connections)
         _open_copies.add(self)
+
+    def connect(self) -> sqlite3.Connection:
+        """A connection that ends with the copy; each statement commits by itself."""
+        # Whichever thread drops the last reference to the copy closes it.
+        connection = sqlite3.connect(self, isolation_level=None, check_same_thread=False)
+        self._connections.append(connection)
+        return connection
 
     def close(self) -> None:
         """Remove the file; again is no error."""
@@ -139,15 +149,21 @@ class Copy(os.PathLike[str]):
         self.close()
 
 
+def _close_and_remove(path: Path, connections: list[sqlite3.Connection]) -> None:
+    for connection in connections:
+        connection.close()
+    _remove(path)
+
+
 _open_copies: weakref.WeakSet[Copy] = weakref.WeakSet()
 _copy_numbers = itertools.count(1)
 
 
-def copy(*statements: str) -> Copy:
-    """Return a copy of the seeded file for this process alone; `statements`, then ANALYZE, are run on it.
+def copy(*statements: str, rows: int | None = None) -> Copy:
+    """A copy of the seeded file for this process alone; `statements`, then ANALYZE, are run on it.
 
-    Without statements it is the seeded file byte for byte. Four copies at most are open at once: a fifth
-    raises RuntimeError. Raises OSError where the disk lacks room.
+    Without statements it is the seeded file byte for byte; `rows` takes the file of another number of events. At most
+    `MOST_COPIES` copies are open at once: one more raises RuntimeError. Raises OSError where the disk lacks room.
     """
     from course_lib.lab import lifeline  # noqa: PLC0415 - who only seeds has no use for a guarded folder
 
@@ -156,7 +172,7 @@ def copy(*statements: str) -> Copy:
             f"{MOST_COPIES} copies of the table are open, which is the limit: close one by .close(), or take "
             "them by `with events.copy() as ...:`; a restart of the kernel closes all"
         )
-    source, folder = path(), lifeline.folder()
+    source, folder = path(rows), lifeline.folder()
     size, free = source.stat().st_size, shutil.disk_usage(folder).free
     if size > free:
         advice = "make room there, point TMPDIR elsewhere, or set COURSE_ROWS to fewer rows"
@@ -171,7 +187,7 @@ def copy(*statements: str) -> Copy:
                 database.executescript(
                     "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -200000"
                 )
-                for statement in (*statements, "ANALYZE"):
+                for statement in tqdm((*statements, "ANALYZE"), desc="making the indexes", **show.BAR):
                     database.execute(statement)
     except BaseException:  # a Stop as well: no reference to the copy would ever reach its caller
         made.close()

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 from nbformat.validator import normalize
@@ -65,7 +66,13 @@ def copy() -> None:
         mine = paths.WORK / lesson.name
         if not mine.exists():
             _copy(lesson)
-        elif _made_from(mine) not in (_digest(lesson), None):
+            continue
+        try:
+            made_from = _read_copy(lesson).metadata.get(MADE_FROM)
+        except ValueError as error:
+            print(error)
+            continue
+        if made_from not in (_digest(lesson), None):
             print(
                 f"{mine.name} is your copy of an older version of this lesson, and stays as you left it. "
                 f"`make reset LESSON={lesson_number(lesson)}` brings the new version and keeps yours aside."
@@ -108,11 +115,12 @@ def check(lesson: Path) -> bool:
     mine = paths.WORK / lesson.name
     if not mine.exists():
         sys.exit(f"There is no {mine} yet: `make lab` makes it.")
-    notebook, original = read(mine), read(lesson)
+    notebook, original = _read_copy(lesson), read(lesson)
     marked = {cell.id: cell for cell in original.cells if is_marked(cell)}
     for cell in notebook.cells:
-        if cell.cell_type == "code" and cell.id in marked:
-            cell.outputs, cell.execution_count = marked[cell.id].outputs, marked[cell.id].execution_count
+        # What another editor saved may have no ids.
+        if cell.cell_type == "code" and (claim := marked.get(cell.get("id"))):
+            cell.outputs, cell.execution_count = claim.outputs, claim.execution_count
     with fresh_work() as folder:
         nbformat.write(notebook, folder / lesson.name)
         pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:valkey"]
@@ -162,26 +170,46 @@ def fresh_work() -> Iterator[Path]:
             os.environ.update({} if variable is None else {"COURSE_WORK": variable})
 
 
+class CellError(RuntimeError):
+    """A cell raised an error, hung or ended its kernel; says which cell, counted from 0, and how."""
+
+
 def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
-    """Run the notebook headless with `folder` as its own; raises CellExecutionError where a cell does."""
+    """Run the notebook headless with `folder` as its own; raises CellError."""
+    number = 0
+
+    def begin(cell: NotebookNode, cell_index: int) -> None:
+        nonlocal number
+        number = cell_index
+
     client = NotebookClient(
         deepcopy(notebook),
         timeout=CELL_SECONDS,
         resources={"metadata": {"path": str(folder)}},
         extra_arguments=["--log-level=ERROR"],
+        on_cell_start=begin,
     )
-    return client.execute()
+    try:
+        return client.execute()
+    except CellExecutionError as error:
+        raise CellError(f"cell {number}: {error.ename}: {error.evalue}") from error
+    except (CellTimeoutError, DeadKernelError) as error:
+        raise CellError(f"cell {number}: {str(error).splitlines()[0]}") from error
 
 
 def run(lesson: Path) -> bool:
     """Run a shipped lesson with its exercises filled in and print its claims, a line each.
 
-    False if a claim differs from the shipped one or a solution is refused.
+    False if a cell fails, a claim differs from the shipped one or a solution is refused.
     """
     notebook = filled(read(lesson))
     with fresh_work() as folder:
         began = time.monotonic()
-        done = execute(notebook, folder)
+        try:
+            done = execute(notebook, folder)
+        except CellError as error:
+            print(f"{lesson.stem}: {error}")
+            return False
         print(f"{lesson.stem}: ran through in {time.monotonic() - began:.0f} s")
         verdicts = _verdicts(lesson, notebook)
     passed = True
@@ -261,21 +289,24 @@ def main() -> int:
     if flags and arguments.command != "open":
         parser.error(f"unrecognized arguments: {' '.join(flags)}")
 
-    match arguments.command:
-        case "open":
-            open_lab(flags)
-        case "copy":
-            copy()
-        case "reset":
-            reset(chosen(arguments.lesson))
-        case "check":
-            return int(not check(chosen(arguments.lesson)))
-        case "run":
-            # A list, so that one lesson's fault does not hide the next one's.
-            return int(not all([run(lesson) for lesson in some(arguments.lesson)]))
-        case "store":
-            for lesson in some(arguments.lesson):
-                store(lesson, run_first=arguments.run)
+    try:
+        match arguments.command:
+            case "open":
+                open_lab(flags)
+            case "copy":
+                copy()
+            case "reset":
+                reset(chosen(arguments.lesson))
+            case "check":
+                return int(not check(chosen(arguments.lesson)))
+            case "run":
+                # A list, so that one lesson's fault does not hide the next one's.
+                return int(not all([run(lesson) for lesson in some(arguments.lesson)]))
+            case "store":
+                for lesson in some(arguments.lesson):
+                    store(lesson, run_first=arguments.run)
+    except (OSError, ValueError) as error:
+        sys.exit(str(error))
     return 0
 
 
@@ -308,13 +339,16 @@ def _digest(lesson: Path) -> str:
     return hashlib.sha256(lesson.read_bytes()).hexdigest()[:16]
 
 
-def _made_from(mine: Path) -> str | None:
-    """The digest of the shipped lesson that a copy was made from; None for a file that is no copy of ours."""
+def _read_copy(lesson: Path) -> NotebookNode:
+    """The learner's copy of a lesson; a ValueError that names the remedy where it is damaged."""
     try:
-        digest: str | None = read(mine).metadata.get(MADE_FROM)
-        return digest
-    except ValueError:
-        return None
+        return read(paths.WORK / lesson.name)
+    # nbformat lets through whatever Python makes of a file that is no notebook.
+    except (AttributeError, LookupError, TypeError, ValueError, nbformat.ValidationError) as error:
+        raise ValueError(
+            f"{lesson.name} in {paths.WORK} is damaged. "
+            f"`make reset LESSON={lesson_number(lesson)}` makes a fresh copy and keeps this one aside."
+        ) from error
 
 
 def _verdicts(lesson: Path, notebook: NotebookNode) -> dict[str, progress.Record]:

@@ -7,6 +7,7 @@ query touched; `apsw` can put a listener between SQLite and the file.
 import os
 import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import apsw
@@ -16,6 +17,8 @@ from matplotlib.figure import Figure
 
 from course_lib.lab.plots import COLOURS, Picture, said
 from course_lib.lab.show import number
+
+SMALLEST_PAGE = 512  # bytes
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,8 @@ class _Listener(apsw.VFS):
 
         class Listened(apsw.VFSFile):
             def xRead(self, amount: int, offset: int) -> bytes:  # noqa: N802
-                offsets.append(offset)
+                if amount >= SMALLEST_PAGE:  # less is a look at the file's header, whether it changed
+                    offsets.append(offset)
                 data: bytes = super().xRead(amount, offset)
                 return data
 
@@ -52,9 +56,8 @@ class _Listener(apsw.VFS):
 
 def read(db: str | os.PathLike[str], query: str, parameters: Sequence[object] = ()) -> Pages:
     """Run a query to its last row on a connection with nothing cached, and say which pages it read."""
-    with sqlite3.connect(db) as own:
+    with closing(sqlite3.connect(db)) as own:
         (page_size,), (total,) = own.execute("PRAGMA page_size").fetchone(), own.execute("PRAGMA page_count").fetchone()
-    own.close()
     listener = _Listener()
     connection = apsw.Connection(os.fspath(db), flags=apsw.SQLITE_OPEN_READONLY, vfs=listener.name)
     try:
@@ -65,7 +68,7 @@ def read(db: str | os.PathLike[str], query: str, parameters: Sequence[object] = 
         list(connection.execute(query, tuple(parameters)))
     finally:
         connection.close()
-    return Pages(frozenset(offset // page_size for offset in listener.offsets if offset), total)
+    return Pages(frozenset(offset // page_size for offset in listener.offsets), total)
 
 
 def picture(queries: Mapping[str, Pages], title: str) -> Picture:

@@ -42,8 +42,11 @@ class Picture:
         return f'<img alt="{alt}" width="{width}" style="max-width:100%" src="data:image/png;base64,{data}">'
 
 
-def times(samples: Mapping[str, Sequence[float]], medians: Mapping[str, float], title: str) -> Picture:
-    """Every sample (in seconds) as a dot, a row for each variant, its median as a bar with the figure beside it."""
+def times(samples: Mapping[str, Sequence[float]], medians: Mapping[str, float], title: str, axis: str) -> Picture:
+    """Every sample (in seconds) as a dot, a row for each variant, its median as a bar with the figure beside it.
+
+    `axis` says what takes this time.
+    """
     figure, axes = _axes(title, rows=len(samples))
     scatter = np.random.default_rng(1)
     for row, (name, taken) in enumerate(samples.items()):
@@ -54,7 +57,7 @@ def times(samples: Mapping[str, Sequence[float]], medians: Mapping[str, float], 
         axes.annotate(duration(medians[name]), (medians[name], row - 0.36), ha="center", va="bottom", fontweight="bold")
     axes.set_yticks(range(len(samples)), list(samples))
     axes.set_ylim(len(samples) - 0.5, -0.75)
-    _scale(axes, [value for taken in samples.values() for value in taken], "time of one call", duration)
+    _scale(axes, [value for taken in samples.values() for value in taken], axis, duration)
     return Picture(figure, f"{title}. Medians: " + said(medians, duration))
 
 
@@ -124,7 +127,7 @@ def _scale(axes: Any, values: Sequence[float], what: str, unit: Any) -> None:
             axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: unit(value)))
         axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.set_xlabel(f"{what} (log scale: each step is ten times)")
+        axes.set_xlabel(f"{what} (log scale)")
     else:
         axes.set_xlim(0, max(values) * 1.1)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: unit(value) if value > 0 else "0"))

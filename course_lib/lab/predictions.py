@@ -4,6 +4,7 @@ Committing to a prediction is what makes a demonstration teach (Crouch, Fagen, C
 wrong is what is remembered (Butterfield, Metcalfe 2001).
 """
 
+import math
 from types import EllipsisType
 
 import pandas as pd
@@ -25,8 +26,10 @@ def predict(name: str, guess: Guess | EllipsisType = ..., sure: float | Ellipsis
         return Card("Locked", f"You said {_said(locked)}. A locked prediction stays; now measure.")
     if isinstance(guess, EllipsisType):
         return Card("No prediction yet", "Replace the dots by your guess and by how sure you are (0 to 100).")
-    if not isinstance(guess, int | float | str) or isinstance(guess, bool):
-        return Card("Not locked", f"A guess is a number or the letter of a choice; this is {guess!r}.")
+    wanted = "a number, without its unit" if unit else "a number or the letter of a choice"
+    is_number = isinstance(guess, int | float) and not isinstance(guess, bool) and math.isfinite(guess)
+    if not is_number and (unit or not isinstance(guess, str)):
+        return Card("Not locked", f"A guess is {wanted}; this is {guess!r}.")
     if isinstance(sure, EllipsisType) or not isinstance(sure, int | float) or not 0 <= sure <= 100:
         return Card("Not locked", "How sure are you? Give sure= a number from 0 (a coin toss) to 100 (certain).")
     guess = guess.strip().lower() if isinstance(guess, str) else guess
@@ -39,6 +42,7 @@ def reveal(name: str, measured: Guess, *, unit: str = "") -> None:
     """Show the locked prediction beside what was measured, and how far apart they are; at once, so that a table or a
     plot may follow in the same cell.
     """
+    measured = measured if isinstance(measured, str) else float(measured)
     truth = f"{number(measured)} {unit}".strip()
     locked = progress.latest("prediction", session.lesson()).get(name)
     if not locked:

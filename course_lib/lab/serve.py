@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import traceback
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
@@ -16,7 +17,7 @@ import httpx
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from course_lib.api import Database, create_app
+from course_lib.api import ReadOnlyDatabase, create_app
 from course_lib.lab import lifeline
 
 HOST = "127.0.0.1"
@@ -30,18 +31,20 @@ class Server:
         self.url = f"http://{HOST}:{port}"
         # Without the environment, for a proxy that is set there could not reach this machine's loopback.
         self.client = httpx.Client(base_url=self.url, timeout=PATIENCE, trust_env=False)
-        self._end = end
+        self._end = weakref.finalize(self, _end_server, self.client, end)  # also when its name is given to another
 
     def __repr__(self) -> str:
         return f"<Server {self.url}>"
 
     def get(self, path: str, **params: Any) -> httpx.Response:
         """Answer a GET request: `server.get("/api/events", user_id=42)`."""
-        return self.client.get(path, params=params)
+        try:
+            return self.client.get(path, params=params)
+        except (httpx.ReadError, httpx.RemoteProtocolError):  # uvicorn closes the connection after a 500
+            return self.client.get(path, params=params)
 
     def stop(self) -> None:
-        """End the server; again is no error."""
-        self.client.close()
+        """End the server, as the last reference to it does; again is no error."""
         self._end()
 
     def __enter__(self) -> Self:
@@ -51,13 +54,18 @@ class Server:
         self.stop()
 
 
+def _end_server(client: httpx.Client, end: Callable[[], None]) -> None:
+    client.close()
+    end()
+
+
 def start(db_path: str | os.PathLike[str], **switches: Any) -> Server:
     """Run `create_app(db_path, **switches)` in a process of its own and return when it answers.
 
     FileNotFoundError when there is no such database; RuntimeError, with the end of the server's log, when it
     does not start.
     """
-    path = Database(db_path).path
+    path = ReadOnlyDatabase(db_path).path
     port_file = lifeline.folder() / f"{time.monotonic_ns()}.port"
     child = lifeline.start([sys.executable, "-m", __name__, path, port_file, json.dumps(switches)])
     try:
@@ -109,10 +117,11 @@ def here(app: ASGIApp) -> Server:
         time.sleep(0.005)
     if not server.started:
         listener.close()
-        failure = failures[-1]
-        place = traceback.extract_tb(failure.__traceback__)[-1]
-        error = f"{type(failure).__name__}: {failure} (in {place.name}, line {place.lineno})"
-        raise RuntimeError(f"the app's start-up raised {error}")
+        error = "failed"  # what an app may also say without raising
+        for failure in failures:
+            place = traceback.extract_tb(failure.__traceback__)[-1]
+            error = f"raised {type(failure).__name__}: {failure} (in {place.name}, line {place.lineno})"
+        raise RuntimeError(f"the app's start-up {error}")
 
     def end() -> None:
         server.should_exit = True

@@ -7,7 +7,8 @@ from types import TracebackType
 from typing import Any
 
 PACKAGE = str(Path(__file__).resolve().parents[1])
-_lesson = "welcome"
+LESSONS = ("welcome", "caching", "indexing", "rate_limiting", "monitoring", "report_card")
+_lesson = LESSONS[0]
 
 
 def lesson() -> str:
@@ -18,6 +19,8 @@ def lesson() -> str:
 def begin(name: str) -> None:
     """Make `name` the lesson in progress, and let errors of ours speak one sentence instead of a traceback."""
     global _lesson  # noqa: PLW0603  one kernel, one lesson
+    if name not in LESSONS:
+        raise ValueError(f"there is no lesson {name!r}; there are {', '.join(LESSONS)}")
     _lesson = name
     if "IPython" in sys.modules and (shell := sys.modules["IPython"].get_ipython()):
         shell.set_custom_exc((Exception, KeyboardInterrupt), _speak)
@@ -31,5 +34,8 @@ def _speak(shell: Any, kind: type[BaseException], error: BaseException, trace: T
         return
     own = [frame for frame in frames if "ipykernel" in frame.filename]
     where = f"line {own[-1].lineno} of this cell: {own[-1].line}\n" if own else ""
-    said = "Stopped. Nothing is broken: run the cell again when you like." if kind is KeyboardInterrupt else error
+    said = "\n".join([str(error), *getattr(error, "__notes__", ())])
+    if kind is KeyboardInterrupt:
+        said = "Stopped. Nothing is broken: run the cell again when you like."
+    sys.last_type, sys.last_value, sys.last_traceback = kind, error, trace  # for %tb, should the fault be ours
     shell._showtraceback(kind, error, [f"{where}{kind.__name__}: {said}"])

@@ -1,6 +1,7 @@
 """How things are said to the learner: HTML in JupyterLab, the same words as plain text elsewhere."""
 
 import html
+import math
 import re
 import sys
 from dataclasses import dataclass
@@ -50,8 +51,11 @@ class Markdown(str):
 
 
 def number(value: object) -> str:
-    """A number to three significant digits with thousands set apart (1,234; 0.0123); other values as they are."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    """A number as one reads it out: three digits, all of those before the point, thousands set apart (1,234; 0.0123).
+
+    Other values as they are.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return str(value)
     if value == int(value) and abs(value) < 1e15:
         return f"{int(value):,}"
