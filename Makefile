@@ -42,8 +42,8 @@ setup: $(whole)  ## make .venv alone, or mend it
 
 $(whole): pyproject.toml requirements.txt course_lib/lab/overrides.json .venv/bin/uv
 	@rm -f $@
-	@$(uv_install) --require-hashes -r requirements.txt \
-		|| UV_DEFAULT_INDEX="$$($(PYTHON) -m pip config get global.index-url)" \
+# uv takes an empty variable for none, and pip calls a setting that is not there an error.
+	@UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$($(PYTHON) -m pip config get global.index-url 2>/dev/null)}" \
 		$(uv_install) --require-hashes -r requirements.txt
 	@$(uv_install) --no-deps --no-build-isolation -e .
 	@mkdir -p .venv/share/jupyter/lab/settings
@@ -54,8 +54,8 @@ test: setup  ## everything that can be tested, the slowest named at the end
 	$(python) -m ruff check
 	$(python) -m ruff format --check
 	$(python) -m mypy
-	$(python) -m pytest -q -n 2 -m "not alone" --durations=10
-	$(python) -m pytest -q -m alone --durations=10 || { [ $$? = 5 ] && echo "No test asks to run alone yet."; }
+	$(python) -m pytest -q -n 2 -m "not alone" --durations=5
+	$(python) -m pytest -q -m alone --durations=10
 
 lessons: setup  ## run all lessons with the exercises filled in, and print their claims
 	@$(notebooks) run $(LESSON)

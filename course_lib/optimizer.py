@@ -53,7 +53,8 @@ def _connected(db: Database, timeout: float = 5.0) -> Iterator[sqlite3.Connectio
             with closing(sqlite3.connect(uri, uri=True, timeout=timeout)) as connection:
                 yield connection
     except sqlite3.Error as error:
-        error.add_note(f"The database: {db!r}.")
+        if not isinstance(db, sqlite3.Connection):
+            error.add_note(f"The database: {Path(db)}.")
         if _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             error.add_note(f"What to do: {_remedy(error)}.")
         raise
@@ -62,6 +63,21 @@ def _connected(db: Database, timeout: float = 5.0) -> Iterator[sqlite3.Connectio
 def _code(error: Exception) -> int:
     """SQLite's primary result code; 0 where Python's own module found the fault."""
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
+def _remedy(error: sqlite3.Error) -> str:
+    """What to do; empty where SQLite's own words have to do."""
+    match _code(error):
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return "end what else reads or writes, or wait longer: sqlite3.connect(path, timeout=60)"
+        case sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR:
+            return "free some space, also for temporary files (SQLITE_TMPDIR names their folder)"
+        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN:
+            return "make the file and its folder writable, and open it without mode=ro"
+        case sqlite3.SQLITE_ERROR:
+            return "fetch what is left in this connection's cursors or close them, or give the path"
+        case _:
+            return ""
 
 
 def _quoted(name: str) -> str:
@@ -91,24 +107,27 @@ def create_indexes(db: Database, *, indexes: Iterable[str] = EVENTS_INDEXES) -> 
     with _connected(db, timeout=60.0) as connection:
         if connection.in_transaction:
             raise sqlite3.ProgrammingError(
-                "the connection is inside a transaction: commit it or roll it back first, or give the path"
+                "the connection is inside a transaction: commit it or roll it back first,"
+                " or, with autocommit=False, give the path"
             )
         if all(_exists(connection, name, statement) for name, statement in wanted):
             return []
+        made = []
         connection.execute("BEGIN IMMEDIATE")
         try:
-            # Asked again: while this worker waited for the lock, another may have made them.
-            missing = {name: statement for name, statement in wanted if not _exists(connection, name, statement)}
-            for statement in missing.values():
-                _create(connection, statement)
-            if missing:
+            for name, statement in wanted:
+                # Asked again: while this worker waited for the lock, another may have made it.
+                if not _exists(connection, name, statement):
+                    _create(connection, statement)
+                    made.append(name)
+            if made:
                 connection.execute("ANALYZE")
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
-        return list(missing)
+        return made
 
 
 def _exists(connection: sqlite3.Connection, name: str, statement: str) -> bool:
@@ -261,11 +280,6 @@ class Plan:
         reads = self._of_kind("scan", "search", "skip-scan", "virtual table")
         return bool(reads) and all(step.covering for step in reads)
 
-    @property
-    def reads_whole_table(self) -> bool:
-        """Whether some table, or an index that is as long as its table, is read from end to end."""
-        return bool(self.scans)
-
     def _of_kind(self, *kinds: str) -> tuple[Step, ...]:
         return tuple(step for step in self.steps if step.kind in kinds)
 
@@ -350,11 +364,9 @@ class _OneQuery:
         self.asked = False
         self.refusal = ""
 
-    def __call__(self, action: int, *details: str | None) -> int:
+    def __call__(self, action: int, *_details: str | None) -> int:
         if not self.asked and action != sqlite3.SQLITE_SELECT:
             self.refusal = "only a single SELECT, WITH ... SELECT or VALUES can be explained"
-        elif action == sqlite3.SQLITE_FUNCTION and details[1] == "load_extension":
-            self.refusal = "load_extension() does more than read"
         elif time.perf_counter() > self.deadline:
             self.refusal = f"planning takes over {_PLANNING_SECONDS:g} s: do its views multiply one another?"
         self.asked = True
@@ -364,7 +376,8 @@ class _OneQuery:
 def analyze_query_performance(db: Database, query: str, params: Sequence[Any] | Mapping[str, Any] = ()) -> Plan:
     """Ask SQLite how it would run a query, by EXPLAIN QUERY PLAN; the query itself never runs.
 
-    `params` may lack values: what is absent is NULL. (The values matter a little: the planner looks at some.)
+    `params` is a sequence for `?`, a mapping for named parameters (`:name`), and may lack values: what is
+    absent is NULL. (The values matter a little: the planner looks at some.)
     A ValueError, with SQLite's words and the query, says that the query is wrong, is not one read-only
     statement, or takes more than about a second to plan.
 
@@ -434,34 +447,24 @@ class VacuumReport:
     seconds: float
 
 
-def _remedy(error: sqlite3.Error) -> str:
-    match _code(error):
-        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            return "end what else reads or writes, or wait longer: sqlite3.connect(path, timeout=60)"
-        case sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR:
-            return "free some space, also for temporary files (SQLITE_TMPDIR names their folder)"
-        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN:
-            return "make the file and its folder writable, and open it without mode=ro"
-        case sqlite3.SQLITE_ERROR:
-            return "fetch what is left in this connection's cursors or close them, or give the path"
-        case _:
-            return "try again when that is mended"
-
-
 def vacuum_database(db: Database) -> VacuumReport:
     """Write the database anew without its free pages, and give their space back to the disk.
 
-    It needs the disk space of what stays twice over, for a copy and for a journal, and nobody else may write
-    meanwhile (nor, unless in WAL mode, read). Whatever is in the way, VacuumError says it and what to do.
+    What stays needs its disk space twice more meanwhile: beside the file for a journal, and in SQLite's
+    temporary folder for a copy. Nobody else may write then (nor, unless in WAL mode, read). A VacuumError
+    says what is in the way and, where it is known, what to do; a damaged file is a DatabaseError of sqlite3.
     """
     with _connected(db) as connection:
         if connection.in_transaction:
-            raise VacuumError("VACUUM cannot run inside a transaction: commit it or roll it back, or give the path")
+            raise VacuumError(
+                "VACUUM cannot run inside a transaction: commit it or roll it back,"
+                " or, with autocommit=False, give the path"
+            )
         pages, page_size, free_pages, file = connection.execute(
             "SELECT page_count, page_size, freelist_count, file FROM pragma_page_count, pragma_page_size,"
             " pragma_freelist_count, pragma_database_list AS databases WHERE databases.name = 'main'"
         ).fetchone()
-        needed = 2 * (pages - free_pages) * page_size
+        needed = (pages - free_pages) * page_size
         if file and (free := shutil.disk_usage(Path(file).parent).free) < needed:
             raise VacuumError(
                 f"VACUUM may need {needed:,} bytes beside {file!r}, and {free:,} are free: free some first"
@@ -472,7 +475,8 @@ def vacuum_database(db: Database) -> VacuumReport:
             # In WAL mode the new pages are in the log still: only a checkpoint makes the file shorter.
             blocked, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         except sqlite3.OperationalError as error:
-            raise VacuumError(f"VACUUM failed, nothing is lost: {error}; {_remedy(error)}") from error
+            remedy = _remedy(error)
+            raise VacuumError(f"VACUUM failed, nothing is lost: {error}{remedy and '; ' + remedy}") from error
         if blocked:
             raise VacuumError(
                 "VACUUM is done, but a reader still needs the old pages, so the file has not shrunk: "

@@ -81,6 +81,16 @@ def command(monkeypatch):
     return command
 
 
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(notebooks, "CELL_SECONDS", 3)
+
+
+def said(capsys):
+    """The lines of the output, without those on how long a lesson took."""
+    return [line for line in capsys.readouterr().out.splitlines() if ": ran through in " not in line]
+
+
 def test_a_copy_is_made_where_there_is_none_and_never_overwritten(ship, capsys):
     ship(stub())
     notebooks.copy()
@@ -97,18 +107,34 @@ def test_a_copy_of_an_older_lesson_is_named_with_the_way_to_reset_it(ship, capsy
     notebooks.copy()
     ship(stub("pass  # newer"))
     notebooks.copy()
-    said = capsys.readouterr().out
-    assert "07_tiny.ipynb" in said
-    assert "make reset LESSON=7" in said
+    (line,) = said(capsys)
+    assert "07_tiny.ipynb" in line
+    assert "make reset LESSON=7" in line
 
 
-def test_a_damaged_copy_does_not_stop_the_others(ship, capsys):
+@pytest.mark.parametrize("damage", ["", "{", "[]", "null", "{}", '{"nbformat": 4, "metadata": {}}'])
+def test_a_damaged_copy_is_named_with_the_way_to_reset_it_and_does_not_stop_the_others(ship, command, capsys, damage):
     ship(stub())
     notebooks.copy()
-    (paths.WORK / "07_tiny.ipynb").write_text("{")
+    (paths.WORK / "07_tiny.ipynb").write_text(damage)
     ship(stub(), name="08_other.ipynb")
-    notebooks.copy()
+    assert command("copy") == 0
     assert "08_other.ipynb" in copies()
+    (line,) = said(capsys)
+    assert line.startswith("07_tiny.ipynb") and "make reset LESSON=7" in line
+    with pytest.raises(SystemExit, match="make reset LESSON=7"):
+        command("check", "7")
+    assert command("reset", "7") == 0
+    assert command("copy") == 0
+    assert len(copies()) == 3
+
+
+def test_a_wrong_number_of_rows_is_said_in_one_line(ship, command, monkeypatch, tmp_path):
+    (tmp_path / "events.db").touch()
+    monkeypatch.setattr(paths, "DATA", tmp_path)
+    monkeypatch.setenv("COURSE_ROWS", "abc")
+    with pytest.raises(SystemExit, match="COURSE_ROWS is 'abc': set it to"):
+        command("open")
 
 
 def test_reset_keeps_every_old_copy_under_a_name_with_date_and_time(ship):
@@ -177,6 +203,19 @@ def test_check_holds_the_copy_against_the_shipped_claim(ship, command, capfd):
     assert "once held" in capfd.readouterr().out
 
 
+def test_check_takes_a_copy_that_another_editor_saved_without_ids(ship, command, capfd):
+    ship(stub(), claim())
+    notebooks.copy()
+    mine = paths.WORK / "07_tiny.ipynb"
+    content = json.loads(mine.read_text()) | {"nbformat_minor": 4}
+    content["cells"][0]["source"] = RIGHT
+    for cell in content["cells"]:
+        del cell["id"]
+    mine.write_text(json.dumps(content))
+    assert command("check", "7") == 0
+    assert capfd.readouterr().out.splitlines()[-1] == "first: right"
+
+
 def test_filled_replaces_the_stubs_of_a_copy(solution):
     solution("answer = 42")
     notebook = stored(new_markdown_cell("pass"), stub(), claim())
@@ -190,7 +229,7 @@ def test_run_prints_the_claims_of_all_lessons_a_line_each(ship, solution, comman
     ship(stub(), claim())
     ship(claim(), name="08_other.ipynb")
     assert command("run") == 0
-    assert capsys.readouterr().out.splitlines() == ["07_tiny: holds", "08_other: holds"]
+    assert said(capsys) == ["07_tiny: holds", "08_other: holds"]
     assert progress.verdicts("tiny") == {}
 
 
@@ -206,8 +245,23 @@ def test_run_names_what_is_wrong_with_one_lesson_and_goes_on_to_the_next(ship, s
     ship(stub())
     ship(claim(), name="08_other.ipynb")
     assert command("run") == 1
-    said = ["07_tiny: the solution of first is refused", "08_other: holds"]
-    assert capsys.readouterr().out.splitlines() == said
+    assert said(capsys) == ["07_tiny: the solution of first is refused", "08_other: holds"]
+
+
+@pytest.mark.parametrize(
+    ("source", "fault"),
+    [
+        ("print('so far')\n1 / 0", "cell 1: ZeroDivisionError: division by zero"),
+        ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", "cell 1: Kernel died"),
+        ("import time\ntime.sleep(60)", "cell 1: A cell timed out while it was being executed, after 3 seconds."),
+    ],
+)
+@pytest.mark.usefixtures("impatient")
+def test_run_names_a_cell_that_fails_and_goes_on_to_the_next_lesson(ship, command, capsys, source, fault):
+    ship(claim(), new_code_cell(source))
+    ship(claim(), name="08_other.ipynb")
+    assert command("run") == 1
+    assert said(capsys) == [f"07_tiny: {fault}", "08_other: holds"]
 
 
 def test_run_fails_on_a_claim_that_differs_from_the_shipped_one(ship, command, capsys):

@@ -1,5 +1,7 @@
 """The files that set the workbook up agree with each other, and `make setup` mends what was interrupted."""
 
+import ast
+import importlib.metadata
 import json
 import os
 import re
@@ -69,6 +71,28 @@ def test_every_dependency_is_pinned_with_hashes():
     names = {name_of(pin) for pin in pins}
     assert {name_of(requirement) for requirement in wanted} - {project["name"]} <= names
     assert all("--hash=sha256:" in pin and "==" in pin for pin in pins)
+
+
+@pytest.mark.parametrize(("folder", "extras"), [("course_lib", ["lab"]), ("tests", ["lab", "test"])])
+def test_every_package_that_is_imported_is_declared(folder, extras):
+    declared = {name_of(requirement) for requirement in PYPROJECT["project"]["dependencies"]}
+    for extra in ["advisor", *extras]:
+        declared |= {name_of(requirement) for requirement in PYPROJECT["project"]["optional-dependencies"][extra]}
+    imported = set()
+    for file in (ROOT / folder).rglob("*.py"):
+        imported |= {module.partition(".")[0] for module in imports_of(file)}
+    known = importlib.metadata.packages_distributions()
+    for module in sorted(imported & set(known) - {"course_lib"}):
+        packages = {package.lower().replace("_", "-") for package in known[module]}
+        assert packages & declared, f"{folder} imports {module}: declare {' or '.join(packages)}"
+
+
+def imports_of(file):
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield node.module
 
 
 def test_the_pins_hold_no_address():
