@@ -379,7 +379,7 @@ class Sargable(IndexingExercise):
 
 which asks the function of every row. Write `sargable(day)` for a day like `"2024-01-10"`: it returns the SQL of a query
 with the same columns and rows, that can use the index, and its parameters."""
-    stub = imports + "def sargable(day):\n    sql = ...\n    return ..., ()"
+    stub = imports + "def sargable(day):\n    sql = ...\n    return sql, ()"
     hints = (
         "Step 1, the bare column: `created_at` must stand alone on its side of the comparison.",
         "Step 2, the half-open range: `created_at >= ? AND created_at < ?`, from midnight to just before the next.",
