@@ -92,13 +92,13 @@ def reset(lesson: Path) -> None:
 
 
 def open_lab(flags: list[str]) -> None:
-    """Seed the table and make the copies where missing, then become JupyterLab, which gets `flags`."""
-    with contextlib.ExitStack() as first_time:
-        if not paths.DATA.joinpath("events.db").exists():
-            # The first import of JupyterLab compiles it, which can go on while the table is seeded.
-            first_time.enter_context(subprocess.Popen([sys.executable, "-c", "import jupyterlab.labapp"]))
-        events.path()
-        copy()
+    """Make the copies where missing, then become JupyterLab, which gets `flags`. The table is seeded meanwhile.
+
+    A lesson that is opened before the table is whole waits for it in its first cell.
+    """
+    events.rows()  # a wrong COURSE_ROWS is said before anything starts
+    subprocess.Popen([sys.executable, "-m", "course_lib.lab.events"], stdin=subprocess.DEVNULL)
+    copy()
     first = "/tree/00_welcome.ipynb" if (paths.WORK / "00_welcome.ipynb").exists() else ""
     settings = [f"--ServerApp.root_dir={paths.WORK}", f"--LabApp.default_url=/lab{first}"]
     if os.geteuid() == 0:

@@ -32,7 +32,8 @@ def record(kind: str, lesson: str, name: str, **facts: object) -> None:
         file().parent.mkdir(parents=True, exist_ok=True)
         with file().open("ab+") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX)
-            torn = stream.tell() and os.pread(stream.fileno(), 1, stream.tell() - 1) != b"\n"
+            end = stream.seek(0, os.SEEK_END)  # anew, for the file may have grown while we waited
+            torn = end and os.pread(stream.fileno(), 1, end - 1) != b"\n"
             stream.write(b"\n" * bool(torn) + json.dumps(new).encode() + b"\n")
     except OSError as error:
         print(f"Your progress could not be saved ({error}). The lesson goes on without it.")

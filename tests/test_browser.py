@@ -1,0 +1,221 @@
+"""A learner's browser: each lesson opened in the JupyterLab of `make lab`, filled in by typing, run and looked at."""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import httpx
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+from playwright.sync_api import Page, expect, sync_playwright
+
+from course_lib.exercises.engine import Exercise
+from course_lib.lab import notebooks, paths
+from tests.test_lessons import each_lesson, exercises
+
+CHROMIUM = Path("/usr/bin/chromium")
+LESSON_SECONDS = 300
+TOKEN = "browser-test"
+GREEN = "rgb(0, 158, 115)"
+
+pytestmark = pytest.mark.alone
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    if not CHROMIUM.exists():
+        reason = f"{CHROMIUM} is missing, so no lesson was opened in a browser: apt-get install chromium"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    arguments = ["--no-sandbox", "--disable-background-networking", "--disable-component-update"]
+    with sync_playwright() as playwright:
+        with closing(playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)) as browser:
+            yield browser
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """The JupyterLab of `make lab` on copies of its own; gives its address and the folder of the copies."""
+    folder = tmp_path_factory.mktemp("browser")
+    # All cells are kept in the page, not only those in view: the test looks at all of them.
+    settings = folder / "config/lab/user-settings/@jupyterlab/notebook-extension/tracker.jupyterlab-settings"
+    settings.parent.mkdir(parents=True)
+    settings.write_text(json.dumps({"windowingMode": "none"}))
+    folders = {f"JUPYTER_{name.upper()}_DIR": str(folder / name) for name in ("config", "data", "runtime")}
+    environment = {**os.environ, **folders, "COURSE_WORK": str(folder / "work")}
+
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    flags = ["--no-browser", f"--port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={TOKEN}"]
+    command = [sys.executable, "-m", "course_lib.lab.notebooks", "open", *flags]
+    log = folder / "log"
+    with log.open("wb") as output:
+        lab = subprocess.Popen(command, cwd=paths.ROOT, env=environment, stdout=output, stderr=output)
+    try:
+        while not answers(f"http://127.0.0.1:{port}/api"):
+            assert lab.poll() is None, log.read_text()
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}", folder / "work"
+    finally:
+        lab.terminate()
+        lab.wait()
+
+
+def answers(address):
+    try:
+        return httpx.get(address, trust_env=False).is_success
+    except httpx.ConnectError:
+        return False
+
+
+@pytest.fixture
+def lab(chromium, server):
+    address, folder = server
+    with closing(chromium.new_page(viewport={"width": 1200, "height": 1600})) as page:
+        yield Lab(page, address, folder)
+    # Nothing may run beside the next lesson.
+    token = {"Authorization": f"token {TOKEN}"}
+    with httpx.Client(base_url=address, headers=token, trust_env=False, timeout=30) as client:
+        for kernel in client.get("/api/kernels").json():
+            client.delete(f"/api/kernels/{kernel['id']}").raise_for_status()
+
+
+class Lab:
+    """JupyterLab's page, with one notebook open, as a learner uses it."""
+
+    def __init__(self, page: Page, address: str, folder: Path):
+        self.page, self.address, self.folder = page, address, folder
+        self.complaints: list[str] = []
+        page.on("console", lambda message: self.complaints.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.notebook = page.locator(".jp-NotebookPanel:visible")
+        self.cells = self.notebook.locator(".jp-Notebook .jp-Cell")
+
+    def open(self, name: str):
+        self.page.goto(f"{self.address}/lab/tree/{name}?token={TOKEN}&reset")
+        self.wait_until_idle(60)
+
+    def wait_until_idle(self, seconds: float):
+        # The status bar, because the notebook's own indicator shows idle before there is a kernel.
+        expect(self.page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=seconds * 1000)
+
+    def choose(self, *labels: str):
+        """Go through the menus: `choose("Run", "Run All Cells")`."""
+        first, *others = labels
+        self.page.locator(".lm-MenuBar-itemLabel").get_by_text(first, exact=True).click()
+        for label in others:
+            self.page.locator(".lm-Menu-itemLabel").get_by_text(label, exact=True).click()
+
+    def type_into(self, cell: int, code: str):
+        """Write over what a cell holds. The editor indents new lines by itself, so all but the first come as one."""
+        first, newline, others = code.partition("\n")
+        self.cells.nth(cell).locator(".cm-content").click()
+        self.page.keyboard.press("ControlOrMeta+A")
+        self.page.keyboard.type(first)
+        self.page.keyboard.insert_text(newline + others)
+
+    def run_all(self):
+        self.choose("Run", "Run All Cells")
+        expect(self.prompt(-1)).to_have_text("[*]:")
+
+    def run(self, cell: int):
+        self.cells.nth(cell).locator(".cm-content").click()
+        self.page.keyboard.press("Shift+Enter")
+
+    def prompt(self, code_cell: int):
+        return self.notebook.locator(".jp-CodeCell .jp-InputPrompt").nth(code_cell)
+
+    def output(self, cell: int):
+        return self.cells.nth(cell).locator(".jp-OutputArea-output")
+
+    def switch_theme(self, name: str):
+        self.choose("Settings", "Theme", f"JupyterLab {name}")
+        light = "true" if name == "Light" else "false"
+        expect(self.page.locator("body")).to_have_attribute("data-jp-theme-light", light)
+
+    def take_pictures(self, folder: Path, name: str):
+        """The whole notebook, a screenful at a time."""
+        folder.mkdir(parents=True, exist_ok=True)
+        scroller = self.notebook.locator(".jp-WindowedPanel-outer")
+        height, screenful = scroller.evaluate("each => [each.scrollHeight, each.clientHeight]")
+        for number, top in enumerate(range(0, height, screenful), start=1):
+            scroller.evaluate("(each, top) => each.scrollTo(0, top)", top)
+            self.page.screenshot(path=folder / f"{name}_{number:02}.png")
+        scroller.evaluate("each => each.scrollTo(0, 0)")
+
+
+@each_lesson
+def test_a_lesson_filled_in_by_typing_is_green_and_drawn_and_readable_in_both_themes(lab, lesson, tmp_path):
+    questions: dict[int, Exercise] = exercises(lesson)
+    lab.open(lesson.name)
+    for cell, exercise in questions.items():
+        lab.type_into(cell, exercise.solution_code)
+    lab.run_all()
+    expect(lab.prompt(-1)).not_to_have_text("[*]:", timeout=LESSON_SECONDS * 1000)
+    lab.wait_until_idle(10)
+
+    for kind in ("stderr", "error"):
+        assert lab.notebook.locator(f'[data-mime-type="application/vnd.jupyter.{kind}"]').all_inner_texts() == []
+    expect(lab.prompt(-1)).to_have_text(re.compile(r"\[\d+\]:"))
+    for cell in questions:
+        card = lab.output(cell + 1).locator("div[style*=border-left]")
+        expect(card).to_contain_text("Right.")
+        expect(card).to_have_css("border-left-color", GREEN)
+
+    plots = lab.notebook.locator(".jp-OutputArea-output img")
+    assert plots.count() == sum("<img" in html for html in shown_by(saved(lab, lesson.name)))
+    for plot in plots.all():
+        assert plot.get_attribute("alt")
+        assert plot.evaluate("each => each.naturalWidth") > 0
+    diagrams = lab.notebook.locator(".jp-RenderedMermaid img")
+    assert diagrams.count() == sum("```mermaid" in cell.source for cell in notebooks.read(lesson).cells)
+    assert all("svg" in (each.get_attribute("src") or "") for each in diagrams.all())
+
+    folder = Path(os.environ.get("SCREENSHOTS", tmp_path / "screenshots"))
+    for theme in ("Dark", "Light"):
+        lab.switch_theme(theme)
+        lab.take_pictures(folder, f"{lesson.stem}_{theme.lower()}")
+    assert lab.complaints == []
+
+
+def saved(lab, name):
+    """The notebook as the browser saves it."""
+    lab.choose("File", "Save Notebook")
+    expect(lab.page.locator(".jp-mod-dirty")).to_have_count(0)
+    return notebooks.read(lab.folder / name)
+
+
+def shown_by(notebook):
+    """The HTML of each output of a notebook."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    return [output.data["text/html"] for output in outputs if "text/html" in output.get("data", ())]
+
+
+def test_stop_in_the_middle_of_a_benchmark_is_one_line_and_the_kernel_and_its_servers_go_on(lab):
+    start = "from course_lib import lab\nfrom course_lib.lab import bench, events, serve\nlab.start('welcome')"
+    cells = [
+        f"{start}\napi = serve.start(events.path())",
+        "call = lambda: api.get('/health')\nbench.compare({'one': call, 'other': call}, rounds=10**9, seconds=600)",
+        "api.get('/health').status_code",
+    ]
+    notebook = notebooks.clean(new_notebook(cells=[new_code_cell(source) for source in cells]))
+    nbformat.write(notebook, lab.folder / "stop.ipynb")
+
+    lab.open("stop.ipynb")
+    lab.run_all()
+    expect(lab.output(1)).to_contain_text("measuring", timeout=60_000)
+    lab.page.get_by_title("Interrupt the kernel").click()
+    said = lab.output(1).filter(has_text="Stopped. Nothing is broken")
+    expect(said).to_have_count(1)
+    assert "Traceback" not in said.inner_text()
+    assert "course_lib" not in said.inner_text()
+    expect(lab.prompt(-1)).to_have_text("[ ]:")  # Stop calls off what was still to run
+    lab.wait_until_idle(10)
+    lab.run(2)
+    expect(lab.output(2)).to_have_text("200")

@@ -1,0 +1,278 @@
+"""An exercise answers back with one of three verdicts, whatever it is given, and helps in steps."""
+
+import asyncio
+import gc
+import sqlite3
+import warnings
+
+import pytest
+
+from course_lib.exercises.engine import Exercise as AnyExercise
+from course_lib.exercises.engine import NotAttempted, brief
+from course_lib.lab import progress
+
+
+class Doubled(AnyExercise):
+    """An exercise of one line."""
+
+    lesson = "tiny"
+    name = "doubled"
+    task = "Write `doubled(number)`."
+    stub = "def doubled(number):\n    return ..."
+    hints = ("A nudge.", "More.", "`return 2 * number`")
+    praise = "Twice as much."
+    refusals = {"squared": ("That is the <square>.", "Add instead.")}  # noqa: RUF012
+    limit = 0.2
+
+    @staticmethod
+    def doubled(number):
+        """Twice the number."""
+        return 2 * number
+
+    def judge(self, answer):
+        got = self.call(answer, 3)
+        if got == 9:
+            self.refuse("squared", call=self.called(3), got=repr(got), expected="6")
+        if got != 6:
+            self.refuse("wrong_type", call=self.called(3), got=brief(got), expected="6")
+
+
+class DoubledLater(Doubled):
+    """The same, asynchronous."""
+
+    async def judge(self, answer):
+        got = await self.call_async(answer, 3)
+        if got != 6:
+            self.refuse("squared", call=self.called(3), got=repr(got), expected="6")
+
+
+@pytest.fixture
+def exercise():
+    return Doubled()
+
+
+def check(exercise, answer):
+    async def cell():
+        return await exercise.check(answer)
+
+    return asyncio.run(cell()) if isinstance(exercise, DoubledLater) else exercise.check(answer)
+
+
+def endless(number):
+    while True:
+        pass
+
+
+def raises(number):
+    raise LookupError("own words")
+
+
+def leaves(number):
+    raise SystemExit
+
+
+def is_cancelled(number):
+    raise asyncio.CancelledError
+
+
+async def doubled_later(number):
+    await asyncio.sleep(0)
+    return 2 * number
+
+
+class Unshowable:
+    def __repr__(self):
+        raise RuntimeError
+
+
+BOTH = pytest.mark.parametrize("exercise", [Doubled(), DoubledLater()], ids=["sync", "async"])
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("answer", "verdict", "misconception"),
+    [
+        (lambda number: number + number, "right", None),
+        (lambda number: number**2, "refused", "squared"),
+        (Doubled.doubled, "right", None),
+        (lambda number: ..., "not attempted", None),
+        (..., "not attempted", None),
+        (raises, "refused", "raised"),
+        (leaves, "refused", "raised"),
+        (is_cancelled, "refused", "raised"),
+        (lambda: 6, "refused", "raised"),
+        (endless, "refused", "endless"),
+        (42, "refused", "wrong_type"),
+        (Unshowable(), "refused", "wrong_type"),
+    ],
+)
+def test_whatever_the_answer_there_is_a_verdict_and_it_is_recorded(exercise, answer, verdict, misconception):
+    given = check(exercise, answer)
+    assert (given.verdict, given.misconception) == (verdict, misconception)
+    recorded = progress.verdicts("tiny")["doubled"]
+    assert (recorded["verdict"], recorded["misconception"]) == (verdict, misconception)
+
+
+def test_a_refusal_says_what_was_called_what_came_back_what_was_expected_and_what_next(exercise):
+    verdict = exercise.check(lambda number: number**2)
+    assert verdict.sentence == "That is the <square>."
+    *facts, (label, help_offered) = verdict.facts
+    assert facts == [("called", "doubled(3)"), ("came back", "9"), ("expected", "6"), ("next", "Add instead.")]
+    assert label == "help"
+    assert "ex.doubled.hint()" in help_offered
+
+
+def test_an_error_of_the_answer_is_told_with_its_kind_and_words(exercise):
+    facts = dict(exercise.check(raises).facts)
+    assert facts["called"] == "doubled(3)"
+    assert facts["came back"] == "LookupError: own words"
+
+
+def test_an_endless_answer_is_told_with_the_call_and_the_limit(exercise):
+    facts = dict(exercise.check(endless).facts)
+    assert facts["called"] == "doubled(3)"
+    assert facts["expected"] == "an end within 0.2 s"
+
+
+def test_a_verdict_reads_the_same_as_html_and_as_plain_text_and_its_html_is_escaped(exercise):
+    verdict = exercise.check(lambda number: number**2)
+    assert repr(verdict).splitlines()[0] == "Not yet: That is the <square>."
+    assert "  called: doubled(3)" in repr(verdict)
+    html = verdict._repr_html_()
+    assert "That is the &lt;square&gt;." in html
+    assert "<square>" not in html
+    assert all(label in html for label, _ in verdict.facts)
+
+
+def test_what_an_answer_returns_cannot_bring_its_own_html(exercise):
+    verdict = exercise.check(lambda number: "<script>alert(1)</script>")
+    assert "<script>" not in verdict._repr_html_()
+    assert "&lt;script&gt;" in verdict._repr_html_()
+
+
+def test_the_three_verdicts_have_headings_of_their_own(exercise):
+    answers = (Doubled.doubled, lambda number: number**2, ...)
+    headings = [repr(exercise.check(answer)).partition(":")[0] for answer in answers]
+    assert headings == ["Right", "Not yet", "Not attempted yet"]
+
+
+def test_hints_come_in_their_order_numbered_and_the_last_one_stays(exercise):
+    hints = [repr(exercise.hint()) for _ in range(4)]
+    assert hints[:2] == ["Hint 1 of 3: A nudge.", "Hint 2 of 3: More."]
+    assert hints[2].startswith("Hint 3 of 3: `return 2 * number`")
+    assert "`ex.doubled.solution()`" in hints[2]
+    assert hints[3] == hints[2]
+
+
+def test_the_task_is_shown_by_the_exercise_itself(exercise):
+    assert exercise.task in repr(exercise)
+    assert exercise.task in exercise._repr_markdown_()
+
+
+def test_the_solution_is_code_that_passes_and_defines_the_stubs_name(exercise):
+    names = {}
+    exec(exercise.solution_code, names)
+    assert exercise.check(names["doubled"]).verdict == "right"
+    assert exercise.solution_code in exercise.solution()._repr_markdown_()
+
+
+def test_the_answer_is_the_librarys_until_ones_own_has_passed_and_says_which(exercise, capsys):
+    assert exercise.answer is exercise.solution_answer
+    assert capsys.readouterr().out.startswith("doubled: the library's (")
+
+    def mine(number):
+        return number + number
+
+    exercise.check(mine)
+    exercise.check(endless)
+    assert exercise.answer is mine
+    assert capsys.readouterr().out == "doubled: your own\n"
+
+
+def test_the_report_tells_the_answer_the_verdict_and_the_versions(exercise, capsys):
+    exercise.report()
+    assert "nothing checked yet" in capsys.readouterr().out
+    exercise.check(raises)
+    exercise.report()
+    said = capsys.readouterr().out
+    assert "tiny.doubled" in said
+    assert 'raise LookupError("own words")' in said
+    assert "Not yet: Your code raised an error." in said
+    assert f"SQLite {sqlite3.sqlite_version}" in said
+
+
+def test_an_answer_cannot_spoil_the_arguments_of_later_calls():
+    class Emptied(Doubled):
+        def judge(self, answer):
+            given = [1, 2]
+            self.call(answer, given)
+            assert given == [1, 2]
+
+    assert Emptied().check(lambda numbers: numbers.clear()).verdict == "right"
+
+
+def test_an_asynchronous_answer_may_be_either_kind_of_function():
+    exercise = DoubledLater()
+    assert check(exercise, doubled_later).verdict == "right"
+    assert check(exercise, Doubled.doubled).verdict == "right"
+
+
+def test_a_coroutine_where_a_plain_function_is_asked_for_gets_a_sentence(exercise):
+    assert exercise.check(doubled_later).misconception == "forgotten_await"
+
+
+def test_an_await_forgotten_inside_the_answer_gets_a_sentence():
+    async def forgets(number):
+        doubled_later(number)
+        return 6
+
+    assert check(DoubledLater(), forgets).misconception == "forgotten_await"
+
+
+def test_an_await_forgotten_before_the_check_gets_a_sentence_and_no_complaint():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert repr(DoubledLater().check(doubled_later)) == (
+            "This check is asynchronous: write `await ex.doubled.check(doubled)`."
+        )
+        gc.collect()
+
+
+@pytest.mark.parametrize("kind", [Doubled, DoubledLater])
+def test_a_judge_that_breaks_says_that_it_is_our_fault(kind):
+    class Broken(kind):
+        if kind is Doubled:
+
+            def judge(self, answer):
+                raise KeyError("ours")
+        else:
+
+            async def judge(self, answer):
+                raise KeyError("ours")
+
+    verdict = check(Broken(), Doubled.doubled)
+    assert verdict.misconception == "cannot_check"
+    assert dict(verdict.facts)["came back"] == "KeyError: 'ours'"
+    assert "report()" in repr(verdict)
+
+
+def test_a_judge_may_say_that_nothing_was_attempted(exercise):
+    def judge(answer):
+        raise NotAttempted
+
+    exercise.judge = judge
+    assert exercise.check({"a": ...}).verdict == "not attempted"
+
+
+def test_the_stop_button_is_not_taken_for_an_answer(exercise):
+    def stopped(number):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        exercise.check(stopped)
+
+
+def test_a_very_long_value_is_cut_and_an_unshowable_one_named():
+    assert len(brief("x" * 10_000)) < 300
+    assert len(brief(list(range(10_000)))) < 300
+    assert "Unshowable" in brief(Unshowable())

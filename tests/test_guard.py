@@ -1,0 +1,283 @@
+"""Whatever an answer does, it comes back in time, and the process that ran it is as it was before."""
+
+import asyncio
+import contextlib
+import gc
+import signal
+import sqlite3
+import threading
+import time
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell, new_notebook
+
+from course_lib.exercises import guard
+
+LIMIT = 0.1
+
+
+def endless():
+    while True:
+        pass
+
+
+def swallows_every_exception():
+    while True:
+        with contextlib.suppress(BaseException):
+            time.sleep(0.01)
+
+
+def swallows_in_two_places():
+    while True:
+        with contextlib.suppress(BaseException):
+            swallows_a_loop()
+
+
+def swallows_a_loop():
+    while True:
+        try:
+            endless()
+        except:  # noqa: E722
+            continue
+
+
+def goes_on_after_the_first_blow():
+    with contextlib.suppress(BaseException):
+        endless()
+    endless()
+
+
+def sleeps():
+    time.sleep(60)
+
+
+async def spins():
+    while True:
+        await asyncio.sleep(0)
+
+
+async def spins_and_swallows():
+    while True:
+        with contextlib.suppress(BaseException):
+            await asyncio.sleep(0)
+
+
+async def blocks_the_loop():
+    endless()
+
+
+async def is_never_woken():
+    await asyncio.get_running_loop().create_future()
+
+
+async def starts_a_task_that_blocks():
+    await asyncio.gather(blocks_the_loop(), asyncio.sleep(0))
+
+
+async def refuses_every_cancellation():
+    while True:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+
+
+async def refuses_to_be_cancelled_once():
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.sleep(60)
+    await asyncio.sleep(60)
+
+
+ENDLESS = [
+    endless,
+    swallows_every_exception,
+    swallows_a_loop,
+    swallows_in_two_places,
+    goes_on_after_the_first_blow,
+    sleeps,
+]
+ENDLESS_ASYNC = [
+    spins,
+    spins_and_swallows,
+    refuses_every_cancellation,
+    blocks_the_loop,
+    is_never_woken,
+    starts_a_task_that_blocks,
+    refuses_to_be_cancelled_once,
+]
+
+
+@pytest.mark.parametrize("answer", ENDLESS)
+def test_an_endless_answer_is_ended(answer):
+    with pytest.raises(guard.TimeUp):
+        guard.run(answer, LIMIT)
+
+
+@pytest.mark.parametrize("answer", ENDLESS_ASYNC)
+def test_an_endless_asynchronous_answer_is_ended_and_the_loop_goes_on(answer):
+    async def cell():
+        with pytest.raises(guard.TimeUp):
+            await guard.run_async(answer(), LIMIT)
+        await asyncio.sleep(0.01)
+        return asyncio.all_tasks() - {asyncio.current_task()}
+
+    assert asyncio.run(cell()) == set()
+
+
+def test_an_endless_synchronous_answer_is_ended_inside_a_running_loop():
+    async def cell():
+        with pytest.raises(guard.TimeUp):
+            guard.run(endless, LIMIT)
+        return await asyncio.sleep(0, "the loop goes on")
+
+    assert asyncio.run(cell()) == "the loop goes on"
+
+
+def test_what_an_answer_gives_or_raises_is_handed_on():
+    async def gives(value):
+        return value
+
+    async def fails():
+        raise LookupError("own words")
+
+    assert guard.run(lambda: 42, LIMIT) == 42
+    assert asyncio.run(guard.run_async(gives(42), LIMIT)) == 42
+    with pytest.raises(ZeroDivisionError):
+        guard.run(lambda: 1 // 0, LIMIT)
+    with pytest.raises(LookupError, match="own words"):
+        asyncio.run(guard.run_async(fails(), LIMIT))
+
+
+def test_tasks_that_an_answer_leaves_behind_are_cancelled_and_those_of_others_go_on():
+    left = []
+
+    async def leaves_tasks():
+        left.append(asyncio.create_task(spins()))
+        left.append(asyncio.create_task(is_never_woken()))
+        return "done"
+
+    async def cell():
+        others = asyncio.create_task(asyncio.sleep(0.2, "others"))
+        assert await guard.run_async(leaves_tasks(), LIMIT) == "done"
+        assert all(task.cancelled() for task in left)
+        return await others
+
+    assert asyncio.run(cell()) == "others"
+
+
+async def leaves_a_failure():
+    async def fails():
+        raise LookupError
+
+    asyncio.create_task(fails())  # noqa: RUF006
+    await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("answer", [leaves_a_failure, *ENDLESS_ASYNC])
+def test_the_loop_has_nothing_to_complain_about(answer):
+    complaints = []
+
+    async def cell():
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+        with contextlib.suppress(guard.TimeUp):
+            await guard.run_async(answer(), LIMIT)
+        gc.collect()
+
+    asyncio.run(cell())
+    assert complaints == []
+
+
+def test_stop_during_an_asynchronous_answer_ends_the_answer_too():
+    async def cell():
+        checking = asyncio.create_task(guard.run_async(spins(), 60))
+        await asyncio.sleep(0.01)
+        checking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await checking
+        return asyncio.all_tasks() - {asyncio.current_task()}
+
+    assert asyncio.run(cell()) == set()
+
+
+@pytest.mark.parametrize("answer", [lambda: 42, endless])
+def test_the_signal_handler_and_the_timer_are_as_before(answer):
+    def alarm(*_):
+        raise AssertionError("the owner's alarm went off early")
+
+    before = signal.signal(signal.SIGALRM, alarm)
+    signal.setitimer(signal.ITIMER_REAL, 60)
+    try:
+        with contextlib.suppress(guard.TimeUp):
+            guard.run(answer, LIMIT)
+        assert signal.getsignal(signal.SIGALRM) is alarm
+        assert 50 < signal.getitimer(signal.ITIMER_REAL)[0] <= 60
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("answer", [is_never_woken, lambda: asyncio.sleep(0)])
+def test_the_loops_task_factory_is_as_before(answer):
+    def factory(loop, coroutine, **how):
+        return asyncio.Task(coroutine, loop=loop, **how)
+
+    async def cell():
+        asyncio.get_running_loop().set_task_factory(factory)
+        with contextlib.suppress(guard.TimeUp):
+            await guard.run_async(answer(), LIMIT)
+        return asyncio.get_running_loop().get_task_factory()
+
+    assert asyncio.run(cell()) is factory
+
+
+def test_a_check_in_another_thread_has_no_limit_and_no_error():
+    came_back = []
+    thread = threading.Thread(target=lambda: came_back.append(guard.run(lambda: time.sleep(0.2) or "late", LIMIT)))
+    thread.start()
+    thread.join()
+    assert came_back == ["late"]
+
+
+def test_a_statement_on_a_limited_connection_is_interrupted():
+    endless_statement = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+    connection = guard.limited(sqlite3.connect(":memory:"), LIMIT)
+    with contextlib.closing(connection), pytest.raises(sqlite3.OperationalError, match="interrupted"):
+        connection.execute(endless_statement).fetchall()
+
+
+IN_A_KERNEL = """
+from course_lib.exercises import guard
+import asyncio
+
+def endless():
+    while True:
+        pass
+
+def swallows():
+    while True:
+        try:
+            endless()
+        except:
+            pass
+
+async def spins():
+    while True:
+        await asyncio.sleep(0)
+
+async def blocks():
+    endless()
+"""
+ENDED = "try:\n    {call}\nexcept guard.TimeUp:\n    print('ended')"
+
+
+def test_in_a_real_kernel_the_next_cell_still_runs():
+    calls = ["guard.run(endless, 0.2)", "guard.run(swallows, 0.2)"]
+    calls += ["await guard.run_async(spins(), 0.2)", "await guard.run_async(blocks(), 0.2)"]
+    sources = [IN_A_KERNEL, *(ENDED.format(call=call) for call in calls), "print('next')"]
+    notebook = new_notebook(cells=[new_code_cell(source) for source in sources])
+    done = NotebookClient(notebook, timeout=20).execute()
+    assert [said(cell) for cell in done.cells] == ["", *["ended\n"] * 4, "next\n"]
+
+
+def said(cell: nbformat.NotebookNode) -> str:
+    return "".join(output.text for output in cell.outputs)

@@ -1,0 +1,184 @@
+"""Each lesson that exists runs as it is shipped and with its exercises filled in, and keeps to the form of a lesson."""
+
+import ast
+import re
+import statistics
+import subprocess
+import sys
+from importlib import import_module
+
+import nbformat
+import pytest
+
+from course_lib.lab import notebooks, paths, progress
+
+LESSONS = notebooks.shipped()
+WELCOME = LESSONS[0]
+each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
+
+CELL_SECONDS = 60
+# Milliseconds differ from machine to machine: the cells show them, the prose does not.
+MEASURED = re.compile(r"\d\s*(ms|[uµ]s|milliseconds?|microseconds?)\b|\d\.\d+\s*(s|seconds|times)\b")
+
+
+def nbval(notebook):
+    """Run a notebook as it stands; gives what pytest said and its exit code."""
+    plugins = ["-p", "no:valkey", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-q", *plugins, "--nbval-lax", f"--nbval-cell-timeout={CELL_SECONDS}"]
+    return subprocess.run([*command, str(notebook)], cwd=paths.ROOT, capture_output=True, text=True, check=False)
+
+
+def verdicts(lesson):
+    """What the run recorded of each exercise."""
+    recorded = progress.verdicts(notebooks.lesson_name(lesson))
+    return {name: record["verdict"] for name, record in recorded.items()}
+
+
+def exercises(lesson):
+    """Each exercise of a lesson, with the number of the cell that holds its stub."""
+    found = {}
+    for number, cell in enumerate(notebooks.read(lesson).cells):
+        if notebooks.is_exercise(cell):
+            module, name = cell.metadata["exercise"].split(".")
+            found[number] = getattr(import_module(f"course_lib.exercises.{module}"), name)
+    return found
+
+
+def every(verdict, lesson):
+    return {exercise.name: verdict for exercise in exercises(lesson).values()}
+
+
+def code_cells(lesson):
+    return [cell for cell in notebooks.read(lesson).cells if cell.cell_type == "code"]
+
+
+def statements(cell):
+    """The statements of a code cell, which may await at its top level."""
+    return compile(cell.source, "cell", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT).body
+
+
+def is_claim(node):
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "claim"
+
+
+# --- run --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.alone
+@each_lesson
+def test_a_lesson_as_shipped_runs_through_and_every_exercise_is_not_attempted(lesson):
+    done = nbval(lesson)
+    assert done.returncode == 0, done.stdout
+    assert verdicts(lesson) == every("not attempted", lesson)
+
+
+@pytest.mark.alone
+@each_lesson
+def test_a_lesson_filled_in_runs_through_and_every_exercise_is_right(lesson, tmp_path):
+    nbformat.write(notebooks.filled(notebooks.read(lesson)), tmp_path / lesson.name)
+    done = nbval(tmp_path / lesson.name)
+    assert done.returncode == 0, done.stdout
+    assert verdicts(lesson) == every("right", lesson)
+
+
+# --- and fails when it should -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def welcome():
+    """The welcome, and its one cell that nbval compares."""
+    notebook = notebooks.read(WELCOME)
+    (claim,) = filter(notebooks.is_marked, notebook.cells)
+    return notebook, claim
+
+
+@pytest.mark.alone
+def test_a_claim_that_says_something_else_than_the_stored_one_fails(welcome, tmp_path):
+    notebook, claim = welcome
+    claim.outputs[0].text = claim.outputs[0].text.replace("100 times", "90 times")
+    nbformat.write(notebook, tmp_path / WELCOME.name)
+    done = nbval(tmp_path / WELCOME.name)
+    assert done.returncode == 1
+    assert "90 times" in done.stdout
+
+
+@pytest.mark.alone
+def test_a_wrong_answer_in_a_filled_cell_is_seen_by_its_verdict_though_nbval_passes(welcome, tmp_path):
+    notebook, _ = welcome
+    (number,) = exercises(WELCOME)
+    start = next(cell for cell in notebook.cells if "lab.start" in cell.source)
+    stub, check = notebook.cells[number : number + 2]
+    stub.source = "def times_faster(before, after):\n    return after / before"
+    notebook.cells = [start, stub, check]
+    nbformat.write(notebook, tmp_path / WELCOME.name)
+    assert nbval(tmp_path / WELCOME.name).returncode == 0
+    assert verdicts(WELCOME) == {"times_faster": "refused"}
+
+
+def test_a_marked_cell_whose_output_was_cleared_is_named(welcome):
+    notebook, claim = welcome
+    claim.outputs = []
+    number = notebook.cells.index(claim)
+    fault = f"cell {number} is marked but has no output, so nbval passes whatever it prints"
+    assert notebooks.is_clean(notebook) == [fault]
+
+
+# --- the form of a lesson ---------------------------------------------------------------------------------------------
+
+
+@each_lesson
+def test_a_lesson_is_stored_clean(lesson):
+    assert notebooks.is_clean(notebooks.read(lesson)) == []
+
+
+@each_lesson
+def test_code_cells_are_short(lesson):
+    lengths = sorted(len(cell.source.splitlines()) for cell in code_cells(lesson))
+    assert lengths[-1] <= 25
+    assert lengths[len(lengths) * 9 // 10 - 1] <= 10
+    assert statistics.median(lengths) <= 3
+
+
+@each_lesson
+def test_lines_of_code_fit_a_narrow_window(lesson):
+    assert [line for cell in code_cells(lesson) for line in cell.source.splitlines() if len(line) > 100] == []
+
+
+@each_lesson
+def test_an_exercise_is_its_task_its_stub_and_its_check_in_this_order(lesson):
+    cells = notebooks.read(lesson).cells
+    for number, exercise in exercises(lesson).items():
+        task, stub, check = cells[number - 1 : number + 2]
+        assert task.cell_type == "markdown"
+        assert exercise.task in task.source
+        assert stub.source == exercise.stub
+        assert re.fullmatch(rf"(await )?ex\.{exercise.name}\.check\({exercise.name}\)", check.source)
+
+
+@each_lesson
+def test_no_answer_stands_above_its_question(lesson):
+    cells = notebooks.read(lesson).cells
+    for number, exercise in exercises(lesson).items():
+        above = "\n".join(cell.source for cell in cells[: number + 1])
+        value = exercise.solution_answer
+        answer = value if isinstance(value, str) and " " in value else exercise.solution_code
+        assert answer not in above
+        assert exercise.hints[-1] not in above
+
+
+@each_lesson
+def test_a_claim_stands_alone_in_a_cell_that_is_compared(lesson):
+    for cell in code_cells(lesson):
+        body = statements(cell)
+        claims = [node for statement in body for node in ast.walk(statement) if is_claim(node)]
+        assert notebooks.is_marked(cell) == bool(claims), cell.source
+        if claims:
+            assert [statement.value for statement in body] == claims, cell.source
+
+
+@each_lesson
+def test_prose_leaves_the_figures_to_the_cells(lesson):
+    tasks = {number - 1 for number in exercises(lesson)}  # a task may make up figures to reckon with
+    for number, cell in enumerate(notebooks.read(lesson).cells):
+        if cell.cell_type == "markdown" and number not in tasks:
+            assert not MEASURED.search(cell.source), cell.source

@@ -1,0 +1,95 @@
+"""Pictures are opaque, say in words what they show, and take a log axis where the values need one."""
+
+import base64
+import html
+import io
+import re
+
+import pytest
+from matplotlib.image import imread
+
+from course_lib.lab import plots
+
+SLOW, FAST = [0.011, 0.010, 0.012], [0.0011, 0.0010, 0.0012]
+
+
+def times(**samples):
+    medians = {name: sorted(taken)[len(taken) // 2] for name, taken in samples.items()}
+    return plots.times(samples, medians, "One message", "time of one call")
+
+
+PICTURES = {
+    "times": times(slow=SLOW, fast=FAST),
+    "bars": plots.bars({"table": 107.3, "index": 12.0}, "One message", "MB on disk"),
+    "gains": plots.gains({"lookup": 1500.0, "sum": 0.6}, "One message"),
+}
+each_picture = pytest.mark.parametrize("picture", PICTURES.values(), ids=list(PICTURES))
+
+
+def axes(picture):
+    return picture.figure.axes[0]
+
+
+@each_picture
+def test_a_picture_is_opaque_on_white(picture):
+    pixels = imread(io.BytesIO(picture.png()), format="png")
+    assert pixels.shape[2] == 3 or (pixels[:, :, 3] == 1).all()
+    assert (pixels[0, 0, :3] == 1).all()
+
+
+@each_picture
+def test_jupyterlab_gets_an_image_with_alt_text(picture):
+    tag = picture._repr_html_()
+    assert html.unescape(re.search('alt="([^"]*)"', tag)[1]) == picture.alt
+    assert base64.b64decode(re.search('base64,([^"]*)"', tag)[1]) == picture.png()
+    assert picture.alt in repr(picture)
+
+
+@each_picture
+def test_a_pictures_message_is_its_title_and_its_axis_is_named(picture):
+    assert axes(picture).get_title(loc="left") == "One message"
+    assert picture.alt.startswith("One message. ")
+    assert axes(picture).get_xlabel()
+
+
+@pytest.mark.parametrize(
+    ("picture", "words"),
+    [
+        ("times", "Medians: slow 11 ms, fast 1.1 ms."),
+        ("bars", "MB on disk: table 107, index 12."),
+        ("gains", "Times faster: lookup 1,500, sum 0.6."),
+    ],
+)
+def test_the_alt_text_has_the_figures(picture, words):
+    assert PICTURES[picture].alt.endswith(words)
+
+
+def test_alt_text_cannot_end_the_tag():
+    tag = plots.bars({"a": 1}, 'A "quoted" <title>', "rows")._repr_html_()
+    assert tag.startswith('<img alt="A &quot;quoted&quot; &lt;title&gt;. rows: a 1." width="')
+
+
+def test_the_axis_is_logarithmic_and_says_so_where_the_values_span_more_than_ten_times():
+    wide, narrow = times(slow=SLOW, fast=FAST), times(one=SLOW, other=[0.020, 0.021, 0.022])
+    assert (axes(wide).get_xscale(), axes(narrow).get_xscale()) == ("log", "linear")
+    assert "log scale" in axes(wide).get_xlabel()
+    assert "log scale" not in axes(narrow).get_xlabel()
+    assert axes(narrow).get_xlim()[0] == 0
+
+
+def test_every_sample_is_a_dot_and_every_variant_a_named_row():
+    drawn = axes(times(slow=SLOW, fast=FAST))
+    dots = [line for line in drawn.lines if line.get_marker() == "o"]
+    assert [sorted(line.get_xdata()) for line in dots] == [sorted(SLOW), sorted(FAST)]
+    assert [label.get_text() for label in drawn.get_yticklabels()] == ["slow", "fast"]
+
+
+def test_a_gain_goes_to_the_right_of_one_and_a_loss_to_the_left_in_another_colour():
+    gain, loss = axes(PICTURES["gains"]).patches
+    assert (gain.get_x(), gain.get_x() + gain.get_width()) == (1, 1500)
+    assert loss.get_x() + loss.get_width() == pytest.approx(0.6)
+    assert gain.get_facecolor() != loss.get_facecolor()
+
+
+def test_colours_are_seven_different_ones():
+    assert len(set(plots.COLOURS)) == 7

@@ -1,0 +1,120 @@
+"""A prediction is locked before the measurement and comes back beside it."""
+
+import pytest
+
+from course_lib.lab import predictions, progress, session
+from course_lib.lab.predictions import board, predict, reveal
+
+
+@pytest.fixture(autouse=True)
+def shown(monkeypatch):
+    """What was displayed, in words."""
+    shown = []
+    monkeypatch.setattr(predictions, "display", lambda card: shown.append(repr(card)))
+    return shown
+
+
+def kept():
+    return progress.latest("prediction", session.lesson())
+
+
+def test_a_guess_is_locked_with_how_sure_one_is():
+    card = predict("one_list", guess=30, sure=60, unit="ms")
+    assert repr(card) == "Locked: 30 ms, 60% sure. You will see it again beside the measurement."
+    assert (kept()["one_list"]["guess"], kept()["one_list"]["sure"]) == (30, 60)
+
+
+def test_the_first_guess_counts():
+    predict("one_list", guess=30, sure=60, unit="ms")
+    again = predict("one_list", guess=99, sure=100, unit="ms")
+    assert repr(again) == "Locked: You said 30 ms, 60% sure. A locked prediction stays; now measure."
+    assert kept()["one_list"]["guess"] == 30
+
+
+def test_after_a_reset_one_may_guess_anew():
+    predict("one_list", guess=30, sure=60, unit="ms")
+    progress.reset(session.lesson())
+    predict("one_list", guess=99, sure=100, unit="ms")
+    assert kept()["one_list"]["guess"] == 99
+
+
+def test_dots_lock_nothing():
+    assert repr(predict("one_list", guess=..., sure=..., unit="ms")).startswith("No prediction yet: Replace the dots")
+    assert kept() == {}
+
+
+@pytest.mark.parametrize(
+    ("guess", "sure", "sentence"),
+    [
+        ("30 ms", 60, "this is '30 ms'"),
+        ([30], 60, "this is [30]"),
+        (None, 60, "this is None"),
+        (True, 60, "this is True"),
+        (float("nan"), 60, "this is nan"),
+        (float("inf"), 60, "this is inf"),
+        (30, ..., "How sure are you?"),
+        (30, 101, "from 0 (a coin toss) to 100 (certain)"),
+        (30, -1, "from 0 (a coin toss) to 100 (certain)"),
+        (30, "very", "from 0 (a coin toss) to 100 (certain)"),
+        (30, float("nan"), "from 0 (a coin toss) to 100 (certain)"),
+    ],
+)
+def test_what_is_no_guess_is_answered_with_a_sentence_and_locks_nothing(guess, sure, sentence):
+    card = repr(predict("one_list", guess=guess, sure=sure, unit="ms"))
+    assert card.startswith("Not locked: ")
+    assert sentence in card
+    assert kept() == {}
+
+
+def test_a_choice_is_its_letter_whatever_its_case():
+    predict("which", guess=" B ", sure=50)
+    assert kept()["which"]["guess"] == "b"
+
+
+@pytest.mark.parametrize(
+    ("guess", "measured", "verdict"),
+    [
+        (30, 40, "Within a factor of two."),
+        (30, 60, "Within a factor of two."),
+        (30, 300, "Off by a factor of 10."),
+        (300, 30, "Off by a factor of 10."),
+        (0, 30, "Not so."),
+        (0, 0, "Right."),
+        ("b", "b", "Right."),
+        ("b", "c", "Not so."),
+    ],
+)
+def test_the_prediction_comes_back_with_how_far_off_it_was(shown, guess, measured, verdict):
+    predict("one_list", guess=guess, sure=50)
+    reveal("one_list", measured)
+    assert shown == [f"Measured: {measured}. You said {guess}, 50% sure. {verdict}"]
+
+
+@pytest.mark.parametrize(
+    ("sure", "measured", "remark"),
+    [(70, 300, "worth a second look"), (30, 31, "knew more than you thought"), (50, 300, ""), (90, 31, "")],
+)
+def test_being_sure_and_wrong_or_unsure_and_right_is_remarked_on(shown, sure, measured, remark):
+    predict("one_list", guess=30, sure=sure, unit="ms")
+    reveal("one_list", measured, unit="ms")
+    assert remark in shown[0]
+    assert bool(remark) == (not shown[0].endswith(("two.", "of 10.")))
+
+
+def test_without_a_prediction_the_measurement_is_shown_alone(shown):
+    reveal("one_list", 38.25, unit="ms")
+    assert shown == ["Measured: 38.2 ms. (You made no prediction for this one.)"]
+
+
+def test_the_board_shows_every_prediction_beside_what_was_measured():
+    predict("one_list", guess=30, sure=60, unit="ms")
+    predict("index", guess=1000, sure=20, unit="times")
+    reveal("one_list", 40, unit="ms")
+    assert board().reset_index().to_numpy().tolist() == [
+        ["one_list", "30 ms", "60%", "40 ms"],
+        ["index", "1,000 times", "20%", "-"],
+    ]
+
+
+def test_the_board_of_who_predicted_nothing_is_a_sentence():
+    assert repr(board()).startswith("No predictions: ")

@@ -1,0 +1,128 @@
+"""What the learner has done survives damage, deletion and two kernels at once."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from course_lib.lab import paths, progress
+
+
+def solve(name, lesson="tiny", verdict="right"):
+    progress.record("verdict", lesson, name, verdict=verdict)
+
+
+def test_the_last_record_of_a_name_counts():
+    solve("first", verdict="refused")
+    solve("second")
+    solve("first")
+    assert {name: each["verdict"] for name, each in progress.verdicts("tiny").items()} == {
+        "first": "right",
+        "second": "right",
+    }
+    assert [each["verdict"] for each in progress.records("verdict", "tiny")] == ["refused", "right", "right"]
+
+
+def test_kinds_and_lessons_are_kept_apart():
+    solve("first", lesson="other")
+    progress.record("prediction", "tiny", "first", guess=3)
+    assert progress.verdicts("tiny") == {}
+    assert progress.latest("prediction", "tiny")["first"]["guess"] == 3
+
+
+def test_the_same_again_is_not_written_again():
+    for _ in range(3):
+        solve("first")
+    assert len(progress.file().read_text().splitlines()) == 1
+
+
+def test_a_lesson_is_done_when_an_exercise_of_it_is_solved():
+    solve("first", verdict="not attempted")
+    assert not progress.done("tiny")
+    solve("first")
+    assert progress.done("tiny")
+    assert not progress.done("other")
+
+
+def test_reset_begins_one_lesson_anew():
+    solve("first")
+    solve("first", lesson="other")
+    progress.reset("tiny")
+    assert progress.verdicts("tiny") == {}
+    assert progress.done("other")
+    solve("first")
+    assert progress.done("tiny")
+
+
+@pytest.mark.parametrize(
+    "damage", [b"{", b"\xff\xfe\x00", b"[]", b"null", b'{"lesson": "tiny", "kind": "verdict"}', b"\n\n"]
+)
+def test_a_damaged_line_is_passed_over(damage):
+    solve("first")
+    with progress.file().open("ab") as stream:
+        stream.write(damage + b"\n")
+    solve("second")
+    assert list(progress.verdicts("tiny")) == ["first", "second"]
+
+
+def test_a_line_that_was_cut_short_costs_itself_and_not_the_next():
+    solve("first")
+    solve("second")
+    progress.file().write_bytes(progress.file().read_bytes()[:-5])
+    solve("third")
+    assert list(progress.verdicts("tiny")) == ["first", "third"]
+
+
+def test_a_deleted_file_begins_anew():
+    solve("first")
+    progress.file().unlink()
+    assert progress.verdicts("tiny") == {}
+    solve("second")
+    assert list(progress.verdicts("tiny")) == ["second"]
+
+
+def test_a_folder_that_is_missing_is_made(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "WORK", tmp_path / "not" / "yet")
+    solve("first")
+    assert progress.done("tiny")
+
+
+def test_a_folder_that_cannot_be_written_costs_one_line_and_never_the_lesson(tmp_path, monkeypatch, capsys):
+    in_the_way = tmp_path / "work"
+    in_the_way.write_text("no folder")
+    monkeypatch.setattr(paths, "WORK", in_the_way)
+    solve("first")
+    assert progress.verdicts("tiny") == {}
+    said = capsys.readouterr().out
+    assert said.startswith("Your progress could not be saved")
+    assert said.count("\n") == 1
+
+
+APPEND = """
+import sys
+from course_lib.lab import progress
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(100):
+    progress.record("verdict", "tiny", f"{sys.argv[1]} {number}", verdict="right", sentence="x" * 500)
+"""
+
+
+def test_two_kernels_that_write_at_once_lose_nothing():
+    kernels = [
+        subprocess.Popen([sys.executable, "-c", APPEND, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for name in ("one", "other")
+    ]
+    for kernel in kernels:
+        assert kernel.stdout.readline() == "ready\n"
+    for kernel in kernels:
+        kernel.stdin.write("\n")
+        kernel.stdin.flush()
+    for kernel in kernels:
+        kernel.communicate()
+        assert kernel.returncode == 0
+    lines = progress.file().read_text().splitlines()
+    names = {json.loads(line)["name"] for line in lines}
+    assert names == {f"{name} {number}" for name in ("one", "other") for number in range(100)}
+    assert len(lines) == 200

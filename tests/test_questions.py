@@ -1,0 +1,66 @@
+"""Every question can be answered, says something to each choice, and looks back only at lessons that were done."""
+
+import pytest
+
+from course_lib.exercises import questions
+from course_lib.exercises.questions import QUESTIONS, WARM_UPS, Question, ask
+from course_lib.lab import notebooks, progress, session
+
+ALL = [*WARM_UPS, *QUESTIONS.values()]
+each_question = pytest.mark.parametrize("question", ALL, ids=lambda question: question.text[:30])
+
+
+@each_question
+def test_a_question_has_choices_from_a_on_one_of_them_right_and_feedback_for_each(question):
+    assert "".join(question.choices) == "abcdefgh"[: len(question.choices)]
+    assert len(question.choices) >= 3
+    assert question.right in question.choices
+    feedback = [said for _, said in question.choices.values()]
+    assert all(feedback)
+    assert len(set(feedback)) == len(feedback)
+
+
+@each_question
+def test_a_question_looks_back_at_a_lesson_that_there_is(question):
+    assert question.lesson in {notebooks.lesson_name(lesson) for lesson in notebooks.shipped()}
+
+
+def test_a_question_left_open_shows_its_choices_and_records_nothing():
+    card = repr(ask("recap_plan", ...))
+    question = QUESTIONS["recap_plan"]
+    assert question.text in card
+    assert all(f"{letter}  {choice}" in card for letter, (choice, _) in question.choices.items())
+    assert not any(said in card for _, said in question.choices.values())
+    assert progress.records("question", session.lesson()) == []
+
+
+@pytest.mark.parametrize(("letter", "heading"), [("b", "Right"), (" B ", "Right"), ("a", "Not quite")])
+def test_an_answer_is_told_why_and_recorded(letter, heading):
+    card = ask("recap_plan", letter)
+    plain = letter.strip().lower()
+    assert repr(card) == f"{heading}: {QUESTIONS['recap_plan'].choices[plain][1]}"
+    (recorded,) = progress.records("question", session.lesson())
+    assert (recorded["choice"], recorded["right"]) == (plain, heading == "Right")
+
+
+@pytest.mark.parametrize("choice", ["z", "", None, 2])
+def test_a_choice_that_there_is_not_is_answered_with_those_there_are(choice):
+    assert repr(ask("recap_plan", choice)) == f"Question: There is no choice {choice!r}; there are a, b, c."
+    assert progress.records("question", session.lesson()) == []
+
+
+@pytest.mark.parametrize("name", ["recap", "warm-up 0", "warm-up 3", "warm-up"])
+def test_a_question_that_there_is_not_is_an_error_that_names_those_there_are(name):
+    with pytest.raises(ValueError, match="there are warm-up 1, warm-up 2, fresh_plan"):
+        ask(name)
+
+
+def test_warm_ups_come_from_the_lessons_done(monkeypatch):
+    choices = {"a": ("", "."), "b": ("", ".")}
+    later = tuple(Question("indexing", text, choices, "a") for text in ("Sixth?", "Seventh?"))
+    monkeypatch.setattr(questions, "WARM_UPS", WARM_UPS + later)
+    asked = {repr(ask(f"warm-up {number}", ...)).splitlines()[0] for number in (1, 2)}
+    assert asked == {f"Question: {each.text}" for each in WARM_UPS}
+    progress.record("verdict", "indexing", "first_index", verdict="right")
+    asked = {repr(ask(f"warm-up {number}", ...)).splitlines()[0] for number in (1, 2)}
+    assert asked == {"Question: Sixth?", "Question: Seventh?"}
