@@ -55,7 +55,7 @@ test: setup  ## everything that can be tested, the slowest named at the end
 	$(python) -m ruff format --check
 	$(python) -m mypy
 	$(python) -m pytest -q -n 2 -m "not alone" --durations=5
-	$(python) -m pytest -q -m alone --durations=10
+	$(python) -m pytest -q -rs -m alone --durations=10
 
 lessons: setup  ## run all lessons with the exercises filled in, and print their claims
 	@$(notebooks) run $(LESSON)

@@ -308,8 +308,3 @@ def test_store_with_run_makes_the_output_of_the_claims_from_the_lesson_as_shippe
     after = notebooks.read(lesson)
     assert notebooks.text_of(after.cells[2]) == "as shipped\n"
     assert notebooks.is_clean(after) == []
-
-
-@pytest.mark.parametrize("lesson", notebooks.shipped(), ids=lambda path: path.stem)
-def test_the_shipped_lessons_are_stored_clean(lesson):
-    assert notebooks.is_clean(notebooks.read(lesson)) == []

@@ -92,7 +92,7 @@ def reset(lesson: Path) -> None:
 
 
 def open_lab(flags: list[str]) -> None:
-    """Make the copies where missing, then become JupyterLab, which gets `flags`. The table is seeded meanwhile.
+    """Make the copies where missing, then run JupyterLab, which gets `flags`. The table is seeded meanwhile.
 
     A lesson that is opened before the table is whole waits for it in its first cell.
     """
@@ -103,7 +103,10 @@ def open_lab(flags: list[str]) -> None:
     settings = [f"--ServerApp.root_dir={paths.WORK}", f"--LabApp.default_url=/lab{first}"]
     if os.geteuid() == 0:
         settings.append("--allow-root")
-    os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", *settings, *flags])
+    # In this process, which has imported a good part of JupyterLab already.
+    from jupyterlab.labapp import LabApp  # noqa: PLC0415  the other commands do without it
+
+    LabApp.launch_instance([*settings, *flags])
 
 
 def check(lesson: Path) -> bool:
