@@ -5,6 +5,7 @@ import contextlib
 import gc
 import signal
 import sqlite3
+import sys
 import threading
 import time
 
@@ -281,3 +282,11 @@ def test_in_a_real_kernel_the_next_cell_still_runs():
 
 def said(cell: nbformat.NotebookNode) -> str:
     return "".join(output.text for output in cell.outputs)
+
+
+def test_an_alarm_that_arrives_after_its_answer_sets_no_other():
+    # The next would meet the handler that was there before, by default the end of the process.
+    strikes = []
+    guard.run(lambda: strikes.append(signal.getsignal(signal.SIGALRM)), 1.0)
+    strikes[0](signal.SIGALRM, sys._getframe())
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)

@@ -133,8 +133,11 @@ def _alarm(seconds: float) -> Iterator[None]:
         yield  # only the main thread receives signals; a check elsewhere has no limit
         return
     raised = itertools.count()
+    is_over = False
 
     def strike(_signal: int, frame: FrameType | None) -> None:
+        if is_over:
+            return  # an alarm that was on its way: to set the next would outlive this handler and end the process
         is_answer = _below(frame, (_answer.__code__, _Leash.send.__code__, _Leash.throw.__code__))
         # `while True: try: ... except: pass` stands outside its `try` for less than a microsecond a round. Only an
         # alarm that follows the last one at once, at no fixed distance, meets it there.
@@ -148,8 +151,10 @@ def _alarm(seconds: float) -> Iterator[None]:
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, *timer)
+        is_over = True
+        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(signal.ITIMER_REAL, *timer)
 
 
 def _below(frame: FrameType | None, codes: tuple[CodeType, ...]) -> bool:
