@@ -558,17 +558,20 @@ Which **one** index can go, and every query keeps a plan as good? Give its name.
         "not_one_index": ("Exactly one of the four names is asked for.", "Give it as a string."),
     }
     indexes: ClassVar = {
-        "idx_user_id": ("user_id", ""),
-        "idx_user_id_created_at": ("user_id, created_at", "sorts_again"),
-        "idx_user_id_duration_ms": ("user_id, duration_ms", "not_covered"),
-        "idx_status_created_at": ("status, created_at", "scans_again"),
+        "idx_user_id": "user_id",
+        "idx_user_id_created_at": "user_id, created_at",
+        "idx_user_id_duration_ms": "user_id, duration_ms",
+        "idx_status_created_at": "status, created_at",
     }
-    queries = (
-        NEWEST_OF_USER,
-        TIME_SPENT,
-        "SELECT count(*) FROM events WHERE user_id = ?",
-        "SELECT * FROM events WHERE status = 500 ORDER BY created_at DESC LIMIT 20",
-    )
+    missed: ClassVar = {
+        "idx_user_id_created_at": ("sorts_again", NEWEST_OF_USER),
+        "idx_user_id_duration_ms": ("not_covered", TIME_SPENT),
+        "idx_status_created_at": (
+            "scans_again",
+            "SELECT * FROM events WHERE status = 500 ORDER BY created_at DESC LIMIT 20",
+        ),
+    }
+    """For each index that is needed: the misconception of dropping it, and the query that suffers."""
 
     def judge(self, answer: Any) -> None:
         """Drop it from the unseen database and show the query that suffers."""
@@ -578,12 +581,10 @@ Which **one** index can go, and every query keeps a plan as good? Give its name.
         if len(named) != 1:
             self.refuse("not_one_index", got=brief(answer), expected=f"one of {', '.join(self.indexes)}")
         name = named[0]
-        mistake = self.indexes[name][1]
-        if mistake:
-            rest = (f"CREATE INDEX {each} ON events({on})" for each, (on, _) in self.indexes.items() if each != name)
-            database = self.unseen(*rest)
-            suffering = self.queries[["sorts_again", "not_covered", "", "scans_again"].index(mistake)]
-            plan = analyze_query_performance(database, suffering)
+        if name in self.missed:
+            mistake, suffering = self.missed[name]
+            rest = (f"CREATE INDEX {each} ON events({on})" for each, on in self.indexes.items() if each != name)
+            plan = analyze_query_performance(self.unseen(*rest), suffering)
             self.refuse(mistake, call=f"DROP INDEX {name}; then {suffering}", got=str(plan))
 
 

@@ -31,9 +31,13 @@ def percentile(samples: Sequence[float], percent: float) -> float:
     """The nearest-rank percentile: the smallest sample that at least `percent` % of the samples do not exceed."""
     if not len(samples):
         raise ValueError("a percentile needs at least one sample")
-    ordered = sorted(samples)
-    rank = math.ceil(round(percent * len(ordered) / 100, 9))  # 28% of 25 is 7, which floats would make a little more
-    return ordered[max(rank - 1, 0)]
+    return sorted(samples)[_rank(len(samples), percent)]
+
+
+def _rank(count: int, percent: float) -> int:
+    """Where the nearest-rank percentile stands among `count` sorted samples, from 0."""
+    rank = math.ceil(round(percent * count / 100, 9))  # 28% of 25 is 7, which floats would make a little more
+    return max(rank - 1, 0)
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ class Comparison:
             return Ratio(ratio, math.nan, math.nan)
         # A fixed seed: the same samples always give the same interval.
         rounds = np.random.default_rng(1).integers(len(slow), size=(RESAMPLES, len(slow)))
-        rank = math.ceil(len(slow) / 2) - 1
+        rank = _rank(len(slow), 50)
         resampled = [np.partition(side[rounds], rank, axis=1)[:, rank] for side in (slow, fast)]
         low, high = (percentile(list(resampled[0] / resampled[1]), percent) for percent in (2.5, 97.5))
         return Ratio(ratio, float(low), float(high))
@@ -97,12 +101,8 @@ class Comparison:
 
     def plot(self, title: str | None = None, axis: str = "time of one call") -> plots.Picture:
         """Every sample of every variant on one time axis, the medians marked; what it shows is its title."""
-        ratio = self.ratio()
-        last = list(self.samples)[-1]
-        said = f"{last}: {show.number(ratio.value)} times faster"
-        if ratio.value < 1:
-            said = f"{last}: {show.number(1 / ratio.value)} times slower"
-        return plots.times(self.samples, {name: self.median(name) for name in self.samples}, title or said, axis)
+        medians = {name: self.median(name) for name in self.samples}
+        return plots.times(self.samples, medians, title or self._said(), axis)
 
     def claim(
         self, text: str, *, ratio: float, of: str | None = None, over: str | None = None, any_rows: bool = False
@@ -114,6 +114,11 @@ class Comparison:
         measured = self.ratio(of, over)
         cause = "other work on this machine, or another version of SQLite"
         claim(text, measured.value >= ratio, f"measured {measured}; likely cause: {cause}", any_rows=any_rows)
+
+    def _said(self) -> str:
+        last, ratio = list(self.samples)[-1], self.ratio().value
+        faster, times = ("faster", ratio) if ratio >= 1 else ("slower", 1 / ratio)
+        return f"{last}: {show.number(times)} times {faster}"
 
     def _known(self, variant: str | None, otherwise: int = 0) -> str:
         names = list(self.samples)

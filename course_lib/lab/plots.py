@@ -7,7 +7,7 @@ read. Colours are Okabe and Ito's, which colour-blind readers can tell apart.
 import base64
 import html
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,7 +47,7 @@ def times(samples: Mapping[str, Sequence[float]], medians: Mapping[str, float], 
 
     `axis` says what takes this time.
     """
-    figure, axes = _axes(title, rows=len(samples))
+    figure, axes = _axes(title, samples)
     scatter = np.random.default_rng(1)
     for row, (name, taken) in enumerate(samples.items()):
         colour = COLOURS[row % len(COLOURS)]
@@ -55,7 +55,6 @@ def times(samples: Mapping[str, Sequence[float]], medians: Mapping[str, float], 
         axes.plot(taken, height, "o", color=colour, markersize=3.5, alpha=0.35, markeredgewidth=0)
         axes.plot([medians[name]] * 2, [row - 0.3, row + 0.3], color=colour, linewidth=3)
         axes.annotate(duration(medians[name]), (medians[name], row - 0.36), ha="center", va="bottom", fontweight="bold")
-    axes.set_yticks(range(len(samples)), list(samples))
     axes.set_ylim(len(samples) - 0.5, -0.75)
     _scale(axes, [value for taken in samples.values() for value in taken], axis, duration)
     return Picture(figure, f"{title}. Medians: " + said(medians, duration))
@@ -63,13 +62,9 @@ def times(samples: Mapping[str, Sequence[float]], medians: Mapping[str, float], 
 
 def bars(values: Mapping[str, float], title: str, axis: str) -> Picture:
     """One bar a value, each with its figure; `axis` names what is measured and its unit."""
-    figure, axes = _axes(title, rows=len(values))
+    figure, axes = _axes(title, values)
     for row, value in enumerate(values.values()):
-        axes.barh(row, value, color=COLOURS[1], height=0.6)
-        axes.annotate(
-            number(value), (value, row), xytext=(5, 0), textcoords="offset points", va="center", fontweight="bold"
-        )
-    axes.set_yticks(range(len(values)), list(values))
+        _bar(axes, row, value, start=0, colour=COLOURS[1])
     axes.invert_yaxis()
     axes.set_xlim(0, max(values.values()) * 1.15)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
@@ -79,20 +74,9 @@ def bars(values: Mapping[str, float], title: str, axis: str) -> Picture:
 
 def gains(ratios: Mapping[str, float], title: str) -> Picture:
     """One bar a ratio, to the right of "the same" where faster and to the left where slower, on a log axis."""
-    figure, axes = _axes(title, rows=len(ratios))
+    figure, axes = _axes(title, ratios)
     for row, ratio in enumerate(ratios.values()):
-        axes.barh(row, ratio - 1, left=1, color=COLOURS[2] if ratio >= 1 else COLOURS[0], height=0.6)
-        side = 5 if ratio >= 1 else -5
-        axes.annotate(
-            number(ratio),
-            (ratio, row),
-            xytext=(side, 0),
-            textcoords="offset points",
-            ha="left" if side > 0 else "right",
-            va="center",
-            fontweight="bold",
-        )
-    axes.set_yticks(range(len(ratios)), list(ratios))
+        _bar(axes, row, ratio, start=1, colour=COLOURS[2] if ratio >= 1 else COLOURS[0])
     axes.invert_yaxis()
     axes.set_xscale("log")
     axes.set_xlim(min(0.2, *ratios.values()) / 2, max(5, *ratios.values()) * 5)
@@ -108,11 +92,29 @@ def said(values: Mapping[str, float], unit: Any) -> str:
     return ", ".join(f"{name} {unit(value)}" for name, value in values.items()) + "."
 
 
-def _axes(title: str, rows: int) -> tuple[Figure, Any]:
-    figure = Figure(figsize=(8, 1.3 + 0.7 * rows))
+def _bar(axes: Any, row: int, value: float, *, start: float, colour: str) -> None:
+    """A bar from `start` to `value`, with its figure beyond its end."""
+    forward = value >= start
+    axes.barh(row, value - start, left=start, color=colour, height=0.6)
+    axes.annotate(
+        number(value),
+        (value, row),
+        xytext=(5 if forward else -5, 0),
+        textcoords="offset points",
+        ha="left" if forward else "right",
+        va="center",
+        fontweight="bold",
+    )
+
+
+def _axes(title: str, names: Iterable[str]) -> tuple[Figure, Any]:
+    """A figure with a row for each name."""
+    rows = list(names)
+    figure = Figure(figsize=(8, 1.3 + 0.7 * len(rows)))
     axes = figure.subplots()
     axes.set_title(title, loc="left", fontweight="bold", wrap=True)
     axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.set_yticks(range(len(rows)), rows)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", color="0.88")
     axes.set_axisbelow(True)
