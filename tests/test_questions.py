@@ -2,8 +2,7 @@
 
 import pytest
 
-from course_lib.exercises import questions
-from course_lib.exercises.questions import QUESTIONS, WARM_UPS, Question, ask
+from course_lib.exercises.questions import QUESTIONS, WARM_UPS, ask
 from course_lib.lab import notebooks, progress, session
 
 ALL = [*WARM_UPS, *QUESTIONS.values()]
@@ -55,12 +54,27 @@ def test_a_question_that_there_is_not_is_an_error_that_names_those_there_are(nam
         ask(name)
 
 
-def test_warm_ups_come_from_the_lessons_done(monkeypatch):
-    choices = {"a": ("", "."), "b": ("", ".")}
-    later = tuple(Question("indexing", text, choices, "a") for text in ("Sixth?", "Seventh?"))
-    monkeypatch.setattr(questions, "WARM_UPS", WARM_UPS + later)
-    asked = {repr(ask(f"warm-up {number}", ...)).splitlines()[0] for number in (1, 2)}
-    assert asked == {f"Question: {each.text}" for each in WARM_UPS}
-    progress.record("verdict", "indexing", "first_index", verdict="right")
-    asked = {repr(ask(f"warm-up {number}", ...)).splitlines()[0] for number in (1, 2)}
-    assert asked == {"Question: Sixth?", "Question: Seventh?"}
+def test_there_are_two_warm_ups_for_each_lesson_that_has_any():
+    lessons = [each.lesson for each in WARM_UPS]
+    assert lessons == [lesson for lesson in session.LESSONS if lesson in lessons for _ in range(2)]
+
+
+@pytest.mark.parametrize(
+    ("here", "done", "looks_back_at"),
+    [
+        ("indexing", [], ["welcome", "welcome"]),
+        ("indexing", ["caching"], ["caching", "caching"]),
+        ("caching", ["indexing"], ["indexing", "indexing"]),
+        ("caching", ["welcome", "caching", "indexing"], ["indexing", "indexing"]),  # it is done once more
+        ("caching", ["caching"], ["welcome", "welcome"]),
+        ("rate_limiting", ["indexing", "caching"], ["caching", "indexing"]),  # the one learnt longest ago first
+    ],
+)
+def test_warm_ups_look_back_at_other_lessons_that_were_done(here, done, looks_back_at, monkeypatch):
+    monkeypatch.setattr(session, "_lesson", here)
+    for lesson in done:
+        progress.record("verdict", lesson, "any", verdict="right")
+    lesson_of = {f"Question: {each.text}": each.lesson for each in WARM_UPS}
+    first, second = (repr(ask(f"warm-up {number}", ...)).splitlines()[0] for number in (1, 2))
+    assert [lesson_of[first], lesson_of[second]] == looks_back_at
+    assert first != second

@@ -47,6 +47,65 @@ WARM_UPS = (
         },
         "c",
     ),
+    Question(
+        "caching",
+        "An endpoint behind a cache: hit rate 88%, P50 4 ms, P90 480 ms. Is the cache broken?",
+        {
+            "a": ("Yes: a cache that works would bring the P90 down too.", "From 90% hits on, and not before."),
+            "b": ("Yes: Redis has become slow.", "Then the hits would be slow too, and with them the P50."),
+            "c": (
+                "No: 12 of 100 requests are misses, and the 90th by its time is one of them.",
+                "The cache does its work for 88. The P90 falls when more are hits, or when a load is made faster.",
+            ),
+            "d": ("No: the slowest tenth are outliers.", "They are the misses: 12 in 100 users wait for a whole load."),
+        },
+        "c",
+    ),
+    Question(
+        "caching",
+        "A service deletes a user's cached totals, and after that writes the new event. How can the totals be old in "
+        "the end?",
+        {
+            "a": (
+                "Between the two somebody misses, loads the old totals and stores them.",
+                "Write first, then delete; and even then a load that began before the write may end after the delete.",
+            ),
+            "b": ("Redis deletes some time later.", "Once DEL is answered, nobody reads the key any more."),
+            "c": ("The TTL was too long.", "It says for how long they stay old, not how they came to be."),
+        },
+        "a",
+    ),
+    Question(
+        "indexing",
+        "A radio shows what a listener skipped last: `listener = ? AND skipped = 1 ORDER BY played_at DESC LIMIT 10`. "
+        "Each of the three columns has an index of its own. What will make it fast for every listener?",
+        {
+            "a": ("Nothing more: the three are combined.", "For conditions joined by AND SQLite takes one of them."),
+            "b": (
+                "One index on all three columns, `played_at` first.",
+                "It is in the right order, but who skipped nothing lately makes it walk past everybody else's songs.",
+            ),
+            "c": (
+                "One index on all three columns, `played_at` last.",
+                "First what is compared with `=`, then what sorts: ten entries are read, lying side by side.",
+            ),
+        },
+        "c",
+    ),
+    Question(
+        "indexing",
+        "The same radio's front page says how many minutes all listeners together have heard. No index makes that as "
+        "quick as one listener's list. Why?",
+        {
+            "a": ("`sum()` cannot use an index.", "It can: a covering index is read in place of the table."),
+            "b": (
+                "Every song counts, so every entry is read, whatever their order.",
+                "An index finds few rows among many. A total needs them all: it has to be remembered.",
+            ),
+            "c": ("The index would be too large for memory.", "In memory too, every entry would still be added up."),
+        },
+        "b",
+    ),
 )
 
 QUESTIONS = {
@@ -102,11 +161,76 @@ QUESTIONS = {
         },
         "b",
     ),
+    "late_store": Question(
+        "caching",
+        "In course_lib/cache.py: a load begins, then its user's entries are invalidated, then the load ends. What "
+        "keeps its value, old by now, out of the cache?",
+        {
+            "a": ("Its TTL.", "That would end the harm some minutes later. Here the old value is not stored at all."),
+            "b": (
+                "The invalidation waits until no load is running.",
+                "A write would wait for the slowest load of all.",
+            ),
+            "c": (
+                "It is written only where the lease of this load still stands, and the invalidation removed that.",
+                "Looking and writing are one script, so nothing comes between them.",
+            ),
+            "d": (
+                "The invalidation cancels the load.",
+                "It may run in another process; it runs on, and its caller is answered.",
+            ),
+        },
+        "c",
+    ),
+    "recap_hit": Question(
+        "caching",
+        "Hits take 5 ms, misses 500 ms. What is the P90 at 85% hits, and what at 93%?",
+        {
+            "a": ("79 ms and 40 ms", "Those are the means, and no request takes as long as that."),
+            "b": ("500 ms and 5 ms", "Sorted by their time, the 90th of 100 is a miss at 85 hits, and a hit at 93."),
+            "c": ("5 ms and 5 ms", "At 85% the hits end with the 85th request; the 90th is a miss."),
+            "d": ("500 ms and 500 ms", "At 93% the first 93 requests are hits, and the 90th is among them."),
+        },
+        "b",
+    ),
+    "recap_ttl": Question(
+        "caching",
+        "`SET a 1 EX 100`, and a second later `SET a 2`. When does `a` go away?",
+        {
+            "a": ("After 99 more seconds.", "Only `SET a 2 KEEPTTL` would leave the lifetime that it had."),
+            "b": (
+                "After 100 more seconds.",
+                "The second SET names no lifetime, and the first one's is not begun anew.",
+            ),
+            "c": (
+                "Never by itself.",
+                "A SET without a lifetime takes away the one that was there: `TTL a` says -1. Name it with every SET.",
+            ),
+        },
+        "c",
+    ),
+    "recap_key": Question(
+        "caching",
+        "A page is cached under its URL, and the URLs carry `?session=...`. What is seen?",
+        {
+            "a": ("Errors: a key may not contain such characters.", "Redis takes any bytes as a key."),
+            "b": (
+                "One user sees another one's page.",
+                "That is what comes of a key with too little in it. Here it has too much.",
+            ),
+            "c": (
+                "Few hits, and more and more keys.",
+                "No session looks under another one's key. Into the key goes what the answer depends on, nothing else.",
+            ),
+            "d": ("Old pages.", "How old they may become is a matter of the TTL and of what is invalidated."),
+        },
+        "c",
+    ),
 }
 
 
 def ask(name: str, choice: str | EllipsisType = ...) -> Card:
-    """Show a question, or answer it with the letter of a choice. `warm-up 1` looks back at the lessons done."""
+    """Show a question, or answer it with the letter of a choice. A warm-up looks back at other lessons."""
     if not re.fullmatch("warm-up [12]", name) and name not in QUESTIONS:
         raise ValueError(f"there is no question {name!r}; there are warm-up 1, warm-up 2, {', '.join(QUESTIONS)}")
     question = QUESTIONS[name] if name in QUESTIONS else _warm_up(name)
@@ -122,6 +246,15 @@ def ask(name: str, choice: str | EllipsisType = ...) -> Card:
 
 
 def _warm_up(name: str) -> Question:
-    """The last questions of the lessons that the learner has done; the welcome's where none is."""
-    done = [each for each in WARM_UPS if each.lesson == "welcome" or progress.done(each.lesson)]
-    return done[-int(name.removeprefix("warm-up "))]
+    """One question of each other lesson that the learner has done, then a second one; the welcome's where none is done.
+
+    It goes on from the lesson in progress, round and round: for who takes them in order, that begins with the one
+    learnt longest ago.
+    """
+    here = session.LESSONS.index(session.lesson())
+    others = [*session.LESSONS[here + 1 :], *session.LESSONS[:here]]
+    done = [lesson for lesson in others if lesson != "welcome" and progress.done(lesson)]
+    questions = [each for lesson in done for each in WARM_UPS if each.lesson == lesson]
+    questions = questions or [each for each in WARM_UPS if each.lesson == "welcome"]
+    in_turn = questions[::2] + questions[1::2]  # there are two for each lesson
+    return in_turn[int(name.removeprefix("warm-up ")) - 1]
