@@ -1,0 +1,185 @@
+"""Keep Redis's troubles out of a request: bounded connections, a time limit, and a circuit breaker.
+
+A Redis that is down, paused or out of reach must cost a request little, and must not cost every request anew. So each
+command has a time limit, and after a few failures in a row the breaker opens (Nygard, "Release It!", 2007): commands
+are refused at once, until one that is let through as a trial succeeds.
+"""
+
+import asyncio
+import hashlib
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from importlib.resources import files
+from typing import Any, ClassVar, TypeVar
+from weakref import WeakKeyDictionary
+
+from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.client import NEVER_DECODE
+from redis.exceptions import ConnectionError, NoScriptError, OutOfMemoryError, ReadOnlyError, TimeoutError
+
+T = TypeVar("T")
+BYTES = {NEVER_DECODE: True}
+"""The option of `execute_command` that gives bytes, however the client was made."""
+
+log = logging.getLogger(__name__)
+
+
+def pool(url: str, *, max_connections: int = 50) -> BlockingConnectionPool:
+    """A pool in which who finds no free connection waits for one (up to 20 s), and nothing is tried twice.
+
+    redis-py's own defaults raise when the pool is full, and take 3 to 10 s to say that a server is away.
+    """
+    return BlockingConnectionPool.from_url(
+        url,
+        max_connections=max_connections,
+        timeout=20,
+        socket_connect_timeout=1.0,
+        socket_timeout=1.0,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+def connect(url: str, *, max_connections: int = 50) -> Redis:
+    """A client on a `pool` of its own, which `aclose()` closes; it connects with its first command."""
+    client: Redis = Redis.from_pool(pool(url, max_connections=max_connections))
+    return client
+
+
+class RedisAway(Exception):  # noqa: N818  a state of things, which callers meet by their policy
+    """Redis did not answer in time, cannot be reached, or is not being asked because the breaker is open."""
+
+
+class CircuitBreaker:
+    """What stands between a caller and Redis; one for each connection pool, found by `CircuitBreaker.of`.
+
+    `time_limit` (seconds) counts from when a command has a connection. `failures` in a row open the breaker; after
+    `retry_after` seconds a single command is let through to try. As many commands run at once as the pool has
+    connections; the others wait for their turn, and when the breaker opens they are refused at once.
+    """
+
+    GRACE: ClassVar[float] = 0.01
+    _of_pools: ClassVar[WeakKeyDictionary[ConnectionPool, "CircuitBreaker"]] = WeakKeyDictionary()
+
+    def __init__(
+        self, connections: int, *, time_limit: float = 0.08, failures: int = 3, retry_after: float = 1.0
+    ) -> None:
+        self.time_limit, self.failures, self.retry_after = time_limit, failures, retry_after
+        self._free = connections
+        self._queue: deque[asyncio.Future[None]] = deque()
+        self._failed = 0
+        self._retry_at = 0.0  # by the loop's clock, while open
+
+    @classmethod
+    def of(cls, redis: Redis) -> "CircuitBreaker":
+        """The breaker of a client's pool: what shares connections shares the knowledge that Redis is away."""
+        pool = redis.connection_pool
+        if pool not in cls._of_pools:
+            cls._of_pools[pool] = cls(pool.max_connections)
+        return cls._of_pools[pool]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether Redis is held to be away."""
+        return self._failed >= self.failures
+
+    async def call(self, command: Callable[..., Awaitable[T]], *arguments: Any, **options: Any) -> T:
+        """Await `command(*arguments, **options)`; RedisAway where Redis does not answer."""
+        loop = asyncio.get_running_loop()
+        if self.is_open:
+            self._let_one_through(loop.time())
+        if self._free:
+            self._free -= 1
+        else:
+            await self._turn(loop)
+        try:
+            result = await self._within_limit(loop, command, arguments, options)
+        except (OutOfMemoryError, ReadOnlyError) as error:
+            self._succeeded()  # it answers, and cannot take this command
+            raise RedisAway(f"Redis refuses: {error}") from error
+        except (ConnectionError, TimeoutError, OSError) as error:  # a TimeoutError of Python's is an OSError
+            self._note_failure(loop.time(), error)
+            raise RedisAway(f"Redis is away: {_cause(error)}") from error
+        except Exception:
+            self._succeeded()
+            raise
+        finally:
+            self._leave()
+        if self._failed:
+            self._succeeded()
+        return result
+
+    async def _within_limit(
+        self, loop: asyncio.AbstractEventLoop, command: Callable[..., Awaitable[T]], arguments: Any, options: Any
+    ) -> T:
+        async with asyncio.timeout(None) as limit:
+            # Where this process itself was busy too long, the answer lies ready: a moment's grace lets it be read.
+            timer = loop.call_later(self.time_limit, lambda: limit.reschedule(loop.time() + self.GRACE))
+            try:
+                return await command(*arguments, **options)
+            finally:
+                timer.cancel()
+
+    def _let_one_through(self, now: float) -> None:
+        if now < self._retry_at:
+            raise RedisAway("Redis is away: it is not asked again before the breaker closes")
+        self._retry_at = now + self.retry_after
+
+    async def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Wait for a command to end and take its place."""
+        turn = loop.create_future()
+        self._queue.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
+                self._leave()  # cancelled just after the place had become ours
+            raise
+
+    def _leave(self) -> None:
+        while self._queue:
+            turn = self._queue.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1
+
+    def _succeeded(self) -> None:
+        if self.is_open:
+            log.info("Redis is back")
+        self._failed = 0
+
+    def _note_failure(self, now: float, error: BaseException) -> None:
+        self._failed += 1
+        self._retry_at = now + self.retry_after
+        if self._failed == self.failures:
+            log.warning("Redis is away (%s); it is tried again every %g s", _cause(error), self.retry_after)
+        if self.is_open:
+            waiting, self._queue = self._queue, deque()
+            for turn in waiting:
+                if not turn.done():
+                    turn.set_exception(RedisAway("Redis is away: the breaker opened while this command waited"))
+
+
+class Script:
+    """A Lua script of `course_lib/lua/`, sent by its SHA-1, and in full only to a server that does not know it.
+
+    Called through EVALSHA (https://redis.io/docs/latest/develop/programmability/eval-intro/): atomic, and one trip.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.text = (files("course_lib") / "lua" / f"{name}.lua").read_text()
+        self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+
+    async def run(self, redis: Redis, keys: Sequence[str], *arguments: str | bytes | float) -> Any:
+        """What the script returns, strings as bytes."""
+        try:
+            return await redis.execute_command("EVALSHA", self.sha, len(keys), *keys, *arguments, **BYTES)  # type: ignore[no-untyped-call]
+        except NoScriptError:
+            return await redis.execute_command("EVAL", self.text, len(keys), *keys, *arguments, **BYTES)  # type: ignore[no-untyped-call]
+
+
+def _cause(error: BaseException) -> str:
+    return str(error) or type(error).__name__
