@@ -1,0 +1,9 @@
+-- Gives a lease back: removes an entry while it still holds this lease, and leaves whatever has taken its place.
+--
+-- KEYS  1 the entry   ARGV  1 the lease
+-- Returns how many entries were removed.
+
+if redis.call("GET", KEYS[1]) == ARGV[1] then
+  return redis.call("UNLINK", KEYS[1])
+end
+return 0
