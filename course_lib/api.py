@@ -1,7 +1,7 @@
 """The Events API: the patient that all lessons treat.
 
-`create_app` makes it, with each cure off or on. Every answer, but that to an error of our own (500), tells in a header
-what it cost the database.
+`create_app` makes it, with each cure off or on. Every answer, but that to an error of our own (500), tells in headers
+what it cost the database, and whether it came from the cache.
 """
 
 import os
@@ -9,17 +9,23 @@ import re
 import sqlite3
 import threading
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Header, HTTPException, Query
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from course_lib import resilience
+from course_lib.cache import Cache
 from course_lib.optimizer import create_indexes
 
 ANONYMOUS_USER = 123
@@ -31,31 +37,97 @@ NEWEST_EVENTS = """
 """
 
 
-def create_app(db_path: str | os.PathLike[str], *, indexes: bool = False) -> FastAPI:
+TOTALS_OF_USER = """
+    SELECT type, count(*) AS events, sum(duration_ms) AS duration_ms
+    FROM events WHERE user_id = ? GROUP BY type ORDER BY events DESC, type
+"""
+
+TOTALS_BY_TYPE = "SELECT type, count(*) AS events FROM events GROUP BY type ORDER BY events DESC, type"
+
+BUSIEST_USERS = """
+    SELECT user_id, count(*) AS events FROM events GROUP BY user_id ORDER BY events DESC, user_id LIMIT 10
+"""
+
+USERS_IN_SEVEN_DAYS = """
+    SELECT count(DISTINCT user_id) AS users FROM events
+    WHERE created_at > (SELECT max(created_at) FROM events) - 7 * 86400
+"""
+
+User = Annotated[int | None, Query(ge=1, le=LARGEST_INTEGER)]
+
+
+def create_app(
+    db_path: str | os.PathLike[str],
+    *,
+    redis_url: str | None = None,
+    indexes: bool = False,
+    cache: bool = False,
+    namespace: str = "api",
+) -> FastAPI:
     """Make the service on a database file of events; FileNotFoundError when there is no such file.
 
-    `indexes=True` makes the indexes of `course_lib.optimizer` at start-up; `False` drops none.
+    - `indexes`: make the indexes of `course_lib.optimizer` at start-up; `False` drops none.
+    - `cache`: keep the two parts of `/api/stats` in Redis at `redis_url`, under keys of this `namespace`: all services
+      of one database should share it, and no service of another.
     """
-    database = ReadOnlyDatabase(db_path)
+    database = EventsDatabase(db_path)
+    if cache and redis_url is None:
+        raise ValueError("cache=True needs redis_url, such as redis://localhost:6379")
+    redis = resilience.connect(redis_url) if redis_url else None
+    store = Cache(redis, namespace=namespace) if cache and redis else None
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         if indexes:
             create_indexes(database.path)
         yield
+        if redis:
+            await redis.aclose()
 
     app = FastAPI(title="The Events API", lifespan=lifespan)
     app.add_middleware(ServerTimingMiddleware)
+
+    @app.get("/api/stats")
+    async def stats(caller: Annotated[int, Depends(calling_user)], user_id: User = None) -> Response:
+        """The totals of a user (without `user_id` the caller's own) and those of the whole platform."""
+        user = caller if user_id is None else user_id
+
+        async def load_user() -> dict[str, Any]:
+            return await run_in_threadpool(database.user_totals, user)  # in the event loop it would hold up all others
+
+        async def load_platform() -> dict[str, Any]:
+            return await run_in_threadpool(database.platform_totals)
+
+        if store is None:
+            return JSONResponse({"user": await load_user(), "platform": await load_platform()})
+        headers: dict[str, str] = {}
+        # Two keys, for one part is everybody's. Both are handed on as they are stored, not decoded and encoded again.
+        own = await store.get_or_set(
+            f"stats:user:{user}", load_user, 300, user_id=user, raw=True, on_outcome=_told(headers, "X-Cache-User")
+        )
+        platform = await store.get_or_set(
+            "stats:platform", load_platform, 60, raw=True, on_outcome=_told(headers, "X-Cache")
+        )
+        body = b'{"user":%b,"platform":%b}' % (own, platform)
+        return Response(body, media_type="application/json", headers=headers)
 
     # A plain `def`: FastAPI runs it in a thread, so a slow query does not hold up the event loop.
     @app.get("/api/events")
     def newest_events(
         caller: Annotated[int, Depends(calling_user)],
-        user_id: Annotated[int | None, Query(ge=1, le=LARGEST_INTEGER)] = None,
+        user_id: User = None,
         limit: Annotated[int, Query(ge=1, le=100)] = 20,
     ) -> list[dict[str, Any]]:
         """The newest events of a user; without `user_id` the caller's own."""
         return database.rows(NEWEST_EVENTS, (caller if user_id is None else user_id, limit))
+
+    @app.post("/api/events", status_code=201)
+    async def add_event(caller: Annotated[int, Depends(calling_user)], event: NewEvent) -> dict[str, int]:
+        """Write an event of the caller's, happening now; its `id`. The platform's totals may lag behind by a minute."""
+        number = await run_in_threadpool(database.add, caller, event)
+        if store is not None:
+            await store.invalidate_user_cache(caller)  # after the write, or a load between the two stores the old
+        return {"id": number}
 
     @app.get("/health")
     async def health() -> dict[str, str]:
@@ -63,6 +135,11 @@ def create_app(db_path: str | os.PathLike[str], *, indexes: bool = False) -> Fas
         return {"status": "ok"}
 
     return app
+
+
+def _told(headers: dict[str, str], name: str) -> Callable[[str], None]:
+    """Put what became of a lookup into a header."""
+    return partial(headers.__setitem__, name)
 
 
 def calling_user(x_api_key: Annotated[str | None, Header()] = None) -> int:
@@ -79,6 +156,15 @@ def calling_user(x_api_key: Annotated[str | None, Header()] = None) -> int:
     return int(key[1])
 
 
+class NewEvent(BaseModel):
+    """What a client says of an event that it adds."""
+
+    type: str = Field(min_length=1, max_length=40)
+    title: str = Field(min_length=1, max_length=200)
+    duration_ms: int = Field(default=0, ge=0, le=86_400_000)
+    starts_at: int | None = Field(default=None, ge=0, le=LARGEST_INTEGER, description="Unix time; else now")
+
+
 @dataclass
 class Usage:
     """What one request asked of the database."""
@@ -90,14 +176,43 @@ class Usage:
 usage_of_request: ContextVar[Usage] = ContextVar("usage_of_request")
 
 
-class ReadOnlyDatabase:
-    """A SQLite file, open for reading, with a connection for each thread that asks."""
+class EventsDatabase:
+    """A SQLite file of events, with a connection for each thread that reads."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._thread = threading.local()
         self.path = Path(path).absolute()
         if not self.path.is_file():
             raise FileNotFoundError(f"no database at {self.path}; `python -m course_lib.lab.events` makes one")
+
+    def user_totals(self, user: int) -> dict[str, Any]:
+        """How many events a user has, and how long they took, in all and by type: one statement."""
+        by_type = self.rows(TOTALS_OF_USER, (user,))
+        total = {name: sum(each[name] for each in by_type) for name in ("events", "duration_ms")}
+        return {"user_id": user, **total, "by_type": by_type}
+
+    def platform_totals(self) -> dict[str, Any]:
+        """What is the same for everybody: three statements over the whole table."""
+        return {
+            "by_type": self.rows(TOTALS_BY_TYPE),
+            "busiest_users": self.rows(BUSIEST_USERS),
+            "users_in_seven_days": self.rows(USERS_IN_SEVEN_DAYS)[0]["users"],
+        }
+
+    def add(self, user: int, event: NewEvent) -> int:
+        """Write an event of a user, happening now, in a transaction of its own; its id."""
+        now = int(time.time())
+        columns = "user_id, type, status, duration_ms, title, starts_at, created_at, payload"
+        starts_at = now if event.starts_at is None else event.starts_at
+        values = (user, event.type, 200, event.duration_ms, event.title, starts_at, now, "{}")
+        with (
+            closing(sqlite3.connect(f"{self.path.as_uri()}?mode=rw", uri=True)) as connection,
+            _on_account(),
+            connection,
+        ):
+            cursor = connection.execute(f"INSERT INTO events({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+        assert cursor.lastrowid
+        return cursor.lastrowid
 
     @property
     def connection(self) -> sqlite3.Connection:
@@ -110,13 +225,20 @@ class ReadOnlyDatabase:
     def rows(self, statement: str, parameters: tuple[object, ...] = ()) -> list[dict[str, Any]]:
         """Run a statement to its last row, on the account of the current request."""
         cursor = self.connection.cursor()
-        began = time.perf_counter()
-        rows = cursor.execute(statement, parameters).fetchall()  # execute() alone stops at the first row
-        usage = usage_of_request.get()
-        usage.seconds += time.perf_counter() - began
-        usage.statements += 1
+        with _on_account():
+            rows = cursor.execute(statement, parameters).fetchall()  # execute() alone stops at the first row
         columns = [column[0] for column in cursor.description]
         return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+@contextmanager
+def _on_account() -> Iterator[None]:
+    """Put a statement and its time down to the current request."""
+    began = time.perf_counter()
+    yield
+    usage = usage_of_request.get()
+    usage.seconds += time.perf_counter() - began
+    usage.statements += 1
 
 
 class ServerTimingMiddleware:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from course_lib import api
-from course_lib.api import ReadOnlyDatabase, create_app
+from course_lib.api import EventsDatabase, create_app
 from course_lib.lab import serve
 
 SERVER_TIMING = re.compile(r'db;dur=(\d+\.\d{3});desc="statements: (\d+)"')
@@ -113,7 +113,7 @@ def test_the_time_of_a_statement_runs_to_its_last_row(db: Path) -> None:
     usage = api.Usage()
     api.usage_of_request.set(usage)
     began = time.perf_counter()
-    assert ReadOnlyDatabase(db).rows(first_row_at_once) == [{"found": 1}, {"found": 300_000}]
+    assert EventsDatabase(db).rows(first_row_at_once) == [{"found": 1}, {"found": 300_000}]
     assert usage.statements == 1
     assert usage.seconds > (time.perf_counter() - began) / 2
 
@@ -141,7 +141,7 @@ def test_an_open_connection_sees_an_index_that_was_made_later(db: Path) -> None:
         connection.execute(api.NEWEST_EVENTS, (8, 20)).fetchall()
         return steps
 
-    connection = ReadOnlyDatabase(db).connection
+    connection = EventsDatabase(db).connection
     connection.set_progress_handler(count, 1)
     before = steps_of_query()
     with closing(sqlite3.connect(db)) as other:
@@ -154,7 +154,7 @@ def test_an_open_connection_sees_an_index_that_was_made_later(db: Path) -> None:
 
 def test_the_api_cannot_write(db: Path) -> None:
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
-        ReadOnlyDatabase(db).connection.execute("DELETE FROM events")
+        EventsDatabase(db).connection.execute("DELETE FROM events")
 
 
 def index_names(db: Path) -> set[str]:

@@ -17,7 +17,7 @@ import httpx
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from course_lib.api import ReadOnlyDatabase, create_app
+from course_lib.api import EventsDatabase, create_app
 from course_lib.lab import lifeline
 
 HOST = "127.0.0.1"
@@ -65,7 +65,7 @@ def start(db_path: str | os.PathLike[str], **switches: Any) -> Server:
     FileNotFoundError when there is no such database; RuntimeError, with the end of the server's log, when it
     does not start.
     """
-    path = ReadOnlyDatabase(db_path).path
+    path = EventsDatabase(db_path).path
     port_file = lifeline.folder() / f"{time.monotonic_ns()}.port"
     child = lifeline.start([sys.executable, "-m", __name__, path, port_file, json.dumps(switches)])
     try:
