@@ -21,7 +21,7 @@ def test_a_question_has_choices_from_a_on_one_of_them_right_and_feedback_for_eac
 
 @each_question
 def test_a_question_looks_back_at_a_lesson_that_there_is(question):
-    assert question.lesson in {notebooks.lesson_name(lesson) for lesson in notebooks.shipped()}
+    assert question.lesson in session.LESSONS
 
 
 def test_a_question_left_open_shows_its_choices_and_records_nothing():
