@@ -60,7 +60,7 @@ class CircuitBreaker:
     connections; the others wait for their turn, and when the breaker opens they are refused at once.
     """
 
-    GRACE: ClassVar[float] = 0.01
+    STEPS: ClassVar[int] = 16
     _of_pools: ClassVar[WeakKeyDictionary[ConnectionPool, "CircuitBreaker"]] = WeakKeyDictionary()
 
     def __init__(
@@ -114,9 +114,20 @@ class CircuitBreaker:
     async def _within_limit(
         self, loop: asyncio.AbstractEventLoop, command: Callable[..., Awaitable[T]], arguments: Any, options: Any
     ) -> T:
+        # In small steps: where this process itself is busy each takes longer, and an answer that lies ready is read.
+        left = self.STEPS
+        timer: asyncio.TimerHandle
         async with asyncio.timeout(None) as limit:
-            # Where this process itself was busy too long, the answer lies ready: a moment's grace lets it be read.
-            timer = loop.call_later(self.time_limit, lambda: limit.reschedule(loop.time() + self.GRACE))
+
+            def step() -> None:
+                nonlocal left, timer
+                left -= 1
+                if left:
+                    timer = loop.call_later(self.time_limit / self.STEPS, step)
+                else:
+                    limit.reschedule(loop.time())
+
+            timer = loop.call_later(self.time_limit / self.STEPS, step)
             try:
                 return await command(*arguments, **options)
             finally:

@@ -1,6 +1,7 @@
 """The Events API over real HTTP, on a small table of the same columns as the seeded one."""
 
 import re
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -8,11 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
+import httpx
 import pytest
 
 from course_lib import api
 from course_lib.api import EventsDatabase, create_app
-from course_lib.lab import serve
+from course_lib.lab import redis_server, serve
+from course_lib.lab.load import Route, Schedule, load
 
 SERVER_TIMING = re.compile(r'db;dur=(\d+\.\d{3});desc="statements: (\d+)"')
 
@@ -179,3 +182,116 @@ def test_a_database_that_does_not_exist_is_an_error_and_is_not_made(tmp_path: Pa
     with pytest.raises(FileNotFoundError, match=str(missing)):
         create_app(missing)
     assert not missing.exists()
+
+
+# --- statistics, and the cache ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cached(any_server: redis_server.Server, db: Path, tmp_path: Path) -> Iterator[serve.Server]:
+    """The service with a cache, on a table and a namespace of the test's own."""
+    own = tmp_path / "events.db"
+    shutil.copyfile(db, own)
+    app = create_app(own, redis_url=any_server.url, cache=True, namespace=f"api-{time.monotonic_ns()}")
+    with serve.here(app) as server:
+        yield server
+
+
+def outcomes(answer: httpx.Response) -> tuple[str, str, str]:
+    told = SERVER_TIMING.fullmatch(answer.headers["Server-Timing"])
+    assert told
+    return answer.headers["X-Cache-User"], answer.headers["X-Cache"], told[2]
+
+
+def test_stats_are_the_users_own_and_the_platforms(server: serve.Server) -> None:
+    answer = server.get("/api/stats", user_id=7)
+    assert answer.json()["user"] == {
+        "user_id": 7,
+        "events": 200,
+        "duration_ms": 1000,
+        "by_type": [{"type": "view", "events": 200, "duration_ms": 1000}],
+    }
+    platform = answer.json()["platform"]
+    assert platform["by_type"] == [{"type": "view", "events": 1206}]
+    assert [each["user_id"] for each in platform["busiest_users"]] == [7, 8, 123, *range(1000, 1007)]
+    assert platform["users_in_seven_days"] == 1003
+    assert SERVER_TIMING.fullmatch(answer.headers["Server-Timing"])[2] == "4"
+    assert "X-Cache" not in answer.headers
+    assert server.get("/api/stats").json()["user"]["user_id"] == 123
+
+
+def test_a_user_without_events_has_totals_of_zero(server: serve.Server) -> None:
+    assert server.get("/api/stats", user_id=9).json()["user"] == {
+        "user_id": 9,
+        "events": 0,
+        "duration_ms": 0,
+        "by_type": [],
+    }
+
+
+def test_the_two_parts_of_stats_are_cached_apart_and_the_answer_is_the_same(
+    server: serve.Server, cached: serve.Server
+) -> None:
+    first, second, other = (cached.get("/api/stats", user_id=user) for user in (7, 7, 8))
+    assert [outcomes(answer) for answer in (first, second, other)] == [
+        ("miss", "miss", "4"),
+        ("hit", "hit", "0"),
+        ("miss", "hit", "1"),
+    ]
+    assert first.json() == second.json() == server.get("/api/stats", user_id=7).json()
+    assert other.json() == server.get("/api/stats", user_id=8).json()
+
+
+def test_an_event_that_was_added_is_seen_at_once_by_its_user_and_nobody_loads_for_another(cached: serve.Server) -> None:
+    for user in (7, 8):
+        cached.get("/api/stats", user_id=user)
+    event = {"type": "click", "title": "One more", "duration_ms": 11}
+    added = cached.client.post("/api/events", json=event, headers={"X-API-Key": "free-7"})
+    assert added.status_code == 201
+    assert SERVER_TIMING.fullmatch(added.headers["Server-Timing"])[2] == "1"
+    mine, other = (cached.get("/api/stats", user_id=user) for user in (7, 8))
+    assert (outcomes(mine), outcomes(other)) == (("miss", "hit", "1"), ("hit", "hit", "0"))
+    assert (mine.json()["user"]["events"], mine.json()["user"]["duration_ms"]) == (201, 1011)
+    newest = cached.get("/api/events", user_id=7, limit=1).json()[0]
+    assert (newest["id"], newest["title"], newest["user_id"]) == (added.json()["id"], "One more", 7)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"type": ""}, {"title": "x" * 201}, {"duration_ms": -1}, {"starts_at": 2**63}, {"title": None}]
+)
+def test_an_event_that_makes_no_sense_is_refused_by_name_and_not_written(
+    cached: serve.Server, wrong: dict[str, object]
+) -> None:
+    answer = cached.client.post("/api/events", json={"type": "view", "title": "x"} | wrong)
+    assert answer.status_code == 422
+    assert answer.json()["detail"][0]["loc"] == ["body", *wrong]
+    assert len(cached.get("/api/events").json()) == 3
+
+
+def test_512_users_at_once_get_an_answer_each_and_one_of_them_loads_for_all(cached: serve.Server) -> None:
+    result = load(Schedule(cached.url, [Route("/api/stats?user_id=7")]), users=512, requests=512)
+    assert (result.requests, result.errors) == (512, 0)
+    assert result.statements_per_thousand() == 1000 * 4 / 512
+
+
+def test_without_a_redis_the_service_answers_all_the_same(
+    server_to_break: redis_server.Server, db: Path, server: serve.Server
+) -> None:
+    with serve.here(create_app(db, redis_url=server_to_break.url, cache=True)) as cached:
+        cached.get("/api/stats", user_id=7)
+        server_to_break.kill()
+        answers = [cached.get("/api/stats", user_id=7) for _ in range(5)]
+        assert [answer.status_code for answer in answers] == [200] * 5
+        assert answers[-1].json() == server.get("/api/stats", user_id=7).json()
+
+
+def test_a_cache_without_a_redis_url_is_an_error_that_says_what_is_missing(db: Path) -> None:
+    with pytest.raises(ValueError, match="cache=True needs redis_url"):
+        create_app(db, cache=True)
+
+
+def test_served_in_a_process_each_service_with_a_cache_has_keys_of_its_own(db: Path) -> None:
+    with serve.start(db, cache=True) as one, serve.start(db, cache=True) as other:
+        assert outcomes(one.get("/api/stats")) == ("miss", "miss", "4")
+        assert outcomes(one.get("/api/stats")) == ("hit", "hit", "0")
+        assert outcomes(other.get("/api/stats")) == ("miss", "miss", "4")

@@ -3,7 +3,7 @@
 import pytest
 
 from course_lib.exercises.questions import QUESTIONS, WARM_UPS, ask
-from course_lib.lab import notebooks, progress, session
+from course_lib.lab import progress, session
 
 ALL = [*WARM_UPS, *QUESTIONS.values()]
 each_question = pytest.mark.parametrize("question", ALL, ids=lambda question: question.text[:30])

@@ -1,6 +1,7 @@
 """Serve over real HTTP: the Events API in a process of its own, a learner's app in a thread of the kernel."""
 
 import contextlib
+import itertools
 import json
 import os
 import socket
@@ -18,10 +19,12 @@ import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from course_lib.api import EventsDatabase, create_app
-from course_lib.lab import lifeline
+from course_lib.lab import lifeline, redis_server
 
 HOST = "127.0.0.1"
 PATIENCE = 60.0  # seconds for one answer; the first waits for the indexes of a million rows, when they are asked for
+
+_numbers = itertools.count(1)  # of servers with a cache: each has other data
 
 
 class Server:
@@ -62,10 +65,13 @@ def _end_server(client: httpx.Client, end: Callable[[], None]) -> None:
 def start(db_path: str | os.PathLike[str], **switches: Any) -> Server:
     """Run `create_app(db_path, **switches)` in a process of its own and return when it answers.
 
-    FileNotFoundError when there is no such database; RuntimeError, with the end of the server's log, when it
-    does not start.
+    With `cache=True` it caches in the lesson's Redis, under a name of its own. FileNotFoundError when there is no such
+    database; RuntimeError, with the end of the server's log, when it does not start.
     """
     path = EventsDatabase(db_path).path
+    if switches.get("cache"):
+        ours = {"redis_url": redis_server.url(), "namespace": redis_server.namespace(f"api-{next(_numbers)}")}
+        switches = ours | switches
     port_file = lifeline.folder() / f"{time.monotonic_ns()}.port"
     child = lifeline.start([sys.executable, "-m", __name__, path, port_file, json.dumps(switches)])
     try:

@@ -1,0 +1,191 @@
+"""A load says what its users met: how often, how fast, what it cost, and whether it kept its own schedule."""
+
+import asyncio
+import math
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+import psutil
+import pytest
+from fastapi import FastAPI, HTTPException, Response
+from fastapi.responses import StreamingResponse
+
+from course_lib.lab import lifeline, serve
+from course_lib.lab.load import Route, Schedule, load, zipf_users
+
+seen: Counter[str] = Counter()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[serve.Server]:
+    app = FastAPI()
+
+    @app.get("/health")
+    async def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/item/{key}")
+    async def item(key: str, response: Response) -> str:
+        response.headers["Server-Timing"] = 'db;dur=2.500;desc="statements: 3"'
+        response.headers["X-Cache"] = "miss" if seen[key] == 0 else "hit"
+        response.headers["X-Cache-User"] = "wait"
+        seen[key] += 1
+        return "x" * 10_000
+
+    @app.get("/stream")
+    async def stream() -> StreamingResponse:
+        return StreamingResponse(iter([b"a" * 10, b"b" * 5_000]))
+
+    @app.post("/item")
+    async def add(body: dict[str, int]) -> None:
+        seen["posted"] += body["number"]
+
+    @app.get("/fails")
+    async def fails() -> None:
+        raise HTTPException(503)
+
+    @app.get("/slow")
+    async def slow() -> None:
+        await asyncio.sleep(0.05)
+
+    @app.get("/stalls")
+    async def stalls() -> None:
+        time.sleep(0.3) if seen["stalls"] == 0 else None
+        seen["stalls"] += 1
+
+    @app.get("/never")
+    async def never() -> None:
+        await asyncio.sleep(30)
+
+    with serve.here(app) as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def forget() -> None:
+    seen.clear()
+
+
+def test_a_url_alone_is_a_load(server: serve.Server) -> None:
+    result = load(server.url + "/slow", seconds=0.5)
+    assert 3 <= result.requests <= 10
+    assert result.errors == 0
+    assert min(result.latencies()) >= 0.05
+    assert result.floor < 0.05
+    assert result.kept
+    assert "an empty route at the same load takes" in repr(result)
+
+
+def test_requests_are_those_of_the_schedule_their_keys_in_turn(server: serve.Server) -> None:
+    keys = [1, 2, 1, 1, 3]
+    result = load(Schedule(server.url, [Route("/item/{}", keys)]), users=4, requests=50)
+    assert result.requests == 50
+    assert seen == {"1": 30, "2": 10, "3": 10}
+
+
+def test_routes_come_by_their_shares_and_bodies_are_sent(server: serve.Server) -> None:
+    routes = [Route("/item", method="POST", body={"number": 1}), Route("/slow", share=3)]
+    result = load(Schedule(server.url, routes), users=8, requests=200)
+    assert seen["posted"] == len(result.latencies("/item"))
+    assert 30 <= seen["posted"] <= 70
+    assert result.table()["requests"].tolist() == [seen["posted"], 200 - seen["posted"], 200]
+    again = load(Schedule(server.url, routes), users=8, requests=200)
+    assert len(again.latencies("/item")) == len(result.latencies("/item")), "the same seed, the same requests"
+
+
+def test_what_the_answers_say_in_their_headers_is_added_up(server: serve.Server) -> None:
+    result = load(Schedule(server.url, [Route("/item/{}", ["a", "b", "a", "a"])]), requests=20)
+    assert result.hit_rate() == 0.9
+    assert result.hit_rate(of_users=True) == 0
+    assert result.statements_per_thousand() == 3_000
+    assert math.isnan(load(server.url + "/health", requests=5).hit_rate())
+
+
+def test_an_answer_without_a_length_is_read_to_its_end(server: serve.Server) -> None:
+    result = load(server.url + "/stream", users=2, requests=20)
+    assert (result.requests, result.errors) == (20, 0)
+
+
+def test_errors_are_counted_and_their_times_are_not(server: serve.Server) -> None:
+    result = load(Schedule(server.url, [Route("/fails"), Route("/slow")]), users=4, requests=40)
+    assert 10 <= result.errors <= 30
+    assert result.latencies("/fails") == []
+    assert result.table().loc["/fails", "P50"] == "-"
+
+
+def test_a_server_that_is_not_there_gives_errors_and_no_exception() -> None:
+    result = load("http://127.0.0.1:1/", requests=10)
+    assert (result.requests, result.errors) == (10, 10)
+    assert math.isnan(result.floor)
+    assert math.isnan(result.statements_per_thousand())
+
+
+def test_512_users_at_once_get_an_answer_each(server: serve.Server) -> None:
+    result = load(server.url + "/slow", users=512, requests=1024, seconds=30)
+    assert (result.requests, result.errors) == (1024, 0)
+
+
+def test_with_a_rate_all_who_should_have_come_during_a_stall_feel_it(server: serve.Server) -> None:
+    closed = load(server.url + "/stalls", seconds=1.0)
+    seen.clear()
+    opened = load(server.url + "/stalls", seconds=1.0, rate=100)
+    assert sum(latency > 0.1 for latency in closed.latencies()) == 1
+    assert sum(latency > 0.1 for latency in opened.latencies()) >= 15
+    assert 95 <= opened.requests <= 100
+
+
+def test_with_a_rate_what_is_unfinished_at_the_end_counts_with_its_age(server: serve.Server) -> None:
+    result = load(server.url + "/never", seconds=0.5, rate=20)
+    assert (result.requests, result.errors) == (10, 0)
+    assert 0.4 < max(result.latencies()) < 2
+    assert min(result.latencies()) < 0.2
+
+
+def test_a_schedule_that_cannot_be_kept_is_said_so(server: serve.Server) -> None:
+    result = load(server.url + "/health", seconds=0.5, rate=1_000_000)
+    assert not result.kept
+    assert "THE SCHEDULE WAS NOT KEPT" in repr(result)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"target": "http://example.org/"},
+        {"target": "http://10.0.0.1/"},
+        {"users": 0},
+        {"users": 10_000},
+        {"seconds": 0},
+        {"rate": 0},
+        {"target": Schedule("http://127.0.0.1", [])},
+    ],
+)
+def test_a_load_on_another_machine_or_without_sense_is_refused(server: serve.Server, wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"not on this machine|a load has 1 to"):
+        load(**({"target": server.url} | wrong))
+
+
+def test_a_route_that_was_not_sent_is_an_error_that_names_those_that_were(server: serve.Server) -> None:
+    with pytest.raises(ValueError, match="there are /health"):
+        load(server.url + "/health", requests=1).latencies("/nowhere")
+
+
+def test_the_stop_button_ends_the_load(server: serve.Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    lifeline.folder()
+    before = set(psutil.Process().children(recursive=True))
+    monkeypatch.setattr("course_lib.lab.load._wait", stop)
+    with pytest.raises(KeyboardInterrupt):
+        load(server.url + "/never", seconds=60)
+    assert set(psutil.Process().children(recursive=True)) <= before
+
+
+def test_a_skew_of_users_is_the_same_each_time_and_as_skewed_as_it_says() -> None:
+    users = zipf_users(200, 20_000)
+    assert users == zipf_users(200, 20_000)
+    assert users != zipf_users(200, 20_000, seed=2)
+    times = Counter(users)
+    assert set(times) <= set(range(1, 201))
+    assert times[1] / times[10] == pytest.approx(10, rel=0.2)
