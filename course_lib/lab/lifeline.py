@@ -56,8 +56,8 @@ class _Guardian:
         )
         assert self._process.stdin and self._process.stdout
         self._pipe = self._process.stdin
-        _Guardian.living.add(self)
         try:
+            _Guardian.living.add(self)
             with self._process.stdout as answer:
                 self.first_line = os.fsdecode(answer.readline()).strip()
         except BaseException:  # the Stop button, say: nobody would own what is being started
@@ -89,12 +89,17 @@ class Child(_Guardian):
 
     def __init__(self, command: Sequence[str], lock: Path, log: Path, environment: Mapping[str, str] | None) -> None:
         self.log = log
-        with log.open("ab") as output:
-            super().__init__(str(lock), *command, environment=environment, errors=output)
-        if not self.first_line:
-            super().end()
-            raise RuntimeError(f"could not start {command[0]}: {self.tail(lines=1)}")
-        self.pid = int(self.first_line)
+        try:
+            with log.open("ab") as output:
+                super().__init__(str(lock), *command, environment=environment, errors=output)
+            if not self.first_line:
+                super().end()
+                raise RuntimeError(f"could not start {command[0]}: {self.tail(lines=1)}")
+            self.pid = int(self.first_line)
+        except BaseException:  # the Stop button again, after the guardian's first line
+            if self in _Guardian.living:
+                self.release()
+            raise
 
     def __repr__(self) -> str:
         return f"<Child {self.pid}, {'running' if self.alive() else 'ended'}>"
