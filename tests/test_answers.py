@@ -5,6 +5,8 @@ wrong_<id>__<what>.py; each defines `answer`. The wrong ones are also a page for
 """
 
 import ast
+import asyncio
+import inspect
 import os
 import runpy
 import signal
@@ -17,22 +19,24 @@ from itertools import groupby
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
-from course_lib.exercises import indexing, welcome
+from course_lib.exercises import caching, indexing, welcome
 from course_lib.exercises.engine import NOT_ATTEMPTED, REFUSED, RIGHT, Exercise
-from course_lib.lab import paths
+from course_lib.lab import paths, redis_server
 
 ANSWERS = paths.ROOT / "tests" / "answers"
 PAGE = paths.ROOT / "docs" / "checks.md"
 EXERCISES = {
     f"{exercise.lesson}/{exercise.name}": exercise
-    for lesson in (welcome, indexing)
+    for lesson in (welcome, caching, indexing)
     for exercise in vars(lesson).values()
     if isinstance(exercise, Exercise)
 }
 FILES = sorted(ANSWERS.glob("*/*/*.py"))
 RIGHT_ONES = [file for file in FILES if file.name.startswith("right_")]
 WRONG_ONES = [file for file in FILES if file.name.startswith("wrong_")]
+ASYNCHRONOUS = [name for name, exercise in EXERCISES.items() if inspect.iscoroutinefunction(exercise.judge)]
 FUNCTIONS = [name for name, exercise in EXERCISES.items() if callable(exercise.solution_answer)]
 
 each_exercise = pytest.mark.parametrize("name", EXERCISES)
@@ -61,7 +65,14 @@ def load(file):
 
 def check(name, answer):
     """The verdict of a new exercise, which has no memory of the answers before."""
-    return type(EXERCISES[name])().check(answer)
+    verdict = type(EXERCISES[name])().check(answer)
+    if not inspect.isawaitable(verdict):
+        return verdict
+
+    async def judged():
+        return await verdict
+
+    return asyncio.run(judged())
 
 
 # --- what a check may not leave behind ------------------------------------------------------------------------------
@@ -80,8 +91,16 @@ def _listen(event, arguments):
 sys.addaudithook(_listen)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def redis_keys():
+    """What keys there are in the lesson's Redis, which is started before anybody listens for processes."""
+    client = Redis.from_url(redis_server.url())
+    yield client.keys
+    client.close()
+
+
 @pytest.fixture(autouse=True)
-def leaves_nothing(tmp_path, monkeypatch):
+def leaves_nothing(tmp_path, monkeypatch, redis_keys):
     """Each test runs in a folder of its own; only the learner's progress may be new in it."""
     global _started  # noqa: PLW0603  an audit hook is for good, so it is told when to listen
     monkeypatch.setattr(paths, "WORK", tmp_path / "work")
@@ -93,6 +112,7 @@ def leaves_nothing(tmp_path, monkeypatch):
     started, _started = _started, None
     assert not started, "a check works in memory and starts no process"
     assert surroundings() == before
+    assert redis_keys() == []
     assert {str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*")} <= {"work", "work/progress.jsonl"}
 
 
@@ -259,6 +279,8 @@ def refused(name, answer):
 @each_exercise
 def test_a_function_that_misbehaves_is_refused_in_time(name, function):
     expected = HOSTILE_FUNCTIONS[function] if name in FUNCTIONS else "wrong_type"
+    if function is waits and name in ASYNCHRONOUS:
+        expected = None  # a coroutine is what they ask for
     found = refused(name, function)
     assert found == (expected or found)
 

@@ -1,0 +1,716 @@
+"""The exercises of lesson 1, caching. Each function is checked on a real Redis, under keys that nobody else sees."""
+
+import asyncio
+import contextlib
+import json
+import math
+import random
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Any, ClassVar
+
+from course_lib.cache import Cache
+from course_lib.exercises.caching_choices import choose_ttl, hit_rate, mystery, p90_cure, redis_types
+from course_lib.exercises.engine import Exercise, NotAttempted, Refusal, brief
+from course_lib.exercises.welcome import as_number
+from course_lib.lab import redis_server
+from course_lib.lab.redis_server import Client
+
+__all__ = [
+    "cache_aside",
+    "choose_ttl",
+    "hit_rate",
+    "invalidate_user",
+    "jitter",
+    "mystery",
+    "p90_cure",
+    "redis_types",
+    "single_flight",
+    "split_key",
+]
+
+
+class RedisExercise(Exercise):
+    """An exercise whose answer works on Redis."""
+
+    lesson = "caching"
+    limit = 3.0
+
+    async def judge(self, answer: Any) -> None:
+        """Judge on a Redis that looks empty, and leave no key in it."""
+        redis = redis_server.client(f"check-{secrets.token_hex(6)}")
+        try:
+            await self.judge_on(redis, answer)
+        finally:
+            await redis.clear()
+            await redis.connection_pool.disconnect()
+
+    async def judge_on(self, redis: Client, answer: Any) -> None:
+        """What a subclass asks of the answer."""
+        raise NotImplementedError
+
+
+class Loads:
+    """A loader that knows a value for each user, and notes for whom it was called."""
+
+    def __init__(self, values: dict[int, Any]) -> None:
+        self.values = values
+        self.called: list[Any] = []
+
+    async def __call__(self, user_id: int) -> Any:
+        """The value of a user."""
+        self.called.append(user_id)
+        return self.values.get(user_id)
+
+    def __repr__(self) -> str:
+        return "load"
+
+
+class CacheAside(RedisExercise):
+    """Look, load, store, answer."""
+
+    name = "cache_aside"
+    task = """Cache-aside has four steps. Write them for a user's statistics, in Redis under the key `stats:{user_id}`:
+
+1. **look**: `await redis.get(key)` gives the stored text as bytes, or None where there is nothing
+2. **load**: only where nothing was found, `await load(user_id)`
+3. **store** what was loaded, as JSON, for 300 seconds: `await redis.set(key, text, ex=seconds)`
+4. **answer** with the value; on a hit too, where it has to be made from the JSON again
+
+Whatever was stored counts as found: a user without events has statistics too, and they may be `0` or `[]`."""
+    imports = "import json\n\n\n"
+    stub = (
+        imports
+        + """async def cache_aside(redis, user_id, load):
+    key = f"stats:{user_id}"
+    stored = await redis.get(key)  # 1 look
+    # if there was something: 4 answer, with the value made from it
+    # 2 load
+    # 3 store
+    return ...  # 4 answer"""
+    )
+    hints = (
+        "What does `redis.get` give when there is nothing, and only then?",
+        "It gives None, and only then: ask `if stored is not None`, and answer with `json.loads(stored)`.",
+        "To store: `json.dumps` makes the text, and `await redis.set(..., ex=300)` keeps it for 300 seconds.",
+    )
+    praise = "Looked, loaded, stored, answered; and a stored 0 is a hit, as it should be."
+    refusals: ClassVar = {
+        "falsy_hit": (
+            "A stored value that counts as false (0, an empty list, None) was there, and was loaded again: a mere "
+            "`if stored:` or `if value:` takes it for a miss.",
+            "Ask whether Redis had anything: `is not None`, of what `redis.get` gave, before it is decoded.",
+        ),
+        "key_without_user": (
+            "The key does not hold the user, so everybody is given the statistics of whoever came first.",
+            "Put into the key all that the answer depends on: here `stats:{user_id}`.",
+        ),
+        "another_key": (
+            "The value is stored under another key than the one that was asked for; who looks there finds nothing.",
+            "Store under the key that you looked under, `stats:{user_id}`.",
+        ),
+        "never_stores": (
+            "The value was loaded, and nothing was stored.",
+            "After step 2 comes step 3: `await redis.set(...)`.",
+        ),
+        "no_ttl": (
+            "Stored without a lifetime, the value stays for ever, however old it becomes.",
+            "Give it a lifetime in the same command: `ex=300`.",
+        ),
+        "another_ttl": (
+            "The value is stored for another time than 300 seconds.",
+            "`ex` counts seconds, `px` milliseconds.",
+        ),
+        "not_json": (
+            "What is stored is not the value as JSON: no other program could read it, and `json.loads` cannot.",
+            "Make the text with `json.dumps(value)`; `str(value)` is Python's own way of writing.",
+        ),
+        "text_on_hit": (
+            "At the miss your function gives the value, and at a hit the stored text.",
+            "Decode what was found: `json.loads(...)`.",
+        ),
+        "always_loads": (
+            "The value was in the cache, and `load` was called all the same: the cache saves nothing.",
+            "Only where step 1 finds nothing comes step 2.",
+        ),
+        "not_from_redis": (
+            "Another process had stored a value in Redis, and yours did not use it.",
+            "Look in Redis each time: what lies in a variable no other process sees.",
+        ),
+        "never_loads": ("Nothing was stored, and `load` was not called.", "Where step 1 finds nothing comes step 2."),
+        "loads_another": (
+            "`load` was called for another user, or more than once.",
+            "Step 2 is one call: `await load(user_id)`.",
+        ),
+        "renewed_on_hit": (
+            "Each hit begins the lifetime anew: what is asked for often is never loaded again, and grows old.",
+            "Store only what was loaded. A hit is read, and leaves the key as it is.",
+        ),
+        "another_answer": ("That is not the user's value.", "What was loaded or found is the answer."),
+    }
+
+    @staticmethod
+    async def cache_aside(redis, user_id, load):
+        """A user's statistics, from the cache if they are there."""
+        key = f"stats:{user_id}"
+        stored = await redis.get(key)
+        if stored is not None:
+            return json.loads(stored)
+        value = await load(user_id)
+        await redis.set(key, json.dumps(value), ex=300)
+        return value
+
+    async def judge_on(self, redis: Client, answer: Any) -> None:
+        """A miss, a hit, another user, values that count as false, and what another process has stored."""
+        await self._miss(redis, answer)
+        await self._hit(redis, answer)
+        for user, value in ((8, 0), (9, []), (10, None), (11, {"events": 1})):
+            load = Loads({user: value})
+            for _ in range(2):
+                await self._compare(answer, redis, user, load)
+            if len(load.called) > 1:
+                self._refuse("always_loads" if value else "falsy_hit", user, f"load was called again for {value!r}")
+        await redis.set("stats:12", '{"events": 2}', ex=300)
+        load = Loads({12: {"events": 3}})
+        result = await self.call_async(answer, redis, 12, load)
+        if load.called or result != {"events": 2}:
+            self._refuse("not_from_redis", 12, brief(result), "{'events': 2}")
+
+    async def _miss(self, redis: Client, answer: Any) -> None:
+        load = Loads({7: {"events": 33, "types": ["view", "click"]}})
+        result = await self.call_async(answer, redis, 7, load)
+        if load.called != [7]:
+            self._refuse("loads_another" if load.called else "never_loads", 7, f"load was called for {load.called}")
+        if result != load.values[7]:
+            self._refuse("another_answer", 7, brief(result), brief(load.values[7]))
+        keys = [_text(key) for key in await redis.keys("*")]
+        if keys != ["stats:7"]:
+            mistake = "never_stores" if not keys else "another_key" if "7" in "".join(keys) else "key_without_user"
+            self._refuse(mistake, 7, f"keys in Redis: {', '.join(keys) or 'none'}", "stats:7")
+        milliseconds = await redis.pttl("stats:7")
+        if not 290_000 < milliseconds <= 300_000:
+            seconds = f"a lifetime of {milliseconds / 1000:g} s"
+            self._refuse("no_ttl" if milliseconds < 0 else "another_ttl", 7, seconds, "300 s")
+        content = _text(await redis.get("stats:7"))
+        try:
+            stored = json.loads(content)
+        except ValueError:
+            stored = None
+        if stored != load.values[7]:
+            self._refuse("not_json", 7, f"stored: {content}", json.dumps(load.values[7]))
+
+    async def _hit(self, redis: Client, answer: Any) -> None:
+        await redis.pexpire("stats:7", 100_000)
+        load = Loads({7: {"events": 33, "types": ["view", "click"]}})
+        result = await self.call_async(answer, redis, 7, load)
+        if load.called:
+            self._refuse("always_loads", 7, "load was called again")
+        if result != load.values[7]:
+            mistake = "text_on_hit" if isinstance(result, str | bytes) else "another_answer"
+            self._refuse(mistake, 7, brief(result), brief(load.values[7]))
+        if await redis.pttl("stats:7") > 100_000:
+            self._refuse("renewed_on_hit", 7, "a lifetime longer than before the hit")
+
+    async def _compare(self, answer: Any, redis: Client, user: int, load: Loads) -> None:
+        result = await self.call_async(answer, redis, user, load)
+        if result != load.values[user] or isinstance(result, bool):
+            self._refuse("another_answer", user, brief(result), brief(load.values[user]))
+
+    def _refuse(self, mistake: str, user: int, got: str, expected: str = "") -> None:
+        self.refuse(mistake, call=f"{self.name}(redis, {user}, load)", got=got, expected=expected)
+
+
+class SplitKey(RedisExercise):
+    """A key holds what the answer depends on, and nothing else."""
+
+    name = "split_key"
+    task = """Half of the answer of `/api/stats` is the user's own, half is the same for everybody. Cache each half
+under a key of its own, with `await cache.get_or_set(key, loader, ttl)`:
+
+- the **user's** part, `await load_user(user_id)`, for 300 seconds, under a key with the user in it
+- the **platform's** part, `await load_platform()`, for 60 seconds, under one key for all
+
+Answer `{"user": ..., "platform": ...}`. A loader is an async function without arguments: where one has to be called
+with something, `lambda: load_user(user_id)` makes one."""
+    stub = """async def split_key(cache, user_id, load_user, load_platform):
+    user = await cache.get_or_set(f"stats:user:{user_id}", lambda: load_user(user_id), ttl=300)
+    platform = ...
+    return {"user": user, "platform": platform}"""
+    hints = (
+        "Who is given the same platform's part? What, then, does its key depend on?",
+        "It depends on nobody, so its key is a constant, such as `stats:platform`.",
+        "`load_platform` takes no argument, so it is a loader as it is: no lambda. And its lifetime is another one.",
+    )
+    praise = "What is the same for everybody is loaded once for everybody, and each part lives as long as suits it."
+    refusals: ClassVar = {
+        "one_key": (
+            "Both parts lie under one key, so for each user the platform's totals are loaded and stored anew.",
+            "Two parts, two keys: two calls of `get_or_set`.",
+        ),
+        "platform_key_has_user": (
+            "For a second user the platform's totals were loaded again, and they are the same: its key holds the user.",
+            "Take the user out of the platform's key.",
+        ),
+        "shared_user_key": (
+            "A second user is given the first one's totals: the key of the user's part does not hold the user.",
+            "Put the user into the key of the user's part.",
+        ),
+        "lifetimes_swapped": (
+            "The lifetimes are the wrong way round: 300 seconds are the user's, 60 the platform's.",
+            "The third argument of `get_or_set` is the lifetime of what that call stores.",
+        ),
+        "one_lifetime": (
+            "Both parts live equally long. The point of two keys is also that each may have its own lifetime.",
+            "Give 300 seconds to the user's part and 60 to the platform's.",
+        ),
+        "another_lifetime": (
+            "A part is kept for another time than was asked for.",
+            "300 seconds for the user's part, 60 for the platform's; `ttl` counts seconds.",
+        ),
+        "platform_not_cached": (
+            "The platform's part was loaded again for the same user: it does not come from the cache.",
+            "Let `cache.get_or_set` call `load_platform`.",
+        ),
+        "user_not_cached": (
+            "The user's part was loaded again for the same user: it does not come from the cache.",
+            "Let `cache.get_or_set` call the loader.",
+        ),
+        "falsy_hit": (
+            "A part that was stored and counts as false (0, an empty list) was loaded again.",
+            "`get_or_set` knows a stored 0 from nothing; with `get`, compare with a default of your own.",
+        ),
+        "another_shape": (
+            "That is not the answer of two parts.",
+            'Answer `{"user": ..., "platform": ...}`, with what the loaders gave.',
+        ),
+    }
+
+    @staticmethod
+    async def split_key(cache, user_id, load_user, load_platform):
+        """The totals of a user and of the platform, each from its own key."""
+        user = await cache.get_or_set(f"stats:user:{user_id}", lambda: load_user(user_id), ttl=300)
+        platform = await cache.get_or_set("stats:platform", load_platform, ttl=60)
+        return {"user": user, "platform": platform}
+
+    async def judge_on(self, redis: Client, answer: Any) -> None:
+        """Two users, each twice; the lifetimes; and parts that count as false."""
+        cache, loads, asked = Cache(redis), Loads({1: {"events": 3}, 2: {"events": 5}, 3: 0}), 0
+        platform: Any = {"events": 1_000}
+
+        async def load_platform() -> Any:
+            nonlocal asked
+            asked += 1
+            return platform
+
+        async def parts(user: int) -> None:
+            result = await self.call_async(answer, cache, user, loads, load_platform)
+            call = f"{self.name}(cache, {user}, load_user, load_platform)"
+            expected = {"user": loads.values[user], "platform": platform}
+            if isinstance(result, dict) and any(part is ... for part in result.values()):
+                raise NotAttempted
+            if user == 2 and isinstance(result, dict) and result.get("user") == loads.values[1]:
+                self.refuse("shared_user_key", call=call, got=brief(result), expected=brief(expected))
+            if result != expected:
+                self.refuse("another_shape", call=call, got=brief(result), expected=brief(expected))
+
+        await parts(1)
+        stored = await redis.keys("*:entry:*")
+        await parts(1)
+        again = f"{self.name}(cache, 1, load_user, load_platform), for the second time"
+        if len(loads.called) > 1:
+            self.refuse("user_not_cached", call=again, got="load_user was called again")
+        if asked > 1:
+            self.refuse("platform_not_cached", call=again, got="load_platform was called again")
+        await parts(2)
+        if asked > 1:
+            mistake = "one_key" if len(stored) == 1 else "platform_key_has_user"
+            self.refuse(mistake, call=f"{self.name}(cache, 2, ...) after user 1", got="load_platform was called again")
+        await self._lifetimes(redis)
+        await redis.clear()
+        platform, asked, loads.called = [], 0, []
+        await parts(3)
+        await parts(3)
+        if asked + len(loads.called) > 2:
+            self.refuse("falsy_hit", call=f"{self.name}(cache, 3, ...), twice", got="a part was loaded again")
+
+    async def _lifetimes(self, redis: Client) -> None:
+        lives: dict[bool, float] = {}
+        for key in await redis.keys("*:entry:*"):
+            lives[b"1000" in (await redis.get(key) or b"")] = await redis.pttl(key) / 1000
+        user, platform = lives.get(False, 0), lives.get(True, 0)
+        right = 260 < user <= 300 and 50 < platform <= 60
+        if not right:
+            swapped = 260 < platform <= 300 and 50 < user <= 60
+            same = min(user, platform) > 0.85 * max(user, platform)
+            mistake = "lifetimes_swapped" if swapped else "one_lifetime" if same else "another_lifetime"
+            got = f"user's part {user:.0f} s, platform's {platform:.0f} s"
+            self.refuse(mistake, got=got, expected="300 s and 60 s, each up to a tenth less")
+
+
+class InvalidateUser(RedisExercise):
+    """Write, then remove what the write has made old: of this user, and of nobody else."""
+
+    name = "invalidate_user"
+    task = """A user adds an event, and all that is cached for them is old. The keys of their entries stand in a SET
+`keys:{user_id}`, such as `{"stats:1", "events:1"}` in `keys:1`. Write `invalidate_user(redis, user_id, write)`:
+
+1. **write**: `await write()` puts the event into the database
+2. **find** the keys: `await redis.smembers(f"keys:{user_id}")`
+3. **remove** the entries and the SET: `await redis.delete(*keys)` takes any number of keys, but not none
+4. **answer** how many *entries* were removed (the SET is no entry)
+
+Mind the order, and mind that user 1 is not user 10."""
+    stub = """async def invalidate_user(redis, user_id, write):
+    ...  # 1 write
+    keys = await redis.smembers(f"keys:{user_id}")  # 2 find
+    ...  # 3 remove
+    return ...  # 4 answer"""
+    hints = (
+        "If the entries go first, what may somebody load and store before the write is done?",
+        "First `await write()`. Then remove the members of the SET and the SET itself, in one `delete` or in two.",
+        "`delete` with no key at all is an error: a user may have nothing cached. And the SET does not count.",
+    )
+    praise = "Written, then removed: whoever loads after this reads what was written. And user 10 keeps everything."
+    refusals: ClassVar = {
+        "delete_before_write": (
+            "The entries were gone before the write: who asks in between loads the old state and stores it again, for "
+            "its whole lifetime.",
+            "First `await write()`, then remove.",
+        ),
+        "forgets_write": ("`write` was not called: the event is lost.", "Step 1: `await write()`."),
+        "writes_twice": ("`write` was called more than once: the event is there twice.", "Call it once."),
+        "other_user_gone": (
+            "Entries of user 10 are gone as well, when user 1 was asked for: `stats:1*` matches both.",
+            "Take the keys from the SET `keys:{user_id}`, which holds this user's and nobody else's.",
+        ),
+        "searches_all_keys": (
+            "To find the keys, all keys of the server were looked through: with a million of them everybody waits.",
+            "Read the SET `keys:{user_id}`: it names them.",
+        ),
+        "flushes": ("That would remove everything of everybody.", "Remove the keys that `keys:{user_id}` names."),
+        "entries_stay": (
+            "Entries of the user are still there, and old.",
+            "Remove each key that stands in the SET: `await redis.delete(*keys)`.",
+        ),
+        "forgets_the_set": (
+            "The SET itself is still there: it would name keys that are gone, and grow with each round.",
+            "Remove `keys:{user_id}` too.",
+        ),
+        "counts_the_set": (
+            "The SET was counted as an entry.",
+            "Count the entries only: remove the SET in a call of its own, or subtract it.",
+        ),
+        "another_count": (
+            "That is not how many entries were removed.",
+            "`delete` answers with the number of keys that it removed; or count the members of the SET.",
+        ),
+        "empty_set": (
+            "For a user with nothing cached, `delete` was called without any key, which is an error.",
+            "Look first whether there are any; or remove the SET in the same call, so that there is always one.",
+        ),
+    }
+
+    @staticmethod
+    async def invalidate_user(redis, user_id, write):
+        """Write, then remove the entries of a user; how many there were."""
+        await write()
+        keys = await redis.smembers(f"keys:{user_id}")
+        await redis.delete(f"keys:{user_id}", *keys)
+        return len(keys)
+
+    async def judge_on(self, redis: Client, answer: Any) -> None:
+        """User 1 with three entries beside users 10 and 12, then a user with none."""
+        entries = {1: ["stats:1", "events:1", "page:1:2"], 10: ["stats:10", "events:10"], 12: ["stats:12"]}
+        for user, keys in entries.items():
+            for key in keys:
+                await redis.set(key, "old")
+            await redis.sadd(f"keys:{user}", *keys)
+        redis.commands.clear()
+        writes: list[int] = []
+
+        async def write() -> None:
+            writes.append(await redis.exists(*entries[1]))
+
+        result = await self._call(redis, answer, 1, write)
+        call = f"{self.name}(redis, 1, write)"
+        left = {_text(key) for key in await redis.keys("*")}
+        for mistake, made in {
+            "forgets_write": not writes,
+            "writes_twice": len(writes) > 1,
+            "other_user_gone": not {*entries[10], *entries[12], "keys:10", "keys:12"} <= left,
+            "delete_before_write": writes and writes[0] < len(entries[1]),
+            "searches_all_keys": any(command[0] in {"KEYS", "SCAN"} for command in redis.commands[:-1]),
+            "entries_stay": left & set(entries[1]),
+            "forgets_the_set": "keys:1" in left,
+            "counts_the_set": result == 4,
+            "another_count": isinstance(result, bool) or as_number(result) != 3,
+        }.items():
+            if made:
+                self.refuse(mistake, call=call, got=f"{brief(result)}, and left in Redis: {', '.join(sorted(left))}")
+        result = await self._call(redis, answer, 99, write)
+        if as_number(result) != 0:
+            mistake = "counts_the_set" if as_number(result) == 1 else "another_count"
+            self.refuse(mistake, call=f"{self.name}(redis, 99, write), of a user without entries", got=brief(result))
+
+    async def _call(self, redis: Client, answer: Any, user: int, write: Callable[[], Awaitable[object]]) -> Any:
+        try:
+            return await self.call_async(answer, redis, user, write)
+        except Refusal as refusal:
+            known = {
+                "wrong number of arguments": "empty_set",
+                "SCAN is not among": "searches_all_keys",
+                "FLUSH": "flushes",
+            }
+            for words, mistake in known.items():
+                if words in refusal.got:
+                    self.refuse(mistake, call=f"{self.name}(redis, {user}, write)", got=refusal.got)
+            raise
+
+
+class SingleFlight(Exercise):
+    """Of concurrent misses, one loads."""
+
+    lesson = "caching"
+    limit = 3.0
+    name = "single_flight"
+    task = """A hundred requests miss at once, and a hundred loads begin. Write `single_flight(flights, key, load)`: of
+all who ask for the same key at the same time one calls `await load()`, and the others are given its result.
+
+`flights` is a dict that all callers share; keep in it, by key, the task of the load that is under way:
+`asyncio.create_task(load())`. Any number may await one task. `asyncio.shield(task)` lets a caller be cancelled
+without the task being cancelled with it. When a load is over, its result or its error serves nobody who comes later."""
+    imports = "import asyncio\n\n\n"
+    stub = (
+        imports
+        + """async def single_flight(flights, key, load):
+    # nobody is loading this key: make the task, and see to it that it goes when it is done
+    return ...  # wait for the task"""
+    )
+    hints = (
+        "Who comes first makes the task and puts it into the dict, before the first `await`. The others find it there.",
+        "The load must be a task of its own, not a part of the first caller: else it ends when that caller gives up.",
+        "`task.add_done_callback(lambda _: flights.pop(key, None))` removes it when it is over, however it ends.",
+    )
+    praise = "One load for all who wait, an error for all who wait, and a new load for who comes after."
+    refusals: ClassVar = {
+        "loads_each": (
+            "Each caller loaded for itself.",
+            "Between looking into `flights` and writing to it there may be no `await`.",
+        ),
+        "serves_for_ever": (
+            "A caller that came after the load was over was given the old result.",
+            "Remove the task from `flights` when it is done: a flight is no cache.",
+        ),
+        "failure_sticks": (
+            "After a load that failed, who comes later is given the old error.",
+            "Remove the task when it is done, also when it failed.",
+        ),
+        "failure_hidden": (
+            "The load failed, and not everybody who waited for it was given the error.",
+            "Let the error come out of the `await`.",
+        ),
+        "loads_again": (
+            "The load failed, and those who had waited for it loaded once more, each for itself: a rush on a database "
+            "that is in trouble already.",
+            "Hand the error on to all who waited; who asks later may try again.",
+        ),
+        "one_for_all_keys": (
+            "Callers of different keys were given the same result.",
+            "Keep the flights by key.",
+        ),
+        "waits_in_line": (
+            "A load of one key waited until that of another was done.",
+            "One lock for all makes a queue of everything. Keep a task for each key.",
+        ),
+        "cancelled_with_first": (
+            "The first caller was cancelled, and the others lost their load with it.",
+            "`await asyncio.shield(task)`: then a caller's end is not the task's.",
+        ),
+        "another_result": ("That is not what the load gave.", "Return what the task gives."),
+    }
+
+    @staticmethod
+    async def single_flight(flights, key, load):
+        """What `load` gives, called once for all who wait for the same key."""
+        if key not in flights:
+            flights[key] = asyncio.create_task(load())
+            flights[key].add_done_callback(lambda _: flights.pop(key, None))
+        return await asyncio.shield(flights[key])
+
+    async def judge(self, answer: Any) -> None:
+        """Ten at once, one after; two keys; a load that fails; a first caller that gives up."""
+        flights: dict[str, Any] = {}
+        calls, database_is_there = 0, True
+
+        async def load() -> str:
+            nonlocal calls
+            calls += 1
+            number = calls
+            await asyncio.sleep(0.01)
+            if not database_is_there:
+                raise RuntimeError("no database")
+            return f"load {number}"
+
+        results = await asyncio.gather(*[self.call_async(answer, flights, "a", load) for _ in range(10)])
+        if calls > 1:
+            self._refuse("loads_each", "ten calls at once", f"{calls} loads", "1 load")
+        self._expect(results, ["load 1"] * 10, "ten calls at once", "another_result")
+        await asyncio.sleep(0)
+        self._expect([await self.call_async(answer, flights, "a", load)], ["load 2"], "a later call", "serves_for_ever")
+        await self._two_keys(answer)
+        await asyncio.sleep(0)
+        database_is_there = False
+        failures = await asyncio.gather(
+            *[self.call_async(answer, flights, "a", load) for _ in range(3)], return_exceptions=True
+        )
+        if not all(isinstance(each, Refusal) and "no database" in each.got for each in failures):
+            self._refuse("failure_hidden", "three calls of a load that fails", brief(failures), "three errors")
+        if calls > 3:
+            self._refuse(
+                "loads_again", "three calls of a load that fails", f"{calls - 2} loads", "1 load, three errors"
+            )
+        database_is_there = True
+        await asyncio.sleep(0)
+        try:
+            self._expect(
+                [await self.call_async(answer, flights, "a", load)], ["load 4"], "a call after", "failure_sticks"
+            )
+        except Refusal as refusal:
+            if "no database" not in refusal.got:
+                raise
+            self._refuse("failure_sticks", "a call after a load that failed", refusal.got, "load 4")
+        await self._first_gives_up(answer, flights, load)
+
+    async def _two_keys(self, answer: Any) -> None:
+        flights: dict[str, Any] = {}
+        other_begun = asyncio.Event()
+
+        async def waits() -> str:
+            await other_begun.wait()
+            return "a"
+
+        async def goes_on() -> str:
+            other_begun.set()
+            return "b"
+
+        both = [
+            asyncio.create_task(self.call_async(answer, flights, key, load))
+            for key, load in (("a", waits), ("b", goes_on))
+        ]
+        _, waiting = await asyncio.wait(both, timeout=0.5)
+        for task in waiting:
+            task.cancel()
+        ended = await asyncio.gather(*both, return_exceptions=True)
+        results = [] if waiting else ended
+        if not results:
+            mistake = "waits_in_line" if not other_begun.is_set() and len(flights) != 1 else "one_for_all_keys"
+            self._refuse(mistake, "two keys at once", "no answer", "an answer for each")
+        self._expect(results, ["a", "b"], "two keys at once", "one_for_all_keys")
+
+    async def _first_gives_up(self, answer: Any, flights: dict[str, Any], load: Callable[[], Awaitable[str]]) -> None:
+        await asyncio.sleep(0)
+        first = asyncio.create_task(self.call_async(answer, flights, "c", load))
+        await asyncio.sleep(0.002)
+        others = [asyncio.create_task(self.call_async(answer, flights, "c", load)) for _ in range(3)]
+        await asyncio.sleep(0.002)
+        first.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Refusal):
+            await first
+        results = await asyncio.gather(*others, return_exceptions=True)
+        if results != ["load 5"] * 3:
+            got = ", ".join(each.got if isinstance(each, Refusal) else brief(each) for each in results)
+            self._refuse(
+                "cancelled_with_first", "the first of four callers was cancelled", got, "load 5 for the others"
+            )
+
+    def _expect(self, results: list[Any], expected: list[str], call: str, mistake: str) -> None:
+        if results != expected:
+            self._refuse(mistake, call, brief(results), brief(expected))
+
+    def _refuse(self, mistake: str, call: str, got: str, expected: str) -> None:
+        self.refuse(mistake, call=call, got=got, expected=expected)
+
+
+class Jitter(Exercise):
+    """What was stored together should not expire together, nor later than was promised."""
+
+    lesson = "caching"
+    name = "jitter"
+    task = """At a restart a thousand keys are stored in one second, all with a TTL of 300: five minutes later they are
+all loaded again in one second. Write `jitter(ttl)`: the lifetime (seconds) of one key, at random, evenly from
+`0.9 * ttl` to `ttl`. Never longer than `ttl`, for that is how old a value may be."""
+    imports = "import random\n\n\n"
+    stub = imports + "def jitter(ttl):\n    return ..."
+    hints = (
+        "Python's `random.random()` gives a number from 0 to 1, and `random.uniform(a, b)` one from a to b.",
+        "From which number to which? Both depend on `ttl`, so both are `ttl` times something.",
+        "The lower end is `0.9 * ttl`, the upper end `ttl` itself.",
+    )
+    praise = "Spread over a tenth of the lifetime, and never beyond it."
+    refusals: ClassVar = {
+        "no_spread": (
+            "All keys were given the same lifetime, so they still expire together.",
+            "Ask `random` in each call.",
+        ),
+        "longer_than_promised": (
+            "Some keys live longer than `ttl`: their values become older than was promised.",
+            "Take away from `ttl`; do not add to it.",
+        ),
+        "too_short": (
+            "Some keys live for less than nine tenths of `ttl`: more loads than need be.",
+            "The lower end is `0.9 * ttl`.",
+        ),
+        "fixed_seconds": (
+            "The spread is the same number of seconds for every TTL: too little for a long one, much for a short one.",
+            "Make it a share of `ttl`.",
+        ),
+        "whole_seconds": (
+            "Lifetimes are whole seconds here, so keys with a short TTL still expire together.",
+            "Leave the fraction; Redis takes milliseconds (`px`).",
+        ),
+        "too_narrow": (
+            "The lifetimes do not fill the range from `0.9 * ttl` to `ttl`.",
+            "`random.uniform` takes the two ends.",
+        ),
+    }
+
+    @staticmethod
+    def jitter(ttl):
+        """A lifetime, evenly spread over the last tenth before `ttl`."""
+        return random.uniform(0.9 * ttl, ttl)
+
+    def judge(self, answer: Any) -> None:
+        """Four hundred lifetimes of a long TTL and of a short one."""
+        long, short = self._lifetimes(answer, 1_000), self._lifetimes(answer, 5)
+        spread = max(long) - min(long)
+        for mistake, made, got in (
+            ("no_spread", spread == 0, f"always {long[0]:g}"),
+            ("fixed_seconds", abs(spread - (max(short) - min(short))) < 0.1 * spread, f"a spread of {spread:.0f} s"),
+            ("longer_than_promised", max(long) > 1_000 or max(short) > 5, f"up to {max(long):.1f} for a TTL of 1000"),
+            ("whole_seconds", len(set(short)) < 20, f"{len(set(short))} different lifetimes for a TTL of 5"),
+            ("too_short", min(long) < 899.9 or min(short) < 4.49, f"down to {min(long):.1f} for a TTL of 1000"),
+            ("too_narrow", spread < 80, f"from {min(long):.1f} to {max(long):.1f} for a TTL of 1000"),
+        ):
+            if made:
+                self.refuse(mistake, call=f"{self.name}(1000) and {self.name}(5), 400 times each", got=got)
+
+    def _lifetimes(self, answer: Any, ttl: int) -> list[float]:
+        found = []
+        for _ in range(400):
+            result = self.call(answer, ttl)
+            seconds = as_number(result)
+            if seconds is None or math.isnan(seconds):
+                self.refuse("wrong_type", call=self.called(ttl), got=brief(result), expected="a number of seconds")
+            found.append(seconds)
+        return found
+
+
+def _text(content: Any) -> str:
+    return content.decode(errors="replace") if isinstance(content, bytes) else str(content)
+
+
+cache_aside = CacheAside()
+split_key = SplitKey()
+invalidate_user = InvalidateUser()
+single_flight = SingleFlight()
+jitter = Jitter()

@@ -1,0 +1,1 @@
+answer = lambda hits, misses: hits and hits / (hits + misses)

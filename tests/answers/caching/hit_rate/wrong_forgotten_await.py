@@ -1,0 +1,2 @@
+async def answer(hits, misses):
+    return hits / (hits + misses)

@@ -1,0 +1,2 @@
+def answer(misses, hits):
+    return hits / max(1, hits + misses)

@@ -1,0 +1,2 @@
+def answer(hits, misses):
+    return misses * 100 / (hits + misses)

@@ -1,0 +1,2 @@
+def answer(hits, misses):
+    return hits / (hits + misses + 1)

@@ -1,0 +1,2 @@
+def answer(hits, misses):
+    return round(hits / max(1, hits + misses) * 100)

@@ -1,0 +1,2 @@
+def answer(hits):
+    return hits / lookups

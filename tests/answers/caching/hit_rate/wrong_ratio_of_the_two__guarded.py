@@ -1,0 +1,2 @@
+def answer(hits, misses):
+    return hits / misses if misses else 0.0

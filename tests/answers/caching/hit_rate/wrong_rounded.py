@@ -1,0 +1,2 @@
+def answer(hits, misses):
+    return round(hits / (hits + misses), 2) if hits + misses else 0.0

@@ -1,0 +1,2 @@
+def answer(hits, misses):
+    print(hits / (hits + misses))

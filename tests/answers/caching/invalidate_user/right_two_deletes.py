@@ -1,0 +1,6 @@
+async def answer(redis, user_id, write):
+    await write()
+    keys = await redis.smembers(f"keys:{user_id}")
+    removed = await redis.delete(*keys) if keys else 0
+    await redis.delete(f"keys:{user_id}")
+    return removed

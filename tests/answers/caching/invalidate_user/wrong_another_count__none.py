@@ -1,0 +1,4 @@
+async def answer(redis, user_id, write):
+    await write()
+    keys = await redis.smembers(f"keys:{user_id}")
+    await redis.delete(f"keys:{user_id}", *keys)

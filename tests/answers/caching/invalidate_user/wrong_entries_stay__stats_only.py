@@ -1,0 +1,5 @@
+async def answer(redis, user_id, write):
+    await write()
+    keys = await redis.smembers(f"keys:{user_id}")
+    await redis.delete(f"stats:{user_id}", f"keys:{user_id}")
+    return len(keys)

@@ -1,0 +1,5 @@
+import random
+
+
+def answer(ttl):
+    return random.randint(int(0.9 * ttl), ttl)

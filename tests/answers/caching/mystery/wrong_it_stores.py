@@ -1,0 +1,1 @@
+answer = {"a": "key_differs", "b": "never_stores", "c": "redis_down"}

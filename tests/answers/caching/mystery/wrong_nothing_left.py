@@ -1,0 +1,1 @@
+answer = {"a": "key_differs", "b": "falsy_hit", "c": "redis_down"}

@@ -1,0 +1,1 @@
+answer = {"a": "key_differs", "b": "ttl_too_short", "c": "ttl_too_short"}

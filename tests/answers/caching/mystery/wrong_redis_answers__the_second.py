@@ -1,0 +1,1 @@
+answer = {"a": "key_differs", "b": "redis_down", "c": "key_differs"}

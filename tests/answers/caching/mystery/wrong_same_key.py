@@ -1,0 +1,1 @@
+answer = {"a": "key_differs", "b": "key_differs", "c": "redis_down"}

@@ -1,0 +1,1 @@
+answer = ["key_differs", "ttl_too_short", "redis_down"]

@@ -1,0 +1,1 @@
+answer = "92% hits"

@@ -1,0 +1,1 @@
+answer = {"a": " STRING", "b": "Hash ", "c": " Set", "d": "String"}

@@ -1,0 +1,1 @@
+answer = dict(a="STRING", b="HASH", c="SET", d="STRING")

@@ -1,0 +1,1 @@
+answer = {"a": "string", "b": "hash", "c": "set", "d": "string"}

@@ -1,0 +1,1 @@
+answer = {"d": "STRING", "c": "SET", "b": "HASH", "a": "STRING"}

@@ -1,0 +1,1 @@
+answer = {"a": "STRING", "b": "HASH", "c": "SET", "d": "HASH"}

@@ -1,0 +1,1 @@
+answer = {"a": "HASH", "b": "HASH", "c": "HASH", "d": "HASH"}

@@ -1,0 +1,1 @@
+answer = {"a": str, "b": dict, "c": set, "d": int}

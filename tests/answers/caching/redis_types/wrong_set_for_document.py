@@ -1,0 +1,1 @@
+answer = {"a": "SET", "b": "HASH", "c": "SET", "d": "STRING"}

@@ -1,0 +1,1 @@
+answer = {"a": "STRING", "b": "SET", "c": "HASH", "d": "STRING"}

@@ -1,0 +1,1 @@
+answer = {"a": "STRING", "b": "STRING", "c": "SET", "d": "STRING"}

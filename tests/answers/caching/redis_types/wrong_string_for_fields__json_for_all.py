@@ -1,0 +1,1 @@
+answer = {"a": "string", "b": "string", "c": "string", "d": "string"}

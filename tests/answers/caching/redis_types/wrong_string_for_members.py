@@ -1,0 +1,1 @@
+answer = {"a": "STRING", "b": "HASH", "c": "STRING", "d": "STRING"}

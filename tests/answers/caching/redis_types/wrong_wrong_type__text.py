@@ -1,0 +1,1 @@
+answer = "STRING, HASH, SET, STRING"

@@ -1,0 +1,7 @@
+import asyncio
+
+
+async def answer(flights, key, load):
+    if key not in flights or flights[key].done():
+        flights[key] = asyncio.create_task(load())
+    return await asyncio.shield(flights[key])

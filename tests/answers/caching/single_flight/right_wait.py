@@ -1,0 +1,9 @@
+import asyncio
+
+
+async def answer(flights, key, load):
+    if key not in flights or flights[key].done():
+        flights[key] = asyncio.create_task(load())
+    task = flights[key]
+    await asyncio.wait([task])
+    return task.result()

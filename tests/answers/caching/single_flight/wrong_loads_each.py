@@ -1,0 +1,2 @@
+async def answer(flights, key, load):
+    return await load()
