@@ -233,12 +233,12 @@ class EventsDatabase:
 
 @contextmanager
 def _on_account() -> Iterator[None]:
-    """Put a statement and its time down to the current request."""
+    """Put a statement and its time down to the current request, where there is one."""
     began = time.perf_counter()
     yield
-    usage = usage_of_request.get()
-    usage.seconds += time.perf_counter() - began
-    usage.statements += 1
+    if usage := usage_of_request.get(None):
+        usage.seconds += time.perf_counter() - began
+        usage.statements += 1
 
 
 class ServerTimingMiddleware:

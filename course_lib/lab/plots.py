@@ -7,7 +7,7 @@ read. Colours are Okabe and Ito's, which colour-blind readers can tell apart.
 import base64
 import html
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -85,6 +85,49 @@ def gains(ratios: Mapping[str, float], title: str) -> Picture:
     axes.axvline(1, color="black", linewidth=1)
     axes.set_xlabel("times faster (log scale; 1 is the same, left of it is slower)")
     return Picture(figure, f"{title}. Times faster: " + said(ratios, number))
+
+
+def lines(
+    curves: Mapping[str, Sequence[tuple[float, float]]],
+    title: str,
+    across: str,
+    up: str,
+    *,
+    unit: Callable[[float], str] = number,
+    log_across: bool = False,
+    mark: float | None = None,
+) -> Picture:
+    """A line a curve, through its points (x, y). `across` and `up` name the axes; `unit` writes a y value.
+
+    Values of y that span more than a factor of ten stand on a log axis, unless one is 0. `mark` is an x that matters.
+    """
+    figure = Figure(figsize=(8, 4))
+    axes = figure.subplots()
+    axes.set_title(title, loc="left", fontweight="bold", wrap=True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(color="0.88")
+    styles = ("-", "--", ":", "-.")  # for who cannot tell the colours
+    for place, (name, points) in enumerate(curves.items()):
+        colour, style = COLOURS[place % len(COLOURS)], styles[place % len(styles)]
+        axes.plot(*zip(*points, strict=True), style, color=colour, linewidth=2.5, label=name)
+    if mark is not None:
+        axes.axvline(mark, color="black", linewidth=1)
+    if log_across:
+        axes.set_xscale("log")
+        axes.set_xticks([x for x, _ in next(iter(curves.values()))])
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+    heights = [y for points in curves.values() for _, y in points]
+    if 0 < 10 * min(heights) < max(heights):
+        axes.set_yscale("log")
+        up = f"{up} (log scale)"
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: unit(value)))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel(across)
+    axes.set_ylabel(up)
+    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    ends = [f"{name} from {unit(points[0][1])} to {unit(points[-1][1])}" for name, points in curves.items()]
+    return Picture(figure, f"{title}. {up}: {', '.join(ends)}.")
 
 
 def said(values: Mapping[str, float], unit: Any) -> str:

@@ -41,11 +41,12 @@ class Server:
     """A server at `url` that nobody else uses: to be killed, paused and started again."""
 
     def __init__(self) -> None:
-        path = lifeline.folder() / f"redis-{next(_numbers)}.sock"
-        self.url = f"unix://{quote(str(path))}"
+        self.path = str(lifeline.folder() / f"redis-{next(_numbers)}.sock")
+        """Of its socket, as `Redis(unix_socket_path=...)` takes it."""
+        self.url = f"unix://{quote(self.path)}"
         self._command = [
-            *(_binary(), "--port", "0", "--unixsocket", str(path), "--unixsocketperm", "700"),
-            *("--save", "", "--appendonly", "no", "--dir", str(path.parent)),
+            *(_binary(), "--port", "0", "--unixsocket", self.path, "--unixsocketperm", "700"),
+            *("--save", "", "--appendonly", "no", "--dir", os.path.dirname(self.path)),
         ]
         self._children: list[lifeline.Child] = []
         self._end = weakref.finalize(self, _kill, self._children)  # also when its name is given to another
