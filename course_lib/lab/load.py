@@ -153,9 +153,8 @@ def load(
     child = lifeline.start([sys.executable, "-m", sender.__name__, order, result])
     try:
         _wait(child, result, seconds + sender.FLOOR_SECONDS)
-    except BaseException:  # the Stop button
+    finally:  # also where the Stop button ends the wait
         child.end()
-        raise
     found = json.loads(result.read_text())
     result.unlink()
     order.unlink()
