@@ -131,6 +131,10 @@ def test_a_waiting_query_does_not_hold_up_the_event_loop(server: serve.Server, d
         assert waiting.result().status_code == 200
 
 
+def test_the_database_answers_outside_of_a_request_too(db: Path) -> None:
+    assert EventsDatabase(db).user_totals(7)["user_id"] == 7
+
+
 def test_an_open_connection_sees_an_index_that_was_made_later(db: Path) -> None:
     steps = 0
 

@@ -182,6 +182,13 @@ def test_the_stop_button_ends_the_load(server: serve.Server, monkeypatch: pytest
     assert set(psutil.Process().children(recursive=True)) <= before
 
 
+def test_a_finished_load_leaves_no_process(server: serve.Server) -> None:
+    lifeline.folder()
+    before = set(psutil.Process().children(recursive=True))
+    load(server.url + "/health", requests=5)
+    assert set(psutil.Process().children(recursive=True)) <= before
+
+
 def test_a_skew_of_users_is_the_same_each_time_and_as_skewed_as_it_says() -> None:
     users = zipf_users(200, 20_000)
     assert users == zipf_users(200, 20_000)

@@ -22,6 +22,7 @@ PICTURES = {
     "times": times(slow=SLOW, fast=FAST),
     "bars": plots.bars({"table": 107.3, "index": 12.0}, "One message", "MB on disk"),
     "gains": plots.gains({"lookup": 1500.0, "sum": 0.6}, "One message"),
+    "lines": plots.lines({"hits": [(1, 10), (3, 95.5)], "stale": [(1, 0), (3, 60)]}, "One message", "seconds", "%"),
 }
 each_picture = pytest.mark.parametrize("picture", PICTURES.values(), ids=list(PICTURES))
 
@@ -58,6 +59,7 @@ def test_a_pictures_message_is_its_title_and_its_axis_is_named(picture):
         ("times", "Medians: slow 11 ms, fast 1.1 ms."),
         ("bars", "MB on disk: table 107, index 12."),
         ("gains", "Times faster: lookup 1,500, sum 0.6."),
+        ("lines", "%: hits from 10 to 95.5, stale from 0 to 60."),
     ],
 )
 def test_the_alt_text_has_the_figures(picture, words):
@@ -75,6 +77,19 @@ def test_the_axis_is_logarithmic_and_says_so_where_the_values_span_more_than_ten
     assert "log scale" in axes(wide).get_xlabel()
     assert "log scale" not in axes(narrow).get_xlabel()
     assert axes(narrow).get_xlim()[0] == 0
+
+
+def test_lines_stand_on_a_log_axis_where_they_span_more_than_ten_times_and_none_is_zero():
+    wide = axes(plots.lines({"one": [(0, 1), (1, 100)]}, "One message", "seconds", "ms", mark=0.5))
+    assert (wide.get_yscale(), wide.get_ylabel()) == ("log", "ms (log scale)")
+    assert axes(PICTURES["lines"]).get_yscale() == "linear", "a zero has no place on a log axis"
+    assert [list(line.get_xdata()) for line in wide.lines] == [[0, 1], [0.5, 0.5]]
+
+
+def test_lines_differ_in_colour_and_in_style():
+    one, other = axes(PICTURES["lines"]).lines
+    assert one.get_color() != other.get_color()
+    assert one.get_linestyle() != other.get_linestyle()
 
 
 def test_every_sample_is_a_dot_and_every_variant_a_named_row():
