@@ -6,6 +6,7 @@ import sqlite3
 import time
 from contextlib import closing
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -85,6 +86,12 @@ def test_a_bound_far_off_costs_no_more_rounds():
 def test_less_than_two_functions_are_an_error(variants):
     with pytest.raises(ValueError, match="two variants or more"):
         bench.compare(variants)
+
+
+def test_an_answer_that_says_error_is_no_sample():
+    answers = {"hit": lambda: httpx.Response(500), "miss": lambda: httpx.Response(200)}
+    with pytest.raises(RuntimeError, match=r"'hit' was answered with .*500.*: what fails cannot be compared"):
+        bench.compare(answers)
 
 
 def test_an_error_of_a_variant_is_the_learners_to_see():

@@ -15,7 +15,7 @@ import pytest
 from fastapi import FastAPI, Request
 from starlette.types import Receive, Scope, Send
 
-from course_lib.lab import lifeline, serve
+from course_lib.lab import events, lifeline, paths, serve
 
 
 @pytest.fixture
@@ -77,6 +77,15 @@ def test_switches_reach_the_app_and_two_servers_run_side_by_side(db: Path) -> No
         assert plain.get("/api/events", user_id=42).json() == indexed.get("/api/events", user_id=42).json()
     with closing(sqlite3.connect(db)) as connection:
         assert connection.execute("SELECT count(*) FROM sqlite_master WHERE type = 'index'").fetchone()[0] > 0
+
+
+def test_a_copy_of_the_table_lives_as_long_as_it_is_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paths, "DATA", tmp_path)
+    with serve.start(events.copy(rows=1_000)) as server:
+        assert server.get("/api/stats").is_success
+        assert isinstance(server.db, events.Copy)
+        file = server.db.path
+    assert not file.exists()
 
 
 def test_a_database_that_does_not_exist_is_an_error_that_starts_and_makes_nothing(tmp_path: Path) -> None:

@@ -140,12 +140,13 @@ def compare(
 
     Each variant is run once beforehand, unmeasured, so that no file is read cold, and three rounds are run however long
     they take. While the interval of a ratio to the first variant has one of `bounds` inside it, or there are too few
-    rounds for an interval, more are run, to three times `seconds`.
+    rounds for an interval, more are run, to three times `seconds`. RuntimeError where a variant gives an HTTP response
+    that says error: to fail is no way of being fast.
     """
     if len(variants) < 2 or not all(map(callable, variants.values())):
         raise ValueError("compare needs two variants or more, each a name and a function to call without arguments")
-    for run in variants.values():
-        run()
+    for name, run in variants.items():
+        _refuse_error(name, run())
     taken: dict[str, list[float]] = {name: [] for name in variants}
     orders = itertools.cycle(itertools.permutations(variants))
     begun = time.perf_counter()
@@ -154,8 +155,9 @@ def compare(
         while True:
             for name in next(orders):
                 start = time.perf_counter_ns()
-                variants[name]()
+                result = variants[name]()
                 taken[name].append((time.perf_counter_ns() - start) / 1e9)
+                _refuse_error(name, result)
             done, spent = len(taken[name]), time.perf_counter() - begun
             bar.update(min(100 * max(done / rounds, spent / seconds), 100) - bar.n)
             if done < LEAST_ROUNDS or (done < rounds and spent < seconds):
@@ -165,6 +167,11 @@ def compare(
             looked = done
             if spent > 3 * seconds or not _undecided(taken, bounds):
                 return Comparison({name: tuple(each) for name, each in taken.items()})
+
+
+def _refuse_error(name: str, result: object) -> None:
+    if getattr(result, "is_error", False):  # an httpx.Response of 400 and more
+        raise RuntimeError(f"{name!r} was answered with {result}: what fails cannot be compared")
 
 
 def query(
