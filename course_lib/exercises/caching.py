@@ -77,7 +77,7 @@ class CacheAside(RedisExercise):
 3. **store** what was loaded, as JSON, for 300 seconds: `await redis.set(key, text, ex=seconds)`
 4. **answer** with the value; on a hit too, where it has to be made from the JSON again
 
-Whatever was stored counts as found: a user without events has statistics too, and they may be `0` or `[]`."""
+Whatever was stored counts as found, a value such as `0` or `[]` too."""
     imports = "import json\n\n\n"
     stub = (
         imports
@@ -238,7 +238,7 @@ with something, `lambda: load_user(user_id)` makes one."""
     return {"user": user, "platform": platform}"""
     hints = (
         "Who is given the same platform's part? What, then, does its key depend on?",
-        "It depends on nobody, so its key is a constant, such as `stats:platform`.",
+        "It depends on nobody, so its key is the same text for all: a name of your choice, with nothing to fill in.",
         "`load_platform` takes no argument, so it is a loader as it is: no lambda. And its lifetime is another one.",
     )
     praise = "What is the same for everybody is loaded once for everybody, and each part lives as long as suits it."
@@ -279,6 +279,10 @@ with something, `lambda: load_user(user_id)` makes one."""
             "A part that was stored and counts as false (0, an empty list) was loaded again.",
             "`get_or_set` knows a stored 0 from nothing; with `get`, compare with a default of your own.",
         ),
+        "loader_called": (
+            "`get_or_set` was handed what the loader gives when it is called, and not the loader itself.",
+            "It calls the loader only at a miss: hand over `load_platform` without parentheses.",
+        ),
         "another_shape": (
             "That is not the answer of two parts.",
             'Answer `{"user": ..., "platform": ...}`, with what the loaders gave.',
@@ -303,8 +307,13 @@ with something, `lambda: load_user(user_id)` makes one."""
             return platform
 
         async def parts(user: int) -> None:
-            result = await self.call_async(answer, cache, user, loads, load_platform)
             call = f"{self.name}(cache, {user}, load_user, load_platform)"
+            try:
+                result = await self.call_async(answer, cache, user, loads, load_platform)
+            except Refusal as refusal:
+                if "hand over the loader itself" in refusal.got:
+                    self.refuse("loader_called", call=call, got="a coroutine", expected="a function to call at a miss")
+                raise
             expected = {"user": loads.values[user], "platform": platform}
             if isinstance(result, dict) and any(part is ... for part in result.values()):
                 raise NotAttempted
@@ -352,19 +361,18 @@ class InvalidateUser(RedisExercise):
 
     name = "invalidate_user"
     task = """A user adds an event, and all that is cached for them is old. The keys of their entries stand in a SET
-`keys:{user_id}`, such as `{"stats:1", "events:1"}` in `keys:1`. Write `invalidate_user(redis, user_id, write)`:
+`keys:{user_id}`, such as `{"stats:1", "events:1"}` in `keys:1`; other requests may add to both at any time. Write
+`invalidate_user(redis, user_id, write)`. Four steps are needed, and their order is yours to find:
 
-1. **write**: `await write()` puts the event into the database
-2. **find** the keys: `await redis.smembers(f"keys:{user_id}")`
-3. **remove** the entries and the SET: `await redis.delete(*keys)` takes any number of keys, but not none
-4. **answer** how many *entries* were removed (the SET is no entry)
+- **answer** how many *entries* were removed (the SET is no entry)
+- **find** the keys: `await redis.smembers(f"keys:{user_id}")`
+- **remove** the entries and the SET: `await redis.delete(*keys)` takes any number of keys, but not none
+- **write**: `await write()` puts the event into the database
 
-Mind the order, and mind that user 1 is not user 10."""
+And mind that user 1 is not user 10."""
     stub = """async def invalidate_user(redis, user_id, write):
-    ...  # 1 write
-    keys = await redis.smembers(f"keys:{user_id}")  # 2 find
-    ...  # 3 remove
-    return ...  # 4 answer"""
+    ...
+    return ..."""
     hints = (
         "If the entries go first, what may somebody load and store before the write is done?",
         "First `await write()`. Then remove the members of the SET and the SET itself, in one `delete` or in two.",
@@ -377,7 +385,12 @@ Mind the order, and mind that user 1 is not user 10."""
             "its whole lifetime.",
             "First `await write()`, then remove.",
         ),
-        "forgets_write": ("`write` was not called: the event is lost.", "Step 1: `await write()`."),
+        "finds_before_write": (
+            "The keys were looked up before the write. What somebody stored meanwhile is not among them, and stays: "
+            "old, and named by no SET any more.",
+            "First `await write()`, then find, then remove.",
+        ),
+        "forgets_write": ("`write` was not called: the event is lost.", "Somewhere `await write()` is needed."),
         "writes_twice": ("`write` was called more than once: the event is there twice.", "Call it once."),
         "other_user_gone": (
             "Entries of user 10 are gone as well, when user 1 was asked for: `stats:1*` matches both.",
@@ -430,27 +443,36 @@ Mind the order, and mind that user 1 is not user 10."""
 
         async def write() -> None:
             writes.append(await redis.exists(*entries[1]))
+            await redis.set("meanwhile:1", "old")  # another request has missed, and stores what was before the write
+            await redis.sadd("keys:1", "meanwhile:1")
 
         result = await self._call(redis, answer, 1, write)
         call = f"{self.name}(redis, 1, write)"
         left = {_text(key) for key in await redis.keys("*")}
+        if writes and writes[0] < len(entries[1]):
+            found = f"when `write` was called, {writes[0]} of user 1's {len(entries[1])} entries were left in Redis"
+            self.refuse("delete_before_write", call=call, got=found, expected="all of them")
         for mistake, made in {
             "forgets_write": not writes,
             "writes_twice": len(writes) > 1,
             "other_user_gone": not {*entries[10], *entries[12], "keys:10", "keys:12"} <= left,
-            "delete_before_write": writes and writes[0] < len(entries[1]),
             "searches_all_keys": any(command[0] in {"KEYS", "SCAN"} for command in redis.commands[:-1]),
             "entries_stay": left & set(entries[1]),
+            "finds_before_write": "meanwhile:1" in left,
             "forgets_the_set": "keys:1" in left,
-            "counts_the_set": result == 4,
-            "another_count": isinstance(result, bool) or as_number(result) != 3,
+            "counts_the_set": result == 5,
+            "another_count": isinstance(result, bool) or as_number(result) != 4,
         }.items():
             if made:
                 self.refuse(mistake, call=call, got=f"{brief(result)}, and left in Redis: {', '.join(sorted(left))}")
-        result = await self._call(redis, answer, 99, write)
+        result = await self._call(redis, answer, 99, self._write_nothing)
         if as_number(result) != 0:
             mistake = "counts_the_set" if as_number(result) == 1 else "another_count"
             self.refuse(mistake, call=f"{self.name}(redis, 99, write), of a user without entries", got=brief(result))
+
+    @staticmethod
+    async def _write_nothing() -> None:
+        """A write that no other request meets."""
 
     async def _call(self, redis: Client, answer: Any, user: int, write: Callable[[], Awaitable[object]]) -> Any:
         try:

@@ -254,7 +254,8 @@ Which is the longest TTL, in seconds, that keeps the promise?"""
             self.refuse("no_ttl", got="None")
         seconds = as_number(answer)
         if seconds is None or math.isnan(seconds):
-            self.refuse("wrong_type", got=brief(answer), expected="a number of seconds")
+            quotes = ", without quotes" if isinstance(answer, str) else ""
+            self.refuse("wrong_type", got=brief(answer), expected=f"a number of seconds{quotes}")
         for mistake, made in {
             "no_cache": seconds <= 0,
             "gives_up_hits": seconds < 3.5,
@@ -370,13 +371,11 @@ class Mystery(WordForEach):
     """Caches that do not help, told apart by what can be seen from outside."""
 
     name = "mystery"
-    task = """Three small caches that do not help. What can be seen of the first, beside a cache that works, when 30
-requests by 5 users come to each of the two:
+    task = """Three small caches do not help. `await ex.mystery.evidence("a")` shows what can be seen of one of them,
+beside a cache that works, when 30 requests by 5 users come to each of the two.
 
-    await ex.mystery.evidence("a")
-
-Look at `"b"` and `"c"` as well. Ask in this order: (1) is Redis up, (2) what is the hit rate, (3) does the key differ
-each time? Where that does not tell, see what became of what was stored. Each cache has another one of these faults:
+Ask in this order: (1) is Redis up, (2) what is the hit rate, (3) does the key differ each time? Where that does not
+tell, see what became of what was stored. Each cache has another one of these faults:
 
 | | |
 |---|---|

@@ -13,6 +13,7 @@ import platform
 import reprlib
 import sqlite3
 import textwrap
+import traceback
 import warnings
 from collections.abc import Callable, Coroutine, Generator, Mapping
 from dataclasses import dataclass
@@ -100,7 +101,8 @@ class Exercise:
         "wrong_type": ("That is not the kind of answer asked for.", "Compare with the stub: what does it give?"),
         "forgotten_await": (
             "A coroutine was made and never awaited, so its work was never done.",
-            "Put `await` in front of the asynchronous call; a function that this exercise calls is a plain `def`.",
+            "Put `await` in front of each asynchronous call, such as `await load(...)`. Where the stub is a plain "
+            "`def`, leave `async` away.",
         ),
         "cannot_check": (
             "This answer could not be checked, and that is our fault.",
@@ -211,7 +213,9 @@ class Exercise:
             except (KeyboardInterrupt, guard.TimeUp):
                 raise
             except BaseException as error:
-                self.refuse("raised", call=call, got=f"{type(error).__name__}: {error}")
+                traceback.clear_frames(error.__traceback__)  # what was never awaited there is heard of here and now
+                mistake = "forgotten_await" if "coroutine" in str(error) else "raised"
+                self.refuse(mistake, call=call, got=f"{type(error).__name__}: {error}")
         for warning in heard:
             if "never awaited" in str(warning.message):
                 self.refuse("forgotten_await", call=call, got=str(warning.message))

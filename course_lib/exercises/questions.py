@@ -161,35 +161,29 @@ QUESTIONS = {
         },
         "b",
     ),
-    "late_store": Question(
+    "lost_lease": Question(
         "caching",
-        "In course_lib/cache.py: a load begins, then its user's entries are invalidated, then the load ends. What "
-        "keeps its value, old by now, out of the cache?",
+        "In course_lib/cache.py: a process dies in the middle of a load, and its lease stays in Redis. What becomes of "
+        "those who wait for that value in other processes?",
         {
-            "a": ("Its TTL.", "That would end the harm some minutes later. Here the old value is not stored at all."),
-            "b": (
-                "The invalidation waits until no load is running.",
-                "A write would wait for the slowest load of all.",
-            ),
+            "a": ("They wait for ever.", "A lease has a lifetime, as all that is written there."),
+            "b": ("They are given an error at once.", "Nobody tells them that the process has died."),
             "c": (
-                "It is written only where the lease of this load still stands, and the invalidation removed that.",
-                "Looking and writing are one script, so nothing comes between them.",
+                "They look again every few milliseconds; once the lease has expired, one gets a new one.",
+                "And loads. A lease lives a second longer than a load may take, so none that is under way loses its own.",
             ),
-            "d": (
-                "The invalidation cancels the load.",
-                "It may run in another process; it runs on, and its caller is answered.",
-            ),
+            "d": ("Each of them loads for itself.", "That would be the stampede again: one of them loads."),
         },
         "c",
     ),
     "recap_hit": Question(
         "caching",
-        "Hits take 5 ms, misses 500 ms. What is the P90 at 85% hits, and what at 93%?",
+        "Hits take 5 ms, misses 500 ms. What is the P99 at 98% hits, and what at 99.5%?",
         {
-            "a": ("79 ms and 40 ms", "Those are the means, and no request takes as long as that."),
-            "b": ("500 ms and 5 ms", "Sorted by their time, the 90th of 100 is a miss at 85 hits, and a hit at 93."),
-            "c": ("5 ms and 5 ms", "At 85% the hits end with the 85th request; the 90th is a miss."),
-            "d": ("500 ms and 500 ms", "At 93% the first 93 requests are hits, and the 90th is among them."),
+            "a": ("15 ms and 7.5 ms", "Those are the means, and no request takes as long as that."),
+            "b": ("500 ms and 5 ms", "Of 100 sorted requests the 99th is a miss at 98 hits; at 99.5% it is a hit."),
+            "c": ("5 ms and 5 ms", "At 98% the hits end with the 98th request; the 99th is a miss."),
+            "d": ("500 ms and 500 ms", "At 99.5% there is one miss in 200: the 198th of them is a hit."),
         },
         "b",
     ),
@@ -236,7 +230,8 @@ def ask(name: str, choice: str | EllipsisType = ...) -> Card:
     question = QUESTIONS[name] if name in QUESTIONS else _warm_up(name)
     if isinstance(choice, EllipsisType):
         choices = "\n".join(f"{letter}  {text}" for letter, (text, _) in question.choices.items())
-        return Card("Question", f"{question.text}\n{choices}\nAnswer by putting a letter in place of the dots.")
+        how = 'Answer by a letter in quotes, such as "a", in place of the dots.'
+        return Card("Question", f"{question.text}\n{choices}\n{how}")
     letter = str(choice).strip().lower()
     if letter not in question.choices:
         return Card("Question", f"There is no choice {choice!r}; there are {', '.join(question.choices)}.", "bad")

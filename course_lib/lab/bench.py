@@ -24,6 +24,7 @@ from course_lib.lab import events, plots, show
 FEWEST_SAMPLES = {50: 1, 90: 10, 99: 100}
 RESAMPLES = 1_000
 LEAST_ROUNDS = 3
+ABOUT_THE_SAME = 1.1  # a ratio closer to 1 is no news
 FEWEST_ROUNDS_FOR_AN_INTERVAL = 6  # with fewer, what calls itself a 95% interval holds the truth less often
 
 
@@ -117,6 +118,8 @@ class Comparison:
 
     def _said(self) -> str:
         last, ratio = list(self.samples)[-1], self.ratio().value
+        if 1 / ABOUT_THE_SAME < ratio < ABOUT_THE_SAME:
+            return f"{last}: about as fast"
         faster, times = ("faster", ratio) if ratio >= 1 else ("slower", 1 / ratio)
         return f"{last}: {show.number(times)} times {faster}"
 

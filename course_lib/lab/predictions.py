@@ -77,9 +77,14 @@ def _said(locked: progress.Record) -> str:
 
 def _verdict(locked: progress.Record, measured: Guess) -> str:
     guess, sure = locked["guess"], locked["sure"]
-    if isinstance(guess, str) or isinstance(measured, str) or guess <= 0 or measured <= 0:
+    if isinstance(guess, str) or isinstance(measured, str):
         close = guess == measured
         distance = "Right." if close else "Not so."
+    elif guess == measured:
+        close, distance = True, "Exactly."
+    elif guess <= 0 or measured <= 0:
+        close = False
+        distance = f"Off by {number(abs(guess - measured))} {locked['unit']}".strip() + "."
     else:
         apart = max(guess / measured, measured / guess)
         close = apart <= 2

@@ -150,6 +150,7 @@ def _new_enough(version: str) -> bool:
 
 
 _numbers = itertools.count(1)  # of sockets
+_namespaces = itertools.count(1)
 _lock = threading.Lock()
 _own: Server | None = None
 
@@ -229,6 +230,11 @@ def client(namespace: str | None = None, **options: Any) -> "Client":
         raise ValueError(f"namespace is {namespace!r}: use letters, digits and the signs . : _ -")
     parts = [*([] if is_ours() else [OURS]), *([] if namespace is None else [namespace])]
     return Client(url(), "".join(f"{part}:" for part in parts), **options)
+
+
+def new_client(name: str, **options: Any) -> "Client":
+    """A `client` under a namespace of its own, `name` with a number: a cell that is run again begins with nothing."""
+    return client(f"{name}-{next(_namespaces)}", **options)
 
 
 # Where the keys stand among a command's arguments. In a namespace no command is sent that is not here.
