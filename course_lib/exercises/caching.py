@@ -5,15 +5,14 @@ import contextlib
 import json
 import math
 import random
-import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar
 
 from course_lib.cache import Cache
 from course_lib.exercises.caching_choices import choose_ttl, hit_rate, mystery, p90_cure, redis_types
 from course_lib.exercises.engine import Exercise, NotAttempted, Refusal, brief
+from course_lib.exercises.redis_exercise import RedisExercise
 from course_lib.exercises.welcome import as_number
-from course_lib.lab import redis_server
 from course_lib.lab.redis_server import Client
 
 __all__ = [
@@ -28,26 +27,6 @@ __all__ = [
     "single_flight",
     "split_key",
 ]
-
-
-class RedisExercise(Exercise):
-    """An exercise whose answer works on Redis."""
-
-    lesson = "caching"
-    limit = 3.0
-
-    async def judge(self, answer: Any) -> None:
-        """Judge on a Redis that looks empty, and leave no key in it."""
-        redis = redis_server.client(f"check-{secrets.token_hex(6)}")
-        try:
-            await self.judge_on(redis, answer)
-        finally:
-            await redis.clear()
-            await redis.connection_pool.disconnect()
-
-    async def judge_on(self, redis: Client, answer: Any) -> None:
-        """What a subclass asks of the answer."""
-        raise NotImplementedError
 
 
 class Loads:
@@ -69,6 +48,7 @@ class Loads:
 class CacheAside(RedisExercise):
     """Look, load, store, answer."""
 
+    lesson = "caching"
     name = "cache_aside"
     task = """Cache-aside has four steps. Write them for a user's statistics, in Redis under the key `stats:{user_id}`:
 
@@ -223,6 +203,7 @@ Whatever was stored counts as found, a value such as `0` or `[]` too."""
 class SplitKey(RedisExercise):
     """A key holds what the answer depends on, and nothing else."""
 
+    lesson = "caching"
     name = "split_key"
     task = """Half of the answer of `/api/stats` is the user's own, half is the same for everybody. Cache each half
 under a key of its own, with `await cache.get_or_set(key, loader, ttl)`:
@@ -359,6 +340,7 @@ with something, `lambda: load_user(user_id)` makes one."""
 class InvalidateUser(RedisExercise):
     """Write, then remove what the write has made old: of this user, and of nobody else."""
 
+    lesson = "caching"
     name = "invalidate_user"
     task = """A user adds an event, and all that is cached for them is old. The keys of their entries stand in a SET
 `keys:{user_id}`, such as `{"stats:1", "events:1"}` in `keys:1`; other requests may add to both at any time. Write
