@@ -123,6 +123,9 @@ class Exercise:
         """Come back where the answer is right; else raise by `refuse`. May be `async`."""
         raise NotImplementedError
 
+    async def tidy_up(self) -> None:
+        """Put away what an asynchronous `judge` has used. Not its own affair: an alarm may strike it anywhere."""
+
     # --- what the learner calls -------------------------------------------------------------------------------------
 
     def _repr_markdown_(self) -> str:
@@ -253,7 +256,10 @@ class Exercise:
         try:
             if answer is ...:
                 raise NotAttempted
-            outcome: Any = await guard.run_async(self.judge(answer), self.limit)
+            try:
+                outcome: Any = await guard.run_async(self.judge(answer), self.limit)
+            finally:
+                await self.tidy_up()
         except (asyncio.CancelledError, KeyboardInterrupt):
             raise
         except BaseException as error:

@@ -170,7 +170,7 @@ QUESTIONS = {
             "b": ("They are given an error at once.", "Nobody tells them that the process has died."),
             "c": (
                 "They look again every few milliseconds; once the lease has expired, one gets a new one.",
-                "And loads. A lease lives a second longer than a load may take, so none that is under way loses its own.",
+                "And loads. A lease lives a second longer than a load may take, so none under way loses its own.",
             ),
             "d": ("Each of them loads for itself.", "That would be the stampede again: one of them loads."),
         },

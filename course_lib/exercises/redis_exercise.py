@@ -14,13 +14,14 @@ class RedisExercise(Exercise):
     limit = 3.0
 
     async def judge(self, answer: Any) -> None:
-        """Judge on a Redis that looks empty, and leave no key in it."""
-        redis = redis_server.client(f"check-{secrets.token_hex(6)}")
-        try:
-            await self.judge_on(redis, answer)
-        finally:
-            await redis.clear()
-            await redis.connection_pool.disconnect()
+        """Judge on a Redis that looks empty."""
+        self._redis = redis_server.client(f"check-{secrets.token_hex(6)}")
+        await self.judge_on(self._redis, answer)
+
+    async def tidy_up(self) -> None:
+        """Leave no key in it."""
+        await self._redis.clear()
+        await self._redis.connection_pool.disconnect()
 
     async def judge_on(self, redis: Client, answer: Any) -> None:
         """What a subclass asks of the answer."""
