@@ -1,10 +1,12 @@
 """The exercises of lesson 1, caching. Each function is checked on a real Redis, under keys that nobody else sees."""
 
 import asyncio
-import contextlib
+import copy
+import inspect
 import json
 import math
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar
 
@@ -83,7 +85,7 @@ Whatever was stored counts as found, a value such as `0` or `[]` too."""
         ),
         "key_without_user": (
             "The key does not hold the user, so everybody is given the statistics of whoever came first.",
-            "Put into the key all that the answer depends on: here `stats:{user_id}`.",
+            'Put into the key all that the answer depends on: `f"stats:{user_id}"`, with the `f` in front.',
         ),
         "another_key": (
             "The value is stored under another key than the one that was asked for; who looks there finds nothing.",
@@ -122,6 +124,18 @@ Whatever was stored counts as found, a value such as `0` or `[]` too."""
             "`load` was called for another user, or more than once.",
             "Step 2 is one call: `await load(user_id)`.",
         ),
+        "removed_on_hit": (
+            "After a hit the value was gone from Redis: the next request has to load it again.",
+            "`redis.get` reads a value and leaves it where it is.",
+        ),
+        "another_type": (
+            "The value is not stored as a STRING, so `redis.get` cannot read it.",
+            "One value, one text: `await redis.set(key, json.dumps(value), ex=300)`.",
+        ),
+        "text_for_value": (
+            "Your function gives the JSON text of the value instead of the value itself.",
+            "The text is for Redis; answer with what `load` gave, or with what `json.loads` makes of the text.",
+        ),
         "renewed_on_hit": (
             "Each hit begins the lifetime anew: what is asked for often is never loaded again, and grows old.",
             "Store only what was loaded. A hit is read, and leaves the key as it is.",
@@ -157,27 +171,27 @@ Whatever was stored counts as found, a value such as `0` or `[]` too."""
             self._refuse("not_from_redis", 12, brief(result), "{'events': 2}")
 
     async def _miss(self, redis: Client, answer: Any) -> None:
-        load = Loads({7: {"events": 33, "types": ["view", "click"]}})
+        value = {"events": 33, "types": ["view", "click"]}
+        load = Loads({7: copy.deepcopy(value)})
         result = await self.call_async(answer, redis, 7, load)
         if load.called != [7]:
             self._refuse("loads_another" if load.called else "never_loads", 7, f"load was called for {load.called}")
-        if result != load.values[7]:
-            self._refuse("another_answer", 7, brief(result), brief(load.values[7]))
+        if result != value:
+            mistake = "text_for_value" if _decoded(result) == value else "another_answer"
+            self._refuse(mistake, 7, brief(result), brief(value))
         keys = [_text(key) for key in await redis.keys("*")]
-        if keys != ["stats:7"]:
+        if "stats:7" not in keys:  # others may stand beside it: a count, or the names of the user's keys
             mistake = "never_stores" if not keys else "another_key" if "7" in "".join(keys) else "key_without_user"
             self._refuse(mistake, 7, f"keys in Redis: {', '.join(keys) or 'none'}", "stats:7")
         milliseconds = await redis.pttl("stats:7")
         if not 290_000 < milliseconds <= 300_000:
             seconds = f"a lifetime of {milliseconds / 1000:g} s"
             self._refuse("no_ttl" if milliseconds < 0 else "another_ttl", 7, seconds, "300 s")
+        if (kind := _text(await redis.type("stats:7"))) != "string":
+            self._refuse("another_type", 7, f"stored: a {kind.upper()}", "a STRING")
         content = _text(await redis.get("stats:7"))
-        try:
-            stored = json.loads(content)
-        except ValueError:
-            stored = None
-        if stored != load.values[7]:
-            self._refuse("not_json", 7, f"stored: {content}", json.dumps(load.values[7]))
+        if _decoded(content) != value:
+            self._refuse("not_json", 7, f"stored: {content}", json.dumps(value))
 
     async def _hit(self, redis: Client, answer: Any) -> None:
         await redis.pexpire("stats:7", 100_000)
@@ -188,8 +202,10 @@ Whatever was stored counts as found, a value such as `0` or `[]` too."""
         if result != load.values[7]:
             mistake = "text_on_hit" if isinstance(result, str | bytes) else "another_answer"
             self._refuse(mistake, 7, brief(result), brief(load.values[7]))
-        if await redis.pttl("stats:7") > 100_000:
-            self._refuse("renewed_on_hit", 7, "a lifetime longer than before the hit")
+        left = await redis.pttl("stats:7")
+        if not 0 < left <= 100_000:
+            mistake = {-1: "no_ttl", -2: "removed_on_hit"}.get(left, "renewed_on_hit")
+            self._refuse(mistake, 7, "after a hit, the lifetime was changed or the key was gone")
 
     async def _compare(self, answer: Any, redis: Client, user: int, load: Loads) -> None:
         result = await self.call_async(answer, redis, user, load)
@@ -234,7 +250,7 @@ with something, `lambda: load_user(user_id)` makes one."""
         ),
         "shared_user_key": (
             "A second user is given the first one's totals: the key of the user's part does not hold the user.",
-            "Put the user into the key of the user's part.",
+            'Put the user into the key of the user\'s part: `f"...{user_id}"`, with the `f` in front.',
         ),
         "lifetimes_swapped": (
             "The lifetimes are the wrong way round: 300 seconds are the user's, 60 the platform's.",
@@ -262,7 +278,17 @@ with something, `lambda: load_user(user_id)` makes one."""
         ),
         "loader_called": (
             "`get_or_set` was handed what the loader gives when it is called, and not the loader itself.",
-            "It calls the loader only at a miss: hand over `load_platform` without parentheses.",
+            "It calls the loader only at a miss: hand over `load_platform` without parentheses, and where an argument "
+            "is needed, `lambda: load_user(user_id)`.",
+        ),
+        "same_key_twice": (
+            "Both parts lie under one key, so the second call finds what the first one stored.",
+            "Two parts, two keys.",
+        ),
+        "platform_of_one_user": (
+            "The platform's part was stored as if it were one user's: when that user's entries are removed, it goes "
+            "too, for everybody.",
+            "`user_id=` belongs to the user's part only.",
         ),
         "another_shape": (
             "That is not the answer of two parts.",
@@ -279,7 +305,7 @@ with something, `lambda: load_user(user_id)` makes one."""
 
     async def judge_on(self, redis: Client, answer: Any) -> None:
         """Two users, each twice; the lifetimes; and parts that count as false."""
-        cache, loads, asked = Cache(redis), Loads({1: {"events": 3}, 2: {"events": 5}, 3: 0}), 0
+        cache, loads, asked = Cache(redis), Loads({1: {"events": 3}, 11: {"events": 5}, 3: 0}), 0
         platform: Any = {"events": 1_000}
 
         async def load_platform() -> Any:
@@ -298,8 +324,11 @@ with something, `lambda: load_user(user_id)` makes one."""
             expected = {"user": loads.values[user], "platform": platform}
             if isinstance(result, dict) and any(part is ... for part in result.values()):
                 raise NotAttempted
-            if user == 2 and isinstance(result, dict) and result.get("user") == loads.values[1]:
+            self._refuse_coroutines(result, call)
+            if user == 11 and isinstance(result, dict) and result.get("user") == loads.values[1]:
                 self.refuse("shared_user_key", call=call, got=brief(result), expected=brief(expected))
+            if isinstance(result, dict) and result == {"user": loads.values[user], "platform": loads.values[user]}:
+                self.refuse("same_key_twice", call=call, got=brief(result), expected=brief(expected))
             if result != expected:
                 self.refuse("another_shape", call=call, got=brief(result), expected=brief(expected))
 
@@ -311,17 +340,30 @@ with something, `lambda: load_user(user_id)` makes one."""
             self.refuse("user_not_cached", call=again, got="load_user was called again")
         if asked > 1:
             self.refuse("platform_not_cached", call=again, got="load_platform was called again")
-        await parts(2)
+        await parts(11)
         if asked > 1:
             mistake = "one_key" if len(stored) == 1 else "platform_key_has_user"
-            self.refuse(mistake, call=f"{self.name}(cache, 2, ...) after user 1", got="load_platform was called again")
+            self.refuse(mistake, call=f"{self.name}(cache, 11, ...) after user 1", got="load_platform was called again")
         await self._lifetimes(redis)
+        await cache.invalidate_user_cache(1)
+        await parts(11)
+        if asked > 1:
+            call = f"{self.name}(cache, 11, ...) after the entries of user 1 were removed"
+            self.refuse("platform_of_one_user", call=call, got="load_platform was called again")
         await redis.clear()
         platform, asked, loads.called = [], 0, []
         await parts(3)
         await parts(3)
         if asked + len(loads.called) > 2:
             self.refuse("falsy_hit", call=f"{self.name}(cache, 3, ...), twice", got="a part was loaded again")
+
+    def _refuse_coroutines(self, result: Any, call: str) -> None:
+        parts = result.values() if isinstance(result, dict) else ()
+        unfinished = [part for part in parts if inspect.iscoroutine(part)]
+        for part in unfinished:
+            part.close()
+        if unfinished:
+            self.refuse("forgotten_await", call=call, got=brief(result))
 
     async def _lifetimes(self, redis: Client) -> None:
         lives: dict[bool, float] = {}
@@ -363,8 +405,8 @@ And mind that user 1 is not user 10."""
     praise = "Written, then removed: whoever loads after this reads what was written. And user 10 keeps everything."
     refusals: ClassVar = {
         "delete_before_write": (
-            "The entries were gone before the write: who asks in between loads the old state and stores it again, for "
-            "its whole lifetime.",
+            "Entries were gone before the write: who asks in between loads the old state and stores it again, for its "
+            "whole lifetime, or until a second removal.",
             "First `await write()`, then remove.",
         ),
         "finds_before_write": (
@@ -424,6 +466,7 @@ And mind that user 1 is not user 10."""
         writes: list[int] = []
 
         async def write() -> None:
+            await asyncio.sleep(0.01)  # a removal that does not wait for the write shows
             writes.append(await redis.exists(*entries[1]))
             await redis.set("meanwhile:1", "old")  # another request has missed, and stores what was before the write
             await redis.sadd("keys:1", "meanwhile:1")
@@ -447,14 +490,32 @@ And mind that user 1 is not user 10."""
         }.items():
             if made:
                 self.refuse(mistake, call=call, got=f"{brief(result)}, and left in Redis: {', '.join(sorted(left))}")
-        result = await self._call(redis, answer, 99, self._write_nothing)
-        if as_number(result) != 0:
-            mistake = "counts_the_set" if as_number(result) == 1 else "another_count"
-            self.refuse(mistake, call=f"{self.name}(redis, 99, write), of a user without entries", got=brief(result))
+        await self._other_users(redis, answer)
 
-    @staticmethod
-    async def _write_nothing() -> None:
-        """A write that no other request meets."""
+    async def _other_users(self, redis: Client, answer: Any) -> None:
+        """A user with one entry, and one with none, for whom the write counts all the same."""
+        written = 0
+
+        async def write() -> None:
+            nonlocal written
+            written += 1
+
+        for user, entries in ((12, 1), (99, 0)):
+            written = 0
+            result = await self._call(redis, answer, user, write)
+            call = f"{self.name}(redis, {user}, write), of a user with {entries} entries"
+            left = await redis.exists(f"stats:{user}", f"keys:{user}")
+            for mistake, made in {
+                "forgets_write": not written,
+                "writes_twice": written > 1,
+                "entries_stay": left,
+                "counts_the_set": as_number(result) == entries + 1,
+                "another_count": as_number(result) != entries,
+            }.items():
+                if made:
+                    self.refuse(
+                        mistake, call=call, got=f"{brief(result)}, after {written} writes", expected=str(entries)
+                    )
 
     async def _call(self, redis: Client, answer: Any, user: int, write: Callable[[], Awaitable[object]]) -> Any:
         try:
@@ -462,7 +523,6 @@ And mind that user 1 is not user 10."""
         except Refusal as refusal:
             known = {
                 "wrong number of arguments": "empty_set",
-                "SCAN is not among": "searches_all_keys",
                 "FLUSH": "flushes",
             }
             for words, mistake in known.items():
@@ -499,7 +559,8 @@ without the task being cancelled with it. When a load is over, its result or its
     refusals: ClassVar = {
         "loads_each": (
             "Each caller loaded for itself.",
-            "Between looking into `flights` and writing to it there may be no `await`.",
+            "Between looking into `flights` and writing to it there may be no `await`; and the entry stays until the "
+            "load is done (`add_done_callback` takes a function, such as a `lambda`).",
         ),
         "serves_for_ever": (
             "A caller that came after the load was over was given the old result.",
@@ -529,6 +590,19 @@ without the task being cancelled with it. When a load is over, its result or its
         "cancelled_with_first": (
             "The first caller was cancelled, and the others lost their load with it.",
             "`await asyncio.shield(task)`: then a caller's end is not the task's.",
+        ),
+        "removed_by_a_caller": (
+            "One caller gave up, the load went on, and who came then loaded once more: the entry had left with the "
+            "caller.",
+            "Remove the task when the *task* is done, by its callback, and not when a caller is.",
+        ),
+        "cancelled_with_waiter": (
+            "Of those who waited one was cancelled, and the load ended for all.",
+            "Every caller waits by `asyncio.shield(task)`, not the first alone.",
+        ),
+        "swallows_cancellation": (
+            "A caller that was cancelled went on as if nothing had happened.",
+            "Let the CancelledError out.",
         ),
         "another_result": ("That is not what the load gave.", "Return what the task gives."),
     }
@@ -583,7 +657,8 @@ without the task being cancelled with it. When a load is over, its result or its
             if "no database" not in refusal.got:
                 raise
             self._refuse("failure_sticks", "a call after a load that failed", refusal.got, "load 4")
-        await self._first_gives_up(answer, flights, load)
+        for victim in (0, 1):
+            await self._one_gives_up(answer, victim)
 
     async def _two_keys(self, answer: Any) -> None:
         flights: dict[str, Any] = {}
@@ -611,21 +686,43 @@ without the task being cancelled with it. When a load is over, its result or its
             self._refuse(mistake, "two keys at once", "no answer", "an answer for each")
         self._expect(results, ["a", "b"], "two keys at once", "one_for_all_keys")
 
-    async def _first_gives_up(self, answer: Any, flights: dict[str, Any], load: Callable[[], Awaitable[str]]) -> None:
-        await asyncio.sleep(0)
-        first = asyncio.create_task(self.call_async(answer, flights, "c", load))
-        await asyncio.sleep(0.002)
-        others = [asyncio.create_task(self.call_async(answer, flights, "c", load)) for _ in range(3)]
-        await asyncio.sleep(0.002)
-        first.cancel()
-        with contextlib.suppress(asyncio.CancelledError, Refusal):
-            await first
-        results = await asyncio.gather(*others, return_exceptions=True)
-        if results != ["load 5"] * 3:
-            got = ", ".join(each.got if isinstance(each, Refusal) else brief(each) for each in results)
-            self._refuse(
-                "cancelled_with_first", "the first of four callers was cancelled", got, "load 5 for the others"
-            )
+    async def _one_gives_up(self, answer: Any, victim: int) -> None:
+        """Of three callers the first, or the second, is cancelled; then a fourth comes, and then the load is done."""
+        flights: dict[str, Any] = {}
+        go_on, calls = asyncio.Event(), 0
+
+        async def load() -> str:
+            nonlocal calls
+            calls += 1
+            number = calls
+            await go_on.wait()
+            return f"load {number}"
+
+        async def let_them_run() -> None:
+            for _ in range(5):
+                await asyncio.sleep(0)
+
+        callers = [asyncio.ensure_future(answer(flights, "c", load)) for _ in range(3)]
+        await let_them_run()
+        callers[victim].cancel()
+        await let_them_run()
+        callers.append(asyncio.ensure_future(answer(flights, "c", load)))
+        await let_them_run()
+        go_on.set()
+        ended = await asyncio.gather(*callers, return_exceptions=True)
+        gave_up = ended.pop(victim)
+        ended_too = any(isinstance(each, asyncio.CancelledError) for each in ended)
+        for mistake, made in {
+            "cancelled_with_first": ended_too and victim == 0,
+            "cancelled_with_waiter": ended_too,
+            "removed_by_a_caller": calls > 1,
+            "swallows_cancellation": not isinstance(gave_up, asyncio.CancelledError),
+        }.items():
+            if made:
+                call = f"of three callers the {('first', 'second')[victim]} was cancelled, then came a fourth"
+                self._refuse(
+                    mistake, call, f"{calls} loads; the others: {brief(ended)}", "1 load, and its result for them"
+                )
 
     def _expect(self, results: list[Any], expected: list[str], call: str, mistake: str) -> None:
         if results != expected:
@@ -668,10 +765,23 @@ all loaded again in one second. Write `jitter(ttl)`: the lifetime (seconds) of o
             "The spread is the same number of seconds for every TTL: too little for a long one, much for a short one.",
             "Make it a share of `ttl`.",
         ),
-        "whole_seconds": (
-            "Lifetimes are whole seconds here, so keys with a short TTL still expire together.",
-            "Leave the fraction; Redis takes milliseconds (`px`).",
+        "few_lifetimes": (
+            "There are only a few different lifetimes, so what was stored together still expires in a few heaps.",
+            "Keep the fraction of what `random.uniform` gives, in seconds, and round nothing.",
         ),
+        "piled_up": (
+            "Many keys were given the very same lifetime, an end of the range: what is cut off piles up there.",
+            "Draw from the range itself, instead of drawing from a wider one and cutting.",
+        ),
+        "uneven": (
+            "The lifetimes crowd in a part of the range: more keys expire together there than need be.",
+            "Evenly means that every part of the range is as likely: `random.uniform`.",
+        ),
+        "a_share_alone": (
+            "That is a share, from 0.9 to 1, and no lifetime.",
+            "Multiply it by `ttl`.",
+        ),
+        "milliseconds": ("That is a thousand times too long: `ttl` counts seconds.", "Give seconds."),
         "too_narrow": (
             "The lifetimes do not fill the range from `0.9 * ttl` to `ttl`.",
             "`random.uniform` takes the two ends.",
@@ -687,13 +797,19 @@ all loaded again in one second. Write `jitter(ttl)`: the lifetime (seconds) of o
         """Four hundred lifetimes of a long TTL and of a short one."""
         long, short = self._lifetimes(answer, 1_000), self._lifetimes(answer, 5)
         spread = max(long) - min(long)
+        quarters = [sum(int(4 * (each - 900) / 100.001) == quarter for each in long) for quarter in range(4)]
+        most = max(Counter(long).values())
         for mistake, made, got in (
+            ("a_share_alone", max(long) <= 1, f"up to {max(long):.2f} for a TTL of 1000"),
+            ("milliseconds", min(long) >= 100_000, f"up to {max(long):,.0f} for a TTL of 1000"),
             ("no_spread", spread == 0, f"always {long[0]:g}"),
             ("fixed_seconds", abs(spread - (max(short) - min(short))) < 0.1 * spread, f"a spread of {spread:.0f} s"),
             ("longer_than_promised", max(long) > 1_000 or max(short) > 5, f"up to {max(long):.1f} for a TTL of 1000"),
-            ("whole_seconds", len(set(short)) < 20, f"{len(set(short))} different lifetimes for a TTL of 5"),
+            ("few_lifetimes", len(set(short)) < 20, f"{len(set(short))} different lifetimes for a TTL of 5"),
             ("too_short", min(long) < 899.9 or min(short) < 4.49, f"down to {min(long):.1f} for a TTL of 1000"),
-            ("too_narrow", spread < 80, f"from {min(long):.1f} to {max(long):.1f} for a TTL of 1000"),
+            ("piled_up", most > 20, f"{most} of 400 keys with the same lifetime"),
+            ("too_narrow", spread < 93, f"from {min(long):.1f} to {max(long):.1f} for a TTL of 1000"),
+            ("uneven", not 55 <= min(quarters) <= max(quarters) <= 150, f"by quarters of the range: {quarters} keys"),
         ):
             if made:
                 self.refuse(mistake, call=f"{self.name}(1000) and {self.name}(5), 400 times each", got=got)
@@ -707,6 +823,14 @@ all loaded again in one second. Write `jitter(ttl)`: the lifetime (seconds) of o
                 self.refuse("wrong_type", call=self.called(ttl), got=brief(result), expected="a number of seconds")
             found.append(seconds)
         return found
+
+
+def _decoded(content: Any) -> Any:
+    """What JSON makes of a text; None where it is none."""
+    try:
+        return json.loads(content)
+    except (TypeError, ValueError):
+        return None
 
 
 def _text(content: Any) -> str:

@@ -213,8 +213,8 @@ Which is the longest TTL, in seconds, that keeps the promise?"""
     )
     choose_ttl = 4
     praise = (
-        "The load and the TTL together are the greatest age that a reader can meet: a bound that holds even where an "
-        "invalidation was missed."
+        "The load and the TTL together are the greatest age that a reader can meet, so 4 seconds are the longest (a "
+        "little less is a margin): a bound that holds even where an invalidation was missed."
     )
     refusals: ClassVar = {
         "forgets_load": (

@@ -7,6 +7,7 @@ has an id, the misconception, and a sentence that names it and the next step. A 
 
 import asyncio
 import copy
+import gc
 import html
 import inspect
 import platform
@@ -15,7 +16,8 @@ import sqlite3
 import textwrap
 import traceback
 import warnings
-from collections.abc import Callable, Coroutine, Generator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, NoReturn
 
@@ -123,8 +125,10 @@ class Exercise:
         """Come back where the answer is right; else raise by `refuse`. May be `async`."""
         raise NotImplementedError
 
-    async def tidy_up(self) -> None:
-        """Put away what an asynchronous `judge` has used. Not its own affair: an alarm may strike it anywhere."""
+    @asynccontextmanager
+    async def at_hand(self) -> AsyncIterator[None]:
+        """What an asynchronous `judge` works with; put away outside of it, for an alarm may strike `judge` anywhere."""
+        yield
 
     # --- what the learner calls -------------------------------------------------------------------------------------
 
@@ -256,10 +260,11 @@ class Exercise:
         try:
             if answer is ...:
                 raise NotAttempted
-            try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                gc.collect()  # what an earlier answer never awaited is not this one's fault
+            async with self.at_hand():
                 outcome: Any = await guard.run_async(self.judge(answer), self.limit)
-            finally:
-                await self.tidy_up()
         except (asyncio.CancelledError, KeyboardInterrupt):
             raise
         except BaseException as error:

@@ -11,6 +11,7 @@ an answer carry a progress handler for that.
 import asyncio
 import contextlib
 import contextvars
+import ctypes
 import itertools
 import random
 import signal
@@ -27,7 +28,6 @@ LENIENT = 20  # alarms that leave an answer time to tidy up
 SOON = (1e-6, 1e-5)  # seconds to the next alarm after those
 CANCELLATIONS = 20
 
-_cut_off: list["_Leash"] = []
 _distance = random.Random()
 _in_answer = contextvars.ContextVar("_in_answer", default=False)
 
@@ -45,7 +45,8 @@ class _Leash(Coroutine[Any, Any, Any]):
 
     def cut(self) -> None:
         self._is_cut = True
-        _cut_off.append(self)  # kept, for to collect the coroutine would resume it once more
+        # Kept for good: to collect the coroutine would resume it once more, at the interpreter's end too.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._coroutine))
 
     def send(self, value: Any) -> Any:
         if self._is_cut:

@@ -1,0 +1,12 @@
+import json
+
+
+async def answer(redis, user_id, load):
+    key = f"stats:{user_id}"
+    stored = await redis.get(key)
+    if stored is not None:
+        await redis.set(key, stored)
+        return json.loads(stored)
+    value = await load(user_id)
+    await redis.set(key, json.dumps(value), ex=300)
+    return value
