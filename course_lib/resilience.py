@@ -69,6 +69,8 @@ class CircuitBreaker:
         self.time_limit, self.failures, self.retry_after = time_limit, failures, retry_after
         self._free = connections
         self._queue: deque[asyncio.Future[None]] = deque()
+        self._running: set[_Running] = set()
+        self._watching: asyncio.AbstractEventLoop | None = None
         self._failed = 0
         self._retry_at = 0.0  # by the loop's clock, while open
 
@@ -76,9 +78,10 @@ class CircuitBreaker:
     def of(cls, redis: Redis) -> "CircuitBreaker":
         """The breaker of a client's pool: what shares connections shares the knowledge that Redis is away."""
         pool = redis.connection_pool
-        if pool not in cls._of_pools:
-            cls._of_pools[pool] = cls(pool.max_connections)
-        return cls._of_pools[pool]
+        breaker = cls._of_pools.get(pool)
+        if breaker is None:
+            breaker = cls._of_pools[pool] = cls(pool.max_connections)
+        return breaker
 
     @property
     def is_open(self) -> bool:
@@ -88,50 +91,53 @@ class CircuitBreaker:
     async def call(self, command: Callable[..., Awaitable[T]], *arguments: Any, **options: Any) -> T:
         """Await `command(*arguments, **options)`; RedisAway where Redis does not answer."""
         loop = asyncio.get_running_loop()
-        if self.is_open:
+        if self._failed >= self.failures:
             self._let_one_through(loop.time())
         if self._free:
             self._free -= 1
         else:
             await self._turn(loop)
+        running = _Running(self.STEPS + 1)  # the first is cut short
+        self._running.add(running)
+        if self._watching is not loop:
+            self._watch(loop)
         try:
-            result = await self._within_limit(loop, command, arguments, options)
+            result = await command(*arguments, **options)
         except (OutOfMemoryError, ReadOnlyError) as error:
             self._succeeded()  # it answers, and cannot take this command
             raise RedisAway(f"Redis refuses: {error}") from error
-        except (ConnectionError, TimeoutError, OSError) as error:  # a TimeoutError of Python's is an OSError
+        except (ConnectionError, TimeoutError, OSError) as error:
             self._note_failure(loop.time(), error)
             raise RedisAway(f"Redis is away: {_cause(error)}") from error
+        except asyncio.CancelledError as error:
+            if not running.overdue or running.task.cancelling() > running.cancelling + 1:
+                raise  # somebody else cancelled it
+            self._note_failure(loop.time(), error)
+            raise RedisAway(f"Redis is away: no answer within {self.time_limit:g} s") from error
         except Exception:
             self._succeeded()
             raise
         finally:
+            self._running.remove(running)
+            if running.overdue:
+                running.task.uncancel()
             self._leave()
         if self._failed:
             self._succeeded()
         return result
 
-    async def _within_limit(
-        self, loop: asyncio.AbstractEventLoop, command: Callable[..., Awaitable[T]], arguments: Any, options: Any
-    ) -> T:
-        # In small steps: where this process itself is busy each takes longer, and an answer that lies ready is read.
-        left = self.STEPS
-        timer: asyncio.TimerHandle
-        async with asyncio.timeout(None) as limit:
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Take a step of the time limit from each running command, and cancel those that have none left.
 
-            def step() -> None:
-                nonlocal left, timer
-                left -= 1
-                if left:
-                    timer = loop.call_later(self.time_limit / self.STEPS, step)
-                else:
-                    limit.reschedule(loop.time())
-
-            timer = loop.call_later(self.time_limit / self.STEPS, step)
-            try:
-                return await command(*arguments, **options)
-            finally:
-                timer.cancel()
+        In steps: where this process itself is busy each takes longer, and an answer that lies ready is read.
+        """
+        for running in self._running:
+            running.steps_left -= 1
+            if not running.steps_left:
+                running.overdue = running.task.cancel()
+        self._watching = loop if self._running else None
+        if self._running:
+            loop.call_later(self.time_limit / self.STEPS, self._watch, loop)
 
     def _let_one_through(self, now: float) -> None:
         if now < self._retry_at:
@@ -172,6 +178,18 @@ class CircuitBreaker:
             for turn in waiting:
                 if not turn.done():
                     turn.set_exception(RedisAway("Redis is away: the breaker opened while this command waited"))
+
+
+class _Running:
+    """A command on its way, and the steps of its time limit that are left."""
+
+    __slots__ = ("cancelling", "overdue", "steps_left", "task")
+
+    def __init__(self, steps: int) -> None:
+        task = asyncio.current_task()
+        assert task
+        self.task, self.cancelling = task, task.cancelling()
+        self.steps_left, self.overdue = steps, False
 
 
 class Script:
