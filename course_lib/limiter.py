@@ -108,6 +108,7 @@ class RateLimiter:
             raise ValueError(f"namespace is {namespace!r}: give it a name without braces")
         self.algorithm, self.on_error = algorithm, on_error
         self._redis, self._namespace, self._clock = redis, namespace, clock
+        self._script = SCRIPTS[algorithm]
 
     async def check_rate_limit(self, user_id: int | str, endpoint: str, limit: str | Limit) -> Decision:
         """Decide on one request, and count it where it is allowed: one round trip.
@@ -141,24 +142,24 @@ class RateLimiter:
     ) -> tuple[Decision, Limit]:
         """The decision, and the limit with least left."""
         index, endpoint = self._index(user_id), _short(endpoint, PLAIN_ENDPOINT)
-        keys = [index, *[f"{index}:{name}:{endpoint}" for name in rules.names]]
+        keys = [index, *[f"{index}:{name}:{endpoint}:" for name in rules.names]]
         clock = "" if self._clock is None else round(self._clock() * 1_000_000)
         member = f"{rules.text} {endpoint}" if spend else ""
+        breaker = CircuitBreaker.of(self._redis)
         try:
-            told = await CircuitBreaker.of(self._redis).call(
-                SCRIPTS[self.algorithm].run, self._redis, keys, clock, member, *rules.arguments
-            )
+            told = await breaker.call(self._script.run, self._redis, keys, clock, member, *rules.arguments)
         except RedisAway:
             limit = min(rules.limits, key=lambda each: each.requests)
             if self.on_error == "allow":
                 return Decision(True, limit.requests, limit.requests, 0.0, 0.0), limit
-            wait = CircuitBreaker.of(self._redis).retry_after
-            return Decision(False, limit.requests, 0, wait, wait), limit
+            return Decision(False, limit.requests, 0, breaker.retry_after, breaker.retry_after), limit
         # Three numbers for each limit: left, microseconds until all are there again, and until one is.
-        place = min(range(0, len(told), 3), key=lambda i: (told[i], -told[i + 2], -told[i + 1]))
+        place = 0
+        if len(told) > 3:
+            place = min(range(0, len(told), 3), key=lambda i: (told[i], -told[i + 2], -told[i + 1]))
         remaining, reset, wait = told[place : place + 3]
         limit = rules.limits[place // 3]
-        return Decision(not wait, limit.requests, remaining, reset / 1_000_000, wait / 1_000_000), limit
+        return Decision(wait == 0, limit.requests, remaining, reset / 1_000_000, wait / 1_000_000), limit
 
     def _index(self, user_id: int | str) -> str:
         if isinstance(user_id, bool) or not isinstance(user_id, int | str) or user_id == "":
@@ -167,15 +168,12 @@ class RateLimiter:
 
 
 class _Rules(NamedTuple):
-    """Limits as a script takes them. `text` stands in the index, `names` in keys."""
+    """Limits as a script takes them: `names` stand in keys, and their `text` in the index."""
 
     limits: tuple[Limit, ...]
     names: tuple[str, ...]
+    text: str
     arguments: tuple[int, ...]
-
-    @property
-    def text(self) -> str:
-        return ";".join(self.names)
 
 
 @lru_cache(maxsize=1024)
@@ -189,7 +187,7 @@ def _rules(limit: str | Limit, algorithm: str) -> _Rules:
             raise ValueError(f"{each}: a burst is for the algorithm token_bucket, and this is {algorithm}")
         limits[tuple(numbers)] = each
     names = tuple("/".join(map(str, numbers)) for numbers in limits)
-    return _Rules(tuple(limits.values()), names, tuple(itertools.chain(*limits)))
+    return _Rules(tuple(limits.values()), names, ";".join(names), tuple(itertools.chain(*limits)))
 
 
 def _stored(text: str, algorithm: str) -> _Rules:
@@ -198,7 +196,7 @@ def _stored(text: str, algorithm: str) -> _Rules:
     for name in text.split(";"):
         requests, window, *burst = map(int, name.split("/"))
         limits.append(Limit(requests, window / 1_000_000, *burst))
-    return _Rules(tuple(limits), tuple(text.split(";")), tuple(map(int, re.split("[/;]", text))))
+    return _Rules(tuple(limits), tuple(text.split(";")), text, tuple(map(int, re.split("[/;]", text))))
 
 
 def parse(text: str) -> tuple[Limit, ...]:

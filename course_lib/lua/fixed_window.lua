@@ -1,7 +1,7 @@
 -- Fixed window: so many requests in each window of the clock. Windows begin at multiples of their length.
 -- Times are in microseconds.
 --
--- KEYS  1 the index of what this user has spent   2, 3 ... the state of each limit: when its window ends, and the count
+-- KEYS  1 the index of what this user has spent   2, 3 ... what the names of each limit's counters begin with
 -- ARGV  1 the clock; "" for the server's own   2 the name in the index; "" to look and spend nothing
 --       3, 4 ... of each limit: how many requests, in how long
 -- Returns three numbers for each limit: how many requests are left, how long until all are there again, and how long
@@ -13,40 +13,42 @@ if not now then
   now = time[1] * 1000000 + time[2]
 end
 
-local answer, admitted = {}, true
-local ends, count = {}, {}
+local answer, admitted, counters = {}, true, {}
 for i = 2, #KEYS do
   local limit, window = tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
-  local state = redis.call("HMGET", KEYS[i], "ends", "count")
-  ends[i], count[i] = tonumber(state[1]), tonumber(state[2])
-  -- Where the clock was set back, a window that lies a little ahead goes on. One far ahead would lock the user out.
-  if not ends[i] or ends[i] <= now or ends[i] > now + 2 * window then
-    ends[i], count[i] = now - now % window + window, 0
+  local wait = window - now % window
+  counters[i] = KEYS[i] .. (now + wait) / window  -- each window has a counter of its own
+  local count = tonumber(redis.call("GET", counters[i])) or 0
+  local place = 3 * i - 5
+  answer[place] = math.max(limit - count, 0)
+  answer[place + 1] = count > 0 and wait or 0
+  answer[place + 2] = 0
+  if count >= limit then
+    answer[place + 2] = wait
+    admitted = false
   end
-  local left = math.max(limit - count[i], 0)
-  answer[#answer + 1] = left
-  answer[#answer + 1] = count[i] > 0 and ends[i] - now or 0
-  answer[#answer + 1] = left > 0 and 0 or ends[i] - now
-  admitted = admitted and left > 0
+end
+if not admitted or ARGV[2] == "" then
+  return answer
 end
 
-if admitted and ARGV[2] ~= "" then
-  local first_of_window, last_end = false, 0
-  for i = 2, #KEYS do
-    redis.call("HSET", KEYS[i], "ends", ends[i], "count", count[i] + 1)
-    if count[i] == 0 then
-      redis.call("PEXPIRE", KEYS[i], math.ceil((ends[i] - now) / 1000))
-      first_of_window = true
-    end
-    last_end = math.max(last_end, ends[i])
-    answer[3 * i - 5] = answer[3 * i - 5] - 1
-    answer[3 * i - 4] = ends[i] - now
+local longest = 0  -- of the windows that this request is the first in
+for i = 2, #KEYS do
+  local place = 3 * i - 5
+  local wait = answer[place + 1]
+  answer[place] = answer[place] - 1
+  if redis.call("INCR", counters[i]) == 1 then
+    local window = tonumber(ARGV[2 * i])
+    wait = window - now % window
+    answer[place + 1] = wait
+    redis.call("PEXPIRE", counters[i], math.ceil(wait / 1000))
+    longest = math.max(longest, wait)
   end
-  if first_of_window then  -- the index: a sorted set, by when each entry may be forgotten
-    redis.call("ZADD", KEYS[1], last_end, ARGV[2])
-    redis.call("ZREMRANGEBYSCORE", KEYS[1], "-inf", now)
-    local longest = redis.call("ZRANGE", KEYS[1], -1, -1, "WITHSCORES")[2]
-    redis.call("PEXPIRE", KEYS[1], math.ceil((longest - now) / 1000))
-  end
+end
+if longest > 0 then  -- the index is a sorted set, by when each entry may be forgotten
+  redis.call("ZADD", KEYS[1], now + longest, ARGV[2])
+  redis.call("ZREMRANGEBYSCORE", KEYS[1], "-inf", now)
+  local last = redis.call("ZRANGE", KEYS[1], -1, -1, "WITHSCORES")[2]
+  redis.call("PEXPIRE", KEYS[1], math.ceil((last - now) / 1000))
 end
 return answer
