@@ -4,12 +4,15 @@
 what it cost the database, and whether it came from the cache.
 """
 
+import asyncio
+import hashlib
+import hmac
 import os
 import re
 import sqlite3
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, closing, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -21,11 +24,12 @@ from fastapi import Depends, FastAPI, Header, HTTPException, Query
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from course_lib import resilience
 from course_lib.cache import Cache
+from course_lib.limiter import Algorithm, RateLimiter, RateLimitMiddleware, address, too_many_requests
 from course_lib.optimizer import create_indexes
 
 ANONYMOUS_USER = 123
@@ -53,6 +57,26 @@ USERS_IN_SEVEN_DAYS = """
     WHERE created_at > (SELECT max(created_at) FROM events) - 7 * 86400
 """
 
+USER_OF_ACCOUNT = "SELECT id, plan FROM users WHERE email = ?"
+
+LOGIN = "POST /api/auth/login"
+Limits = Mapping[str, str | Mapping[str, str] | None]
+LIMITS: Limits = {
+    "POST /api/events/parse": "50/minute",
+    LOGIN: {"address": "20/minute", "account": "5/minute"},
+    "*": {"free": "100/minute", "pro": "1000/minute", "team": "5000/minute"},
+}
+"""What `limits=True` stands for. The first that fits a request counts; a tier that is not named has the first's."""
+
+MODEL_SECONDS = 0.2  # what one call of the model takes that reads an event from a text
+API_KEY = re.compile("([a-z]+)-([1-9][0-9]{0,17})")
+# All accounts of the workbook share one password, "events", and this is what is stored of it.
+SALT = b"workbook"
+HASH = bytes.fromhex(
+    "f2ccdcc03bf846bfdb9d5ff716d8f18f842fc885a9912ef67025824d55e2ad94"
+    "eafe619d423243769f555aeaa118c9953b9afe3c4305cede8d12c9fe1279f832"
+)
+
 User = Annotated[int | None, Query(ge=1, le=LARGEST_INTEGER)]
 
 
@@ -62,6 +86,8 @@ def create_app(
     redis_url: str | None = None,
     indexes: bool = False,
     cache: bool = False,
+    limits: Limits | bool | None = None,
+    algorithm: Algorithm = "sliding_window",
     namespace: str = "api",
 ) -> FastAPI:
     """Make the service on a database file of events; FileNotFoundError when there is no such file.
@@ -69,12 +95,16 @@ def create_app(
     - `indexes`: make the indexes of `course_lib.optimizer` at start-up; `False` drops none.
     - `cache`: keep the two parts of `/api/stats` in Redis at `redis_url`, under keys of this `namespace`: all services
       of one database should share it, and no service of another.
+    - `limits`: how many requests of a caller to a route are answered, counted in Redis by this `algorithm`: a dict such
+      as `LIMITS`, which `True` stands for. `/health` is never limited. Whose a request is, its API key says, which is
+      not verified here, else its address; the login's limits are by address and by account, as "address" and "account".
     """
     database = EventsDatabase(db_path)
-    if cache and redis_url is None:
-        raise ValueError("cache=True needs redis_url, such as redis://localhost:6379")
+    if (cache or limits) and redis_url is None:
+        raise ValueError(f"{'cache=True needs' if cache else 'limits need'} redis_url, such as redis://localhost:6379")
     redis = resilience.connect(redis_url) if redis_url else None
     store = Cache(redis, namespace=namespace) if cache and redis else None
+    limiter = RateLimiter(redis, algorithm=algorithm, namespace=f"{namespace}:limit") if limits and redis else None
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -85,6 +115,7 @@ def create_app(
             await redis.aclose()
 
     app = FastAPI(title="The Events API", lifespan=lifespan)
+    by_account = _limit_routes(app, limiter, LIMITS if limits is True else limits or {}) if limiter else None
     app.add_middleware(ServerTimingMiddleware)
 
     @app.get("/api/stats")
@@ -134,7 +165,49 @@ def create_app(
         """The empty route: what HTTP itself costs."""
         return {"status": "ok"}
 
+    _add_dear_routes(app, database, by_account)
     return app
+
+
+AskAccount = Callable[[str], Awaitable[None]]
+
+
+def _limit_routes(app: FastAPI, limiter: RateLimiter, limits: Limits) -> AskAccount:
+    """Put the limits before the app; what asks an account's own, for only the login itself knows the account."""
+    by_route, by_account = dict(limits), None
+    if isinstance(login := by_route.get(LOGIN), Mapping):
+        by_route[LOGIN], by_account = login.get("address"), login.get("account")
+    app.add_middleware(RateLimitMiddleware, limiter=limiter, limits=by_route, identify=_who_is_limited, tiers=_tier)
+
+    async def ask(account: str) -> None:
+        if by_account:
+            decision = await limiter.check_rate_limit(f"account {account.casefold()}", LOGIN, by_account)
+            if not decision:
+                raise HTTPException(**too_many_requests(decision, by_account))
+
+    return ask
+
+
+def _add_dear_routes(app: FastAPI, database: "EventsDatabase", by_account: AskAccount | None) -> None:
+    """Add what costs much at each request, and so wants a limit."""
+    model = asyncio.Semaphore(1)  # it takes one call at a time
+
+    @app.post("/api/events/parse")
+    async def parse_event(text: EventText) -> NewEvent:
+        """Make a text into an event, which is not stored. Stands for a model that takes 200 ms, one call at a time."""
+        async with model:
+            await asyncio.sleep(MODEL_SECONDS)
+        return text.event()
+
+    @app.post("/api/auth/login")
+    async def login(credentials: Credentials) -> dict[str, str]:
+        """Give an account's API key for its password. The hash takes some 50 ms, as it should, in a thread."""
+        if by_account:
+            await by_account(credentials.account)  # before the hash, which is what costs
+        key = await run_in_threadpool(database.api_key, credentials)
+        if key is None:
+            raise HTTPException(status_code=401, detail="no such account, or another password")
+        return {"api_key": key}
 
 
 def _told(headers: dict[str, str], name: str) -> Callable[[str], None]:
@@ -146,14 +219,48 @@ def calling_user(x_api_key: Annotated[str | None, Header()] = None) -> int:
     """Return the user of the key `<tier>-<user_id>`; who sends none is user 123."""
     if x_api_key is None:
         return ANONYMOUS_USER
-    key = re.fullmatch("[a-z]+-([1-9][0-9]{0,17})", x_api_key)
+    key = API_KEY.fullmatch(x_api_key)
     if key is None:
         raise HTTPException(
             status_code=401,
             detail="X-API-Key is <tier>-<user_id>, for example free-42; without the header you are user 123",
             headers={"WWW-Authenticate": "ApiKey"},
         )
-    return int(key[1])
+    return int(key[2])
+
+
+def _api_key(scope: Scope) -> re.Match[str] | None:
+    return API_KEY.fullmatch(Headers(scope=scope).get("x-api-key", ""))
+
+
+def _who_is_limited(scope: Scope) -> str:
+    """The user of the key, else the address; who logs in is nobody yet."""
+    key = _api_key(scope)
+    return key[2] if key and scope["path"] != LOGIN.split()[1] else address(scope)
+
+
+def _tier(scope: Scope) -> str | None:
+    key = _api_key(scope)
+    return key[1] if key else None
+
+
+class EventText(BaseModel):
+    """What somebody says of an event."""
+
+    text: str = Field(min_length=1, max_length=200)
+
+    def event(self) -> "NewEvent":
+        """The event, as far as a few words tell: its title, and how long it lasts."""
+        found = re.search("([0-9]{1,3}) ?(min|hour)", self.text)
+        minutes = int(found[1]) * (60 if found[2] == "hour" else 1) if found else 0
+        return NewEvent(type="view", title=self.text, duration_ms=min(minutes, 1440) * 60_000)
+
+
+class Credentials(BaseModel):
+    """Who logs in: an e-mail address of the table `users`, and the password."""
+
+    account: str = Field(min_length=1, max_length=200)
+    password: str = Field(max_length=200)
 
 
 class NewEvent(BaseModel):
@@ -198,6 +305,14 @@ class EventsDatabase:
             "busiest_users": self.rows(BUSIEST_USERS),
             "users_in_seven_days": self.rows(USERS_IN_SEVEN_DAYS)[0]["users"],
         }
+
+    def api_key(self, credentials: Credentials) -> str | None:
+        """The key of an account, where the password is right; as slow where it is not, or where there is none."""
+        digest = hashlib.scrypt(credentials.password.encode(), salt=SALT, n=2**14, r=8, p=1, maxmem=2**26)
+        found = self.rows(USER_OF_ACCOUNT, (credentials.account,))
+        if not found or not hmac.compare_digest(digest, HASH):
+            return None
+        return f"{found[0]['plan']}-{found[0]['id']}"
 
     def add(self, user: int, event: NewEvent) -> int:
         """Write an event of a user, happening now, in a transaction of its own; its id."""

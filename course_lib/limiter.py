@@ -13,13 +13,17 @@ Keys in Redis, for a namespace `limit`; the braces keep what one decision needs 
     {limit:<user>}:<algorithm>:<limit>:<endpoint>    the state of one limit
 """
 
+import functools
 import hashlib
+import inspect
+import ipaddress
 import itertools
+import json
+import math
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from redis.asyncio import Redis
 
@@ -116,7 +120,7 @@ class RateLimiter:
         `limit` is "50/minute", "10 per 5 seconds", several joined by ";" (all of them allow, or nothing is counted), or
         a `Limit`. ValueError, which shows a good one, for one that is wrong.
         """
-        return (await self._decide(user_id, endpoint, _rules(limit, self.algorithm), spend=True))[0]
+        return await self._decide(user_id, endpoint, _rules(limit, self.algorithm), spend=True)
 
     async def get_rate_limit_info(self, user_id: int | str) -> dict[str, Decision]:
         """What a request would be told now, by the endpoints on which this user has spent something; spends nothing.
@@ -132,15 +136,12 @@ class RateLimiter:
         for member in members:
             text, _, endpoint = (member if isinstance(member, str) else member.decode()).partition(" ")
             rules = _stored(text, self.algorithm)
-            decision, _ = await self._decide(user_id, endpoint, rules, spend=False)
+            decision = await self._decide(user_id, endpoint, rules, spend=False)
             if decision.reset_after and (endpoint not in found or decision.remaining < found[endpoint].remaining):
                 found[endpoint] = decision
         return found
 
-    async def _decide(
-        self, user_id: int | str, endpoint: str, rules: "_Rules", *, spend: bool
-    ) -> tuple[Decision, Limit]:
-        """The decision, and the limit with least left."""
+    async def _decide(self, user_id: int | str, endpoint: str, rules: "_Rules", *, spend: bool) -> Decision:
         index, endpoint = self._index(user_id), _short(endpoint, PLAIN_ENDPOINT)
         keys = [index, *[f"{index}:{name}:{endpoint}:" for name in rules.names]]
         clock = "" if self._clock is None else round(self._clock() * 1_000_000)
@@ -149,17 +150,64 @@ class RateLimiter:
         try:
             told = await breaker.call(self._script.run, self._redis, keys, clock, member, *rules.arguments)
         except RedisAway:
-            limit = min(rules.limits, key=lambda each: each.requests)
+            requests = min(limit.requests for limit in rules.limits)
             if self.on_error == "allow":
-                return Decision(True, limit.requests, limit.requests, 0.0, 0.0), limit
-            return Decision(False, limit.requests, 0, breaker.retry_after, breaker.retry_after), limit
+                return Decision(True, requests, requests, 0.0, 0.0)
+            return Decision(False, requests, 0, breaker.retry_after, breaker.retry_after)
         # Three numbers for each limit: left, microseconds until all are there again, and until one is.
         place = 0
         if len(told) > 3:
             place = min(range(0, len(told), 3), key=lambda i: (told[i], -told[i + 2], -told[i + 1]))
-        remaining, reset, wait = told[place : place + 3]
-        limit = rules.limits[place // 3]
-        return Decision(wait == 0, limit.requests, remaining, reset / 1_000_000, wait / 1_000_000), limit
+        left, reset, wait = told[place : place + 3]
+        return Decision(wait == 0, rules.limits[place // 3].requests, left, reset / 1_000_000, wait / 1_000_000)
+
+    def limit(
+        self, limit: str | Limit, *, identify: "Identify | None" = None, endpoint: str | None = None
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Decorate an endpoint of FastAPI's, below its `@app.post(...)`; beyond the limit it answers 429.
+
+        The endpoint needs no `Request`, and a plain `def` runs in a thread still. `identify` tells from the request's
+        scope who calls, by default `address`. `endpoint` names what is called, by default the function's module and
+        name. All answers carry the headers that `RateLimitMiddleware` describes.
+        """
+        rules = _rules(limit, self.algorithm)  # a bad limit is an error now, and not at the first request
+
+        def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+            # Where endpoints are FastAPI is, too; the rest of this module does without.
+            from fastapi import HTTPException, Request, Response, concurrency  # noqa: PLC0415
+
+            signature = inspect.signature(function, eval_str=True)
+            parameters = list(signature.parameters.values())
+            names: dict[type, str] = {}  # of the parameters by which FastAPI hands over these two
+            for kind, name in ((Request, "_request"), (Response, "_response")):
+                names[kind] = next((each.name for each in parameters if each.annotation is kind), name)
+                if names[kind] == name:
+                    parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind))
+            called = endpoint or f"{function.__module__}.{function.__qualname__}"
+
+            @functools.wraps(function)
+            async def limited(*args: Any, **kwargs: Any) -> Any:
+                if names[Request] not in kwargs:
+                    raise TypeError(f"{called} is limited by request: let FastAPI call it, or call its __wrapped__")
+                request, response = kwargs[names[Request]], kwargs[names[Response]]
+                kwargs.pop("_request", None), kwargs.pop("_response", None)
+                decision = await self._decide((identify or address)(request.scope), called, rules, spend=True)
+                headers = _headers(decision, rules.limits)
+                if not decision:
+                    raise HTTPException(429, _refusal(decision), headers)
+                if inspect.iscoroutinefunction(function):
+                    answer = await function(*args, **kwargs)
+                else:
+                    answer = await concurrency.run_in_threadpool(function, *args, **kwargs)
+                (answer if isinstance(answer, Response) else response).headers.update(headers)
+                return answer
+
+            # FastAPI hands over what it sees in the signature; of these two the OpenAPI says nothing.
+            parameters.sort(key=lambda each: each.kind)
+            limited.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+            return limited
+
+        return decorate
 
     def _index(self, user_id: int | str) -> str:
         if isinstance(user_id, bool) or not isinstance(user_id, int | str) or user_id == "":
@@ -176,10 +224,10 @@ class _Rules(NamedTuple):
     arguments: tuple[int, ...]
 
 
-@lru_cache(maxsize=1024)
+@functools.lru_cache(maxsize=1024)
 def _rules(limit: str | Limit, algorithm: str) -> _Rules:
     limits = {}
-    for each in (limit,) if isinstance(limit, Limit) else parse(limit):
+    for each in _limits(limit):
         numbers = [each.requests, round(each.window * 1_000_000)]
         if algorithm == "token_bucket":
             numbers.append(each.burst or each.requests)
@@ -197,6 +245,10 @@ def _stored(text: str, algorithm: str) -> _Rules:
         requests, window, *burst = map(int, name.split("/"))
         limits.append(Limit(requests, window / 1_000_000, *burst))
     return _Rules(tuple(limits), tuple(text.split(";")), text, tuple(map(int, re.split("[/;]", text))))
+
+
+def _limits(limit: str | Limit) -> tuple[Limit, ...]:
+    return (limit,) if isinstance(limit, Limit) else parse(limit)
 
 
 def parse(text: str) -> tuple[Limit, ...]:
@@ -220,3 +272,165 @@ def _short(name: str, plain: re.Pattern[str]) -> str:
     if plain.fullmatch(name):
         return name
     return "~" + hashlib.blake2b(name.encode(errors="surrogatepass"), digest_size=16).hexdigest()
+
+
+# --- HTTP -------------------------------------------------------------------------------------------------------------
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Send = Callable[[Message], Awaitable[None]]
+Receive = Callable[[], Awaitable[Message]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Identify = Callable[[Scope], int | str]
+"""Tells from a request's scope (https://asgi.readthedocs.io/en/latest/specs/www.html) whose it is."""
+
+
+class RateLimitMiddleware:
+    """Limits the requests to routes, before the app sees them; plain ASGI.
+
+    `app.add_middleware(RateLimitMiddleware, limiter=limiter, limits={"POST /api/events/parse": "50/minute",
+    "/api/events/{event_id}": {"free": "100/minute", "pro": "1000/minute"}, "*": "1000/hour"}, tiers=...)`
+
+    - `limits`: by route, with its method or for all methods; the first in this order that fits a request counts, and
+      "*" is what all other routes share. `None` is no limit. A route may have a limit for each tier of callers; a tier
+      that is not among them gets the first.
+    - `identify`: who calls, from the request's scope; by default `address`. Let nobody choose a name without proof.
+    - `tiers`: the caller's tier, from the request's scope.
+    - `exempt`: paths that are never limited.
+
+    Beyond its limit a request is answered 429, as JSON, with `Retry-After`. All answers to limited routes carry
+    `X-RateLimit-Limit`, `-Remaining` and `-Reset` (seconds from now), and `RateLimit` and `RateLimit-Policy` as
+    draft-ietf-httpapi-ratelimit-headers-10 has them, unless an endpoint's own limit has set them. Times are rounded up.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        limiter: RateLimiter,
+        limits: "Mapping[str, str | Limit | Mapping[str, str | Limit] | None]",
+        identify: Identify | None = None,
+        tiers: Callable[[Scope], str | None] | None = None,
+        exempt: Collection[str] = ("/health",),
+    ) -> None:
+        self.app, self.limiter, self.exempt = app, limiter, frozenset(exempt)
+        self.identify, self.tiers = identify or address, tiers
+        self._routes = [_Route(name, limit, limiter.algorithm) for name, limit in limits.items()]
+        if tiers is None and any(len(route.rules) > 1 for route in self._routes):
+            raise ValueError("a route has a limit for each tier: say by tiers=... which one a request is of")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        route = self._route(scope) if scope["type"] == "http" and scope["path"] not in self.exempt else None
+        if route is None or not route.rules:
+            await self.app(scope, receive, send)
+            return
+        rules = route.rules.get(self.tiers(scope) if self.tiers else None) or next(iter(route.rules.values()))
+        decision = await self.limiter._decide(self.identify(scope), route.name, rules, spend=True)
+        headers = [(name.lower().encode(), value.encode()) for name, value in _headers(decision, rules.limits).items()]
+        if not decision:
+            body = json.dumps({"detail": _refusal(decision)}).encode()
+            headers += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+            await send({"type": "http.response.start", "status": 429, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                own = message.get("headers", [])
+                if not any(name.lower() == b"x-ratelimit-limit" for name, _ in own):
+                    message["headers"] = [*own, *headers]
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers)
+
+    def _route(self, scope: Scope) -> "_Route | None":
+        return next((route for route in self._routes if route.fits(scope["method"], scope["path"])), None)
+
+
+class _Route:
+    """A route of `limits`: "POST /api/events", "/api/events/{event_id}" for all methods, or "*"."""
+
+    def __init__(self, name: str, limit: str | Limit | Mapping[str, str | Limit] | None, algorithm: Algorithm) -> None:
+        found = re.fullmatch(r"(?:([A-Z]+) )?(/\S*)|[*]", name)
+        if not found:
+            raise ValueError(f"{name!r} is no route: write 'POST /api/events', '/api/events/{{event_id}}', or '*'")
+        self.name, self.method = name, found[1]
+        self.path = re.compile(re.sub(r"\\{[^/]*?\\}", "[^/]+", re.escape(found[2])) if found[2] else ".*", re.DOTALL)
+        by_tier = limit if isinstance(limit, Mapping) else {} if limit is None else {None: limit}
+        self.rules: dict[str | None, _Rules] = {tier: _rules(each, algorithm) for tier, each in by_tier.items()}
+
+    def fits(self, method: str, path: str) -> bool:
+        """Whether a request is to this route. A HEAD asks for what GET would."""
+        asked = "GET" if method == "HEAD" and self.method == "GET" else method
+        return self.method in (None, asked) and bool(self.path.fullmatch(path))
+
+
+def address(scope: Scope) -> str:
+    """The address that a request comes from; of IPv6 the network, for a client has all of its 2^64 addresses.
+
+    Behind a proxy that is the proxy's: see `address_behind`.
+    """
+    client = scope.get("client")
+    return _whose(client[0]) if client else "unknown"
+
+
+def address_behind(*proxies: str) -> Identify:
+    """What identifies a client by its address behind proxies: `address_behind("10.0.0.0/8")`.
+
+    Each proxy adds the address that it was called from to `X-Forwarded-For`, at its end; before that a client may have
+    written what it likes. So the client's is the last one there that is no proxy of ours, and the header counts only
+    where the request itself comes from one.
+    """
+    networks = [ipaddress.ip_network(proxy) for proxy in proxies]
+
+    def trusted(host: str) -> bool:
+        try:
+            return any(ipaddress.ip_address(host) in network for network in networks)
+        except ValueError:  # not an address
+            return False
+
+    def identify(scope: Scope) -> str:
+        caller = scope["client"][0] if scope.get("client") else ""
+        told = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
+        for host in reversed([host.strip() for line in told for host in line.split(",")]):
+            if not trusted(caller):
+                break
+            caller = host
+        return _whose(caller)
+
+    return identify
+
+
+def _whose(host: str) -> str:
+    if ":" not in host:
+        return host or "unknown"
+    try:
+        found = ipaddress.IPv6Address(host)
+    except ValueError:
+        return host
+    return str(found.ipv4_mapped or ipaddress.IPv6Network((int(found) >> 64 << 64, 64)))
+
+
+def too_many_requests(decision: Decision, limit: str | Limit) -> dict[str, Any]:
+    """What an `HTTPException` for a refused request is made of, where an endpoint itself asks `check_rate_limit`."""
+    return {"status_code": 429, "detail": _refusal(decision), "headers": _headers(decision, _limits(limit))}
+
+
+def _headers(decision: Decision, limits: tuple[Limit, ...]) -> dict[str, str]:
+    reset = math.ceil(decision.reset_after)
+    name = next((limit for limit in limits if limit.requests == decision.limit), "")
+    headers = {
+        "X-RateLimit-Limit": str(decision.limit),
+        "X-RateLimit-Remaining": str(decision.remaining),
+        "X-RateLimit-Reset": str(reset),
+        "RateLimit": f'"{name}";r={decision.remaining};t={reset}',
+        "RateLimit-Policy": ", ".join(f'"{each}";q={each.requests};w={math.ceil(each.window)}' for each in limits),
+    }
+    if not decision:
+        headers["Retry-After"] = str(math.ceil(decision.retry_after))
+    return headers
+
+
+def _refusal(decision: Decision) -> str:
+    return f"too many requests, try again in {math.ceil(decision.retry_after)} s"

@@ -24,7 +24,7 @@ from course_lib.lab import lifeline, redis_server
 HOST = "127.0.0.1"
 PATIENCE = 60.0  # seconds for one answer; the first waits for the indexes of a million rows, when they are asked for
 
-_numbers = itertools.count(1)  # of servers with a cache: each has other data
+_numbers = itertools.count(1)  # of servers with keys in Redis: each has its own
 
 
 class Server:
@@ -67,11 +67,11 @@ def _end_server(client: httpx.Client, end: Callable[[], None]) -> None:
 def start(db_path: str | os.PathLike[str], **switches: Any) -> Server:
     """Run `create_app(db_path, **switches)` in a process of its own and return when it answers.
 
-    With `cache=True` it caches in the lesson's Redis, under a name of its own. FileNotFoundError when there is no such
-    database; RuntimeError, with the end of the server's log, when it does not start.
+    With `cache` or `limits` it uses the lesson's Redis, under a name of its own. FileNotFoundError when there is no
+    such database; RuntimeError, with the end of the server's log, when it does not start.
     """
     path = EventsDatabase(db_path).path
-    if switches.get("cache"):
+    if switches.get("cache") or switches.get("limits"):
         ours = {"redis_url": redis_server.url(), "namespace": redis_server.namespace(f"api-{next(_numbers)}")}
         switches = ours | switches
     port_file = lifeline.folder() / f"{time.monotonic_ns()}.port"

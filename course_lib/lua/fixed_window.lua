@@ -41,12 +41,12 @@ for i = 2, #KEYS do
     local window = tonumber(ARGV[2 * i])
     wait = window - now % window
     answer[place + 1] = wait
-    redis.call("PEXPIRE", counters[i], math.ceil(wait / 1000))
+    redis.call("PEXPIRE", counters[i], math.ceil(wait / 1000) + 1)
     longest = math.max(longest, wait)
   end
 end
 if longest > 0 then  -- the index is a sorted set, by when each entry may be forgotten
-  redis.call("ZADD", KEYS[1], now + longest, ARGV[2])
+  redis.call("ZADD", KEYS[1], "GT", now + longest, ARGV[2])
   redis.call("ZREMRANGEBYSCORE", KEYS[1], "-inf", now)
   local last = redis.call("ZRANGE", KEYS[1], -1, -1, "WITHSCORES")[2]
   redis.call("PEXPIRE", KEYS[1], math.ceil((last - now) / 1000))

@@ -1,4 +1,4 @@
--- Sliding log: the moment of each admitted request is kept for as long as the window is, so no window, wherever it
+-- Sliding log: the moment of each admitted request is kept for as long as the window is, so that no window, wherever it
 -- begins, holds more than the limit. Times are in microseconds.
 --
 -- KEYS  1 the index of what this user has spent   2, 3 ... the log of each limit, the oldest moment first
@@ -10,8 +10,7 @@ if not now then
   now = time[1] * 1000000 + time[2]
 end
 
-local answer, admitted = {}, true
-local newest = {}
+local answer, admitted, newest = {}, true, {}
 for i = 2, #KEYS do
   local limit, window = tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
   local oldest = tonumber(redis.call("LINDEX", KEYS[i], 0))
@@ -24,33 +23,37 @@ for i = 2, #KEYS do
     redis.call("DEL", KEYS[i])
     oldest = nil
   end
-  newest[i] = oldest and tonumber(redis.call("LINDEX", KEYS[i], -1))
-  local left = oldest and limit - redis.call("LLEN", KEYS[i]) or limit
-  answer[#answer + 1] = left
-  answer[#answer + 1] = oldest and newest[i] + window - now or 0
-  answer[#answer + 1] = left > 0 and 0 or oldest + window - now
-  admitted = admitted and left > 0
+  local place = 3 * i - 5
+  answer[place], answer[place + 1], answer[place + 2] = limit, 0, 0
+  if oldest then
+    newest[i] = tonumber(redis.call("LINDEX", KEYS[i], -1))
+    answer[place] = limit - redis.call("LLEN", KEYS[i])
+    answer[place + 1] = newest[i] + window - now
+    if answer[place] < 1 then
+      answer[place + 2] = oldest + window - now
+      admitted = false
+    end
+  end
+end
+if not admitted or ARGV[2] == "" then
+  return answer
 end
 
-if admitted and ARGV[2] ~= "" then
-  local first_of_window, last_end = false, 0
-  for i = 2, #KEYS do
-    local window = tonumber(ARGV[2 * i])
-    local moment = math.max(now, newest[i] or now)
-    redis.call("RPUSH", KEYS[i], moment)
-    redis.call("PEXPIRE", KEYS[i], math.ceil((moment + window - now) / 1000))
-    if not newest[i] or newest[i] < moment - moment % window then
-      first_of_window = true
-    end
-    last_end = math.max(last_end, moment + 2 * window)
-    answer[3 * i - 5] = answer[3 * i - 5] - 1
-    answer[3 * i - 4] = moment + window - now
+local longest = 0  -- of the windows of the clock that this request is the first in
+for i = 2, #KEYS do
+  local window, place = tonumber(ARGV[2 * i]), 3 * i - 5
+  local moment = math.max(now, newest[i] or 0)
+  redis.call("RPUSH", KEYS[i], moment)
+  redis.call("PEXPIRE", KEYS[i], math.ceil((moment + window - now) / 1000) + 1)
+  answer[place], answer[place + 1] = answer[place] - 1, moment + window - now
+  if not newest[i] or newest[i] < moment - moment % window then
+    longest = math.max(longest, 2 * window)  -- until the next such request, and the life of those before it
   end
-  if first_of_window then  -- noted until it is noted again, as in fixed_window.lua
-    redis.call("ZADD", KEYS[1], last_end, ARGV[2])
-    redis.call("ZREMRANGEBYSCORE", KEYS[1], "-inf", now)
-    local longest = redis.call("ZRANGE", KEYS[1], -1, -1, "WITHSCORES")[2]
-    redis.call("PEXPIRE", KEYS[1], math.ceil((longest - now) / 1000))
-  end
+end
+if longest > 0 then  -- the index, as in fixed_window.lua
+  redis.call("ZADD", KEYS[1], "GT", now + longest, ARGV[2])
+  redis.call("ZREMRANGEBYSCORE", KEYS[1], "-inf", now)
+  local last = redis.call("ZRANGE", KEYS[1], -1, -1, "WITHSCORES")[2]
+  redis.call("PEXPIRE", KEYS[1], math.ceil((last - now) / 1000))
 end
 return answer

@@ -44,12 +44,12 @@ for i = 2, #KEYS do
     local window = tonumber(ARGV[2 * i])
     local life = 2 * window - now % window
     answer[place + 1] = life
-    redis.call("PEXPIRE", counters[i], math.ceil(life / 1000))
+    redis.call("PEXPIRE", counters[i], math.ceil(life / 1000) + 1)
     longest = math.max(longest, life)
   end
 end
 if longest > 0 then  -- the index, as in fixed_window.lua
-  redis.call("ZADD", KEYS[1], now + longest, ARGV[2])
+  redis.call("ZADD", KEYS[1], "GT", now + longest, ARGV[2])
   redis.call("ZREMRANGEBYSCORE", KEYS[1], "-inf", now)
   local last = redis.call("ZRANGE", KEYS[1], -1, -1, "WITHSCORES")[2]
   redis.call("PEXPIRE", KEYS[1], math.ceil((last - now) / 1000))

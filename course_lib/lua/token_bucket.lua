@@ -1,9 +1,9 @@
--- Token bucket: it holds up to `burst` tokens, a request takes one, and `limit` of them come back in each window,
--- evenly. Times are in microseconds.
+-- Token bucket: it holds up to `burst` tokens, a request takes one, and `limit` of them come back in each window, evenly.
+-- Times are in microseconds.
 --
 -- KEYS  1 the index of what this user has spent   2, 3 ... the state of each limit: what is in the bucket, and since when
--- ARGV  as in fixed_window.lua, but three numbers for each limit: how many requests, in how long, and the burst
--- Returns what fixed_window.lua returns.
+-- ARGV  as in fixed_window.lua, but of each limit three numbers: how many requests, in how long, and the burst
+-- Returns what fixed_window.lua does.
 
 local now = tonumber(ARGV[1])
 if not now then
@@ -11,48 +11,52 @@ if not now then
   now = time[1] * 1000000 + time[2]
 end
 
--- The content is counted in parts: a token has as many as the window has microseconds, so that each microsecond brings
--- back `limit` of them, and whole numbers keep the wait exact.
+-- Tokens are counted in parts. A token has as many as the window has microseconds, so that a microsecond brings `limit`
+-- of them: whole numbers keep the wait exact.
 local answer, admitted = {}, true
-local parts, at, noted = {}, {}, {}
+local parts, since, last = {}, {}, {}
 for i = 2, #KEYS do
-  local limit, window, burst = tonumber(ARGV[3 * i - 3]), tonumber(ARGV[3 * i - 2]), tonumber(ARGV[3 * i - 1])
-  local state = redis.call("HMGET", KEYS[i], "parts", "at")
-  parts[i], at[i] = tonumber(state[1]), tonumber(state[2])
-  noted[i] = at[i]
+  local place = 3 * i - 5
+  local limit, window, burst = tonumber(ARGV[place + 2]), tonumber(ARGV[place + 3]), tonumber(ARGV[place + 4])
+  local full, state = burst * window, redis.call("HMGET", KEYS[i], "parts", "since")
+  local content, moment = tonumber(state[1]), tonumber(state[2])
+  last[i] = moment
   -- Where the clock was set back, a moment that lies a little ahead is waited for. Far ahead it would lock the user out.
-  if not at[i] or at[i] > now + window then
-    parts[i], at[i] = burst * window, now
-    noted[i] = nil
-  elseif at[i] < now then
-    parts[i], at[i] = math.min(burst * window, parts[i] + (now - at[i]) * limit), now
+  if not moment or moment > now + window then
+    content, moment, last[i] = full, now, nil
+  elseif moment < now then
+    content, moment = math.min(full, content + (now - moment) * limit), now
   end
-  local left = math.floor(parts[i] / window)
-  answer[#answer + 1] = left
-  answer[#answer + 1] = parts[i] < burst * window and at[i] - now + math.ceil((burst * window - parts[i]) / limit) or 0
-  answer[#answer + 1] = left > 0 and 0 or at[i] - now + math.ceil((window - parts[i]) / limit)
-  admitted = admitted and left > 0
+  parts[i], since[i] = content, moment
+  answer[place] = math.floor(content / window)
+  answer[place + 1] = content < full and moment - now + math.ceil((full - content) / limit) or 0
+  answer[place + 2] = 0
+  if content < window then
+    answer[place + 2] = moment - now + math.ceil((window - content) / limit)
+    admitted = false
+  end
+end
+if not admitted or ARGV[2] == "" then
+  return answer
 end
 
-if admitted and ARGV[2] ~= "" then
-  local first_of_window, last_end = false, 0
-  for i = 2, #KEYS do
-    local limit, window, burst = tonumber(ARGV[3 * i - 3]), tonumber(ARGV[3 * i - 2]), tonumber(ARGV[3 * i - 1])
-    local full = at[i] + math.ceil((burst * window - parts[i] + window) / limit)
-    redis.call("HSET", KEYS[i], "parts", parts[i] - window, "at", at[i])
-    redis.call("PEXPIRE", KEYS[i], math.ceil((full - now) / 1000))
-    if not noted[i] or noted[i] < at[i] - at[i] % window then
-      first_of_window = true
-    end
-    last_end = math.max(last_end, at[i] + window + math.ceil(burst * window / limit))
-    answer[3 * i - 5] = answer[3 * i - 5] - 1
-    answer[3 * i - 4] = full - now
+local longest = 0  -- of the times in which a bucket fills whose first request in a window of the clock this is
+for i = 2, #KEYS do
+  local place = 3 * i - 5
+  local limit, window, burst = tonumber(ARGV[place + 2]), tonumber(ARGV[place + 3]), tonumber(ARGV[place + 4])
+  local content = parts[i] - window
+  local fills_in = since[i] - now + math.ceil((burst * window - content) / limit)
+  redis.call("HSET", KEYS[i], "parts", content, "since", since[i])
+  redis.call("PEXPIRE", KEYS[i], math.ceil(fills_in / 1000) + 1)
+  answer[place], answer[place + 1] = answer[place] - 1, fills_in
+  if not last[i] or last[i] < now - now % window then
+    longest = math.max(longest, window + math.ceil(burst * window / limit))
   end
-  if first_of_window then  -- noted until it is noted again, as in fixed_window.lua
-    redis.call("ZADD", KEYS[1], last_end, ARGV[2])
-    redis.call("ZREMRANGEBYSCORE", KEYS[1], "-inf", now)
-    local longest = redis.call("ZRANGE", KEYS[1], -1, -1, "WITHSCORES")[2]
-    redis.call("PEXPIRE", KEYS[1], math.ceil((longest - now) / 1000))
-  end
+end
+if longest > 0 then  -- the index, as in fixed_window.lua
+  redis.call("ZADD", KEYS[1], "GT", now + longest, ARGV[2])
+  redis.call("ZREMRANGEBYSCORE", KEYS[1], "-inf", now)
+  local last_end = redis.call("ZRANGE", KEYS[1], -1, -1, "WITHSCORES")[2]
+  redis.call("PEXPIRE", KEYS[1], math.ceil((last_end - now) / 1000))
 end
 return answer
