@@ -27,7 +27,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from redis.asyncio import Redis
 
-from course_lib.resilience import CircuitBreaker, RedisAway, Script
+from course_lib.resilience import BYTES, CircuitBreaker, RedisAway, Script
 
 Algorithm = Literal["fixed_window", "sliding_log", "sliding_window", "token_bucket"]
 SCRIPTS = {name: Script(name) for name in get_args(Algorithm)}
@@ -55,16 +55,19 @@ class Limit:
     def __post_init__(self) -> None:
         for name, value in (("requests", self.requests), ("burst", self.burst)):
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= 10**9):
-                raise ValueError(f"{name} is {value!r}: give a whole number from 1 to a billion")
+                raise ValueError(f"{name} is {value!r}: give a whole number from 1 to a billion, as in Limit(50, 60.0)")
         if isinstance(self.window, bool) or not isinstance(self.window, int | float):
             raise TypeError(f"window is a number of seconds, not {self.window!r}")
         if not 0.001 <= self.window <= 366 * 86_400:
             raise ValueError(f"window is {self.window!r}: give seconds, from 0.001 to a year")
 
     def __str__(self) -> str:
-        unit = next((f"/{name}" for name, seconds in SECONDS.items() if seconds == self.window), None)
         burst = f" burst {self.burst}" if self.burst else ""
-        return f"{self.requests}{unit or f' per {self.window:g} seconds'}{burst}"
+        for unit in ("day", "hour", "minute", "second"):
+            many, rest = divmod(self.window, SECONDS[unit])
+            if many and not rest:
+                return f"{self.requests}{f' per {int(many)} {unit}s' if many > 1 else f'/{unit}'}{burst}"
+        return f"{self.requests} per {self.window:g} seconds{burst}"
 
 
 class Decision(NamedTuple):
@@ -90,7 +93,8 @@ class RateLimiter:
 
     - `redis`: an asyncio client, best from `resilience.connect`. A limiter belongs to one event loop.
     - `algorithm`: see the top of this module.
-    - `on_error`: what is answered while Redis is away, "allow" or "deny".
+    - `on_error`: what is answered while Redis is away: "allow", as if nothing had been spent, or "deny", until it is
+      asked again.
     - `clock`: what gives the time, in seconds, instead of the server's own clock: for tests, which turn it.
       Keys expire by the server's all the same.
     """
@@ -120,7 +124,7 @@ class RateLimiter:
         `limit` is "50/minute", "10 per 5 seconds", several joined by ";" (all of them allow, or nothing is counted), or
         a `Limit`. ValueError, which shows a good one, for one that is wrong.
         """
-        return await self._decide(user_id, endpoint, _rules(limit, self.algorithm), spend=True)
+        return await self._decide(user_id, endpoint, _rules(limit, self.algorithm))
 
     async def get_rate_limit_info(self, user_id: int | str) -> dict[str, Decision]:
         """What a request would be told now, by the endpoints on which this user has spent something; spends nothing.
@@ -130,22 +134,25 @@ class RateLimiter:
         index = self._index(user_id)
         found: dict[str, Decision] = {}
         try:
-            members = await CircuitBreaker.of(self._redis).call(self._redis.execute_command, "ZRANGE", index, 0, -1)
+            listed = CircuitBreaker.of(self._redis).call(self._redis.execute_command, "ZRANGE", index, 0, -1, **BYTES)
+            members = await listed
         except RedisAway:
             return {}
         for member in members:
-            text, _, endpoint = (member if isinstance(member, str) else member.decode()).partition(" ")
-            rules = _stored(text, self.algorithm)
-            decision = await self._decide(user_id, endpoint, rules, spend=False)
+            text, _, endpoint = member.decode().partition(" ")
+            decision = await self._ask(index, endpoint, _stored(text), "")
             if decision.reset_after and (endpoint not in found or decision.remaining < found[endpoint].remaining):
                 found[endpoint] = decision
         return found
 
-    async def _decide(self, user_id: int | str, endpoint: str, rules: "_Rules", *, spend: bool) -> Decision:
-        index, endpoint = self._index(user_id), _short(endpoint, PLAIN_ENDPOINT)
+    async def _decide(self, user_id: int | str, endpoint: str, rules: "_Rules") -> Decision:
+        endpoint = _short(endpoint, PLAIN_ENDPOINT)
+        return await self._ask(self._index(user_id), endpoint, rules, f"{rules.text} {endpoint}")
+
+    async def _ask(self, index: str, endpoint: str, rules: "_Rules", member: str) -> Decision:
+        """Decide by the script, which spends where it is given a `member` for the index."""
         keys = [index, *[f"{index}:{name}:{endpoint}:" for name in rules.names]]
         clock = "" if self._clock is None else round(self._clock() * 1_000_000)
-        member = f"{rules.text} {endpoint}" if spend else ""
         breaker = CircuitBreaker.of(self._redis)
         try:
             told = await breaker.call(self._script.run, self._redis, keys, clock, member, *rules.arguments)
@@ -191,7 +198,7 @@ class RateLimiter:
                     raise TypeError(f"{called} is limited by request: let FastAPI call it, or call its __wrapped__")
                 request, response = kwargs[names[Request]], kwargs[names[Response]]
                 kwargs.pop("_request", None), kwargs.pop("_response", None)
-                decision = await self._decide((identify or address)(request.scope), called, rules, spend=True)
+                decision = await self._decide((identify or address)(request.scope), called, rules)
                 headers = _headers(decision, rules.limits)
                 if not decision:
                     raise HTTPException(429, _refusal(decision), headers)
@@ -224,8 +231,14 @@ class _Rules(NamedTuple):
     arguments: tuple[int, ...]
 
 
-@functools.lru_cache(maxsize=1024)
 def _rules(limit: str | Limit, algorithm: str) -> _Rules:
+    if not isinstance(limit, str | Limit):
+        raise TypeError(f"a limit is a string such as '50/minute', or a Limit(50, 60.0), not {limit!r}")
+    return _made_rules(limit, algorithm)
+
+
+@functools.lru_cache(maxsize=1024)
+def _made_rules(limit: str | Limit, algorithm: str) -> _Rules:
     limits = {}
     for each in _limits(limit):
         numbers = [each.requests, round(each.window * 1_000_000)]
@@ -238,13 +251,12 @@ def _rules(limit: str | Limit, algorithm: str) -> _Rules:
     return _Rules(tuple(limits.values()), names, ";".join(names), tuple(itertools.chain(*limits)))
 
 
-def _stored(text: str, algorithm: str) -> _Rules:
+def _stored(text: str) -> _Rules:
     """The rules whose `text` this is."""
-    limits = []
-    for name in text.split(";"):
-        requests, window, *burst = map(int, name.split("/"))
-        limits.append(Limit(requests, window / 1_000_000, *burst))
-    return _Rules(tuple(limits), tuple(text.split(";")), text, tuple(map(int, re.split("[/;]", text))))
+    names = tuple(text.split(";"))
+    numbers = [[int(number) for number in name.split("/")] for name in names]
+    limits = tuple(Limit(requests, window / 1_000_000, *burst) for requests, window, *burst in numbers)
+    return _Rules(limits, names, text, tuple(itertools.chain(*numbers)))
 
 
 def _limits(limit: str | Limit) -> tuple[Limit, ...]:
@@ -257,7 +269,7 @@ def parse(text: str) -> tuple[Limit, ...]:
     As `slowapi` and `limits` have them, and the burst of a token bucket besides: a month has 30 days, a year 360.
     """
     limits = []
-    for part in re.split("[;,|]", text) if isinstance(text, str) else [""]:
+    for part in re.split("[;,|]", text):
         if not (found := ONE_LIMIT.fullmatch(part)):
             raise ValueError(
                 f"{text!r} is no limit: write '50/minute', '10 per 5 seconds', or several as '5/second; 100/hour'"
@@ -326,7 +338,7 @@ class RateLimitMiddleware:
             await self.app(scope, receive, send)
             return
         rules = route.rules.get(self.tiers(scope) if self.tiers else None) or next(iter(route.rules.values()))
-        decision = await self.limiter._decide(self.identify(scope), route.name, rules, spend=True)
+        decision = await self.limiter._decide(self.identify(scope), route.name, rules)
         headers = [(name.lower().encode(), value.encode()) for name, value in _headers(decision, rules.limits).items()]
         if not decision:
             body = json.dumps({"detail": _refusal(decision)}).encode()
