@@ -151,3 +151,58 @@ async def test_a_script_is_sent_in_full_to_a_server_that_does_not_know_it_and_by
     assert await script.run(redis, ["key"], "lease") == 1
     statistics = await redis.info("commandstats")
     assert (statistics["cmdstat_eval"]["calls"], statistics["cmdstat_evalsha"]["calls"]) == (2, 2)
+
+
+@pytest.fixture
+async def keeping(server_to_break: redis_server.Server) -> AsyncIterator[Redis]:
+    """A client whose breaker keeps two of its ten connections."""
+    client = resilience.connect(server_to_break.url, max_connections=10)
+    yield client
+    await client.aclose()
+
+
+async def run_release(redis: Redis, key: str = "key") -> object:
+    return await CircuitBreaker.of(redis).call(Script("release").run, redis, [key], "lease")
+
+
+async def test_connections_that_are_kept_for_scripts_keep_nobody_from_the_others(keeping: Redis) -> None:
+    breaker = CircuitBreaker.of(keeping)
+    breaker.time_limit = 0.5
+    assert await asyncio.gather(*[run_release(keeping) for _ in range(50)]) == [0] * 50
+    waiting = [breaker.call(keeping.blpop, "nothing", timeout=0.1) for _ in range(24)]
+    scripts = [run_release(keeping) for _ in range(50)]
+    assert await asyncio.gather(*waiting, *scripts) == [None] * 24 + [0] * 50
+    assert not breaker.is_open
+    assert len(await keeping.client_list()) <= 10
+
+
+async def test_a_kept_connection_that_the_server_has_closed_is_made_anew_and_no_failure(
+    keeping: Redis, server_to_break: redis_server.Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    await run_release(keeping)
+    server_to_break.restart()
+    await asyncio.sleep(0.05)
+    assert await run_release(keeping) == 0
+    assert not CircuitBreaker.of(keeping).is_open
+    assert caplog.records == []
+
+
+async def test_no_script_gets_the_reply_to_one_that_was_cancelled(keeping: Redis) -> None:
+    await keeping.mset({f"key {number}": "lease" if number % 2 else "other" for number in range(400)})
+    calls = [asyncio.create_task(run_release(keeping, f"key {number}")) for number in range(400)]
+    for number, call in enumerate(calls):
+        if number % 7 == 0:
+            await asyncio.sleep(0.0002)
+            call.cancel()
+    replies = await asyncio.gather(*calls, return_exceptions=True)
+    told = [(number, reply) for number, reply in enumerate(replies) if not isinstance(reply, BaseException)]
+    assert len(told) > 300
+    assert [reply for _, reply in told] == [number % 2 for number, _ in told]
+
+
+async def test_what_is_kept_is_closed_with_its_client(keeping: Redis, server_to_break: redis_server.Server) -> None:
+    await asyncio.gather(*[run_release(keeping) for _ in range(20)])
+    await keeping.aclose()
+    other = resilience.connect(server_to_break.url)
+    assert len(await other.client_list()) == 1
+    await other.aclose()
