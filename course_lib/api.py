@@ -29,7 +29,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from course_lib import resilience
 from course_lib.cache import Cache
-from course_lib.limiter import Algorithm, RateLimiter, RateLimitMiddleware, address, too_many_requests
+from course_lib.limiter import Algorithm, RateLimiter, RateLimitMiddleware, address, parse, too_many_requests
 from course_lib.optimizer import create_indexes
 
 ANONYMOUS_USER = 123
@@ -177,7 +177,11 @@ def _limit_routes(app: FastAPI, limiter: RateLimiter, limits: Limits) -> AskAcco
     by_route, by_account = dict(limits), None
     if isinstance(login := by_route.get(LOGIN), Mapping):
         by_route[LOGIN], by_account = login.get("address"), login.get("account")
-    app.add_middleware(RateLimitMiddleware, limiter=limiter, limits=by_route, identify=_who_is_limited, tiers=_tier)
+    options: dict[str, Any] = {"limiter": limiter, "limits": by_route, "identify": _who_is_limited, "tiers": _tier}
+    # A bad limit is an error now; by `add_middleware` alone it would be one at the first request.
+    RateLimitMiddleware(app, **options)
+    parse(by_account or "1/day")
+    app.add_middleware(RateLimitMiddleware, **options)
 
     async def ask(account: str) -> None:
         if by_account:

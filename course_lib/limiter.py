@@ -381,7 +381,8 @@ class _Route:
 def address(scope: Scope) -> str:
     """The address that a request comes from; of IPv6 the network, for a client has all of its 2^64 addresses.
 
-    Behind a proxy that is the proxy's: see `address_behind`.
+    Behind a proxy that is the proxy's: see `address_behind`. A server may have put there what X-Forwarded-For says, as
+    uvicorn does for requests from its own machine: run it with `--no-proxy-headers`.
     """
     client = scope.get("client")
     return _whose(client[0]) if client else "unknown"

@@ -1,13 +1,16 @@
 """The Events API over real HTTP, on a small table of the same columns as the seeded one."""
 
+import hashlib
 import re
 import shutil
 import sqlite3
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -22,7 +25,10 @@ SERVER_TIMING = re.compile(r'db;dur=(\d+\.\d{3});desc="statements: (\d+)"')
 
 @pytest.fixture(scope="module")
 def db(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """User 7 has 200 events, in pairs of the same time; users 8 and 123 have three each; 1,000 others one."""
+    """User 7 has 200 events, in pairs of the same time; users 8 and 123 have three each; 1,000 others one.
+
+    Of accounts there are 7's and 8's.
+    """
     path = tmp_path_factory.mktemp("api") / "events.db"
     users = [7] * 200 + [8] * 3 + [123] * 3 + list(range(1000, 2000))
     with closing(sqlite3.connect(path)) as connection, connection:
@@ -31,6 +37,8 @@ def db(tmp_path_factory: pytest.TempPathFactory) -> Path:
             " status INTEGER NOT NULL, duration_ms INTEGER NOT NULL, title TEXT NOT NULL,"
             " starts_at INTEGER NOT NULL, created_at INTEGER NOT NULL, payload TEXT NOT NULL)"
         )
+        connection.execute("CREATE TABLE users(id INTEGER PRIMARY KEY, email TEXT NOT NULL, plan TEXT NOT NULL)")
+        connection.execute("INSERT INTO users VALUES (7, 'seven@example.com', 'pro'), (8, 'eight@example.com', 'free')")
         connection.executemany(
             "INSERT INTO events VALUES (NULL, ?, 'view', 200, 5, 'Daily Standup 1', 900, ?, '{}')",
             [(user, 1_704_067_200 + number * 37 % 200 // 2) for number, user in enumerate(users)],
@@ -299,3 +307,130 @@ def test_served_in_a_process_each_service_with_a_cache_has_keys_of_its_own(db: P
         assert outcomes(one.get("/api/stats")) == ("miss", "miss", "4")
         assert outcomes(one.get("/api/stats")) == ("hit", "hit", "0")
         assert outcomes(other.get("/api/stats")) == ("miss", "miss", "4")
+
+
+# --- what costs much, and the limits ----------------------------------------------------------------------------------
+
+Limited = Callable[..., serve.Server]
+
+
+@pytest.fixture
+def limited(any_server: redis_server.Server, db: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Limited]:
+    """Serve with limits, in a namespace of the test's own, and a model that takes no time."""
+    monkeypatch.setattr(api, "MODEL_SECONDS", 0)
+    servers = []
+
+    def serve_limited(limits: Any = True, **switches: Any) -> serve.Server:
+        namespace = f"api-{time.monotonic_ns()}"
+        app = create_app(db, redis_url=any_server.url, limits=limits, namespace=namespace, **switches)
+        servers.append(serve.here(app))
+        return servers[-1]
+
+    yield serve_limited
+    for server in servers:
+        server.stop()
+
+
+def log_in(client: httpx.Client, account: str = "seven@example.com", password: str = "events") -> httpx.Response:
+    return client.post("/api/auth/login", json={"account": account, "password": password})
+
+
+def test_a_text_becomes_an_event_and_the_model_takes_one_call_at_a_time(
+    server: serve.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "MODEL_SECONDS", 0.05)
+    began = time.monotonic()
+    with ThreadPoolExecutor(4) as pool:
+        calls = [
+            pool.submit(server.client.post, "/api/events/parse", json={"text": "Lunch, 2 hours"}) for _ in range(4)
+        ]
+        answers = [call.result().json() for call in calls]
+    assert time.monotonic() - began >= 4 * 0.05
+    assert answers == [{"type": "view", "title": "Lunch, 2 hours", "duration_ms": 7_200_000, "starts_at": None}] * 4
+    assert server.client.post("/api/events/parse", json={"text": ""}).status_code == 422
+
+
+def test_who_logs_in_gets_the_accounts_key_and_a_wrong_password_tells_nothing(server: serve.Server) -> None:
+    assert log_in(server.client).json() == {"api_key": "pro-7"}
+    wrong, unknown = log_in(server.client, password="guess"), log_in(server.client, account="nobody@example.com")
+    assert [wrong.status_code, unknown.status_code] == [401, 401]
+    assert wrong.json() == unknown.json()
+    for answer in (wrong, unknown):
+        assert answer.headers["Server-Timing"].endswith('"statements: 1"'), "no difference to be seen"
+
+
+def test_a_password_is_hashed_off_the_event_loop(server: serve.Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def scrypt(password: bytes, **options: Any) -> bytes:
+        begun.set()
+        assert go_on.wait(10)
+        return real(password, **options)
+
+    real = hashlib.scrypt
+    monkeypatch.setattr(api.hashlib, "scrypt", scrypt)
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(log_in, server.client)
+        assert begun.wait(10)
+        assert server.get("/health").status_code == 200
+        go_on.set()
+        assert call.result().status_code == 200
+
+
+def test_with_the_usual_limits_the_51st_text_is_refused_and_health_never(limited: Limited) -> None:
+    server = limited()
+    answers = [server.client.post("/api/events/parse", json={"text": "Lunch"}) for _ in range(51)]
+    assert [answer.status_code for answer in answers] == [200] * 50 + [429]
+    assert answers[-1].headers["RateLimit-Policy"] == '"50/minute";q=50;w=60'
+    assert SERVER_TIMING.fullmatch(answers[-1].headers["Server-Timing"])
+    assert [server.get("/health").status_code for _ in range(150)] == [200] * 150
+
+
+def test_a_tier_has_its_own_limit_an_invented_one_the_first_and_nobody_elses_requests_count(limited: Limited) -> None:
+    server = limited({"*": {"free": "2/day", "pro": "4/day"}})
+    for key, count in (("free-7", 2), ("pro-8", 4), ("gold-9", 2), (None, 2), ("no key", 0)):
+        headers = {"X-API-Key": key} if key else {}
+        found = [server.client.get("/api/events", headers=headers).status_code for _ in range(6)]
+        assert found.count(429) == 6 - count if key != "no key" else found == [429] * 6, "it is the address that asks"
+
+
+def test_the_login_is_limited_by_address_and_by_account_whatever_key_is_sent(limited: Limited) -> None:
+    server = limited({"POST /api/auth/login": {"address": "4/day", "account": "3/day"}})
+    found = [log_in(server.client, account=f"{number}@example.com").status_code for number in range(5)]
+    assert found == [401] * 4 + [429], "one address, many accounts"
+    keyed = server.client.post("/api/auth/login", json={"account": "x", "password": ""}, headers={"X-API-Key": "pro-7"})
+    assert keyed.status_code == 429
+    with elsewhere(server, 2) as one, elsewhere(server, 3) as other:
+        found = [log_in(client, password="guess").status_code for client in (one, other, one, other)]
+        assert found == [401] * 3 + [429], "one account, many addresses"
+        refused = log_in(other, account="Seven@Example.com")
+        assert (refused.status_code, refused.headers["X-RateLimit-Limit"]) == (429, "3")
+        assert int(refused.headers["Retry-After"]) > 0
+        assert log_in(one, account="eight@example.com").status_code == 200
+
+
+def elsewhere(server: serve.Server, number: int) -> httpx.Client:
+    """A client of another address: all of 127.0.0.0/8 is this machine."""
+    transport = httpx.HTTPTransport(local_address=f"127.0.0.{number}")
+    return httpx.Client(base_url=server.url, transport=transport)
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [({"/api/events": "many"}, "'many' is no limit"), ({"api": "1/day"}, "'api' is no route"), (True, "redis_url")],
+)
+def test_limits_that_cannot_hold_are_an_error_at_the_start(
+    db: Path, any_server: redis_server.Server, limits: Any, words: str
+) -> None:
+    url = None if limits is True else any_server.url
+    with pytest.raises(ValueError, match=words), serve.here(create_app(db, redis_url=url, limits=limits)):
+        pass
+
+
+@pytest.mark.parametrize("algorithm", ["fixed_window", "token_bucket"])
+def test_served_in_a_process_each_service_with_limits_counts_for_itself(db: Path, algorithm: str) -> None:
+    switches: dict[str, Any] = {"limits": {"/api/events": {"free": "2/day", "pro": "3/day"}}, "algorithm": algorithm}
+    with serve.start(db, **switches) as one, serve.start(db, **switches, cache=True) as other:
+        for server in (one, other):
+            assert [server.get("/api/events").status_code for _ in range(3)] == [200, 200, 429]
+            assert server.get("/api/stats").status_code == 200

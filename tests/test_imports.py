@@ -1,6 +1,7 @@
 """Who may import whom, as DESIGN.md has it: the subjects stand alone, and everything else stands on them."""
 
 import ast
+import subprocess
 import sys
 from pathlib import Path
 
@@ -23,8 +24,13 @@ ALLOWED = {
     "exercises": {"lab", "api", *FINISHED},
     "__init__": set(),
 }
-# What `pip install .` brings: the subjects at work need no more.
-AT_WORK = {**{subject: {"redis"} for subject in SUBJECTS}, "resilience": {"redis"}, "advisor": {"sqlglot"}}
+# What `pip install .` brings: the subjects at work need no more. The limiter's decorator is for FastAPI's endpoints.
+AT_WORK = {
+    **{subject: {"redis"} for subject in SUBJECTS},
+    "limiter": {"redis", "fastapi"},
+    "resilience": {"redis"},
+    "advisor": {"sqlglot"},
+}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 each_module = pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -63,6 +69,11 @@ def test_a_module_imports_only_the_parts_that_it_may(module):
 def test_a_subject_needs_no_more_than_pip_install_brings(module):
     if part(module) in AT_WORK:
         assert from_outside(imported(module.read_text())) <= AT_WORK[part(module)]
+
+
+def test_the_limiter_and_its_middleware_need_no_fastapi():
+    alone = "import sys; sys.modules['fastapi'] = sys.modules['starlette'] = None; import course_lib.limiter"
+    subprocess.run([sys.executable, "-c", alone], check=True)
 
 
 @each_lesson

@@ -149,7 +149,10 @@ def _listener() -> socket.socket:
 
 
 def _uvicorn(app: ASGIApp) -> uvicorn.Server:
-    return uvicorn.Server(uvicorn.Config(app, access_log=False, log_config=None, timeout_graceful_shutdown=1))
+    # By default uvicorn believes anybody on this machine who says in X-Forwarded-For where a request comes from.
+    return uvicorn.Server(
+        uvicorn.Config(app, access_log=False, log_config=None, timeout_graceful_shutdown=1, proxy_headers=False)
+    )
 
 
 def _serve(db_path: str, port_file: str, switches: str) -> None:
