@@ -5,6 +5,7 @@ import contextlib
 import gc
 import signal
 import sqlite3
+import subprocess
 import sys
 import threading
 import time
@@ -290,3 +291,26 @@ def test_an_alarm_that_arrives_after_its_answer_sets_no_other():
     guard.run(lambda: strikes.append(signal.getsignal(signal.SIGALRM)), 1.0)
     strikes[0](signal.SIGALRM, sys._getframe())
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_a_process_ends_though_an_answer_that_swallows_everything_was_cut_off():
+    code = """
+import asyncio
+from course_lib.exercises import guard
+
+async def answer():
+    while True:
+        try:
+            await asyncio.sleep(0.01)
+        except: pass
+
+async def main():
+    try:
+        await guard.run_async(answer(), 0.1)
+    except guard.TimeUp:
+        print("time is up")
+
+asyncio.run(main())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "time is up\n"
