@@ -235,7 +235,7 @@ def longest(redis, times):
 
 async def away():
     logging.disable()
-    for how in ("kill", "pause"):
+    for how, said in (("kill", "killed"), ("pause", "paused")):
         with redis_server.start() as server:
             redis = resilience.connect(server.url)
             cache = Cache(redis)
@@ -247,7 +247,7 @@ async def away():
                 await cache.get("key")
                 taken.append(time.perf_counter() - began)
             before, after = show.duration(max(taken[:3])), show.duration(max(taken[3:]))
-            print(f"\nRedis {how}ed: the slowest get until the breaker opens {before}   (bar: 100 ms)")
+            print(f"\nRedis {said}: the slowest get until the breaker opens {before}   (bar: 100 ms)")
             print(f"  the slowest while it is open {after}   (bar: 1 ms)")
             with contextlib.suppress(RuntimeError):
                 server.resume()
