@@ -5,10 +5,11 @@ import math
 import time
 from collections import Counter
 from collections.abc import Iterator
+from typing import Annotated
 
 import psutil
 import pytest
-from fastapi import FastAPI, HTTPException, Response
+from fastapi import FastAPI, Header, HTTPException, Response
 from fastapi.responses import StreamingResponse
 
 from course_lib.lab import lifeline, serve
@@ -40,6 +41,10 @@ def server() -> Iterator[serve.Server]:
     @app.post("/item")
     async def add(body: dict[str, int]) -> None:
         seen["posted"] += body["number"]
+
+    @app.get("/who")
+    async def who(x_api_key: Annotated[str, Header()]) -> None:
+        seen[x_api_key] += 1
 
     @app.get("/fails")
     async def fails() -> None:
@@ -92,6 +97,18 @@ def test_routes_come_by_their_shares_and_bodies_are_sent(server: serve.Server) -
     assert result.table()["requests"].tolist() == [seen["posted"], 200 - seen["posted"], 200]
     again = load(Schedule(server.url, routes), users=8, requests=200)
     assert len(again.latencies("/item")) == len(result.latencies("/item")), "the same seed, the same requests"
+
+
+def test_routes_of_one_path_are_told_apart_by_their_names_and_a_key_stands_in_the_headers_too(
+    server: serve.Server,
+) -> None:
+    key = {"X-API-Key": "free-{}"}
+    routes = [Route("/who", [666], headers=key, name="attacker"), Route("/who", [1, 2], headers=key, name="others")]
+    result = load(Schedule(server.url, routes), requests=40)
+    assert seen["free-666"] == len(result.latencies("attacker"))
+    assert seen["free-1"] + seen["free-2"] == len(result.latencies("others"))
+    assert abs(seen["free-1"] - seen["free-2"]) <= 1
+    assert list(result.table().index) == ["attacker", "others", "all"]
 
 
 def test_what_the_answers_say_in_their_headers_is_added_up(server: serve.Server) -> None:

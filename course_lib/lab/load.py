@@ -9,7 +9,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,13 +26,18 @@ from course_lib.lab.sender import Answer
 
 @dataclass(frozen=True)
 class Route:
-    """One kind of request. Each of `keys` in turn takes the place of `{}` in the path; `share` is its weight."""
+    """One kind of request, called by its `name`, else by its path; `share` is its weight.
+
+    Each of `keys` in turn takes the place of `{}` in the path and in the values of `headers`.
+    """
 
     path: str
     keys: Sequence[Any] = ()
     share: float = 1.0
     method: str = "GET"
     body: dict[str, Any] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,7 @@ class Load:
         return sum(answer.status == 0 or answer.status >= 400 for answer in self.answers)
 
     def latencies(self, route: str | None = None) -> list[float]:
-        """Seconds from the intended start, of the answers that were no errors (of one route, by its path)."""
+        """Seconds from the intended start, of the answers that were no errors (of one route, by its name)."""
         if route is not None and route not in self.names:
             raise ValueError(f"there is no route {route!r}; there are {', '.join(self.names)}")
         return [
@@ -159,7 +164,8 @@ def load(
     result.unlink()
     order.unlink()
     answers = [Answer(*answer) for answer in found["answers"]]
-    return Load(answers, found["seconds"], [route.path for route in target.routes], found["floor"], found["kept"])
+    names = [route.name or route.path for route in target.routes]
+    return Load(answers, found["seconds"], names, found["floor"], found["kept"])
 
 
 def _wait(child: lifeline.Child, result: Path, seconds: float) -> None:

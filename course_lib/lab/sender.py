@@ -110,13 +110,13 @@ def _requests(plan: dict[str, Any]) -> Iterator[tuple[int, bytes]]:
     for _ in itertools.repeat(None) if plan["requests"] is None else range(plan["requests"]):
         (number,) = chance.choices(range(len(routes)), shares)
         route, key = routes[number], next(keys[number])
-        path = route["path"] if key is None else route["path"].replace("{}", str(key))
         body = b"" if route["body"] is None else json.dumps(route["body"]).encode()
-        kind = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n" if body else ""
-        yield (
-            number,
-            f"{route['method']} {path} HTTP/1.1\r\nHost: {urlsplit(plan['url']).netloc}\r\n{kind}\r\n".encode() + body,
-        )
+        headers = {"Host": urlsplit(plan["url"]).netloc, **route["headers"]}
+        if body:
+            headers |= {"Content-Type": "application/json", "Content-Length": str(len(body))}
+        fields = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        head = f"{route['method']} {route['path']} HTTP/1.1\r\n{fields}\r\n"
+        yield number, (head if key is None else head.replace("{}", str(key))).encode() + body
 
 
 async def _closed(sender: _Sender, requests: Iterator[tuple[int, bytes]], users: int, end: float) -> bool:
@@ -167,7 +167,7 @@ async def _drive(plan: dict[str, Any]) -> tuple[list[Answer], float, bool]:
 
 async def _main(order: str, result: str) -> None:
     plan = json.loads(Path(order).read_text())
-    empty = {"path": "/health", "keys": [], "share": 1, "method": "GET", "body": None}
+    empty = {"path": "/health", "keys": [], "share": 1, "method": "GET", "body": None, "headers": {}}
     answers, _, _ = await _drive(plan | {"routes": [empty], "seconds": FLOOR_SECONDS, "requests": None})
     latencies = [answer.latency for answer in answers if answer.status == 200]
     answers, seconds, kept = await _drive(plan)
