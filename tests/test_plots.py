@@ -23,6 +23,11 @@ PICTURES = {
     "bars": plots.bars({"table": 107.3, "index": 12.0}, "One message", "MB on disk"),
     "gains": plots.gains({"lookup": 1500.0, "sum": 0.6}, "One message"),
     "lines": plots.lines({"hits": [(1, 10), (3, 95.5)], "stale": [(1, 0), (3, 60)]}, "One message", "seconds", "%"),
+    "admitted": plots.admitted(
+        {"log": [(0.0, True), (0.0, False), (2.0, True)], "window": [(0.0, True), (0.0, True), (2.0, True)]},
+        "One message",
+        {"log": "two", "window": "three"},
+    ),
 }
 each_picture = pytest.mark.parametrize("picture", PICTURES.values(), ids=list(PICTURES))
 
@@ -60,6 +65,7 @@ def test_a_pictures_message_is_its_title_and_its_axis_is_named(picture):
         ("bars", "MB on disk: table 107, index 12."),
         ("gains", "Times faster: lookup 1,500, sum 0.6."),
         ("lines", "%: hits from 10 to 95.5, stale from 0 to 60."),
+        ("admitted", "Admitted: log 2 of 3, window 3 of 3."),
     ],
 )
 def test_the_alt_text_has_the_figures(picture, words):
@@ -104,6 +110,17 @@ def test_a_gain_goes_to_the_right_of_one_and_a_loss_to_the_left_in_another_colou
     assert (gain.get_x(), gain.get_x() + gain.get_width()) == (1, 1500)
     assert loss.get_x() + loss.get_width() == pytest.approx(0.6)
     assert gain.get_facecolor() != loss.get_facecolor()
+
+
+def test_who_is_admitted_stands_above_a_rows_line_and_who_is_refused_below_in_another_colour():
+    above, below, *_ = (line for line in axes(PICTURES["admitted"]).lines if line.get_marker() == "o")
+    assert list(above.get_xdata()) == [0, 2]
+    assert list(below.get_xdata()) == [0]
+    assert max(above.get_ydata()) < 0 < min(below.get_ydata())  # the axis points downwards
+    assert axes(PICTURES["admitted"]).yaxis_inverted()
+    assert above.get_color() != below.get_color()
+    words = [text.get_text() for text in axes(PICTURES["admitted"]).get_legend().get_texts()]
+    assert words == ["admitted: above the line", "refused: below the line"]
 
 
 def test_colours_are_seven_different_ones():

@@ -130,6 +130,33 @@ def lines(
     return Picture(figure, f"{title}. {up}: {', '.join(ends)}.")
 
 
+def admitted(requests: Mapping[str, Sequence[tuple[float, bool]]], title: str, facts: Mapping[str, str]) -> Picture:
+    """Each request as a dot on one axis of time (seconds): above its row's line where admitted, below where refused.
+
+    `facts` says something of each row, at its right end.
+    """
+    figure, axes = _axes(title, requests)
+    figure.set_figheight(1.4 + len(requests))
+    scatter = np.random.default_rng(1)
+    for row, (name, came) in enumerate(requests.items()):
+        axes.axhline(row, color="0.6", linewidth=0.8, zorder=1)
+        for is_admitted, side in ((True, -1), (False, 1)):
+            moments = [moment for moment, passed in came if passed == is_admitted]
+            height = row + side * scatter.uniform(0.07, 0.38, len(moments))
+            label, colour = ("admitted", COLOURS[1]) if is_admitted else ("refused", COLOURS[0])
+            style = {"color": colour, "markersize": 3.5, "alpha": 0.5, "markeredgewidth": 0}
+            axes.plot(moments, height, "o", label=f"{label}: {'above' if is_admitted else 'below'} the line", **style)
+        axes.annotate(facts[name], (1.01, row), xycoords=("axes fraction", "data"), va="center", fontweight="bold")
+    axes.set_ylim(len(requests) - 0.5, -0.5)
+    axes.set_xlabel("seconds")
+    handles, labels = axes.get_legend_handles_labels()
+    legend = axes.legend(handles[:2], labels[:2], loc="upper right", bbox_to_anchor=(1, -0.1), ncols=2, frameon=False)
+    for handle in legend.legend_handles:
+        handle.set_alpha(1)
+    rows = [f"{name} {sum(passed for _, passed in came):,} of {len(came):,}" for name, came in requests.items()]
+    return Picture(figure, f"{title}. Admitted: {', '.join(rows)}.")
+
+
 def said(values: Mapping[str, float], unit: Any) -> str:
     """The values of a picture in words, for its alt text."""
     return ", ".join(f"{name} {unit(value)}" for name, value in values.items()) + "."

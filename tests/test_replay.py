@@ -1,0 +1,64 @@
+"""A replay turns the clock and nothing else: the limiter decides, and leaves no key behind."""
+
+import pytest
+from redis import Redis
+
+from course_lib.lab import redis_server
+from course_lib.lab.replay import ALGORITHMS, Replay, most, page_visits, picture, replay
+from course_lib.limiter import Limit
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def keys():
+    with Redis.from_url(redis_server.url()) as client:
+        yield client.keys
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+async def test_an_hour_is_replayed_as_the_limiter_decides_and_no_key_stays(algorithm, keys):
+    result = await replay([0, 0, 0, 3_600, 3_600.5], algorithm, "2/minute")
+    assert list(result.passed) == [True, True, False, True, True]
+    assert result.refused == 0.2
+    assert repr(result) == "4 of 5 passed"
+    assert keys() == []
+
+
+async def test_windows_begin_at_zero_and_requests_come_in_the_order_of_time(keys):
+    result = await replay([60, 59.9, 60, 59.9], "fixed_window", Limit(1, 60))
+    assert list(result.moments) == [59.9, 59.9, 60, 60]
+    assert list(result.passed) == [True, False, True, False]
+    assert result.most(60) == 2
+
+
+@pytest.mark.parametrize(
+    ("moments", "seconds", "found"),
+    [
+        ([], 60, 0),
+        ([5], 60, 1),
+        ([0, 60], 60, 1),  # a whole minute apart is no longer within one
+        ([0, 59.9, 60], 60, 2),
+        ([60, 0, 59.9, 120], 60, 2),
+        ([1, 1, 1, 100, 101], 2, 3),
+    ],
+)
+def test_the_most_in_some_stretch_of_time_wherever_it_begins(moments, seconds, found):
+    assert most(moments, seconds) == found
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_visitors_pages_come_in_bursts_of_three_at_most_and_eighteen_requests_a_minute_on_the_average(seed):
+    moments = page_visits(60, seed=seed)
+    assert moments == page_visits(60, seed=seed) == sorted(moments)
+    assert len(moments) % 12 == 0
+    assert len(moments) / 60 == pytest.approx(18, rel=0.1)
+    assert most(moments, 1) == 12
+    assert most(moments, 20) == 36
+
+
+def test_a_picture_says_the_most_in_a_minute_and_in_a_second():
+    came = Replay([0.0, 0.5, 30.0, 90.0], [True, True, True, False])
+    drawn = picture({"log": came}, "One message")
+    assert drawn.alt == "One message. Admitted: log 3 of 4."
+    assert "3 in a minute,\n2 in a second" in [text.get_text() for text in drawn.figure.axes[0].texts]
