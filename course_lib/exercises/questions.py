@@ -106,6 +106,32 @@ WARM_UPS = (
         },
         "b",
     ),
+    Question(
+        "rate_limiting",
+        "A login allows five tries a minute for each account. Which attack goes on all the same?",
+        {
+            "a": ("A thousand passwords for one account.", "That one stops: five a minute, whoever tries."),
+            "b": (
+                "One password for a thousand accounts.",
+                "Each account sees one try. Against that the tries of each address are counted as well.",
+            ),
+            "c": ("None.", "A limit stops what it counts. What is the same in all tries of the other attack?"),
+        },
+        "b",
+    ),
+    Question(
+        "rate_limiting",
+        "And what does that limit make possible, which was not possible before?",
+        {
+            "a": ("Guessing more passwords.", "Fewer: five a minute."),
+            "b": (
+                "Keeping somebody out of their account, by failing in their name.",
+                "Whoever knows the name can use up its tries. So keep such a limit short, and count addresses as well.",
+            ),
+            "c": ("Nothing.", "Whose tries are counted? And who can make tries in that name?"),
+        },
+        "b",
+    ),
 )
 
 QUESTIONS = {
@@ -219,6 +245,63 @@ QUESTIONS = {
             "d": ("Old pages.", "How old they may become is a matter of the TTL and of what is invalidated."),
         },
         "c",
+    ),
+    "atomic": Question(
+        "rate_limiting",
+        "In course_lib/limiter.py: many processes ask about one client at once. What keeps each decision from reading "
+        "a count that another one is about to change?",
+        {
+            "a": ("A lock in `RateLimiter`.", "It would hold in one process; there is none."),
+            "b": (
+                "The whole decision is one script, `self._script.run`, and Redis runs nothing beside a script.",
+                "It reads, compares and writes, and only then is the next command's turn.",
+            ),
+            "c": ("MULTI and EXEC.", "In a transaction nothing can be decided: answers come when all is done."),
+            "d": ("The circuit breaker.", "It decides whether Redis is asked at all."),
+        },
+        "b",
+    ),
+    "recap_expire": Question(
+        "rate_limiting",
+        "A limiter counts with INCR, and calls EXPIRE 60 after every request. The limit is 5 a minute, and a client "
+        "sends one request every 10 seconds, all day. How many pass?",
+        {
+            "a": ("5 a minute", "Each request begins the minute anew, so that it never ends."),
+            "b": ("all of them", "Six come in a minute; the count goes on."),
+            "c": (
+                "5, and never again",
+                "The window never ends, for each refused request prolongs it. Only the first may set the lifetime.",
+            ),
+        },
+        "c",
+    ),
+    "recap_page": Question(
+        "rate_limiting",
+        "Visitors send 40 requests in a second when they open the site, and one every ten seconds afterwards. What "
+        "lets them through, and anybody else as little as can be?",
+        {
+            "a": ("sliding log, 40/minute", "It allows 40 in each minute, for ever. After the first minute 6 do."),
+            "b": ("fixed window, 46/minute", "The same, and at a boundary twice that."),
+            "c": (
+                "token bucket, 10/minute burst 40",
+                "The burst opens the site, the rate serves who stays. Two needs, two numbers.",
+            ),
+            "d": ("two counters, 10/minute", "The first second alone needs 40."),
+        },
+        "c",
+    ),
+    "recap_flood": Question(
+        "rate_limiting",
+        "After a limiter was put in, the P90 of all answers fell from 900 ms to 3 ms. What do you ask first?",
+        {
+            "a": ("Nothing: it works.", "A refusal is an answer too, and a quick one."),
+            "b": (
+                "What is the P90 of the admitted?",
+                "Refusals are quick: with enough of them the P90 of all is theirs, whatever the others wait.",
+            ),
+            "c": ("Can the limit be lower still?", "Then more are refused, and the figure looks better still."),
+        },
+        "b",
     ),
 }
 

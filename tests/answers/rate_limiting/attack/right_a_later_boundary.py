@@ -1,0 +1,2 @@
+def answer(limit, seconds):
+    return (5 * seconds, 5 * seconds - 0.01) * limit

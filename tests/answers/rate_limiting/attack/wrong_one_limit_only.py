@@ -1,0 +1,2 @@
+def answer(limit, seconds):
+    return [59.9] * limit + [60] * limit

@@ -1,0 +1,2 @@
+def answer(limit, seconds):
+    return [0] * 2 * limit

@@ -1,0 +1,2 @@
+def answer(limit, seconds):
+    return [seconds] * limit + [seconds + 0.1] * limit

@@ -1,0 +1,8 @@
+async def answer(redis, key, limit, seconds):
+    count = await redis.incr(key)
+    if count == 1:
+        await redis.expire(key, seconds)
+    if count > limit:
+        await redis.decr(key)
+        return False
+    return True

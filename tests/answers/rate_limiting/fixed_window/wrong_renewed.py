@@ -1,0 +1,4 @@
+async def answer(redis, key, limit, seconds):
+    count = await redis.incr(key)
+    await redis.expire(key, seconds)
+    return count <= limit

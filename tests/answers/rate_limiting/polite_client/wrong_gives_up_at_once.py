@@ -1,0 +1,2 @@
+def answer(send, sleep):
+    return send()

@@ -1,0 +1,4 @@
+def answer(send, sleep):
+    response = send()
+    sleep(int(response.headers["Retry-After"]))
+    return send()

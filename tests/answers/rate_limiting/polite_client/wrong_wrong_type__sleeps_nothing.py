@@ -1,0 +1,7 @@
+def answer(send, sleep):
+    response = send()
+    for _ in range(2):
+        if response.status_code == 429:
+            sleep(None)
+            response = send()
+    return response

@@ -1,0 +1,6 @@
+def answer(app, limiter, call_model):
+    @app.post("/api/events/parse")
+    async def parse(text: str):
+        return await call_model(text)
+
+    return app

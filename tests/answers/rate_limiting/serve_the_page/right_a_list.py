@@ -1,0 +1,1 @@
+answer = ["token_bucket", "24 per minute burst 45"]

@@ -1,0 +1,1 @@
+answer = ("token_bucket", "1 per 3 seconds burst 40")

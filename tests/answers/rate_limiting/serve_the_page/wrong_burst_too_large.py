@@ -1,0 +1,1 @@
+answer = ("token_bucket", "20/minute burst 100")

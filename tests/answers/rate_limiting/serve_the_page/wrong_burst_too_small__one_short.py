@@ -1,0 +1,1 @@
+answer = ("token_bucket", "25/minute burst 24")

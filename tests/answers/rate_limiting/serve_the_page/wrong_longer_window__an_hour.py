@@ -1,0 +1,1 @@
+answer = ("sliding_log", "1200/hour")

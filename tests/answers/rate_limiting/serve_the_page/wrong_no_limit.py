@@ -1,0 +1,1 @@
+answer = ("token_bucket", "20/min, burst=40")

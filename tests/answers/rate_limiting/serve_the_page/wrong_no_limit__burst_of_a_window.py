@@ -1,0 +1,1 @@
+answer = ("fixed_window", "20/minute burst 40")

@@ -1,0 +1,1 @@
+answer = ("leaky_bucket", "20/minute burst 40")

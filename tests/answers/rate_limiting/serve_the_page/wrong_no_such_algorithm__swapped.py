@@ -1,0 +1,1 @@
+answer = ("20/minute burst 40", "token_bucket")

@@ -1,0 +1,1 @@
+answer = ("token_bucket", "40/minute burst 36")

@@ -1,0 +1,1 @@
+answer = ("token_bucket", "12/minute burst 50")

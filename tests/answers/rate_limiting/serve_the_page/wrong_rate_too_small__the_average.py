@@ -1,0 +1,1 @@
+answer = ("token_bucket", "18/minute burst 40")

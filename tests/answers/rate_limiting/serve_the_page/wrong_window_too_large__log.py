@@ -1,0 +1,1 @@
+answer = ("sliding_log", "48/minute")

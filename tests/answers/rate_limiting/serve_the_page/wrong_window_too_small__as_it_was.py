@@ -1,0 +1,1 @@
+answer = ("fixed_window", "30/minute")

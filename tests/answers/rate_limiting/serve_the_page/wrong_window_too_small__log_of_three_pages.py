@@ -1,0 +1,1 @@
+answer = ("sliding_log", "36/minute")

@@ -1,0 +1,1 @@
+answer = ("sliding_window", "30/minute")
