@@ -73,5 +73,5 @@ store: setup  ## for authors: run the shipped lessons and put them into their st
 	@$(notebooks) store --run $(LESSON)
 
 pins: setup  ## for authors: make requirements.txt anew from pyproject.toml
-	.venv/bin/uv pip compile pyproject.toml --all-extras --group setup --universal --python-version 3.11 \
+	.venv/bin/uv pip compile pyproject.toml --extra lab --extra test --group setup --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate -q -o requirements.txt
