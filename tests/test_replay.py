@@ -18,11 +18,12 @@ def keys():
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 async def test_an_hour_is_replayed_as_the_limiter_decides_and_no_key_stays(algorithm, keys):
+    before = set(keys())
     result = await replay([0, 0, 0, 3_600, 3_600.5], algorithm, "2/minute")
     assert list(result.passed) == [True, True, False, True, True]
     assert result.refused == 0.2
     assert repr(result) == "4 of 5 passed"
-    assert keys() == []
+    assert set(keys()) <= before
 
 
 async def test_windows_begin_at_zero_and_requests_come_in_the_order_of_time(keys):
