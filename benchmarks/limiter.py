@@ -206,7 +206,7 @@ async def away():
                 await limiter.check_rate_limit("user-42", "/api/events", LIMIT)
                 taken.append(time.perf_counter() - began)
             before, after = show.duration(max(taken[:3])), show.duration(max(taken[3:]))
-            print(f"\nRedis {how}ed: the slowest decision until the breaker opens {before}   (bar: 100 ms)")
+            print(f"\nRedis after a {how}: the slowest decision until the breaker opens {before}   (bar: 100 ms)")
             print(f"  the slowest while it is open {after}   (bar: 1 ms)")
             with contextlib.suppress(RuntimeError):
                 server.resume()

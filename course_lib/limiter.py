@@ -4,13 +4,22 @@ What "100 a minute" lets through depends on the algorithm. In *some* 60 seconds,
 
     fixed_window      up to 200: the limit at a window's end, and again at the next one's start
     sliding_log       100, always; it keeps a moment for each request admitted
-    sliding_window    up to 199: two counters take the requests of the window before to have come evenly
+    sliding_window    up to 199: two counters take the requests of the window before to have come evenly, and so may
+                      also refuse who is within the limit
     token_bucket      up to 199: a burst of 100, and what comes back meanwhile; burst and rate are two numbers
+
+Windows are those of the server's clock: a minute's begin with its minutes. Where that clock is set back, the counters
+of the windows give a fresh limit at most, log and bucket nothing, and nobody is kept waiting for more than two windows.
+
+The two counters are Cloudflare's (https://blog.cloudflare.com/counting-things-a-lot-of-different-things/), the bucket
+is Turner's ("New directions in communications", IEEE Communications Magazine, 1986).
 
 Keys in Redis, for a namespace `limit`; the braces keep what one decision needs in one slot of a Redis Cluster:
 
     {limit:<user>}:<algorithm>                       the index of what a user has spent: a sorted set, by expiry
-    {limit:<user>}:<algorithm>:<limit>:<endpoint>    the state of one limit
+    {limit:<user>}:<algorithm>:<limit>:<endpoint>:   the state of one limit; a counter's window stands at the end
+
+Who changes a limit begins it anew, for the limit is part of the name.
 """
 
 import functools
@@ -438,11 +447,16 @@ def _headers(decision: Decision, limits: tuple[Limit, ...]) -> dict[str, str]:
         "X-RateLimit-Remaining": str(decision.remaining),
         "X-RateLimit-Reset": str(reset),
         "RateLimit": f'"{name}";r={decision.remaining};t={reset}',
-        "RateLimit-Policy": ", ".join(f'"{each}";q={each.requests};w={math.ceil(each.window)}' for each in limits),
+        "RateLimit-Policy": _policy(limits),
     }
     if not decision:
         headers["Retry-After"] = str(math.ceil(decision.retry_after))
     return headers
+
+
+@functools.lru_cache(maxsize=1024)
+def _policy(limits: tuple[Limit, ...]) -> str:
+    return ", ".join(f'"{each}";q={each.requests};w={math.ceil(each.window)}' for each in limits)
 
 
 def _refusal(decision: Decision) -> str:
