@@ -203,7 +203,7 @@ def test_over_random_schedules_each_decision_is_that_of_a_slow_model(
 
 
 @each_algorithm
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(spent_at=st.integers(0, 60 * SECOND), back=st.integers(0, 400 * SECOND))
 def test_a_clock_that_is_set_back_locks_nobody_out(run: Any, algorithm: Algorithm, spent_at: int, back: int) -> None:
     async def set_back(redis: Redis) -> None:
@@ -219,7 +219,7 @@ def test_a_clock_that_is_set_back_locks_nobody_out(run: Any, algorithm: Algorith
                 assert decision.retry_after > 0
                 waited += round(decision.retry_after * SECOND)
                 clock.now += round(decision.retry_after * SECOND)
-            assert waited <= 2 * 60 * SECOND
+            assert waited < 3 * 60 * SECOND
             assert 0 <= decision.remaining < 3
             assert decision.reset_after <= 3 * 60
 
