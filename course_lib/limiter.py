@@ -8,8 +8,8 @@ What "100 a minute" lets through depends on the algorithm. In *some* 60 seconds,
                       also refuse who is within the limit
     token_bucket      up to 199: a burst of 100, and what comes back meanwhile; burst and rate are two numbers
 
-Windows are those of the server's clock: a minute's begin with its minutes. Where that clock is set back, the counters
-of the windows give a fresh limit at most, log and bucket nothing, and nobody is kept waiting for three windows.
+Windows are those of the server's clock: a minute's begin with its minutes. Where that clock is set back, a window that
+comes again may give its limit again, and nobody is kept waiting for three windows.
 
 The two counters are Cloudflare's (https://blog.cloudflare.com/counting-things-a-lot-of-different-things/), the bucket
 is Turner's ("New directions in communications", IEEE Communications Magazine, 1986).
