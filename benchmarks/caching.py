@@ -107,8 +107,8 @@ def add_peers(url, hits, misses, numbers):
     """Put what is installed of the peers beside ours; how to close them."""
     closing = []
     if find_spec("aiocache"):
-        from aiocache import RedisCache  # noqa: PLC0415
-        from aiocache.serializers import JsonSerializer  # noqa: PLC0415
+        from aiocache import RedisCache
+        from aiocache.serializers import JsonSerializer
 
         peer = RedisCache(serializer=JsonSerializer())
         peer.client = resilience.connect(url, max_connections=1)
@@ -124,7 +124,7 @@ def add_peers(url, hits, misses, numbers):
         hits["aiocache"], misses["aiocache"] = hit_aiocache, miss_aiocache
         closing.append(peer.close)
     if find_spec("cashews"):
-        from cashews import Cache as Cashews  # noqa: PLC0415
+        from cashews import Cache as Cashews
 
         cashews = Cashews()
         cashews.setup("redis://", address=url, pickle_type="json")  # which takes no unix:// in its first argument

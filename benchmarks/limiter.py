@@ -50,9 +50,9 @@ async def add_peers(url, algorithm, variants):
     """Put what is installed of the peers' same algorithm beside ours; how to close them."""
     closing = []
     if find_spec("limits"):
-        from limits import parse  # noqa: PLC0415
-        from limits.aio import strategies  # noqa: PLC0415
-        from limits.aio.storage import RedisStorage  # noqa: PLC0415
+        from limits import parse
+        from limits.aio import strategies
+        from limits.aio.storage import RedisStorage
 
         names = {
             "fixed_window": "FixedWindowRateLimiter",
@@ -69,7 +69,7 @@ async def add_peers(url, algorithm, variants):
                 peer = getattr(strategies, names[algorithm])(storage)
                 variants[label] = lambda peer=peer: peer.hit(item, "user-42")
     if find_spec("throttled"):
-        import throttled.asyncio as throttled  # noqa: PLC0415
+        import throttled.asyncio as throttled
 
         names = {
             "fixed_window": ["fixed_window"],
@@ -82,7 +82,7 @@ async def add_peers(url, algorithm, variants):
             label = f"throttled-py, {name}" + (" (a bare INCRBY)" if name == "fixed_window" else "")
             variants[label] = lambda throttle=throttle: throttle.limit("user-42")
     if find_spec("pyrate_limiter") and algorithm == "sliding_log":
-        import pyrate_limiter  # noqa: PLC0415
+        import pyrate_limiter
 
         client = resilience.connect(url)
         bucket = await pyrate_limiter.RedisBucket.init([pyrate_limiter.Rate(100_000, 60_000)], client, "bucket")
@@ -90,7 +90,7 @@ async def add_peers(url, algorithm, variants):
         variants["pyrate-limiter"] = lambda: pyrate.try_acquire_async("user-42")
         closing.append(client.aclose)
     if find_spec("cashews") and algorithm in ("fixed_window", "sliding_log"):
-        from cashews import Cache  # noqa: PLC0415
+        from cashews import Cache
 
         cashews = Cache()
         cashews.setup("redis://", address=url)
@@ -153,7 +153,7 @@ async def middleware():
             "@limiter.limit": an_app(limiter.limit(LIMIT)),
         }
         if find_spec("slowapi"):
-            from slowapi import Limiter  # noqa: PLC0415
+            from slowapi import Limiter
 
             slow = Limiter(key_func=lambda request: request.client.host, storage_uri=f"redis+{server.url}")
             apps["slowapi's decorator"] = an_app(slow.limit(LIMIT))

@@ -13,15 +13,15 @@ import sqlite3
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Header, HTTPException, Query
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
@@ -29,8 +29,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from course_lib import resilience
 from course_lib.cache import Cache
+from course_lib.dashboard import PROMETHEUS, figures, page, prometheus
 from course_lib.limiter import Algorithm, RateLimiter, RateLimitMiddleware, address, parse, too_many_requests
-from course_lib.optimizer import create_indexes
+from course_lib.monitor import PerformanceMiddleware, PerformanceMonitor, endpoint_of
+from course_lib.optimizer import analyze_query_performance, create_indexes
 
 ANONYMOUS_USER = 123
 LARGEST_INTEGER = 2**63 - 1  # of SQLite
@@ -88,6 +90,7 @@ def create_app(
     cache: bool = False,
     limits: Limits | bool | None = None,
     algorithm: Algorithm = "sliding_window",
+    monitor: bool = False,
     namespace: str = "api",
 ) -> FastAPI:
     """Make the service on a database file of events; FileNotFoundError when there is no such file.
@@ -98,6 +101,8 @@ def create_app(
     - `limits`: how many requests of a caller to a route are answered, counted in Redis by this `algorithm`: a dict such
       as `LIMITS`, which `True` stands for. `/health` is never limited. Whose a request is, its API key says, which is
       not verified here, else its address; the login's limits are by address and by account, as "address" and "account".
+    - `monitor`: count and time requests and statements, and show them at `/dashboard` and `/metrics`; with `redis_url`
+      those of all workers. These two pages are for the people who run the service: let no proxy hand them out.
     """
     database = EventsDatabase(db_path)
     if (cache or limits) and redis_url is None:
@@ -105,6 +110,7 @@ def create_app(
     redis = resilience.connect(redis_url) if redis_url else None
     store = Cache(redis, namespace=namespace) if cache and redis else None
     limiter = RateLimiter(redis, algorithm=algorithm, namespace=f"{namespace}:limit") if limits and redis else None
+    watch = PerformanceMonitor(redis=redis, namespace=f"{namespace}:monitor") if monitor else None
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -133,12 +139,9 @@ def create_app(
             return JSONResponse({"user": await load_user(), "platform": await load_platform()})
         headers: dict[str, str] = {}
         # Two keys, for one part is everybody's. Both are handed on as they are stored, not decoded and encoded again.
-        own = await store.get_or_set(
-            f"stats:user:{user}", load_user, 300, user_id=user, raw=True, on_outcome=_told(headers, "X-Cache-User")
-        )
-        platform = await store.get_or_set(
-            "stats:platform", load_platform, 60, raw=True, on_outcome=_told(headers, "X-Cache")
-        )
+        told_user, told_platform = (_told(headers, name, watch) for name in ("X-Cache-User", "X-Cache"))
+        own = await store.get_or_set(f"stats:user:{user}", load_user, 300, user_id=user, raw=True, on_outcome=told_user)
+        platform = await store.get_or_set("stats:platform", load_platform, 60, raw=True, on_outcome=told_platform)
         body = b'{"user":%b,"platform":%b}' % (own, platform)
         return Response(body, media_type="application/json", headers=headers)
 
@@ -166,6 +169,8 @@ def create_app(
         return {"status": "ok"}
 
     _add_dear_routes(app, database, by_account)
+    if watch:
+        _show(watch, app, database)
     return app
 
 
@@ -214,9 +219,50 @@ def _add_dear_routes(app: FastAPI, database: "EventsDatabase", by_account: AskAc
         return {"api_key": key}
 
 
-def _told(headers: dict[str, str], name: str) -> Callable[[str], None]:
-    """Put what became of a lookup into a header."""
-    return partial(headers.__setitem__, name)
+def _told(headers: dict[str, str], name: str, monitor: PerformanceMonitor | None) -> Callable[[str], None]:
+    """Put what became of a lookup into a header, and let the monitor count it."""
+
+    def told(outcome: str) -> None:
+        headers[name] = outcome
+        if monitor:
+            monitor.count("cache_hit" if outcome == "hit" else "cache_miss")
+
+    return told
+
+
+def _show(monitor: PerformanceMonitor, app: FastAPI, database: "EventsDatabase") -> None:
+    """Let a monitor see all that this app and its database do, and add the pages that show it."""
+    database.log_query = monitor.log_query
+    pages = ("/metrics", "/dashboard", "/dashboard/figures")
+    # Added last, it stands round all other middleware.
+    app.add_middleware(PerformanceMiddleware, monitor=monitor, ignore=[f"GET {page}" for page in pages])
+
+    @lru_cache(maxsize=100)
+    def plan_at(statement: str, _: int) -> str | None:
+        with suppress(ValueError, sqlite3.Error):  # no query, or a table that is locked
+            return str(analyze_query_performance(database.path, statement))
+        return None
+
+    def plan(statement: str) -> str | None:
+        return plan_at(statement, int(time.monotonic() / 10))  # for ten seconds: somebody may make an index meanwhile
+
+    @app.get("/dashboard/figures")
+    async def dashboard_figures() -> dict[str, Any]:
+        """What the dashboard shows, with the plan that each statement has now."""
+        return await run_in_threadpool(figures, await monitor.merged(), plan=plan)
+
+    @app.get("/dashboard", response_class=HTMLResponse)
+    async def dashboard_page() -> str:
+        """The figures as a page for people."""
+        return page()
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        """The figures for Prometheus; 503 while only this worker's are known, which would look like a fall."""
+        whole = await monitor.merged()
+        if not whole.complete:
+            return Response("Redis is away, and with it the figures of the other workers\n", 503)
+        return Response(prometheus(whole), media_type=PROMETHEUS)
 
 
 def calling_user(x_api_key: Annotated[str | None, Header()] = None) -> int:
@@ -282,6 +328,7 @@ class Usage:
 
     statements: int = 0
     seconds: float = 0.0
+    scope: Scope = field(default_factory=dict)
 
 
 usage_of_request: ContextVar[Usage] = ContextVar("usage_of_request")
@@ -289,6 +336,9 @@ usage_of_request: ContextVar[Usage] = ContextVar("usage_of_request")
 
 class EventsDatabase:
     """A SQLite file of events, with a connection for each thread that reads."""
+
+    log_query: Callable[..., None] | None = None
+    """Told of each statement, as `PerformanceMonitor.log_query` is."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._thread = threading.local()
@@ -322,14 +372,15 @@ class EventsDatabase:
         """Write an event of a user, happening now, in a transaction of its own; its id."""
         now = int(time.time())
         columns = "user_id, type, status, duration_ms, title, starts_at, created_at, payload"
+        statement = f"INSERT INTO events({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
         starts_at = now if event.starts_at is None else event.starts_at
         values = (user, event.type, 200, event.duration_ms, event.title, starts_at, now, "{}")
         with (
             closing(sqlite3.connect(f"{self.path.as_uri()}?mode=rw", uri=True)) as connection,
-            _on_account(),
+            self._on_account(statement),
             connection,
         ):
-            cursor = connection.execute(f"INSERT INTO events({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+            cursor = connection.execute(statement, values)
         assert cursor.lastrowid
         return cursor.lastrowid
 
@@ -344,20 +395,22 @@ class EventsDatabase:
     def rows(self, statement: str, parameters: tuple[object, ...] = ()) -> list[dict[str, Any]]:
         """Run a statement to its last row, on the account of the current request."""
         cursor = self.connection.cursor()
-        with _on_account():
+        with self._on_account(statement):
             rows = cursor.execute(statement, parameters).fetchall()  # execute() alone stops at the first row
         columns = [column[0] for column in cursor.description]
         return [dict(zip(columns, row, strict=True)) for row in rows]
 
-
-@contextmanager
-def _on_account() -> Iterator[None]:
-    """Put a statement and its time down to the current request, where there is one."""
-    began = time.perf_counter()
-    yield
-    if usage := usage_of_request.get(None):
-        usage.seconds += time.perf_counter() - began
-        usage.statements += 1
+    @contextmanager
+    def _on_account(self, statement: str) -> Iterator[None]:
+        """Put a statement and its time down to the current request, where there is one."""
+        began = time.perf_counter()
+        yield
+        seconds = time.perf_counter() - began
+        if usage := usage_of_request.get(None):
+            usage.seconds += seconds
+            usage.statements += 1
+            if self.log_query:
+                self.log_query(statement, seconds, endpoint=endpoint_of(usage.scope))
 
 
 class ServerTimingMiddleware:
@@ -375,7 +428,7 @@ class ServerTimingMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        usage = Usage()
+        usage = Usage(scope=scope)
         usage_of_request.set(usage)  # a thread of the pool sees a copy of the context, but this same object
 
         async def send_with_header(message: Message) -> None:

@@ -1,0 +1,16 @@
+-- Writes a worker's running total, unless the worker was taken for dead: then that would be counted twice.
+--
+-- KEYS  1 the worker's hash   2 the workers, by the moment of their last report   3 which report of it was folded in
+-- ARGV  1 the worker   2 the number of this report   3 the total   4 how long all of it is kept, in milliseconds
+-- Returns nil when written, else the number of the report that was folded in.
+
+local folded = redis.call("GET", KEYS[3])
+if folded then
+  return folded
+end
+local time = redis.call("TIME")
+redis.call("HSET", KEYS[1], "number", ARGV[2], "total", ARGV[3])
+redis.call("ZADD", KEYS[2], time[1] * 1000 + math.floor(time[2] / 1000), ARGV[1])
+redis.call("PEXPIRE", KEYS[1], ARGV[4])
+redis.call("PEXPIRE", KEYS[2], ARGV[4])
+return nil

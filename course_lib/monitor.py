@@ -1,0 +1,629 @@
+"""What an API's users wait for: percentiles that merge, slow statements, errors, and a line of JSON for each request.
+
+    monitor = PerformanceMonitor()
+    app.add_middleware(PerformanceMiddleware, monitor=monitor)
+    monitor.get_performance_metrics()["GET /items/{item_id}"].p90
+
+Percentiles cannot be averaged: the P90 of two workers is not the mean of their P90s. Counts can be added. So what is
+kept is how many requests took about how long, in buckets that grow by a fixed factor, which bounds the *relative* error
+of every percentile: DDSketch (Masson, Rim, Lee, "DDSketch: A Fast and Fully-Mergeable Quantile Sketch with
+Relative-Error Guarantees", PVLDB 12(12), 2019).
+"""
+
+import asyncio
+import bisect
+import contextlib
+import itertools
+import json
+import logging
+import math
+import secrets
+import threading
+import time
+from array import array
+from collections import deque
+from collections.abc import Awaitable, Callable, Container, Iterable, MutableMapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from course_lib.resilience import RedisAway
+from course_lib.workers import Total, Workers
+
+SHORTEST, LONGEST = 1e-6, 86_400.0  # seconds; what lies outside counts as the nearest of them
+BATCH = 64  # requests that are counted at once
+MOST_ENTRIES = 200  # endpoints, and statements; what comes after these shares one entry
+LONGEST_NAME = 4_000  # characters of an endpoint or a statement
+UNKNOWN = "(unknown path)"
+OTHERS = "(others)"
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+TOO_MANY, HUNG_UP = 429, 499  # 499 is nginx's word for a client that closed its connection before the answer
+PATIENCE = 0.1  # seconds before somebody may have given up waiting
+LAG_SECONDS, MOST_MISSED = 0.1, 600  # between two looks at the event loop; a laptop may have slept for a night
+
+_log, _now, _INFINITE = math.log, time.perf_counter, math.inf  # looked up once: a request is counted in microseconds
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+log = logging.getLogger(__name__)
+lines = logging.getLogger(f"{__name__}.lines")
+"""Takes one JSON object for each request and slow statement: at INFO, what was slow or failed at WARNING."""
+
+
+class Histogram:
+    """How many values (seconds) lie in each of a row of buckets, of which each is wider by the same factor.
+
+    A percentile is off by `relative_error` at most, for values from 1 microsecond to a day; others are taken for the
+    nearest of these, and counted as `clamped`. Adding histograms up loses nothing. Memory: 10 KB at 1%.
+    """
+
+    __slots__ = ("_first", "_growth", "clamped", "counts", "longest", "relative_error", "total")
+
+    def __init__(self, relative_error: float = 0.01) -> None:
+        if not 0.0005 <= relative_error <= 0.5:
+            raise ValueError(f"relative_error is {relative_error!r}: give a share from 0.0005 to 0.5, such as 0.01")
+        self.relative_error = relative_error
+        # Bucket i begins at SHORTEST * factor ** i; with this factor its middle is off by the relative error at most.
+        self._growth = 1 / math.log((1 + relative_error) / (1 - relative_error))
+        self._first = -math.log(SHORTEST) * self._growth
+        self.counts = array("Q", bytes(8 * (1 + self._place(LONGEST))))
+        self.clamped = 0
+        self.total = self.longest = 0  # nanoseconds: whole numbers add up to the same in any order
+
+    @property
+    def count(self) -> int:
+        """How many values there are."""
+        return sum(self.counts)
+
+    def _place(self, seconds: float) -> int:
+        return int(_log(seconds) * self._growth + self._first)
+
+    def add(self, seconds: float) -> None:
+        """Count a value. ValueError for one that is no duration."""
+        if not SHORTEST <= seconds <= LONGEST:
+            seconds = self._clamped(seconds)
+        self.counts[int(_log(seconds) * self._growth + self._first)] += 1
+        nanoseconds = int(seconds * 1e9 + 0.5)
+        self.total += nanoseconds
+        if nanoseconds > self.longest:  # noqa: PLR1730  max() takes twice as long
+            self.longest = nanoseconds
+
+    def _clamped(self, seconds: float) -> float:
+        if not 0 <= seconds < math.inf:
+            raise ValueError(f"a duration is {seconds!r}: give seconds, 0 or more")
+        self.clamped += 1
+        return min(max(seconds, SHORTEST), LONGEST)
+
+    def merge(self, other: "Histogram") -> None:
+        """Add another one's counts. ValueError where its buckets are others."""
+        if other.relative_error != self.relative_error:
+            raise ValueError(f"errors of {self.relative_error} and {other.relative_error} cannot be merged")
+        self.add_dump(Histogram.dump(other))
+
+    def percentiles(self, *percents: float) -> list[float]:
+        """The nearest-rank percentiles in seconds: each of the value that so many % of the values do not exceed."""
+        up_to = list(itertools.accumulate(self.counts))
+        if not up_to[-1]:
+            raise ValueError("a percentile needs at least one value")
+        ranks = [max(math.ceil(round(percent * up_to[-1] / 100, 9)), 1) for percent in percents]
+        return [self._middle(bisect.bisect_left(up_to, rank)) for rank in ranks]
+
+    def below(self, seconds: float) -> int:
+        """How many values are shorter than so many seconds, which are taken within the relative error."""
+        return sum(self.counts[: round(_log(seconds) * self._growth + self._first)])
+
+    def _middle(self, place: int) -> float:
+        """What stands for all values of a bucket."""
+        low = math.exp((place - self._first) / self._growth)
+        return min(low * (1 + self.relative_error), self.longest / 1e9)
+
+    def dump(self) -> list[Any]:
+        """All that is counted, as JSON can hold it: of the buckets those from the first to the last in use."""
+        content = self.counts.tobytes()
+        first = (len(content) - len(content.lstrip(b"\0"))) // 8
+        counts = self.counts[first : -(-len(content.rstrip(b"\0")) // 8)].tolist()
+        return [self.total, self.longest, self.clamped, first, counts]
+
+    def add_dump(self, dump: Sequence[Any], times: int = 1) -> None:
+        """Add what another one has counted; or take it off again, with `times=-1`."""
+        total, longest, clamped, first, counts = dump
+        self.total += total * times
+        self.longest = max(self.longest, longest)
+        self.clamped += clamped * times
+        for place, count in enumerate(counts, first):
+            if count:
+                self.counts[place] += count * times
+
+
+class _Entry(Histogram):
+    """The durations of an endpoint or a statement, and how often it was answered with which status."""
+
+    __slots__ = ("statuses",)
+
+    def __init__(self, relative_error: float) -> None:
+        super().__init__(relative_error)
+        self.statuses: dict[int, int] = {}
+
+    def dump(self) -> list[Any]:
+        return [*super().dump(), list(self.statuses.items())]
+
+    def add_dump(self, dump: Sequence[Any], times: int = 1) -> None:
+        *durations, statuses = dump
+        super().add_dump(durations, times)
+        for status, count in statuses:
+            self.statuses[status] = self.statuses.get(status, 0) + count * times
+
+
+class _Entries(dict[Any, _Entry]):
+    """Entries by endpoint, or by endpoint and statement: made when first asked for, while there is room."""
+
+    def __init__(self, relative_error: float, others: str | tuple[str, ...]) -> None:
+        self._relative_error, self._others = relative_error, others
+
+    def __missing__(self, name: str | tuple[str, ...]) -> _Entry:
+        if len(self) >= MOST_ENTRIES:
+            name = self._others
+        short = name[:LONGEST_NAME] if isinstance(name, str) else tuple(part[:LONGEST_NAME] for part in name)
+        return self.setdefault(short, _Entry(self._relative_error))
+
+    def dump(self) -> list[Any]:
+        return [(name, entry.dump()) for name, entry in self.items()]
+
+    def add_dump(self, dump: Iterable[Any], times: int = 1) -> None:
+        for name, counted in dump:
+            self[tuple(name) if isinstance(name, list) else name].add_dump(counted, times)
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """What became of the requests to an endpoint, or how late the event loop was. All times are in seconds.
+
+    `errors` were answered with a status from 500 on, or ended by an exception; `refused` with 429; `hung_up` counts
+    clients that did not wait for the end. `clamped` were shorter than a microsecond or longer than a day.
+    """
+
+    count: int
+    total: float
+    mean: float
+    p50: float
+    p90: float
+    p99: float
+    max: float
+    errors: int = 0
+    refused: int = 0
+    hung_up: int = 0
+    clamped: int = 0
+
+
+@dataclass(frozen=True)
+class SlowQuery(Metrics):
+    """A statement as it was written, the endpoint that ran it, and how long that took."""
+
+    sql: str = ""
+    endpoint: str = ""
+
+
+class PerformanceMonitor:
+    """Counts the requests and statements of a process, from any of its threads, and adds up those of several.
+
+    - `slow`: seconds from which a request or a statement is logged at WARNING.
+    - `relative_error`: of percentiles, at most.
+    - `redis`: an asyncio client, best from `resilience.connect`, through which the workers of one service, on any
+      number of machines, know of one another. While Redis is away each counts on, and tells the others later.
+    - `namespace`: of the service; what it has counted is kept for a week after its last worker.
+
+    Memory is bounded, whatever comes: of endpoints, of statements and of names that are counted the first 200 have
+    an entry of their own (10 KB at 1%), and all others share one, "(others)".
+    """
+
+    def __init__(
+        self,
+        *,
+        slow: float = 0.5,
+        relative_error: float = 0.01,
+        redis: Redis | None = None,
+        namespace: str = "monitor",
+    ) -> None:
+        if not namespace or set(namespace) & set("{}"):
+            raise ValueError(f"namespace is {namespace!r}: give it a name without braces")
+        self.slow, self.relative_error = slow, relative_error
+        self.workers = 1
+        """How many processes' requests are counted here; those that have ended since are not among them."""
+        self.complete = True
+        """Whether those are all; False in what `merged` gives while Redis is away."""
+        self._lock = threading.Lock()
+        self._waiting: deque[tuple[str, float, int]] = deque()  # requests to be counted
+        self._endpoints = _Entries(relative_error, OTHERS)
+        self._statements = _Entries(relative_error, (OTHERS, OTHERS))
+        self._lag = _Entry(relative_error)
+        self._counts: dict[str, int] = {}
+        prefix = f"{{{namespace}}}:{relative_error:g}:"  # other buckets cannot be added
+        self._workers = None if redis is None else Workers(redis, prefix, self._combined)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    # --- counting -------------------------------------------------------------------------------------------------
+
+    def log_request(self, endpoint: str, duration: float, *, status: int = 200) -> None:
+        """Count a request, which took `duration` seconds. ValueError for a negative one."""
+        if not 0 <= duration < _INFINITE:
+            raise ValueError(f"a duration is {duration!r}: give seconds, 0 or more")
+        self._waiting.append((endpoint, duration, status))
+        if len(self._waiting) >= BATCH:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Count the requests that wait for it: many at once take half the time, and reading does it first."""
+        waiting, endpoints = self._waiting, self._endpoints
+        with self._lock:
+            while waiting:
+                endpoint, duration, status = waiting.popleft()
+                entry = endpoints[endpoint]
+                entry.add(duration)
+                entry.statuses[status] = entry.statuses.get(status, 0) + 1
+
+    def log_query(self, sql: str, duration: float, *, endpoint: str) -> None:
+        """Count a statement, which took `duration` seconds to its last row; log it at WARNING where that is slow.
+
+        `sql` is the statement as it was written: with placeholders, never with the values. `endpoint` ran it; inside a
+        request that is `endpoint_of(request.scope)`.
+        """
+        with self._lock:
+            self._statements[endpoint, sql].add(duration)
+        if duration >= self.slow:
+            _write_line(logging.WARNING, endpoint=endpoint, statement=sql, duration_ms=round(duration * 1000, 3))
+
+    def count(self, name: str, times: int = 1) -> None:
+        """Count something by its name, such as "cache_hit"."""
+        with self._lock:
+            if name not in self._counts and len(self._counts) >= MOST_ENTRIES:
+                name = OTHERS
+            self._counts[name] = self._counts.get(name, 0) + times
+
+    # --- asking ---------------------------------------------------------------------------------------------------
+
+    def get_performance_metrics(self) -> dict[str, Metrics]:
+        """What is known of each endpoint, the one that took most time in all first."""
+        self._settle()
+        with self._lock:
+            found = {name: Metrics(**_figures(entry)) for name, entry in self._endpoints.items()}
+        return dict(sorted(found.items(), key=lambda item: -item[1].total))
+
+    def get_slow_queries(self, n: int = 10, by: str = "total") -> list[SlowQuery]:
+        """The `n` statements that took most time in `total`, or whose `p99` is longest. ValueError for another `by`."""
+        if by not in {"total", "p99"}:
+            raise ValueError(f"by is {by!r}: order statements by 'total' or by 'p99'")
+        with self._lock:
+            found = [
+                SlowQuery(**_figures(entry), sql=sql, endpoint=endpoint)
+                for (endpoint, sql), entry in self._statements.items()
+            ]
+        return sorted(found, key=lambda query: -getattr(query, by))[:n]
+
+    def get_counts(self) -> dict[str, int]:
+        """What was counted by `count`."""
+        with self._lock:
+            return dict(self._counts)
+
+    def get_event_loop_lag(self) -> Metrics | None:
+        """How late the event loop comes to what is due: a wait that no timer inside a request sees.
+
+        It is looked at ten times a second, and a look that it kept from happening counts as late as it came. None
+        before the first.
+        """
+        with self._lock:
+            return Metrics(**_figures(self._lag)) if self._lag.count else None
+
+    def overall(self) -> Histogram:
+        """The durations of all requests together."""
+        whole = Histogram(self.relative_error)
+        self._settle()
+        with self._lock:
+            for entry in self._endpoints.values():
+                whole.merge(entry)
+        return whole
+
+    # --- adding up ------------------------------------------------------------------------------------------------
+
+    def merge(self, other: "PerformanceMonitor") -> None:
+        """Add all that another monitor has counted; nothing is lost or rounded. ValueError for another error bound."""
+        if other.relative_error != self.relative_error:
+            raise ValueError(f"errors of {self.relative_error} and {other.relative_error} cannot be merged")
+        self._add_dump(other.dump())
+        self.workers += other.workers
+
+    def dump(self) -> Total:
+        """All that is counted, as JSON can hold it."""
+        self._settle()
+        with self._lock:
+            return {
+                "endpoints": self._endpoints.dump(),
+                "statements": self._statements.dump(),
+                "lag": self._lag.dump(),
+                "counts": dict(self._counts),
+            }
+
+    def _add_dump(self, dump: Total, times: int = 1) -> None:
+        with self._lock:
+            self._endpoints.add_dump(dump["endpoints"], times)
+            self._statements.add_dump(dump["statements"], times)
+            self._lag.add_dump(dump["lag"], times)
+        for name, count in dump["counts"].items():
+            self.count(name, count * times)
+
+    def _combined(self, plus: Iterable[Total], minus: Iterable[Total]) -> Total:
+        whole = PerformanceMonitor(relative_error=self.relative_error)
+        for times, totals in ((1, plus), (-1, minus)):
+            for total in totals:
+                whole._add_dump(total, times)
+        return whole.dump()
+
+    async def merged(self) -> "PerformanceMonitor":
+        """A monitor that holds what all workers have counted, those that have ended included; without Redis a copy."""
+        whole = PerformanceMonitor(slow=self.slow, relative_error=self.relative_error)
+        if self._workers:
+            try:
+                await self._workers.write(self.dump)
+                total, whole.workers = await self._workers.collect()
+                whole._add_dump(total)
+                return whole
+            except RedisAway:
+                whole.complete = False
+        whole._add_dump(self.dump())
+        return whole
+
+    def start(self) -> None:
+        """Begin to measure the event loop's lag, and with Redis to write each second; the middleware calls it."""
+        if not self._tasks:
+            self._tasks = [asyncio.create_task(self._measure_lag())]
+            if self._workers:
+                self._tasks.append(asyncio.create_task(self._write_each_second(self._workers)))
+
+    async def stop(self) -> None:
+        """End what `start` began, and write for the last time; again is no error."""
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks and self._workers:
+            with contextlib.suppress(RedisAway):
+                await self._workers.write(self.dump)
+
+    async def _write_each_second(self, workers: Workers) -> None:
+        while True:
+            try:
+                await workers.write(self.dump)
+            except RedisAway:
+                pass  # it is told what it missed when it is back
+            except RedisError as error:
+                log.error("Redis takes no report, so the other workers do not know of this one: %s", error)
+                return
+            await asyncio.sleep(1)
+
+    async def _measure_lag(self) -> None:
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while True:
+            due += LAG_SECONDS
+            await asyncio.sleep(due - loop.time())
+            late = max(loop.time() - due, 0.0)
+            missed = int(late / LAG_SECONDS)
+            with self._lock:
+                for number in range(min(missed, MOST_MISSED) + 1):
+                    self._lag.add(late - number * LAG_SECONDS)
+            due += missed * LAG_SECONDS
+
+
+def _figures(entry: _Entry) -> dict[str, Any]:
+    count, total = entry.count, entry.total / 1e9
+    p50, p90, p99 = entry.percentiles(50, 90, 99)
+    return {
+        **{"count": count, "total": total, "mean": total / count, "max": entry.longest / 1e9},
+        **{"p50": p50, "p90": p90, "p99": p99},
+        "errors": sum(times for status, times in entry.statuses.items() if status >= 500),
+        "refused": entry.statuses.get(TOO_MANY, 0),
+        "hung_up": entry.statuses.get(HUNG_UP, 0),
+        "clamped": entry.clamped,
+    }
+
+
+# --- the middleware ---------------------------------------------------------------------------------------------------
+
+
+class PerformanceMiddleware:
+    """Times each request to the last byte of its answer, by the template of its route: "GET /items/{item_id}".
+
+    Plain ASGI, for FastAPI and Starlette: `app.add_middleware(PerformanceMiddleware, monitor=monitor)`, added last, so
+    that it stands round all others. An exception counts as 500, a client that hangs up as 499. What no route answers
+    shares one entry, "(unknown path)". The endpoints in `ignore`, such as "GET /metrics", are neither counted nor
+    logged.
+
+    An answer whose request has a line in the log bears the number of that line in `X-Request-ID` (not a stream that
+    turns out to be slow, or fails, after it has begun).
+    """
+
+    def __init__(self, app: App, *, monitor: PerformanceMonitor, ignore: Container[str] = ()) -> None:
+        self.app, self.monitor, self.ignore = app, monitor, ignore
+        self._process, self._numbers = secrets.token_hex(4), itertools.count(1)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await (self._live if scope["type"] == "lifespan" else self.app)(scope, receive, send)
+            return
+        request = _Request(self, scope, receive, send)
+        try:
+            await self.app(scope, request.receive, request.send)
+        except BaseException as error:
+            request.end(error)
+            raise
+        if not request.ended:
+            request.end()
+
+    def number(self) -> str:
+        """A number for a request, which no other worker gives."""
+        return f"{self._process}-{next(self._numbers)}"
+
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the monitor's own tasks run as long as the app does, whose Redis must still be open at the end."""
+
+        async def receive_and_stop() -> Message:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                await self.monitor.stop()
+            return message
+
+        self.monitor.start()
+        try:
+            await self.app(scope, receive_and_stop, send)
+        finally:
+            await self.monitor.stop()
+
+
+class _Request:
+    """One request on its way: when it began, what it was answered, whether its client is still there."""
+
+    status = 0  # until the answer begins
+    number = ""  # where there is a line in the log
+    ended = False
+    gone = False  # the client
+    reading = False  # the app waits for a message
+    peeked: Message | None = None  # what the app has not asked for yet
+
+    def __init__(self, middleware: PerformanceMiddleware, scope: Scope, receive: Receive, send: Send) -> None:
+        self.middleware, self.scope, self.from_server, self.to_server = middleware, scope, receive, send
+        self.began = _now()
+
+    async def receive(self) -> Message:
+        """What the server has for the app."""
+        if self.peeked:
+            message, self.peeked = self.peeked, None
+            return message
+        self.reading = True
+        try:
+            message = await self.from_server()
+        finally:
+            self.reading = False
+        if message["type"] == "http.disconnect":
+            self.gone = True
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Hand on what the app answers."""
+        if not self.status and message["type"] == "http.response.start":
+            self.status = message["status"]
+            duration = _now() - self.began
+            if duration > PATIENCE and not self.reading and not self.peeked:
+                await self.peek()
+            slow = self.middleware.monitor.slow
+            if lines.isEnabledFor(logging.INFO) or self.status >= 500 or duration >= slow:
+                self.number = self.middleware.number()
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", self.number.encode())]
+            await self.to_server(message)
+            return
+        try:
+            await self.to_server(message)
+        except OSError:
+            self.gone = True
+            raise
+        if self.status and not message.get("more_body"):
+            self.end(whole=True)
+
+    async def peek(self) -> None:
+        """See if the client has hung up: nobody tells an app that does not ask, and what it sends goes nowhere."""
+        asking = asyncio.ensure_future(self.from_server())
+        await asyncio.sleep(0)
+        if not asking.done():
+            asking.cancel()
+        elif not asking.exception():
+            self.peeked = asking.result()
+            self.gone = self.peeked["type"] == "http.disconnect"
+
+    def end(self, error: BaseException | None = None, *, whole: bool = False) -> None:
+        """Count the request, once: at the last byte, which background tasks come after, or when the app has ended."""
+        if self.ended:
+            return
+        self.ended = True
+        duration = _now() - self.began
+        status = self.status if whole and not self.gone else self.failure(error)
+        endpoint, middleware = endpoint_of(self.scope), self.middleware
+        if endpoint in middleware.ignore:
+            return
+        middleware.monitor.log_request(endpoint, duration, status=status)
+        warn = status >= 500 or duration >= middleware.monitor.slow
+        if warn or self.number:
+            about = {"request_id": self.number or middleware.number(), "route": endpoint, "status": status}
+            failure = {"error": type(error).__name__} if error else {}
+            level = logging.WARNING if warn else logging.INFO
+            _write_line(level, **about, duration_ms=round(duration * 1000, 3), **failure)
+
+    def failure(self, error: BaseException | None) -> int:
+        """The status of a request whose answer did not reach the client as a whole."""
+        if self.gone or (error and not isinstance(error, Exception)):  # a server may cancel what nobody waits for
+            return HUNG_UP
+        return 500 if error or not self.status else HUNG_UP  # Starlette ends a stream that nobody listens to
+
+
+# --- whose request it is ----------------------------------------------------------------------------------------------
+
+
+def endpoint_of(scope: Scope) -> str:
+    """The endpoint of a request, for instance "GET /items/{item_id}": its method, and the whole template of its route.
+
+    What the scope of a request says after routing is not the whole: FastAPI 0.165 leaves the prefix of an included
+    router out of `route.path`, and a mount puts its part into `root_path`, values and all.
+    """
+    route: Any = scope.get("route")
+    if "app_root_path" not in scope and hasattr(route, "methods"):  # no mount, and a route of the usual kind
+        included = scope.get("fastapi", _NO_INCLUSION).get("effective_route_context")
+        template = included.path if included and included.original_route is route else route.path
+    else:
+        template = _template(scope)
+        if template is None:
+            return UNKNOWN
+    method = scope["method"]
+    return f"{method if method in METHODS else 'OTHER'} {template}"
+
+
+_NO_INCLUSION: dict[str, Any] = {}
+
+
+def _template(scope: Scope) -> str | None:
+    """Look for the template by asking the routes one by one; None where none of them matches."""
+    if "endpoint" not in scope and "router" in scope:
+        return None  # the app has looked already
+    whole = scope.get("router") or scope.get("app")  # no router: a middleware answered before it
+    inner = {**scope, "root_path": scope.get("app_root_path", scope.get("root_path", "")), "path_params": {}}
+    return _find(getattr(whole, "routes", ()), inner)
+
+
+def _find(routes: Iterable[Any], scope: Scope) -> str | None:
+    other_method = None
+    for each in routes:
+        for route in each.effective_route_contexts() if hasattr(each, "effective_route_contexts") else (each,):
+            match, found = route.matches(scope)
+            if not match.value:
+                continue
+            matched = getattr(route, "starlette_route", None) or route
+            template: str = getattr(matched, "path", "")
+            if inner := getattr(matched, "routes", ()):
+                rest = _find(inner, {**scope, **found})
+                return None if rest is None else template + rest
+            if not hasattr(matched, "methods"):
+                return f"{template}/{{path}}"  # a mounted app without routes, such as StaticFiles
+            if match.value == 2:
+                return template
+            other_method = other_method or template
+    return other_method
+
+
+def _write_line(level: int, **fields: Any) -> None:
+    """Log one JSON object: names and figures, and nothing that a client sent."""
+    moment = datetime.now(UTC).isoformat(timespec="milliseconds")
+    lines.log(level, "%s", json.dumps({"time": moment, "level": logging.getLevelName(level), **fields}))

@@ -1,0 +1,317 @@
+"""What the monitor shows: to Prometheus' own parser, on a page in a real browser, in a notebook, with plans beside."""
+
+import json
+import os
+import re
+import shutil
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+from prometheus_client.parser import text_string_to_metric_families
+
+from course_lib.api import create_app
+from course_lib.dashboard import figures, page, prometheus
+from course_lib.lab import live, redis_server, serve
+from course_lib.lab.load import Route as Sent
+from course_lib.lab.load import Schedule, load
+from course_lib.monitor import PerformanceMonitor
+from tests.test_browser import chromium  # noqa: F401  a fixture
+
+INDEX = "CREATE INDEX of_users ON events(user_id, created_at)"
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Path:
+    path = tmp_path / "events.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(
+            "CREATE TABLE events(id INTEGER PRIMARY KEY, user_id INTEGER NOT NULL, type TEXT NOT NULL,"
+            " status INTEGER NOT NULL, duration_ms INTEGER NOT NULL, title TEXT NOT NULL,"
+            " starts_at INTEGER NOT NULL, created_at INTEGER NOT NULL, payload TEXT NOT NULL)"
+        )
+        connection.executemany(
+            "INSERT INTO events VALUES (NULL, ?, 'view', 200, 5, 'Daily Standup', 900, ?, '{}')",
+            [(user % 20 + 1, 1_704_067_200 + user) for user in range(2_000)],
+        )
+    return path
+
+
+@pytest.fixture
+def server(db: Path) -> Iterator[serve.Server]:
+    with serve.here(create_app(db, monitor=True)) as server:
+        yield server
+
+
+def asked(server: serve.Server) -> dict[str, Any]:
+    return server.get("/dashboard/figures").json()
+
+
+# --- the API ----------------------------------------------------------------------------------------------------------
+
+
+def test_statements_are_shown_with_the_route_that_ran_them_and_the_plan_that_they_have_now(
+    server: serve.Server, db: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.get("/api/stats", user_id=7)
+    server.get("/api/events", user_id=7)
+    server.client.post("/api/events", json={"type": "view", "title": "x"})
+    found = {(each["endpoint"], each["sql"].split()[0]): each for each in asked(server)["statements"]}
+    assert {*found} == {("GET /api/stats", "SELECT"), ("GET /api/events", "SELECT"), ("POST /api/events", "INSERT")}
+    newest = found["GET /api/events", "SELECT"]
+    assert "user_id = ?" in newest["sql"]
+    assert "SCAN events" in newest["plan"]
+    assert found["POST /api/events", "INSERT"]["plan"] is None
+    with closing(sqlite3.connect(db)) as connection:
+        connection.execute(INDEX)
+    later = time.monotonic() + 10
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    plans = [each["plan"] for each in asked(server)["statements"] if each["sql"] == newest["sql"]]
+    assert "USING INDEX of_users" in plans[0]
+
+
+def test_endpoints_are_told_by_method_and_the_pages_of_the_monitor_are_not_counted(server: serve.Server) -> None:
+    for path in ("/health", "/api/events", "/nowhere/1", "/nowhere/2", "/metrics", "/dashboard"):
+        server.get(path)
+    server.client.post("/api/events", json={"type": "view", "title": "x"})
+    assert {each["endpoint"]: each["count"] for each in asked(server)["endpoints"]} == {
+        "GET /health": 1,
+        "GET /api/events": 1,
+        "POST /api/events": 1,
+        "(unknown path)": 2,
+    }
+
+
+def test_cache_hits_and_misses_are_counted_over_both_parts(
+    db: Path, any_server: redis_server.Server, tmp_path: Path
+) -> None:
+    own = tmp_path / "own.db"
+    shutil.copyfile(db, own)
+    app = create_app(own, redis_url=any_server.url, cache=True, monitor=True, namespace=f"api-{time.monotonic_ns()}")
+    with serve.here(app) as server:
+        for user in (7, 7, 8):
+            server.get("/api/stats", user_id=user)
+        assert asked(server)["counts"] == {"cache_miss": 3, "cache_hit": 3}
+
+
+def test_without_a_monitor_there_is_none_of_its_pages(db: Path) -> None:
+    with serve.here(create_app(db)) as server:
+        assert {server.get(path).status_code for path in ("/metrics", "/dashboard", "/dashboard/figures")} == {404}
+        assert "X-Request-ID" not in server.get("/health").headers
+        with pytest.raises(RuntimeError, match=r"start it with serve\.start\(\.\.\., monitor=True\)"):
+            with live.view(server):
+                pass
+
+
+def test_while_redis_is_away_the_service_answers_and_its_pages_say_what_they_lack(
+    db: Path, server_to_break: redis_server.Server
+) -> None:
+    with serve.here(create_app(db, redis_url=server_to_break.url, monitor=True)) as server:
+        assert server.get("/health").status_code == 200
+        assert asked(server)["complete"]
+        server_to_break.kill()
+        assert server.get("/health").status_code == 200
+        found = asked(server)
+        assert not found["complete"]
+        assert [each["count"] for each in found["endpoints"]] == [2]
+        assert server.get("/metrics").status_code == 503
+
+
+# --- Prometheus -------------------------------------------------------------------------------------------------------
+
+
+def test_prometheus_own_parser_reads_all_figures(server: serve.Server) -> None:
+    for path in ("/health", "/health", "/api/stats", "/nowhere"):
+        server.get(path)
+    answer = server.get("/metrics")
+    assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    families = {family.name: family for family in text_string_to_metric_families(answer.text)}
+    assert {name: family.type for name, family in families.items()} == {
+        "http_requests": "counter",
+        "http_request_duration_seconds": "histogram",
+        "db_statement_duration_seconds": "histogram",
+        "event_loop_lag_seconds": "histogram",
+        "app_counts": "counter",
+        "app_workers": "gauge",
+    }
+    requests = {
+        (each.labels["endpoint"], each.labels["status"]): each.value for each in families["http_requests"].samples
+    }
+    assert requests == {("GET /health", "200"): 2, ("GET /api/stats", "200"): 1, ("(unknown path)", "404"): 1}
+    statements = families["db_statement_duration_seconds"].samples
+    assert [each.value for each in statements if each.name.endswith("_count")] == [4]
+
+
+def test_buckets_hold_what_they_say_within_the_error_and_end_with_the_count() -> None:
+    monitor = PerformanceMonitor()
+    durations = [0.0001, 0.02, 0.02, 0.3, 7.0, 300.0]
+    for duration in durations:
+        monitor.log_request("GET /a", duration)
+    text = prometheus(monitor)
+    samples = [each for family in text_string_to_metric_families(text) for each in family.samples]
+    buckets = [each for each in samples if each.name == "http_request_duration_seconds_bucket"]
+    for bucket in buckets:
+        assert bucket.value == sum(duration <= float(bucket.labels["le"]) for duration in durations)
+    assert buckets[-1].labels["le"] == "+Inf"
+    sums = [each.value for each in samples if each.name == "http_request_duration_seconds_sum"]
+    assert sums == [pytest.approx(sum(durations))]
+
+
+def test_names_with_quotes_backslashes_and_line_ends_survive() -> None:
+    monitor, name = PerformanceMonitor(), 'GET /"a"\\n\n{b}'
+    monitor.log_request(name, 0.1)
+    monitor.count(name)
+    samples = [each for family in text_string_to_metric_families(prometheus(monitor)) for each in family.samples]
+    assert {each.labels.get("endpoint", each.labels.get("name", name)) for each in samples} == {name}
+
+
+# --- the page ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_takes_nothing_from_elsewhere() -> None:
+    assert not re.findall(r'(?:src|href)="(?!data:)', page())
+    assert [*re.findall(r"https?://[\w./]+", page())] == ["http://www.w3.org/2000/svg"]
+
+
+def test_figures_of_a_monitor_that_has_seen_nothing_can_be_shown() -> None:
+    found = json.loads(json.dumps(figures(PerformanceMonitor())))
+    assert (found["requests"]["counts"], found["endpoints"], found["statements"]) == ([], [], [])
+
+
+@pytest.fixture
+def under_load(server: serve.Server) -> Iterator[serve.Server]:
+    """A service with traffic of several kinds until the test ends."""
+    users = list(range(1, 21))
+    routes = [
+        Sent("/api/events?user_id={}", users, 6),
+        Sent("/api/stats?user_id={}", users, 2),
+        Sent("/nowhere/{}", users, 1),
+        Sent("/api/events?limit={}", ["no number"], 1),
+    ]
+    ended = threading.Event()
+
+    def send() -> None:
+        while not ended.is_set():
+            load(Schedule(server.url, routes), users=4, seconds=2)
+
+    sending = threading.Thread(target=send)
+    sending.start()
+    yield server
+    ended.set()
+    sending.join()
+
+
+@pytest.mark.alone
+def test_the_page_is_live_under_load_in_both_themes_and_by_keyboard(
+    chromium: Any,  # noqa: F811
+    under_load: serve.Server,
+    work: Path,
+) -> None:
+    folder = Path(os.environ.get("SCREENSHOTS", work))
+    folder.mkdir(parents=True, exist_ok=True)
+    for theme in ("light", "dark"):
+        with closing(chromium.new_page(viewport={"width": 1200, "height": 1100}, color_scheme=theme)) as tab:
+            look_at(tab, under_load, theme)
+            tab.screenshot(path=folder / f"dashboard_{theme}.png", full_page=True)
+            use_the_keyboard(tab)
+    with closing(chromium.new_page(viewport={"width": 400, "height": 800})) as tab:
+        tab.goto(f"{under_load.url}/dashboard")
+        expect(tile(tab, "requests/s")).not_to_have_text("0")
+        assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        tab.screenshot(path=folder / "dashboard_narrow.png", full_page=True)
+
+
+def tile(tab: Page, name: str) -> Any:
+    return tab.locator("#tiles div", has=tab.get_by_text(name, exact=True)).locator("dd")
+
+
+def look_at(tab: Page, server: serve.Server, theme: str) -> None:
+    """No fault in the console, nothing asked of anybody else, and figures that move."""
+    faults: list[str] = []
+    tab.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    tab.on("pageerror", lambda error: faults.append(str(error)))
+
+    def only_from_here(route: Route) -> None:
+        if not route.request.url.startswith(server.url):
+            faults.append(route.request.url)
+        route.continue_()
+
+    tab.route("**/*", only_from_here)
+    tab.goto(f"{server.url}/dashboard")
+    requests = tab.locator("#endpoints tr", has_text="GET /api/events").locator("td").nth(1)
+    expect(requests).not_to_be_empty(timeout=20_000)
+    before = requests.inner_text()
+    expect(requests).not_to_have_text(before)
+    for name in ("requests/s", "P50", "P90"):
+        expect(tile(tab, name)).to_have_text(re.compile(r"^\d"), timeout=20_000)
+    expect(tile(tab, "workers")).to_have_text("1")
+    for line in ("rate", "p50", "p90"):
+        drawn = tab.locator(f"path[data-line={line}]")
+        expect(drawn).to_have_attribute("d", re.compile(r"^M.*L"), timeout=20_000)
+    expect(tab.locator("#rate")).to_have_attribute("aria-label", re.compile(r"^Now: all \d"))
+    expect(tab.locator("#statements")).to_contain_text("plan: reads a whole table or index")
+    light = tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(246, 247, 249)"
+    assert light == (theme == "light")
+    assert faults == []
+
+
+def use_the_keyboard(tab: Page) -> None:
+    """Sort a table, open a plan and pause, by Tab and Enter alone; nothing is lost when new figures come."""
+    tab.locator("body").click(position={"x": 2, "y": 2})
+    tab.keyboard.press("Tab")
+    expect(tab.locator("#pause")).to_be_focused()
+    for _ in range(8):
+        tab.keyboard.press("Tab")
+        if tab.evaluate("document.activeElement.dataset.column") == "p99":
+            break
+    tab.keyboard.press("Enter")
+    sorted_by = tab.locator("#endpoints th[aria-sort=descending]")
+    expect(sorted_by).to_contain_text("P99")
+    newest = tab.locator("#endpoints td").nth(1)
+    expect(newest).not_to_have_text(newest.inner_text(), timeout=10_000)
+    expect(tab.locator("#endpoints [data-column=p99]")).to_be_focused()
+    plan = tab.locator("#statements summary").first
+    plan.focus()
+    tab.keyboard.press("Enter")
+    expect(tab.locator("#statements pre").first).to_contain_text("QUERY PLAN")
+    tab.locator("#pause").focus()
+    tab.keyboard.press("Enter")
+    expect(tab.locator("#state")).to_have_text("paused")
+
+
+@pytest.mark.alone
+def test_the_page_says_so_when_the_service_does_not_answer(chromium: Any, db: Path) -> None:  # noqa: F811
+    with closing(chromium.new_page()) as tab:
+        with serve.here(create_app(db, monitor=True)) as server:
+            tab.goto(f"{server.url}/dashboard")
+            expect(tab.locator("#state")).to_have_text("live")
+        expect(tab.locator("#state")).to_contain_text("no answer from the service", timeout=10_000)
+
+
+# --- the notebook -----------------------------------------------------------------------------------------------------
+
+
+def test_the_same_figures_show_in_a_notebook_while_a_load_runs(
+    server: serve.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str] = []
+
+    class Handle:
+        def update(self, content: Any) -> None:
+            shown.append(content.data)
+
+    monkeypatch.setattr(live, "display", lambda content, **_: shown.append(content.data) or Handle())
+    with live.view(server):
+        load(f"{server.url}/api/events?user_id=7", users=2, seconds=1.5)
+    requests = [int(row) for look in shown for row in re.findall(r"<td>GET /api/events</td><td>(\d+)</td>", look)]
+    assert len({*requests}) >= 2
+    assert requests == sorted(requests)
+    found = {each["endpoint"]: each["count"] for each in asked(server)["endpoints"]}
+    assert requests[-1] == found["GET /api/events"]
+    assert "requests/s" in shown[-1] and "loop lag" in shown[-1]
