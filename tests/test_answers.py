@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from course_lib.exercises import caching, indexing, rate_limiting, welcome
+from course_lib.exercises import caching, indexing, monitoring, rate_limiting, welcome
 from course_lib.exercises.engine import NOT_ATTEMPTED, REFUSED, RIGHT, Exercise
 from course_lib.lab import paths, redis_server
 
@@ -29,7 +29,7 @@ ANSWERS = paths.ROOT / "tests" / "answers"
 PAGE = paths.ROOT / "docs" / "checks.md"
 EXERCISES = {
     f"{exercise.lesson}/{exercise.name}": exercise
-    for lesson in (welcome, caching, indexing, rate_limiting)
+    for lesson in (welcome, caching, indexing, rate_limiting, monitoring)
     for exercise in vars(lesson).values()
     if isinstance(exercise, Exercise)
 }

@@ -1,0 +1,2 @@
+def answer(seconds):
+    return 0

@@ -1,0 +1,15 @@
+import json
+import time
+
+
+def answer(request, status, seconds):
+    return json.dumps(
+        {
+            "level": "WARNING" if seconds > 0.5 else "INFO",
+            "request_id": request["id"],
+            "route": f"{request['method']} {request['route']}",
+            "status": status,
+            "duration_ms": seconds * 1000,
+            "time": time.time(),
+        }
+    )

@@ -1,0 +1,12 @@
+import json
+
+
+def answer(request, status, seconds):
+    return json.dumps(
+        {
+            "level": "WARNING" if seconds > 0.5 else "INFO",
+            "route": f"{request['method']} {request['route']}",
+            "status": status,
+            "duration_ms": seconds * 1000,
+        }
+    )

@@ -1,0 +1,3 @@
+def answer(workers):
+    buckets = {bucket for counts in workers for bucket in counts}
+    return {bucket: sum(counts.get(bucket, 0) for counts in workers) for bucket in sorted(buckets)}

@@ -1,0 +1,5 @@
+from collections import Counter
+
+
+def answer(workers):
+    return sum((Counter(counts) for counts in workers), Counter())

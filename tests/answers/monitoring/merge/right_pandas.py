@@ -1,0 +1,5 @@
+import pandas as pd
+
+
+def answer(workers):
+    return pd.DataFrame(workers).sum().to_dict()

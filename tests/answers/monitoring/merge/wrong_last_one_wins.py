@@ -1,0 +1,5 @@
+def answer(workers):
+    together = {}
+    for counts in workers:
+        together.update(counts)
+    return together

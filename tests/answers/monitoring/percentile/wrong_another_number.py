@@ -1,0 +1,2 @@
+def answer(samples, percent):
+    return max(samples)

@@ -1,0 +1,5 @@
+import numpy as np
+
+
+def answer(samples, percent):
+    return np.percentile(samples, percent, method="inverted_cdf")

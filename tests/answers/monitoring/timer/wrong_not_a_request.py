@@ -1,0 +1,18 @@
+import logging
+import time
+
+log = logging.getLogger("timer")
+
+
+def answer(app, record):
+    async def timed(scope, receive, send):
+        began = time.perf_counter()
+        try:
+            await app(scope, receive, send)
+        finally:
+            seconds = time.perf_counter() - began
+            record(scope["path"], seconds)
+            if seconds > 0.5:
+                log.warning("%s took %.3f seconds", scope["path"], seconds)
+
+    return timed
