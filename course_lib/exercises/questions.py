@@ -132,6 +132,36 @@ WARM_UPS = (
         },
         "b",
     ),
+    Question(
+        "monitoring",
+        "A report takes 4 seconds and is asked for 10 times an hour; a search takes 60 ms and is asked for 20,000 "
+        "times. One evening: which do you make twice as fast?",
+        {
+            "a": ("The report: nobody should wait for 4 seconds.", "It saves 20 seconds of waiting an hour."),
+            "b": (
+                "The search: it saves ten minutes of waiting an hour.",
+                "How often, times how long: 20 against 600 s.",
+            ),
+            "c": (
+                "Either: twice as fast is twice as fast.",
+                "Of how much? One is 40 seconds an hour, the other 1,200.",
+            ),
+        },
+        "b",
+    ),
+    Question(
+        "monitoring",
+        "Three servers report a P90 of 40 ms each, a fourth one of 400 ms. What is the P90 of the service?",
+        {
+            "a": ("130 ms", "That is the mean of the four: no request need have taken it."),
+            "b": ("400 ms", "That is the slowest server's, and it may have answered one request in a thousand."),
+            "c": (
+                "Nobody can tell from that.",
+                "It depends on who answered how many, and on how those are spread. Counts in buckets would tell.",
+            ),
+        },
+        "c",
+    ),
 )
 
 QUESTIONS = {
@@ -302,6 +332,61 @@ QUESTIONS = {
             "c": ("Can the limit be lower still?", "Then more are refused, and the figure looks better still."),
         },
         "b",
+    ),
+    "background_task": Question(
+        "monitoring",
+        "In course_lib/monitor.py: an endpoint sends its answer, and a background task of it then works for a minute. "
+        "What does the middleware record for the request?",
+        {
+            "a": (
+                "The time to the last byte of the answer.",
+                "It ends the request where it hands on the last part. When the app is done only comes after that.",
+            ),
+            "b": ("A minute more than the user waited.", "A timer round `await app(...)` does: yours among them."),
+            "c": ("The time to the first byte.", "There it notes the status only; a stream goes on after that."),
+            "d": ("Nothing until the minute is over.", "It is counted as soon as the user has it all."),
+        },
+        "a",
+    ),
+    "recap_timer": Question(
+        "monitoring",
+        "The timer in your app says that no request takes longer than 50 ms. Users report seconds. Where do you look?",
+        {
+            "a": ("At the network: it must be there.", "Perhaps. But something nearer by can do that too."),
+            "b": ("Nowhere: the timer has measured it.", "It begins when the app is called, and not when a user asks."),
+            "c": (
+                "At the event loop's lag: requests may wait before any timer begins.",
+                "One blocking call holds up all that come meanwhile, and each one's timer shows its own turn only.",
+            ),
+        },
+        "c",
+    ),
+    "recap_percentile": Question(
+        "monitoring",
+        "A load test of 100 requests gives a P99 of 80 ms, the next one of 140 ms. What has changed?",
+        {
+            "a": ("Something became slower.", "Perhaps; this cannot show it."),
+            "b": (
+                "Nothing need have: of 100 requests, the P99 is the longest but one.",
+                "Two slow ones more or less move it far. Take some thousands, or look at the P90.",
+            ),
+            "c": ("The machine's load; take the mean of the two.", "Percentiles cannot be averaged."),
+        },
+        "b",
+    ),
+    "recap_open": Question(
+        "monitoring",
+        "A load test sends the next request when the last one is answered. The server stands still for ten seconds. "
+        "How many requests does the test count as slow?",
+        {
+            "a": (
+                "One for each of its users.",
+                "Each waited with one, and sent none meanwhile. All who would have come are missing.",
+            ),
+            "b": ("All that would have come in ten seconds.", "They were never sent. An open load sends them."),
+            "c": ("None.", "Those that were on their way are slow, and counted."),
+        },
+        "a",
     ),
 }
 
