@@ -1,6 +1,8 @@
 """A load says what its users met: how often, how fast, what it cost, and whether it kept its own schedule."""
 
 import asyncio
+import contextlib
+import itertools
 import math
 import time
 from collections import Counter
@@ -12,7 +14,7 @@ import pytest
 from fastapi import FastAPI, Header, HTTPException, Response
 from fastapi.responses import StreamingResponse
 
-from course_lib.lab import lifeline, serve
+from course_lib.lab import lifeline, sender, serve
 from course_lib.lab.load import Route, Schedule, load, zipf_users
 
 seen: Counter[str] = Counter()
@@ -138,6 +140,25 @@ def test_a_server_that_is_not_there_gives_errors_and_no_exception() -> None:
     assert math.isnan(result.statements_per_thousand())
 
 
+def test_a_connection_that_the_server_ended_while_it_was_idle_is_not_used_again() -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+        writer.close()
+
+    async def send_to_it() -> list[int]:
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        async with server:
+            client = sender._Sender(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+            for _ in range(5):
+                await client.send(0, b"GET / HTTP/1.1\r\n\r\n", time.perf_counter())
+                await asyncio.sleep(0.02)
+        return [each.status for each in client.answers]
+
+    assert asyncio.run(send_to_it()) == [200] * 5
+
+
 def test_512_users_at_once_get_an_answer_each(server: serve.Server) -> None:
     result = load(server.url + "/slow", users=512, requests=1024, seconds=30)
     assert (result.requests, result.errors) == (1024, 0)
@@ -157,6 +178,27 @@ def test_with_a_rate_what_is_unfinished_at_the_end_counts_with_its_age(server: s
     assert (result.requests, result.errors) == (10, 0)
     assert 0.4 < max(result.latencies()) < 2
     assert min(result.latencies()) < 0.2
+
+
+def test_with_a_rate_so_many_requests_are_all_waited_for_and_no_longer(server: serve.Server) -> None:
+    result = load(server.url + "/slow", seconds=30, rate=200, requests=20)
+    assert (result.requests, result.errors) == (20, 0)
+    assert min(result.latencies()) >= 0.05
+    assert result.seconds < 10
+
+
+def test_people_who_know_nothing_of_one_another_come_at_random_and_the_same_each_time() -> None:
+    plan = {"rate": 100, "seed": 3, "poisson": True}
+    gaps = list(itertools.islice(sender._gaps(plan), 10_000))
+    assert gaps[:100] == list(itertools.islice(sender._gaps(plan), 100))
+    assert abs(sum(gaps) / len(gaps) - 0.01) < 0.0005
+    assert abs(sum(gap > 0.01 for gap in gaps) / len(gaps) - math.exp(-1)) < 0.02  # as the exponential has it
+
+
+def test_a_key_stands_in_the_body_too(server: serve.Server) -> None:
+    seen.clear()
+    load(Schedule(server.url, [Route("/item", [3, 4], method="POST", body={"number": "{}"})]), requests=4)
+    assert seen["posted"] == 14
 
 
 def test_a_schedule_that_cannot_be_kept_is_said_so(server: serve.Server) -> None:

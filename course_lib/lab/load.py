@@ -23,12 +23,14 @@ from course_lib.lab import lifeline, sender, show
 from course_lib.lab.bench import FEWEST_SAMPLES, percentile
 from course_lib.lab.sender import Answer
 
+TOO_MANY_REQUESTS = 429
+
 
 @dataclass(frozen=True)
 class Route:
     """One kind of request, called by its `name`, else by its path; `share` is its weight.
 
-    Each of `keys` in turn takes the place of `{}` in the path and in the values of `headers`.
+    Each of `keys` in turn takes the place of `{}` in the path, the values of `headers` and the text of `body`.
     """
 
     path: str
@@ -42,11 +44,15 @@ class Route:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Requests to a server, by route: the same order for the same `seed`, whatever the server answers."""
+    """Requests to a server, by route: the same order for the same `seed`, whatever the server answers.
+
+    `poisson`: with a rate they come at random, as from people who know nothing of one another, and not evenly.
+    """
 
     url: str
     routes: Sequence[Route]
     seed: int = 1
+    poisson: bool = False
 
 
 def zipf_users(users: int, requests: int, *, exponent: float = 1.0, seed: int = 1) -> list[int]:
@@ -103,6 +109,28 @@ class Load:
         answered = [answer for answer in self.answers if answer.status > 0]
         return 1000 * sum(answer.statements for answer in answered) / len(answered) if answered else math.nan
 
+    def refused(self, route: str | None = None) -> int:
+        """How many were refused by a limit (of one route, by its name)."""
+        return sum(
+            answer.status == TOO_MANY_REQUESTS and route in (None, self.names[answer.route]) for answer in self.answers
+        )
+
+    def failures(self) -> int:
+        """How many got no answer, or an error of the server's own (500 and more)."""
+        return sum(answer.status <= 0 or answer.status >= 500 for answer in self.answers)
+
+    @classmethod
+    def joined(cls, loads: Sequence["Load"]) -> "Load":
+        """Loads of the same routes as one."""
+        floors = [each.floor for each in loads if not math.isnan(each.floor)]
+        return cls(
+            [answer for each in loads for answer in each.answers],
+            sum(each.seconds for each in loads),
+            loads[0].names,
+            percentile(floors, 50) if floors else math.nan,
+            all(each.kept for each in loads),
+        )
+
     def table(self) -> pd.DataFrame:
         """Requests, errors, mean and percentiles, by route and in all; a dash where there are too few for one."""
         rows = {name: self._row(name) for name in self.names}
@@ -129,10 +157,12 @@ def load(
     seconds: float = 5.0,
     requests: int | None = None,
     rate: float | None = None,
+    doing: str = "sending",
 ) -> Load:
     """Send a load to a URL or by a schedule, for `seconds` or so many `requests`, whichever ends first.
 
-    Closed, with so many `users` at once; with a `rate` (requests a second) open, with users enough. Beforehand the same
+    Closed, with so many `users` at once; with a `rate` (requests a second) open, with users enough; so many `requests`
+    are all waited for until the `seconds` are over. `doing` stands before the bar. Beforehand the same
     load is sent to `/health` for a moment. ValueError for another machine than this one, or a load that makes no sense.
     """
     if isinstance(target, str):
@@ -157,7 +187,8 @@ def load(
     order.write_text(json.dumps(plan))
     child = lifeline.start([sys.executable, "-m", sender.__name__, order, result])
     try:
-        _wait(child, result, seconds + sender.FLOOR_SECONDS)
+        expected = min(seconds, requests / rate if requests and rate else math.inf)
+        _wait(child, result, expected + sender.FLOOR_SECONDS, doing)
     finally:  # also where the Stop button ends the wait
         child.end()
     found = json.loads(result.read_text())
@@ -168,9 +199,9 @@ def load(
     return Load(answers, found["seconds"], names, found["floor"], found["kept"])
 
 
-def _wait(child: lifeline.Child, result: Path, seconds: float) -> None:
+def _wait(child: lifeline.Child, result: Path, seconds: float, doing: str) -> None:
     began = time.monotonic()
-    with tqdm(total=100, desc="sending", **(show.BAR | {"delay": 2})) as bar:
+    with tqdm(total=100, desc=doing, **(show.BAR | {"delay": 2})) as bar:
         while child.alive() and not result.exists():
             time.sleep(0.02)
             bar.update(min(100 * (time.monotonic() - began) / seconds, 100) - bar.n)

@@ -65,7 +65,7 @@ class _Sender:
         self.answers.append(_answer(route, time.perf_counter() - intended, status, headers))
 
     async def _exchange(self, request: bytes) -> tuple[int, bytes]:
-        reader, writer = self._idle.pop() if self._idle else await asyncio.open_connection(self.host, self.port)
+        reader, writer = await self._connection()
         try:
             writer.write(request)
             head = (await reader.readuntil(b"\r\n\r\n")).lower()
@@ -81,6 +81,14 @@ class _Sender:
         else:
             self._idle.append((reader, writer))
         return int(head.split(b" ", 2)[1]), head
+
+    async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        while self._idle:
+            reader, writer = self._idle.pop()
+            if not reader.at_eof():
+                return reader, writer
+            writer.close()  # a server ends what has been idle for some seconds, as a client has to know
+        return await asyncio.open_connection(self.host, self.port)
 
 
 async def _read_chunks(reader: asyncio.StreamReader) -> None:
@@ -110,13 +118,20 @@ def _requests(plan: dict[str, Any]) -> Iterator[tuple[int, bytes]]:
     for _ in itertools.repeat(None) if plan["requests"] is None else range(plan["requests"]):
         (number,) = chance.choices(range(len(routes)), shares)
         route, key = routes[number], next(keys[number])
-        body = b"" if route["body"] is None else json.dumps(route["body"]).encode()
+        body = "" if route["body"] is None else json.dumps(route["body"])
+        body = body if key is None else body.replace("{}", str(key))
         headers = {"Host": urlsplit(plan["url"]).netloc, **route["headers"]}
         if body:
             headers |= {"Content-Type": "application/json", "Content-Length": str(len(body))}
         fields = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         head = f"{route['method']} {route['path']} HTTP/1.1\r\n{fields}\r\n"
-        yield number, (head if key is None else head.replace("{}", str(key))).encode() + body
+        yield number, ((head if key is None else head.replace("{}", str(key))) + body).encode()
+
+
+def _gaps(plan: dict[str, Any]) -> Iterator[float]:
+    """Seconds from each request's start to the next one's: even, or as people come who know nothing of one another."""
+    rate, chance = plan["rate"], random.Random(plan["seed"])
+    return iter(lambda: chance.expovariate(rate), None) if plan["poisson"] else itertools.repeat(1 / rate)
 
 
 async def _closed(sender: _Sender, requests: Iterator[tuple[int, bytes]], users: int, end: float) -> bool:
@@ -130,22 +145,23 @@ async def _closed(sender: _Sender, requests: Iterator[tuple[int, bytes]], users:
     return True
 
 
-async def _open(sender: _Sender, requests: Iterator[tuple[int, bytes]], rate: float, end: float) -> bool:
+async def _open(sender: _Sender, requests: Iterator[tuple[int, bytes]], gaps: Iterator[float], end: float) -> bool:
     """Start each request when it is due; what is unfinished at the end counts with its age. Whether that was kept."""
-    began, late, tasks = time.perf_counter(), 0.0, set()
-    for number, (route, request) in enumerate(requests):
-        due = began + number / rate
+    due, late, tasks = time.perf_counter(), 0.0, set()
+    for (route, request), gap in zip(requests, gaps, strict=False):
         if due >= end:
             break
         await asyncio.sleep(max(due - time.perf_counter(), 0))
         if time.perf_counter() >= end:
             late = math.inf
             break
-        late += time.perf_counter() - due > 1 / rate + 0.01
+        late += time.perf_counter() - due > gap + 0.01
         task = asyncio.create_task(sender.send(route, request, due))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
-    await asyncio.sleep(max(end - time.perf_counter(), 0))
+        due += gap
+    if tasks:  # the last answers are on their way
+        await asyncio.wait(tasks, timeout=max(end - time.perf_counter(), 0))
     now, awaited = time.perf_counter(), list(sender.awaited.values())
     for task in list(tasks):
         task.cancel()
@@ -159,7 +175,7 @@ async def _drive(plan: dict[str, Any]) -> tuple[list[Answer], float, bool]:
     began = time.perf_counter()
     end = began + plan["seconds"]
     if plan["rate"]:
-        kept = await _open(sender, requests, plan["rate"], end)
+        kept = await _open(sender, requests, _gaps(plan), end)
     else:
         kept = await _closed(sender, requests, plan["users"], end)
     return sender.answers, time.perf_counter() - began, kept
