@@ -1,7 +1,8 @@
 """Redis for the lessons: REDIS_URL where that is set, else a server that is private to this kernel and ends with it.
 
-A private server listens on a Unix socket in the kernel's own folder, and on no port; it writes nothing to disk. On
-somebody else's server the lessons touch only keys under one random name, and remove these when the kernel ends.
+A private server listens on a Unix socket in the kernel's own folder, and on no port; it writes nothing to disk, unless
+it is asked to. On somebody else's server the lessons touch only keys under one random name, and remove these when the
+kernel ends.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ import time
 import weakref
 from functools import cache
 from importlib import metadata
+from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -40,13 +42,15 @@ OURS = f"course-{secrets.token_hex(4)}"
 class Server:
     """A server at `url` that nobody else uses: to be killed, paused and started again."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, persistent: bool = False) -> None:
         self.path = str(lifeline.folder() / f"redis-{next(_numbers)}.sock")
         """Of its socket, as `Redis(unix_socket_path=...)` takes it."""
         self.url = f"unix://{quote(self.path)}"
+        own = Path(self.path).with_suffix("")
+        own.mkdir(mode=0o700)
         self._command = [
             *(_binary(), "--port", "0", "--unixsocket", self.path, "--unixsocketperm", "700"),
-            *("--save", "", "--appendonly", "no", "--dir", os.path.dirname(self.path)),
+            *("--save", "", "--appendonly", "yes" if persistent else "no", "--dir", str(own)),
         ]
         self._children: list[lifeline.Child] = []
         self._end = weakref.finalize(self, _kill, self._children)  # also when its name is given to another
@@ -60,7 +64,7 @@ class Server:
         return any(child.alive() for child in self._children)
 
     def kill(self) -> None:
-        """End it at once, as a crash would: what it held is lost. RuntimeError where it has ended."""
+        """End it at once, as a crash would: unless persistent it loses what it held. RuntimeError if it has ended."""
         self._signal(signal.SIGKILL)
         _kill(self._children)
 
@@ -73,7 +77,7 @@ class Server:
         self._signal(signal.SIGCONT)
 
     def restart(self) -> None:
-        """End it if it still runs, and start it, empty, at the same URL."""
+        """End it if it still runs, and start it at the same URL: empty, or with what it held where it is persistent."""
         _kill(self._children)
         self._start()
 
@@ -155,9 +159,12 @@ _lock = threading.Lock()
 _own: Server | None = None
 
 
-def start() -> Server:
-    """Start a private server, for instance to break it. RuntimeError, which says what to do, where that cannot be."""
-    return Server()
+def start(*, persistent: bool = False) -> Server:
+    """Start a private server, for instance to break it. RuntimeError, which says what to do, where that cannot be.
+
+    A `persistent` one writes each change to an append-only file, which goes with the kernel as its folder does.
+    """
+    return Server(persistent=persistent)
 
 
 def is_ours() -> bool:

@@ -35,7 +35,10 @@ class Server:
         # Without the environment, for a proxy that is set there could not reach this machine's loopback.
         self.client = httpx.Client(base_url=self.url, timeout=PATIENCE, trust_env=False)
         self._end = weakref.finalize(self, _end_server, self.client, end)  # also when its name is given to another
-        self.db: object = None  # what it serves: a copy of the table goes with the last reference to it
+        # What it serves: a copy of the table goes with the last reference to it.
+        self.db: str | os.PathLike[str] | None = None
+        self.redis_url: str | None = None
+        self.pid = os.getpid()
 
     def __repr__(self) -> str:
         return f"<Server {self.url}>"
@@ -80,7 +83,7 @@ def start(db_path: str | os.PathLike[str], **switches: Any) -> Server:
         while child.alive() and not port_file.exists():
             time.sleep(0.01)
         server = Server(int(port_file.read_text()), child.end)
-        server.db = db_path
+        server.db, server.redis_url, server.pid = db_path, switches.get("redis_url"), child.pid
         server.get("/health").raise_for_status()
     except (OSError, httpx.HTTPError):
         child.end()
