@@ -13,6 +13,7 @@ def work(tmp_path_factory, monkeypatch):
     folder = tmp_path_factory.mktemp("work")
     monkeypatch.setattr(paths, "WORK", folder)
     monkeypatch.setenv("COURSE_WORK", str(folder))
+    monkeypatch.setenv("COURSE_SHORT", "1")
     return folder
 
 

@@ -161,16 +161,20 @@ def filled(notebook: NotebookNode) -> NotebookNode:
 
 @contextlib.contextmanager
 def fresh_work() -> Iterator[Path]:
-    """A temporary folder instead of work/, here and in every child: the learner's progress is left alone."""
-    work, variable = paths.WORK, os.environ.get("COURSE_WORK")
+    """A temporary folder instead of work/, here and in every child: the learner's progress is left alone.
+
+    What runs there is a test of a lesson, so the report card is brief.
+    """
+    work, environment = paths.WORK, dict(os.environ)
     with tempfile.TemporaryDirectory() as folder:
-        paths.WORK, os.environ["COURSE_WORK"] = Path(folder), folder
+        paths.WORK = Path(folder)
+        os.environ.update(COURSE_WORK=folder, COURSE_SHORT="1")
         try:
             yield paths.WORK
         finally:
             paths.WORK = work
-            del os.environ["COURSE_WORK"]
-            os.environ.update({} if variable is None else {"COURSE_WORK": variable})
+            os.environ.clear()
+            os.environ.update(environment)
 
 
 class CellError(RuntimeError):
