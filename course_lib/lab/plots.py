@@ -87,6 +87,29 @@ def gains(ratios: Mapping[str, float], title: str) -> Picture:
     return Picture(figure, f"{title}. Times faster: " + said(ratios, number))
 
 
+def against_target(
+    rows: Mapping[str, tuple[float, float]], labels: Mapping[str, tuple[str, str]], title: str
+) -> Picture:
+    """Before and after as multiples of a target, a row each: left of the line it is met. `labels` are their figures."""
+    figure, axes = _axes(title, rows)
+    for row, (name, (before, after)) in enumerate(rows.items()):
+        axes.annotate("", (after, row), (before, row), arrowprops={"arrowstyle": "->", "color": "0.6", "shrinkB": 6})
+        for value, label, colour, marker in zip((before, after), labels[name], COLOURS, "os", strict=False):
+            axes.plot([value], [row], marker, color=colour, markersize=10)
+            axes.annotate(label, (value, row - 0.2), ha="center", va="bottom", fontweight="bold")
+    axes.set_ylim(len(rows) - 0.5, -0.75)
+    axes.set_xscale("log")
+    values = [value for pair in rows.values() for value in pair]
+    axes.set_xlim(min(0.5, *values) / 3, max(2, *values) * 3)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.axvline(1, color="black", linewidth=1.5)
+    axes.annotate("target", (1, -0.72), xytext=(4, 0), textcoords="offset points", va="top")
+    axes.set_xlabel("times the target (log scale; left of the line it is met). Circle: before, square: after")
+    said_of = "; ".join(f"{name} from {labels[name][0]} to {labels[name][1]}" for name in rows).replace("\n", " ")
+    return Picture(figure, f"{title}. {said_of}.")
+
+
 def lines(
     curves: Mapping[str, Sequence[tuple[float, float]]],
     title: str,

@@ -52,22 +52,25 @@ def reveal(name: str, measured: Guess, *, unit: str = "") -> None:
     display(Card("Measured", f"{truth}. You said {_said(locked)}. {_verdict(locked, measured)}"))
 
 
-def board() -> pd.DataFrame | Card:
-    """Every prediction of this lesson beside what was measured."""
-    predictions = progress.latest("prediction", session.lesson())
-    if not predictions:
+def board(*lessons: str) -> pd.DataFrame | Card:
+    """Every prediction of these lessons, else of the one in progress, beside what was measured."""
+    rows = {name: row for lesson in lessons or [session.lesson()] for name, row in _rows(lesson).items()}
+    if not rows:
         return Card("No predictions", "You made none in this lesson. Next time, do: it is how a surprise stays.")
-    measured = progress.latest("measurement", session.lesson())
-    rows = {
+    columns = ["you said", "sure", "measured"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("prediction")
+
+
+def _rows(lesson: str) -> dict[str, dict[str, str]]:
+    measured = progress.latest("measurement", lesson)
+    return {
         name: {
             "you said": f"{number(locked['guess'])} {locked['unit']}",
             "sure": f"{number(locked['sure'])}%",
             "measured": f"{number(measured[name]['measured'])} {measured[name]['unit']}" if name in measured else "-",
         }
-        for name, locked in predictions.items()
+        for name, locked in progress.latest("prediction", lesson).items()
     }
-    columns = ["you said", "sure", "measured"]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("prediction")
 
 
 def _said(locked: progress.Record) -> str:
