@@ -71,8 +71,9 @@ def test_statements_are_shown_with_the_route_that_ran_them_and_the_plan_that_the
     with closing(sqlite3.connect(db)) as connection:
         connection.execute(INDEX)
     later = time.monotonic() + 10
-    monkeypatch.setattr(time, "monotonic", lambda: later)
-    plans = [each["plan"] for each in asked(server)["statements"] if each["sql"] == newest["sql"]]
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "monotonic", lambda: later)
+        plans = [each["plan"] for each in asked(server)["statements"] if each["sql"] == newest["sql"]]
     assert "USING INDEX of_users" in plans[0]
 
 
