@@ -461,10 +461,10 @@ class PerformanceMiddleware:
         try:
             await self.app(scope, request.receive, request.send)
         except BaseException as error:
-            request.end(error)
+            request.fail(error)
             raise
         if not request.ended:
-            request.end()
+            request.fail(None)
 
     def number(self) -> str:
         """A number for a request, which no other worker gives."""
@@ -533,7 +533,7 @@ class _Request:
             self.gone = True
             raise
         if self.status and not message.get("more_body"):
-            self.end(whole=True)
+            self.end(HUNG_UP if self.gone else self.status, None)
 
     async def peek(self) -> None:
         """See if the client has hung up: nobody tells an app that does not ask, and what it sends goes nowhere."""
@@ -545,29 +545,29 @@ class _Request:
             self.peeked = asking.result()
             self.gone = self.peeked["type"] == "http.disconnect"
 
-    def end(self, error: BaseException | None = None, *, whole: bool = False) -> None:
-        """Count the request, once: at the last byte, which background tasks come after, or when the app has ended."""
+    def fail(self, error: BaseException | None) -> None:
+        """Count the request where the app has ended, and its answer has not."""
+        if self.gone or (error and not isinstance(error, Exception)):  # a server may cancel what nobody waits for
+            self.end(HUNG_UP, error)
+        else:
+            self.end(500 if error or not self.status else HUNG_UP, error)  # Starlette ends a stream nobody listens to
+
+    def end(self, status: int, error: BaseException | None) -> None:
+        """Count the request, once: at the last byte, which background tasks come after, or when it has failed."""
         if self.ended:
             return
         self.ended = True
         duration = _now() - self.began
-        status = self.status if whole and not self.gone else self.failure(error)
         endpoint, middleware = endpoint_of(self.scope), self.middleware
         if endpoint in middleware.ignore:
             return
-        middleware.monitor.log_request(endpoint, duration, status=status)
-        warn = status >= 500 or duration >= middleware.monitor.slow
-        if warn or self.number:
+        monitor = middleware.monitor
+        monitor.log_request(endpoint, duration, status=status)
+        if self.number or status >= 500 or duration >= monitor.slow:
             about = {"request_id": self.number or middleware.number(), "route": endpoint, "status": status}
             failure = {"error": type(error).__name__} if error else {}
-            level = logging.WARNING if warn else logging.INFO
+            level = logging.WARNING if status >= 500 or duration >= monitor.slow else logging.INFO
             _write_line(level, **about, duration_ms=round(duration * 1000, 3), **failure)
-
-    def failure(self, error: BaseException | None) -> int:
-        """The status of a request whose answer did not reach the client as a whole."""
-        if self.gone or (error and not isinstance(error, Exception)):  # a server may cancel what nobody waits for
-            return HUNG_UP
-        return 500 if error or not self.status else HUNG_UP  # Starlette ends a stream that nobody listens to
 
 
 # --- whose request it is ----------------------------------------------------------------------------------------------
@@ -580,18 +580,14 @@ def endpoint_of(scope: Scope) -> str:
     router out of `route.path`, and a mount puts its part into `root_path`, values and all.
     """
     route: Any = scope.get("route")
+    template: str | None
     if "app_root_path" not in scope and hasattr(route, "methods"):  # no mount, and a route of the usual kind
-        included = scope.get("fastapi", _NO_INCLUSION).get("effective_route_context")
+        included = scope["fastapi"].get("effective_route_context") if "fastapi" in scope else None
         template = included.path if included and included.original_route is route else route.path
-    else:
-        template = _template(scope)
-        if template is None:
-            return UNKNOWN
+    elif (template := _template(scope)) is None:
+        return UNKNOWN
     method = scope["method"]
     return f"{method if method in METHODS else 'OTHER'} {template}"
-
-
-_NO_INCLUSION: dict[str, Any] = {}
 
 
 def _template(scope: Scope) -> str | None:
