@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import json
 import logging
+import math
 import random
 import subprocess
 import sys
@@ -21,11 +22,9 @@ import tracemalloc
 from importlib.util import find_spec
 from statistics import median
 
-import numpy as np
 from fastapi import FastAPI, Request
 
 from course_lib.dashboard import figures
-from course_lib.lab import bench
 from course_lib.monitor import Histogram, PerformanceMiddleware, PerformanceMonitor
 
 ROUNDS = 100
@@ -47,11 +46,18 @@ def rounds_of(variants, number=ROUNDS):
             began = time.perf_counter()
             variants[name]()
             taken[name].append(time.perf_counter() - began)
-    return {name: np.array(seconds) for name, seconds in taken.items()}
+    return taken
+
+
+def added(seconds, bare):
+    """What each round took longer than the bare variant's."""
+    return [one - other for one, other in zip(seconds, bare, strict=True)]
 
 
 def interval(values):
     """The median, and the bounds of its 95% interval."""
+    import numpy as np
+
     resampled = np.random.default_rng(1).choice(values, size=(1_000, len(values)))
     low, high = np.percentile(np.median(resampled, axis=1), [2.5, 97.5])
     return float(np.median(values)), float(low), float(high)
@@ -132,9 +138,9 @@ def added_to_a_request():
 
     loop = asyncio.new_event_loop()
     taken = rounds_of({name: lambda app=app: loop.run_until_complete(requests(app)) for name, app in apps.items()})
-    each = {name: seconds / REQUESTS * 1e6 for name, seconds in taken.items()}
-    found = {name: float(np.median(micros - each["bare"])) for name, micros in each.items()}
-    return found | {"bare": float(np.median(each["bare"]))}
+    each = {name: median(added(seconds, taken["bare"])) for name, seconds in taken.items()}
+    each["bare"] = median(taken["bare"])
+    return {name: seconds / REQUESTS * 1e6 for name, seconds in each.items()}
 
 
 def of_requests():
@@ -143,9 +149,9 @@ def of_requests():
     bare = median(run["bare"] for run in runs)
     print(f"\nA request to the last of {ROUTES} routes, in process: {bare:.1f} us. Added:")
     for name in list(runs[0])[1:]:
-        added = [run[name] for run in runs]
+        found = [run[name] for run in runs]
         bar = "   (bar: 5 us)" if name == OURS else ""
-        print(f"  {name:40} {median(added):6.1f} us ({min(added):.1f} to {max(added):.1f}){bar}")
+        print(f"  {name:40} {median(found):6.1f} us ({min(found):.1f} to {max(found):.1f}){bar}")
     if INSTRUMENTATOR in runs[0]:
         share = median(run[OURS] / run[INSTRUMENTATOR] for run in runs)
         print(f"  of what the instrumentator adds, ours is {share:.1%}   (bar: 10%)")
@@ -188,12 +194,16 @@ def by_buckets(store, percent):
     for sample in samples:
         bound = float(sample.labels["le"])
         if sample.value >= rank:
-            return low if np.isinf(bound) else low + (bound - low) * (rank - below) / (sample.value - below)
+            return low if math.isinf(bound) else low + (bound - low) * (rank - below) / (sample.value - below)
         below, low = sample.value, bound
     raise AssertionError
 
 
 def of_stores():
+    import numpy as np
+
+    from course_lib.lab import bench
+
     chance = np.random.default_rng(1)
     values = chance.lognormal(-4, 1, VALUES).tolist()
     made = {name: (make(), add) for name, (make, add, _) in stores().items()}
@@ -211,7 +221,7 @@ def of_stores():
     }
     print("\nA value added to a store; the worst error of P50, P90 and P99 of a million; bytes:")
     for name, (make, add, percentile) in stores().items():
-        added, low, high = interval((taken[name] - taken["an empty call"]) / VALUES * 1e6)
+        microseconds = [seconds / VALUES * 1e6 for seconds in added(taken[name], taken["an empty call"])]
         worst = 0.0
         for sample in distributions.values():
             store, ordered = make(), np.sort(sample)
@@ -227,7 +237,8 @@ def of_stores():
         size = tracemalloc.get_traced_memory()[0]
         tracemalloc.stop()
         bar = "   (bar: 1%)" if name == "Histogram" else ""
-        print(f"  {name:32} {added:5.2f} us ({low:.2f} to {high:.2f})   {worst:7.2%}{bar}   {size:9,}")
+        middle, low, high = interval(microseconds)
+        print(f"  {name:32} {middle:5.2f} us ({low:.2f} to {high:.2f})   {worst:7.2%}{bar}   {size:9,}")
 
 
 def of_polls():
@@ -239,7 +250,7 @@ def of_polls():
     taken = rounds_of({"a report": worker.dump, "the dashboard's figures": lambda: figures(worker)}, 100)
     print(f"\nWith {ROUTES} endpoints and 20 statements:")
     for name, seconds in taken.items():
-        print(f"  {name:32} {np.median(seconds) * 1e3:.2f} ms")
+        print(f"  {name:32} {median(seconds) * 1e3:.2f} ms")
 
 
 def main():
