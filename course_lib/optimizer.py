@@ -34,8 +34,11 @@ EVENTS_INDEXES = (
 
 
 @contextmanager
-def _connected(db: Database, timeout: float = 5.0) -> Iterator[sqlite3.Connection]:
-    """A connection whose rows are plain tuples of str; one that was given gets its factories back."""
+def connected(db: Database, timeout: float = 5.0, mode: str = "rw") -> Iterator[sqlite3.Connection]:
+    """A connection whose rows are plain tuples of str; one that was given gets its factories back.
+
+    `mode` is "rw" or, where nothing at all may be written, "ro"; neither makes a file.
+    """
     try:
         if isinstance(db, sqlite3.Connection):
             factories = db.row_factory, db.text_factory
@@ -48,8 +51,8 @@ def _connected(db: Database, timeout: float = 5.0) -> Iterator[sqlite3.Connectio
             path = Path(db)
             if not path.is_file():
                 raise FileNotFoundError(f"no database at {str(path)!r}: make it first, or correct the path")
-            # mode=rw, which only a URI can say, never makes a file; as_uri() quotes '?', '#' and '%'.
-            uri = path.resolve().as_uri() + "?mode=rw"
+            # Only a URI can say the mode; as_uri() quotes '?', '#' and '%'.
+            uri = f"{path.resolve().as_uri()}?mode={mode}"
             with closing(sqlite3.connect(uri, uri=True, timeout=timeout)) as connection:
                 yield connection
     except sqlite3.Error as error:
@@ -80,7 +83,8 @@ def _remedy(error: sqlite3.Error) -> str:
             return ""
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """A name as SQL takes it, whatever is in it."""
     return '"' + name.replace('"', '""') + '"'
 
 
@@ -104,7 +108,7 @@ def create_indexes(db: Database, *, indexes: Iterable[str] = EVENTS_INDEXES) -> 
     sqlite3, that the given connection is inside a transaction.
     """
     wanted = [(_index_name(statement), statement) for statement in indexes]
-    with _connected(db, timeout=60.0) as connection:
+    with connected(db, timeout=60.0) as connection:
         if connection.in_transaction:
             raise sqlite3.ProgrammingError(
                 "the connection is inside a transaction: commit it or roll it back first,"
@@ -134,12 +138,12 @@ def _exists(connection: sqlite3.Connection, name: str, statement: str) -> bool:
     found = connection.execute(
         "SELECT sql FROM main.sqlite_master WHERE type = 'index' AND name = ? COLLATE NOCASE", (name,)
     ).fetchone()
-    if found and _definition(found[0] or "") != _definition(statement):
+    if found and definition(found[0] or "") != definition(statement):
         raise IndexConflictError(
             f"the name {name!r} belongs to another index already:\n"
             f"  in the database: {found[0]}\n"
             f"  wanted:          {statement}\n"
-            f"Choose another name, or remove the old index first: DROP INDEX {_quoted(name)}"
+            f"Choose another name, or remove the old index first: DROP INDEX {quoted(name)}"
         )
     return found is not None
 
@@ -184,7 +188,7 @@ def _index_name(statement: str) -> str:
     return match["name"]
 
 
-def _definition(statement: str) -> str:
+def definition(statement: str) -> str:
     """What the index is, however it is written: SQLite keeps the text of CREATE INDEX as it was typed."""
     tokens = [token if token.startswith("'") else token.lower() for token in _tokens(statement)]
     return " ".join(token for token in tokens if token != "asc").replace(" if not exists", "", 1)
@@ -385,10 +389,10 @@ def analyze_query_performance(db: Database, query: str, params: Sequence[Any] | 
     connection an authorizer is set and taken off; one that was there before is gone then, for Python cannot
     read it back: give the path where that matters.
     """
-    with _connected(db) as connection:
+    with connected(db) as connection:
         # EXPLAIN believes the schema that the connection remembers; only reading it makes SQLite look again.
         for _, name, _ in connection.execute("PRAGMA database_list").fetchall():
-            connection.execute(f"SELECT 1 FROM {_quoted(name)}.sqlite_master").fetchone()
+            connection.execute(f"SELECT 1 FROM {quoted(name)}.sqlite_master").fetchone()
         # And a statement that Python has cached keeps its old plan: this text is new each time.
         statement = f"EXPLAIN QUERY PLAN /* {next(_serial)} */ {query}"
         guard = _OneQuery()
@@ -454,7 +458,7 @@ def vacuum_database(db: Database) -> VacuumReport:
     temporary folder for a copy. Nobody else may write then (nor, unless in WAL mode, read). A VacuumError
     says what is in the way and, where it is known, what to do; a damaged file is a DatabaseError of sqlite3.
     """
-    with _connected(db) as connection:
+    with connected(db) as connection:
         if connection.in_transaction:
             raise VacuumError(
                 "VACUUM cannot run inside a transaction: commit it or roll it back,"
@@ -517,7 +521,7 @@ def get_table_stats(db: Database, queries: Iterable[str] = ()) -> list[TableStat
     uses it; an index that none of them uses may serve a query that was not given. A descending column reads
     "created_at DESC", an expression "<expression>". Errors are those of `analyze_query_performance`.
     """
-    with _connected(db) as connection:
+    with connected(db) as connection:
         sizes = _sizes(connection)
         plans = {query: analyze_query_performance(connection, query) for query in queries}
         indexes = defaultdict(list)
@@ -533,7 +537,7 @@ def get_table_stats(db: Database, queries: Iterable[str] = ()) -> list[TableStat
         ).fetchall()
         stats = []
         for (table,) in tables:
-            (rows,) = connection.execute(f"SELECT count(*) FROM main.{_quoted(table)}").fetchone()
+            (rows,) = connection.execute(f"SELECT count(*) FROM main.{quoted(table)}").fetchone()
             stats.append(TableStats(table, rows, sizes.get(table), tuple(indexes[table])))
         return stats
 
