@@ -20,8 +20,10 @@ ALLOWED = {
     "monitor": {"resilience", "workers"},
     "resilience": set(),
     "workers": {"resilience"},
-    "advisor": {"optimizer"},
     "dashboard": {"monitor"},
+    "advisor": {"optimizer", "index_candidates", "index_trial"},
+    "index_trial": {"optimizer", "index_candidates"},
+    "index_candidates": {"optimizer"},
     "api": FINISHED,
     "lab": {"api", *FINISHED},
     "exercises": {"lab", "api", *FINISHED},
@@ -35,6 +37,8 @@ AT_WORK = {
     "workers": {"redis"},
     "advisor": {"sqlglot"},
     "dashboard": set(),
+    "index_candidates": {"sqlglot"},
+    "index_trial": {"sqlglot"},
 }
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
