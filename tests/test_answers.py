@@ -345,8 +345,9 @@ answers under `tests/answers/` that are refused for it (a long function is short
 the learner sees what was called, what came back, what was expected, and the next step.
 
 A check goes by behaviour, on data that the learner has not seen: the plan that SQLite makes, the rows that a query
-finds, the steps that it takes. It never goes by the clock, nor by how the answer is written: the right answers that
-stand beside the wrong ones, in many styles, all pass.
+finds, the steps that it takes. It never goes by how fast an answer is, nor by how it is written: the right answers
+that stand beside the wrong ones, in many styles, all pass. (`timer`, which measures time, is made to wait in earnest,
+about a second, and what it records is held against that.)
 
 A check stops what runs for too long, after a second where nothing else is said, SQLite's statements included. A
 loop within a loop that both catch everything is stopped some seconds late. What only a kill can stop: code in C that

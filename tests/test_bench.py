@@ -127,6 +127,14 @@ def test_the_same_samples_give_the_same_interval():
     assert comparison.ratio() == comparison.ratio()
 
 
+def test_variants_with_unequal_numbers_of_samples_are_compared_by_all_of_them():
+    comparison = Comparison({"slow": [0.5] * 20, "fast": [0.1] * 12})
+    assert comparison.ratio() == Comparison({"slow": [0.5] * 12, "fast": [0.1] * 20}).ratio()
+    assert comparison.ratio().value == comparison.ratio().low == 5
+    assert list(comparison.table()["rounds"]) == [20, 12]
+    assert math.isnan(Comparison({"slow": [0.5] * 20, "fast": [0.1] * 3}).ratio().low)
+
+
 def test_a_variant_that_was_not_measured_is_named_with_those_that_were():
     comparison = Comparison({"slow": (2,), "fast": (1,)})
     for ask in (comparison.median, comparison.ratio, lambda name: comparison.ratio(over=name)):

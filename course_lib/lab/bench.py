@@ -41,6 +41,13 @@ def _rank(count: int, percent: float) -> int:
     return max(rank - 1, 0)
 
 
+def _resampled_medians(samples: np.ndarray) -> np.ndarray:
+    rounds = np.random.default_rng(1).integers(len(samples), size=(RESAMPLES, len(samples)))
+    rank = _rank(len(samples), 50)
+    medians: np.ndarray = np.partition(samples[rounds], rank, axis=1)[:, rank]
+    return medians
+
+
 @dataclass(frozen=True)
 class Ratio:
     """How many times faster, with the bounds of its 95% interval: nan where the rounds are too few for one."""
@@ -70,12 +77,10 @@ class Comparison:
         slow = np.asarray(self.samples[self._known(over, 0)])
         fast = np.asarray(self.samples[self._known(of, -1)])
         ratio = percentile(list(slow), 50) / percentile(list(fast), 50)
-        if len(slow) < FEWEST_ROUNDS_FOR_AN_INTERVAL:
+        if min(len(slow), len(fast)) < FEWEST_ROUNDS_FOR_AN_INTERVAL:
             return Ratio(ratio, math.nan, math.nan)
-        # A fixed seed: the same samples always give the same interval.
-        rounds = np.random.default_rng(1).integers(len(slow), size=(RESAMPLES, len(slow)))
-        rank = _rank(len(slow), 50)
-        resampled = [np.partition(side[rounds], rank, axis=1)[:, rank] for side in (slow, fast)]
+        # A fixed seed: the same samples always give the same interval, and sides of one length the same rounds.
+        resampled = [_resampled_medians(side) for side in (slow, fast)]
         low, high = (percentile(list(resampled[0] / resampled[1]), percent) for percent in (2.5, 97.5))
         return Ratio(ratio, float(low), float(high))
 

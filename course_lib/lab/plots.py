@@ -96,7 +96,8 @@ def against_target(
         axes.annotate("", (after, row), (before, row), arrowprops={"arrowstyle": "->", "color": "0.6", "shrinkB": 6})
         for value, label, colour, marker in zip((before, after), labels[name], COLOURS, "os", strict=False):
             axes.plot([value], [row], marker, color=colour, markersize=10)
-            axes.annotate(label, (value, row - 0.2), ha="center", va="bottom", fontweight="bold")
+            on_white = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # the line may pass behind it
+            axes.annotate(label, (value, row - 0.2), ha="center", va="bottom", fontweight="bold", bbox=on_white)
     axes.set_ylim(len(rows) - 0.5, -0.75)
     axes.set_xscale("log")
     values = [value for pair in rows.values() for value in pair]
