@@ -4,14 +4,11 @@
     app.add_middleware(PerformanceMiddleware, monitor=monitor)
     monitor.get_performance_metrics()["GET /items/{item_id}"].p90
 
-Percentiles cannot be averaged: the P90 of two workers is not the mean of their P90s. Counts can be added. So what is
-kept is how many requests took about how long, in buckets that grow by a fixed factor, which bounds the *relative* error
-of every percentile: DDSketch (Masson, Rim, Lee, "DDSketch: A Fast and Fully-Mergeable Quantile Sketch with
-Relative-Error Guarantees", PVLDB 12(12), 2019).
+The monitor counts, the middleware tells it of each request. What durations are counted in is in `histogram.py`, what a
+request is counted for in `endpoints.py`, and how the workers of a service add up in `workers.py`.
 """
 
 import asyncio
-import bisect
 import contextlib
 import itertools
 import json
@@ -20,7 +17,6 @@ import math
 import secrets
 import threading
 import time
-from array import array
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Container, Iterable, MutableMapping, Sequence
 from dataclasses import dataclass
@@ -30,23 +26,23 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from course_lib.endpoints import Scope, endpoint_of
+from course_lib.histogram import Histogram
 from course_lib.resilience import RedisAway
 from course_lib.workers import Total, Workers
 
-SHORTEST, LONGEST = 1e-6, 86_400.0  # seconds; what lies outside counts as the nearest of them
+__all__ = ["Histogram", "Metrics", "PerformanceMiddleware", "PerformanceMonitor", "SlowQuery", "endpoint_of"]
+
 BATCH = 64  # requests that are counted at once
 MOST_ENTRIES = 200  # endpoints, and statements; what comes after these shares one entry
 LONGEST_NAME = 4_000  # characters of an endpoint or a statement
-UNKNOWN = "(unknown path)"
 OTHERS = "(others)"
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 TOO_MANY, HUNG_UP = 429, 499  # 499 is nginx's word for a client that closed its connection before the answer
 PATIENCE = 0.1  # seconds before somebody may have given up waiting
 LAG_SECONDS, MOST_MISSED = 0.1, 600  # between two looks at the event loop; a laptop may have slept for a night
 
-_log, _now, _INFINITE = math.log, time.perf_counter, math.inf  # looked up once: a request is counted in microseconds
+_now, _INFINITE = time.perf_counter, math.inf  # looked up once: a request is counted in microseconds
 
-Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -55,91 +51,6 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 log = logging.getLogger(__name__)
 lines = logging.getLogger(f"{__name__}.lines")
 """Takes one JSON object for each request and slow statement: at INFO, what was slow or failed at WARNING."""
-
-
-class Histogram:
-    """How many values (seconds) lie in each of a row of buckets, of which each is wider by the same factor.
-
-    A percentile is off by `relative_error` at most, for values from 1 microsecond to a day; others are taken for the
-    nearest of these, and counted as `clamped`. Adding histograms up loses nothing. Memory: 10 KB at 1%.
-    """
-
-    __slots__ = ("_first", "_growth", "clamped", "counts", "longest", "relative_error", "total")
-
-    def __init__(self, relative_error: float = 0.01) -> None:
-        if not 0.0005 <= relative_error <= 0.5:
-            raise ValueError(f"relative_error is {relative_error!r}: give a share from 0.0005 to 0.5, such as 0.01")
-        self.relative_error = relative_error
-        # Bucket i begins at SHORTEST * factor ** i; with this factor its middle is off by the relative error at most.
-        self._growth = 1 / math.log((1 + relative_error) / (1 - relative_error))
-        self._first = -math.log(SHORTEST) * self._growth
-        self.counts = array("Q", bytes(8 * (1 + self._place(LONGEST))))
-        self.clamped = 0
-        self.total = self.longest = 0  # nanoseconds: whole numbers add up to the same in any order
-
-    @property
-    def count(self) -> int:
-        """How many values there are."""
-        return sum(self.counts)
-
-    def _place(self, seconds: float) -> int:
-        return int(_log(seconds) * self._growth + self._first)
-
-    def add(self, seconds: float) -> None:
-        """Count a value. ValueError for one that is no duration."""
-        if not SHORTEST <= seconds <= LONGEST:
-            seconds = self._clamped(seconds)
-        self.counts[int(_log(seconds) * self._growth + self._first)] += 1
-        nanoseconds = int(seconds * 1e9 + 0.5)
-        self.total += nanoseconds
-        if nanoseconds > self.longest:  # noqa: PLR1730  max() takes twice as long
-            self.longest = nanoseconds
-
-    def _clamped(self, seconds: float) -> float:
-        if not 0 <= seconds < math.inf:
-            raise ValueError(f"a duration is {seconds!r}: give seconds, 0 or more")
-        self.clamped += 1
-        return min(max(seconds, SHORTEST), LONGEST)
-
-    def merge(self, other: "Histogram") -> None:
-        """Add another one's counts. ValueError where its buckets are others."""
-        if other.relative_error != self.relative_error:
-            raise ValueError(f"errors of {self.relative_error} and {other.relative_error} cannot be merged")
-        self.add_dump(Histogram.dump(other))
-
-    def percentiles(self, *percents: float) -> list[float]:
-        """The nearest-rank percentiles in seconds: each of the value that so many % of the values do not exceed."""
-        up_to = list(itertools.accumulate(self.counts))
-        if not up_to[-1]:
-            raise ValueError("a percentile needs at least one value")
-        ranks = [max(math.ceil(round(percent * up_to[-1] / 100, 9)), 1) for percent in percents]
-        return [self._middle(bisect.bisect_left(up_to, rank)) for rank in ranks]
-
-    def below(self, seconds: float) -> int:
-        """How many values are shorter than so many seconds, which are taken within the relative error."""
-        return sum(self.counts[: round(_log(seconds) * self._growth + self._first)])
-
-    def _middle(self, place: int) -> float:
-        """What stands for all values of a bucket."""
-        low = math.exp((place - self._first) / self._growth)
-        return min(low * (1 + self.relative_error), self.longest / 1e9)
-
-    def dump(self) -> list[Any]:
-        """All that is counted, as JSON can hold it: of the buckets those from the first to the last in use."""
-        content = self.counts.tobytes()
-        first = (len(content) - len(content.lstrip(b"\0"))) // 8
-        counts = self.counts[first : -(-len(content.rstrip(b"\0")) // 8)].tolist()
-        return [self.total, self.longest, self.clamped, first, counts]
-
-    def add_dump(self, dump: Sequence[Any], times: int = 1) -> None:
-        """Add what another one has counted; or take it off again, with `times=-1`."""
-        total, longest, clamped, first, counts = dump
-        self.total += total * times
-        self.longest = max(self.longest, longest)
-        self.clamped += clamped * times
-        for place, count in enumerate(counts, first):
-            if count:
-                self.counts[place] += count * times
 
 
 class _Entry(Histogram):
@@ -567,55 +478,6 @@ class _Request:
             failure = {"error": type(error).__name__} if error else {}
             level = logging.WARNING if status >= 500 or duration >= monitor.slow else logging.INFO
             _write_line(level, **about, duration_ms=round(duration * 1000, 3), **failure)
-
-
-# --- whose request it is ----------------------------------------------------------------------------------------------
-
-
-def endpoint_of(scope: Scope) -> str:
-    """The endpoint of a request, for instance "GET /items/{item_id}": its method, and the whole template of its route.
-
-    What the scope of a request says after routing is not the whole: FastAPI 0.165 leaves the prefix of an included
-    router out of `route.path`, and a mount puts its part into `root_path`, values and all.
-    """
-    route: Any = scope.get("route")
-    template: str | None
-    if "app_root_path" not in scope and hasattr(route, "methods"):  # no mount, and a route of the usual kind
-        included = scope["fastapi"].get("effective_route_context") if "fastapi" in scope else None
-        template = included.path if included and included.original_route is route else route.path
-    elif (template := _template(scope)) is None:
-        return UNKNOWN
-    method = scope["method"]
-    return f"{method if method in METHODS else 'OTHER'} {template}"
-
-
-def _template(scope: Scope) -> str | None:
-    """Look for the template by asking the routes one by one; None where none of them matches."""
-    if "endpoint" not in scope and "router" in scope:
-        return None  # the app has looked already
-    whole = scope.get("router") or scope.get("app")  # no router: a middleware answered before it
-    inner = {**scope, "root_path": scope.get("app_root_path", scope.get("root_path", "")), "path_params": {}}
-    return _find(getattr(whole, "routes", ()), inner)
-
-
-def _find(routes: Iterable[Any], scope: Scope) -> str | None:
-    other_method = None
-    for each in routes:
-        for route in each.effective_route_contexts() if hasattr(each, "effective_route_contexts") else (each,):
-            match, found = route.matches(scope)
-            if not match.value:
-                continue
-            matched = getattr(route, "starlette_route", None) or route
-            template: str = getattr(matched, "path", "")
-            if inner := getattr(matched, "routes", ()):
-                rest = _find(inner, {**scope, **found})
-                return None if rest is None else template + rest
-            if not hasattr(matched, "methods"):
-                return f"{template}/{{path}}"  # a mounted app without routes, such as StaticFiles
-            if match.value == 2:
-                return template
-            other_method = other_method or template
-    return other_method
 
 
 def _write_line(level: int, **fields: Any) -> None:

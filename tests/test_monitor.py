@@ -31,13 +31,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from course_lib import monitor as module
 from course_lib import resilience, workers
+from course_lib.endpoints import UNKNOWN
 from course_lib.lab import bench, lifeline, redis_server, serve
 from course_lib.lab.load import Route as Sent
 from course_lib.lab.load import Schedule, load
 from course_lib.monitor import (
     MOST_ENTRIES,
     OTHERS,
-    UNKNOWN,
     Histogram,
     Metrics,
     PerformanceMiddleware,
