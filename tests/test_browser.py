@@ -48,7 +48,7 @@ def server(tmp_path_factory):
     settings.parent.mkdir(parents=True)
     settings.write_text(json.dumps({"windowingMode": "none"}))
     folders = {f"JUPYTER_{name.upper()}_DIR": str(folder / name) for name in ("config", "data", "runtime")}
-    environment = {**os.environ, **folders, "COURSE_WORK": str(folder / "work")}
+    environment = {**os.environ, **folders, "COURSE_WORK": str(folder / "work"), "COURSE_SHORT": "1"}
 
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
