@@ -57,6 +57,7 @@ def test_an_api_without_any_is_red_but_for_its_fresh_file_and_each_point_says_wh
     for number in red(ready):
         assert ready.points[number].remedy in repr(ready)
     assert ready._repr_html_().count("not&nbsp;met") == 7
+    assert "<code>indexes=True</code>" in ready._repr_html_()
 
 
 def test_redis_without_a_file_is_red_and_only_that(cured):

@@ -1,6 +1,5 @@
 """Ready for production: eight points that check themselves against a running Events API, each with its remedy."""
 
-import html
 import os
 import sqlite3
 from collections.abc import Callable
@@ -13,6 +12,7 @@ import httpx
 import redis
 
 from course_lib.api import LARGEST_INTEGER
+from course_lib.lab import show
 from course_lib.lab.serve import Server
 from course_lib.lab.traffic import Attack, Stress
 from course_lib.optimizer import EVENTS_INDEXES
@@ -62,7 +62,7 @@ def _html_row(point: Point) -> str:
     # A sign and a word beside the colour, for who cannot tell the colours.
     colour, word = ("#009E73", "&#10003;&nbsp;met") if point.met else ("#D55E00", "&#10007;&nbsp;not&nbsp;met")
     texts = [point.name, point.seen, "" if point.met else point.remedy]
-    cells = "".join(f"<td style='text-align:left'>{html.escape(text)}</td>" for text in texts)
+    cells = "".join(f"<td style='text-align:left'>{show.prose(text)}</td>" for text in texts)
     return f"<tr><td style='color:{colour};font-weight:bold;text-align:left'>{word}</td>{cells}</tr>"
 
 
