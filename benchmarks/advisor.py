@@ -109,10 +109,12 @@ def compare(name, rounds, folder):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("schemas", nargs="*", choices=[*SCHEMAS, []], default=list(SCHEMAS))
+    parser.add_argument("schemas", nargs="*", metavar="schema", help=f"{', '.join(SCHEMAS)}; all of them by default")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    for name in arguments.schemas:
+    if unknown := {*arguments.schemas} - SCHEMAS.keys():
+        parser.error(f"no such schema: {', '.join(sorted(unknown))}")
+    for name in arguments.schemas or SCHEMAS:
         with tempfile.TemporaryDirectory() as folder:
             compare(name, arguments.rounds, Path(folder))
 
