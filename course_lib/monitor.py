@@ -473,10 +473,11 @@ class _Request:
             return
         monitor = middleware.monitor
         monitor.log_request(endpoint, duration, status=status)
-        if self.number or status >= 500 or duration >= monitor.slow:
+        warn = status >= 500 or duration >= monitor.slow
+        if warn or self.number:
             about = {"request_id": self.number or middleware.number(), "route": endpoint, "status": status}
             failure = {"error": type(error).__name__} if error else {}
-            level = logging.WARNING if status >= 500 or duration >= monitor.slow else logging.INFO
+            level = logging.WARNING if warn else logging.INFO
             _write_line(level, **about, duration_ms=round(duration * 1000, 3), **failure)
 
 
