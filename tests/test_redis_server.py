@@ -29,6 +29,15 @@ while True:
 """
 
 
+@pytest.mark.parametrize(("persistent", "kept"), [(True, b"1"), (False, None)])
+def test_only_a_persistent_server_has_after_a_crash_what_it_held_before(persistent: bool, kept: bytes | None) -> None:
+    with redis_server.start(persistent=persistent) as server, Redis.from_url(server.url) as client:
+        client.set("key", 1)
+        server.kill()
+        server.restart()
+        assert client.get("key") == kept
+
+
 @pytest.fixture
 def owners(tmp_path: Path) -> Iterator[list["subprocess.Popen[str]"]]:
     """Two processes in their own groups, as kernels are, each with its private server."""
