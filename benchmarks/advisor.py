@@ -12,7 +12,6 @@ import random
 import shutil
 import sqlite3
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,21 +19,13 @@ from contextlib import closing
 from pathlib import Path
 
 from course_lib.advisor import recommend_indexes
+from course_lib.lab.workload import expert
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from advisor_schemas import SCHEMAS
 
 RUNS = 3
 INSERTS = 3_000
-
-
-def expert(db, queries):
-    """What the shell proposes for each query, together."""
-    found = {}
-    for sql, _ in queries:
-        shell = subprocess.run(["sqlite3", db], input=f".expert\n{sql};\n", capture_output=True, text=True, check=True)
-        found.update(dict.fromkeys(line for line in shell.stdout.splitlines() if line.startswith("CREATE INDEX")))
-    return list(found)
 
 
 def reads(db, workload):

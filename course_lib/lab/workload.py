@@ -1,5 +1,6 @@
 """A contest of index sets on one workload: the learner's, the sqlite3 shell's `.expert`, the advisor's."""
 
+import os
 import shutil
 import subprocess
 import threading
@@ -67,7 +68,7 @@ def plot(results: Mapping[str, Result], title: str) -> plots.Picture:
     return plots.gains(ratios, title)
 
 
-def expert(db: events.Copy, workload: Workload) -> list[str] | None:
+def expert(db: str | os.PathLike[str], workload: Workload) -> list[str] | None:
     """The indexes that the sqlite3 shell proposes, query by query (https://www.sqlite.org/cli.html#index_recommendations).
 
     None where there is no shell, or one without `.expert`.
@@ -78,7 +79,7 @@ def expert(db: events.Copy, workload: Workload) -> list[str] | None:
     found: dict[str, None] = {}
     for sql, _ in workload:
         words = f".expert\n{' '.join(sql.split())};\n"
-        command = [shell, "-batch", str(db.path)]
+        command = [shell, "-batch", os.fspath(db)]
         done = subprocess.run(command, input=words, capture_output=True, text=True, timeout=EXPERT_SECONDS, check=False)
         if "unknown command" in done.stderr:
             return None
