@@ -7,7 +7,7 @@ with live.view(api):
 import contextlib
 import html
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -71,12 +71,12 @@ def _html(older: dict[str, Any], newer: dict[str, Any]) -> str:
     tiles["loop lag, P90"] = _percentiles(_between(older, newer, "event_loop_lag"))["P90"]
     total = sum(each["total"] for each in newer["endpoints"]) or 1
     endpoints = [
-        [each["endpoint"], str(each["count"]), f"{each['total'] / total:.0%}"]
+        [html.escape(each["endpoint"]), str(each["count"]), f"{each['total'] / total:.0%}"]
         + [show.duration(each[name]) for name in ("mean", "p50", "p90", "p99")]
         for each in newer["endpoints"][:ENDPOINTS]
     ]
     head = ["since it began", "requests", "share of time", "mean", "P50", "P90", "P99"]
-    return _table(list(tiles), [list(tiles.values())]) + _table(head, endpoints)
+    return show.table(list(tiles), [list(tiles.values())]) + show.table(head, endpoints)
 
 
 def _between(older: dict[str, Any], newer: dict[str, Any], name: str) -> Histogram:
@@ -94,11 +94,3 @@ def _percentiles(times: Histogram) -> dict[str, str]:
         f"P{percent}": show.duration(times.percentiles(percent)[0]) if times.count >= fewest else "-"
         for percent, fewest in FEWEST_SAMPLES.items()
     }
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    return f"<table><thead>{_row('th', head)}</thead><tbody>{''.join(_row('td', row) for row in rows)}</tbody></table>"
-
-
-def _row(tag: str, cells: Sequence[str]) -> str:
-    return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"

@@ -4,6 +4,7 @@ import html
 import math
 import re
 import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,8 @@ BAR: dict[str, Any] = {
     "delay": 0.5,
     "bar_format": "{desc}: {percentage:3.0f}% |{bar:40}| {remaining} left",
 }
+
+TONES = {"plain": "#0072B2", "good": "#009E73", "bad": "#D55E00"}
 
 
 @dataclass(frozen=True)
@@ -28,9 +31,8 @@ class Card:
         return f"{self.heading}: {self.text}"
 
     def _repr_html_(self) -> str:
-        edge = {"plain": "#0072B2", "good": "#009E73", "bad": "#D55E00"}[self.tone]
         return (
-            f'<div style="border-left:4px solid {edge};padding:.4em .9em;margin:.3em 0;white-space:normal">'
+            f'<div style="border-left:4px solid {TONES[self.tone]};padding:.4em .9em;margin:.3em 0;white-space:normal">'
             f"<strong>{html.escape(self.heading)}.</strong> {prose(self.text)}</div>"
         )
 
@@ -38,6 +40,17 @@ class Card:
 def prose(text: str) -> str:
     """Text as HTML: backticks mark code, lines are kept."""
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text)).replace("\n", "<br>")
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, style: str = "") -> str:
+    """A table in HTML, of cells that are HTML already; `style` is that of every cell."""
+    attribute = f' style="{style}"' if style else ""
+
+    def row(tag: str, cells: Sequence[str]) -> str:
+        return "<tr>" + "".join(f"<{tag}{attribute}>{cell}</{tag}>" for cell in cells) + "</tr>"
+
+    body = "".join(row("td", cells) for cells in rows)
+    return f"<table><thead>{row('th', head)}</thead><tbody>{body}</tbody></table>"
 
 
 class Markdown(str):
