@@ -12,6 +12,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,14 @@ def percentile(samples: Sequence[float], percent: float) -> float:
     return sorted(samples)[_rank(len(samples), percent)]
 
 
+def percentiles(samples: Sequence[float], fewest: Mapping[int, int] = FEWEST_SAMPLES) -> dict[str, str]:
+    """P50, P90 and P99 of seconds as a table shows them, each a dash where there are fewer samples than it needs."""
+    return {
+        f"P{percent}": show.duration(percentile(samples, percent)) if len(samples) >= least else "-"
+        for percent, least in fewest.items()
+    }
+
+
 def _rank(count: int, percent: float) -> int:
     """Where the nearest-rank percentile stands among `count` sorted samples, from 0."""
     rank = math.ceil(round(percent * count / 100, 9))  # 28% of 25 is 7, which floats would make a little more
@@ -42,10 +51,15 @@ def _rank(count: int, percent: float) -> int:
 
 
 def _resampled_medians(samples: np.ndarray) -> np.ndarray:
-    rounds = np.random.default_rng(1).integers(len(samples), size=(RESAMPLES, len(samples)))
     rank = _rank(len(samples), 50)
-    medians: np.ndarray = np.partition(samples[rounds], rank, axis=1)[:, rank]
+    medians: np.ndarray = np.partition(samples[_rounds(len(samples))], rank, axis=1)[:, rank]
     return medians
+
+
+@lru_cache(maxsize=2)  # one for each side of a ratio
+def _rounds(count: int) -> np.ndarray:
+    """Which of so many rounds each resample takes, by a fixed seed: the same samples always give the same interval."""
+    return np.random.default_rng(1).integers(count, size=(RESAMPLES, count))
 
 
 @dataclass(frozen=True)
@@ -79,7 +93,6 @@ class Comparison:
         ratio = percentile(list(slow), 50) / percentile(list(fast), 50)
         if min(len(slow), len(fast)) < FEWEST_ROUNDS_FOR_AN_INTERVAL:
             return Ratio(ratio, math.nan, math.nan)
-        # A fixed seed: the same samples always give the same interval, and sides of one length the same rounds.
         resampled = [_resampled_medians(side) for side in (slow, fast)]
         low, high = (percentile(list(resampled[0] / resampled[1]), percent) for percent in (2.5, 97.5))
         return Ratio(ratio, float(low), float(high))
@@ -92,12 +105,7 @@ class Comparison:
         first = next(iter(self.samples))
         rows = {
             name: {
-                **{
-                    "median" if percent == 50 else f"P{percent}": show.duration(percentile(taken, percent))
-                    if len(taken) >= fewest
-                    else "-"
-                    for percent, fewest in FEWEST_SAMPLES.items()
-                },
+                **{"median" if name == "P50" else name: text for name, text in percentiles(taken).items()},
                 "rounds": len(taken),
                 "times faster": "1" if name == first else str(self.ratio(name)),
             }

@@ -20,10 +20,10 @@ import pandas as pd
 from tqdm import tqdm
 
 from course_lib.lab import lifeline, sender, show
-from course_lib.lab.bench import FEWEST_SAMPLES, percentile
+from course_lib.lab.bench import percentile, percentiles
 from course_lib.lab.sender import Answer
 
-TOO_MANY_REQUESTS = 429
+BAD_REQUEST, TOO_MANY_REQUESTS = 400, 429
 
 
 @dataclass(frozen=True)
@@ -86,17 +86,19 @@ class Load:
     @property
     def errors(self) -> int:
         """How many failed, or were answered by a status of 400 and more."""
-        return sum(answer.status == 0 or answer.status >= 400 for answer in self.answers)
+        return sum(answer.status == 0 or answer.status >= BAD_REQUEST for answer in self.answers)
+
+    def of(self, route: str | None) -> Sequence[Answer]:
+        """The answers of one route, by its name, or of all. ValueError for a route that was not sent."""
+        if route is None:
+            return self.answers
+        if route not in self.names:
+            raise ValueError(f"there is no route {route!r}; there are {', '.join(self.names)}")
+        return [answer for answer in self.answers if self.names[answer.route] == route]
 
     def latencies(self, route: str | None = None) -> list[float]:
         """Seconds from the intended start, of the answers that were no errors (of one route, by its name)."""
-        if route is not None and route not in self.names:
-            raise ValueError(f"there is no route {route!r}; there are {', '.join(self.names)}")
-        return [
-            answer.latency
-            for answer in self.answers
-            if (answer.status == -1 or 0 < answer.status < 400) and route in (None, self.names[answer.route])
-        ]
+        return [answer.latency for answer in self.of(route) if answer.status == -1 or 0 < answer.status < BAD_REQUEST]
 
     def hit_rate(self, *, of_users: bool = False) -> float:
         """The share of lookups that were hits, by X-Cache, or `of_users` by X-Cache-User; nan where there were none."""
@@ -104,20 +106,18 @@ class Load:
         lookups = [each for each in seen if each]
         return lookups.count("hit") / len(lookups) if lookups else math.nan
 
-    def statements_per_thousand(self) -> float:
-        """How many statements the database ran for 1,000 answered requests."""
-        answered = [answer for answer in self.answers if answer.status > 0]
+    def statements_per_thousand(self, route: str | None = None) -> float:
+        """How many statements the database ran for 1,000 answered requests (of one route, by its name)."""
+        answered = [answer for answer in self.of(route) if answer.status > 0]
         return 1000 * sum(answer.statements for answer in answered) / len(answered) if answered else math.nan
 
     def refused(self, route: str | None = None) -> int:
         """How many were refused by a limit (of one route, by its name)."""
-        return sum(
-            answer.status == TOO_MANY_REQUESTS and route in (None, self.names[answer.route]) for answer in self.answers
-        )
+        return sum(answer.status == TOO_MANY_REQUESTS for answer in self.of(route))
 
-    def failures(self) -> int:
-        """How many got no answer, or an error of the server's own (500 and more)."""
-        return sum(answer.status <= 0 or answer.status >= 500 for answer in self.answers)
+    def failures(self, route: str | None = None) -> int:
+        """How many got no answer, or an error of the server's own, 500 and more (of one route, by its name)."""
+        return sum(answer.status <= 0 or answer.status >= 500 for answer in self.of(route))
 
     @classmethod
     def joined(cls, loads: Sequence["Load"]) -> "Load":
@@ -137,16 +137,12 @@ class Load:
         return pd.DataFrame.from_dict(rows | ({"all": self._row(None)} if len(rows) > 1 else {}), orient="index")
 
     def _row(self, route: str | None) -> dict[str, object]:
-        of_route = [answer for answer in self.answers if route in (None, self.names[answer.route])]
-        latencies = self.latencies(route)
+        requests, latencies = len(self.of(route)), self.latencies(route)
         return {
-            "requests": len(of_route),
-            "errors": len(of_route) - len(latencies),
+            "requests": requests,
+            "errors": requests - len(latencies),
             "mean": show.duration(sum(latencies) / len(latencies)) if latencies else "-",
-            **{
-                f"P{percent}": show.duration(percentile(latencies, percent)) if len(latencies) >= fewest else "-"
-                for percent, fewest in FEWEST_SAMPLES.items()
-            },
+            **percentiles(latencies),
         }
 
 

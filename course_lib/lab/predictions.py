@@ -56,7 +56,7 @@ def board(*lessons: str) -> pd.DataFrame | Card:
     """Every prediction of these lessons, else of the one in progress, beside what was measured."""
     rows = {name: row for lesson in lessons or [session.lesson()] for name, row in _rows(lesson).items()}
     if not rows:
-        return Card("No predictions", "You made none in this lesson. Next time, do: it is how a surprise stays.")
+        return Card("No predictions", "You made none here. Next time, do: it is how a surprise stays.")
     columns = ["you said", "sure", "measured"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("prediction")
 

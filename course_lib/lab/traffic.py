@@ -14,8 +14,7 @@ import pandas as pd
 import psutil
 
 from course_lib import api
-from course_lib.lab import show
-from course_lib.lab.bench import FEWEST_SAMPLES, percentile
+from course_lib.lab.bench import FEWEST_SAMPLES, percentiles
 from course_lib.lab.load import Load, Route, Schedule, load, zipf_users
 from course_lib.lab.serve import Server
 
@@ -73,6 +72,12 @@ def mix() -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("request")
 
 
+def _row(side: Load, route: str | None) -> dict[str, object]:
+    """Requests, failures, refusals and percentiles of a load, or of one route of it."""
+    counts = {"requests": len(side.of(route)), "failed": side.failures(route), "refused": side.refused(route)}
+    return {**counts, **percentiles(side.latencies(route), FEWEST)}
+
+
 # --- A: the same traffic, off and on ----------------------------------------------------------------------------------
 
 
@@ -105,8 +110,8 @@ class Replay:
         """The stats of `on`, apart: hits in both parts, and what had to be loaded."""
         return pd.DataFrame.from_dict(
             {
-                "hits": _percentiles(outcome_latencies(self.on, hit=True)),
-                "misses": _percentiles(outcome_latencies(self.on, hit=False)),
+                "hits": percentiles(outcome_latencies(self.on, hit=True), FEWEST),
+                "misses": percentiles(outcome_latencies(self.on, hit=False), FEWEST),
             },
             orient="index",
         )
@@ -176,7 +181,8 @@ class Stress:
         return (
             f"{self.users} users at once: {answered / self.load.seconds:,.0f} answers a second, "
             f"{self.load.failures()} failures, {self.load.refused():,} refused by a limit; "
-            f"memory {self.bytes_before / 1e6:.0f} MB, at the end {self.bytes_after / 1e6:.0f} MB"
+            f"memory {self.bytes_before / 1e6:.0f} MB, at the end {self.bytes_after / 1e6:.0f} MB, "
+            f"{'which is flat' if self.flat else 'WHICH GREW'}"
         )
 
 
@@ -207,13 +213,18 @@ class Attack:
         return self.load.refused(HONEST)
 
     @property
+    def refused(self) -> int:
+        """How many of the attacker's requests were refused."""
+        return self.load.refused(ATTACKER)
+
+    @property
     def admitted(self) -> int:
         """How many of the attacker's requests were not refused."""
-        return self.sent(ATTACKER) - self.load.refused(ATTACKER)
+        return self.sent(ATTACKER) - self.refused
 
     def sent(self, who: str) -> int:
         """How many requests they sent."""
-        return sum(self.load.names[answer.route] == who for answer in self.load.answers)
+        return len(self.load.of(who))
 
     def table(self) -> pd.DataFrame:
         """Requests, refusals and waits of both."""
@@ -234,22 +245,3 @@ def attack(server: Server) -> Attack:
     sent = load(Schedule(server.url, routes), rate=honest + attacker, seconds=seconds, doing="an attack")
     windows = time.time() // ATTACK_WINDOW - began // ATTACK_WINDOW + 1
     return Attack(sent, int(windows * ATTACK_LIMIT), is_short())
-
-
-# --- figures ----------------------------------------------------------------------------------------------------------
-
-
-def _row(side: Load, route: str | None) -> dict[str, object]:
-    """Requests, failures, refusals and percentiles of a load, or of one route of it."""
-    of_route = [answer for answer in side.answers if route in (None, side.names[answer.route])]
-    failed = sum(answer.status == 0 or answer.status >= 500 for answer in of_route)
-    counts = {"requests": len(of_route), "failed": failed, "refused": side.refused(route)}
-    return {**counts, **_percentiles(side.latencies(route))}
-
-
-def _percentiles(latencies: list[float]) -> dict[str, str]:
-    """P50, P90 and P99, a dash where there are too few for one."""
-    return {
-        f"P{percent}": show.duration(percentile(latencies, percent)) if len(latencies) >= fewest else "-"
-        for percent, fewest in FEWEST.items()
-    }
