@@ -1,11 +1,9 @@
 """Ready for production: eight points that check themselves against a running Events API, each with its remedy."""
 
-import os
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cache
 from typing import Any
 
 import httpx
@@ -15,12 +13,14 @@ from course_lib.api import LARGEST_INTEGER
 from course_lib.lab import show
 from course_lib.lab.serve import Server
 from course_lib.lab.traffic import Attack, Stress
-from course_lib.optimizer import EVENTS_INDEXES
+from course_lib.optimizer import EVENTS_INDEXES, connected, definition
 
 LEAST_HIT_RATE = 0.7  # the alarm in production; the target of the card's own traffic is 80%
 SLOW = 0.5  # seconds
 MOST_FREE_PAGES = 0.1  # of the file
 MANY_USERS = 100
+
+Figures = Callable[[], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -51,19 +51,17 @@ class Checklist:
         return "\n".join(map(str, self.points))
 
     def _repr_html_(self) -> str:
-        rows = "".join(_html_row(point) for point in self.points)
-        return (
-            "<table><thead><tr><th></th><th style='text-align:left'>point</th><th style='text-align:left'>seen</th>"
-            f"<th style='text-align:left'>what to do</th></tr></thead><tbody>{rows}</tbody></table>"
-        )
+        return show.table(["", "point", "seen", "what to do"], map(_html_row, self.points), style="text-align:left")
 
 
-def _html_row(point: Point) -> str:
+def _html_row(point: Point) -> list[str]:
     # A sign and a word beside the colour, for who cannot tell the colours.
-    colour, word = ("#009E73", "&#10003;&nbsp;met") if point.met else ("#D55E00", "&#10007;&nbsp;not&nbsp;met")
-    texts = [point.name, point.seen, "" if point.met else point.remedy]
-    cells = "".join(f"<td style='text-align:left'>{show.prose(text)}</td>" for text in texts)
-    return f"<tr><td style='color:{colour};font-weight:bold;text-align:left'>{word}</td>{cells}</tr>"
+    tone, word = ("good", "&#10003;&nbsp;met") if point.met else ("bad", "&#10007;&nbsp;not&nbsp;met")
+    remedy = "" if point.met else point.remedy
+    return [
+        f"<strong style='color:{show.TONES[tone]}'>{word}</strong>",
+        *map(show.prose, [point.name, point.seen, remedy]),
+    ]
 
 
 def check(api: Server, *, attack: Attack | None = None, stress: Stress | None = None) -> Checklist:
@@ -71,11 +69,12 @@ def check(api: Server, *, attack: Attack | None = None, stress: Stress | None = 
 
     A point that cannot be looked at is not met, and says why; it is no error.
     """
+    figures = cache(lambda: _figures(api))  # asked for once, and only by who looks at them
     looks: list[tuple[str, Callable[[], tuple[bool, str]], str]] = [
         ("all indexes are made at start-up", lambda: _indexes(api), "Start it with `indexes=True`."),
         (
             f"cache hit rate over {LEAST_HIT_RATE:.0%}",
-            lambda: _hit_rate(api),
+            lambda: _hit_rate(figures),
             "Start it with `cache=True`; then ask, with lesson 1: is Redis up, does the key differ each time?",
         ),
         (
@@ -85,12 +84,12 @@ def check(api: Server, *, attack: Attack | None = None, stress: Stress | None = 
         ),
         (
             "monitoring is on",
-            lambda: _monitoring(api),
+            lambda: _monitoring(api, figures),
             "Start it with `monitor=True`, and let Prometheus ask `/metrics`.",
         ),
         (
             f"requests over {SLOW * 1000:.0f} ms are logged",
-            lambda: _slow_log(api),
+            lambda: _slow_log(figures),
             f"`PerformanceMonitor(slow={SLOW})`, and send the logger `course_lib.monitor` somewhere (lesson 4).",
         ),
         (
@@ -121,14 +120,14 @@ def _point(name: str, look: Callable[[], tuple[bool, str]], remedy: str) -> Poin
 
 
 def _indexes(api: Server) -> tuple[bool, str]:
-    wanted = {statement.split()[2] for statement in EVENTS_INDEXES}
-    with _database(api) as connection:
-        found = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
+    wanted = set(map(definition, EVENTS_INDEXES))
+    with connected(api.db or "", mode="ro") as connection:
+        found = {definition(sql) for (sql,) in connection.execute("SELECT sql FROM sqlite_master WHERE type = 'index'")}
     return wanted <= found, f"{len(wanted & found)} of {len(wanted)} are there"
 
 
-def _hit_rate(api: Server) -> tuple[bool, str]:
-    counts = _figures(api).get("counts", {})
+def _hit_rate(figures: Figures) -> tuple[bool, str]:
+    counts = figures().get("counts", {})
     hits, misses = counts.get("cache_hit", 0), counts.get("cache_miss", 0)
     if not hits + misses:
         return False, "no lookup was counted"
@@ -143,19 +142,18 @@ def _limits(api: Server, attack: Attack | None) -> tuple[bool, str]:
         return False, "the answers carry no X-RateLimit-Limit"
     if attack is None:
         return False, "no attack has tried them yet"
-    refused = attack.load.refused()
-    seen = f"{refused - attack.honest_refused:,} refused of the attacker, {attack.honest_refused:,} of the others"
-    return attack.honest_refused == 0 < refused, seen
+    seen = f"{attack.refused:,} refused of the attacker, {attack.honest_refused:,} of the others"
+    return attack.honest_refused == 0 < attack.refused, seen
 
 
-def _monitoring(api: Server) -> tuple[bool, str]:
+def _monitoring(api: Server, figures: Figures) -> tuple[bool, str]:
     if (status := api.get("/metrics").status_code) != httpx.codes.OK:
         return False, f"/metrics answers {status}"
-    return True, f"/metrics answers, and knows {len(_figures(api)['endpoints'])} endpoints"
+    return True, f"/metrics answers, and knows {len(figures()['endpoints'])} endpoints"
 
 
-def _slow_log(api: Server) -> tuple[bool, str]:
-    slow = _figures(api).get("slow")
+def _slow_log(figures: Figures) -> tuple[bool, str]:
+    slow = figures().get("slow")
     if slow is None:
         return False, "nobody looks at how long requests take"
     return slow <= SLOW, f"a warning from {slow * 1000:.0f} ms on"
@@ -172,7 +170,7 @@ def _persistence(api: Server) -> tuple[bool, str]:
 
 
 def _vacuumed(api: Server) -> tuple[bool, str]:
-    with _database(api) as connection:
+    with connected(api.db or "", mode="ro") as connection:
         (free,), (pages,) = (
             connection.execute(f"PRAGMA {name}").fetchone() for name in ("freelist_count", "page_count")
         )
@@ -194,8 +192,3 @@ def _figures(api: Server) -> dict[str, Any]:
     answer = api.get("/dashboard/figures")
     found: dict[str, Any] = answer.json() if answer.status_code == httpx.codes.OK else {}
     return found
-
-
-def _database(api: Server) -> closing[sqlite3.Connection]:
-    path = Path(os.fspath(api.db or "")).resolve()
-    return closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True))
