@@ -293,6 +293,42 @@ def test_an_alarm_that_arrives_after_its_answer_sets_no_other():
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
+def test_an_alarm_that_strikes_in_a_destructor_is_followed_by_another_and_nobody_complains():
+    class Slow:
+        def __del__(self):
+            until = time.perf_counter() + 2 * LIMIT
+            while time.perf_counter() < until:
+                pass
+
+    def answer():
+        Slow()
+        endless()
+
+    heard, before = [], sys.unraisablehook
+    sys.unraisablehook = heard.append
+    try:
+        with pytest.raises(guard.TimeUp):
+            guard.run(answer, LIMIT)
+        assert sys.unraisablehook == heard.append
+    finally:
+        sys.unraisablehook = before
+    assert heard == []
+
+
+def test_what_an_answers_own_destructor_raises_is_told():
+    class Broken:
+        def __del__(self):
+            raise ValueError("on purpose")
+
+    heard, before = [], sys.unraisablehook
+    sys.unraisablehook = heard.append
+    try:
+        guard.run(lambda: Broken() and None, LIMIT)
+    finally:
+        sys.unraisablehook = before
+    assert [lost.exc_type for lost in heard] == [ValueError]
+
+
 def test_a_process_ends_though_an_answer_that_swallows_everything_was_cut_off():
     code = """
 import asyncio

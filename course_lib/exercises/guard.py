@@ -3,7 +3,8 @@
 An alarm raises `TimeUp` inside the answer, and again every millisecond, because a bare `except:` would swallow the
 first. It is raised only where the answer runs: in a synchronous one, below `_answer` on the stack; in an asynchronous
 one, below the `_Leash` of its own task or of one that it made. Anywhere else it would strike the kernel's event loop
-and end it. An asynchronous answer that swallows both the alarm and its cancellation is cut off: never resumed.
+and end it. In a destructor it is lost, for nobody can catch what is raised there: the next alarm follows. An
+asynchronous answer that swallows both the alarm and its cancellation is cut off: never resumed.
 Code that never comes back from C (a huge `sum`, a long statement) is beyond an alarm; connections that are handed to
 an answer carry a progress handler for that.
 """
@@ -16,6 +17,7 @@ import itertools
 import random
 import signal
 import sqlite3
+import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine, Generator, Iterator
@@ -135,11 +137,17 @@ def _alarm(seconds: float) -> Iterator[None]:
         return
     raised = itertools.count()
     is_over = False
+    tell = sys.unraisablehook
+
+    def ignore(lost: "sys.UnraisableHookArgs") -> None:
+        if not isinstance(lost.exc_value, TimeUp):
+            tell(lost)
 
     def strike(_signal: int, frame: FrameType | None) -> None:
         if is_over:
             return  # an alarm that was on its way: to set the next would outlive this handler and end the process
-        is_answer = _below(frame, (_answer.__code__, _Leash.send.__code__, _Leash.throw.__code__))
+        here, *callers = _codes(frame)
+        is_answer = not BELOW.isdisjoint(callers) and ignore.__code__ not in (here, *callers)
         # `while True: try: ... except: pass` stands outside its `try` for less than a microsecond a round. Only an
         # alarm that follows the last one at once, at no fixed distance, meets it there.
         soon = is_answer and next(raised) >= LENIENT
@@ -149,18 +157,23 @@ def _alarm(seconds: float) -> Iterator[None]:
 
     handler = signal.signal(signal.SIGALRM, strike)
     timer = signal.setitimer(signal.ITIMER_REAL, seconds)
+    sys.unraisablehook = ignore
     try:
         yield
     finally:
         is_over = True
+        sys.unraisablehook = tell
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, handler)
         signal.setitimer(signal.ITIMER_REAL, *timer)
 
 
-def _below(frame: FrameType | None, codes: tuple[CodeType, ...]) -> bool:
-    """Whether `frame` was called, directly or not, by a function with one of these codes."""
-    caller = frame and frame.f_back
-    while caller and caller.f_code not in codes:
-        caller = caller.f_back
-    return caller is not None
+def _codes(frame: FrameType | None) -> Iterator[CodeType]:
+    """The codes of what runs in `frame`, and of those who called it, directly or not."""
+    while frame:
+        yield frame.f_code
+        frame = frame.f_back
+
+
+BELOW = {_answer.__code__, _Leash.send.__code__, _Leash.throw.__code__}
+"""An answer is what these call, directly or not."""
