@@ -181,8 +181,7 @@ class Stress:
         return (
             f"{self.users} users at once: {answered / self.load.seconds:,.0f} answers a second, "
             f"{self.load.failures()} failures, {self.load.refused():,} refused by a limit; "
-            f"memory {self.bytes_before / 1e6:.0f} MB, at the end {self.bytes_after / 1e6:.0f} MB, "
-            f"{'which is flat' if self.flat else 'WHICH GREW'}"
+            f"memory {self.bytes_before / 1e6:.0f} MB, at the end {self.bytes_after / 1e6:.0f} MB"
         )
 
 
