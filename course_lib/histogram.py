@@ -10,7 +10,7 @@ import bisect
 import itertools
 import math
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 SHORTEST, LONGEST = 1e-6, 86_400.0  # seconds; what lies outside counts as the nearest of them
@@ -48,13 +48,21 @@ class Histogram:
 
     def add(self, seconds: float) -> None:
         """Count a value. ValueError for one that is no duration."""
-        if not SHORTEST <= seconds <= LONGEST:
-            seconds = self._clamped(seconds)
-        self.counts[int(_log(seconds) * self._growth + self._first)] += 1
-        nanoseconds = int(seconds * 1e9 + 0.5)
-        self.total += nanoseconds
-        if nanoseconds > self.longest:  # noqa: PLR1730  max() takes twice as long
-            self.longest = nanoseconds
+        self.add_all((seconds,))
+
+    def add_all(self, values: Iterable[float]) -> None:
+        """Count several values, each of which costs less than alone. ValueError at one that is no duration."""
+        counts, growth, first, total, longest = self.counts, self._growth, self._first, self.total, self.longest
+        try:
+            for value in values:
+                seconds = value if SHORTEST <= value <= LONGEST else self._clamped(value)
+                counts[int(_log(seconds) * growth + first)] += 1
+                nanoseconds = int(seconds * 1e9 + 0.5)
+                total += nanoseconds
+                if nanoseconds > longest:  # noqa: PLR1730  max() takes twice as long
+                    longest = nanoseconds
+        finally:
+            self.total, self.longest = total, longest
 
     def _clamped(self, seconds: float) -> float:
         if not 0 <= seconds < math.inf:
