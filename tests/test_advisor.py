@@ -22,7 +22,7 @@ from course_lib.index_candidates import Reading, Table, proposals
 from course_lib.index_trial import Run, Trial
 from course_lib.optimizer import analyze_query_performance, create_indexes
 
-SECONDS = 8.0  # small tables: the search comes to its end long before
+SECONDS = 60.0  # small tables: on a slow and busy machine too the search comes to its end long before
 
 
 def make(path: Path, script: str, rows: int = 0) -> Path:
@@ -198,7 +198,8 @@ def test_an_index_that_costs_more_in_writes_than_it_saves_is_not_recommended(not
 
 
 def test_frequency_decides(notes):
-    often, seldom = "SELECT max(at) FROM notes WHERE author = 7", "SELECT max(at) FROM notes WHERE title = 'Title 3'"
+    # A sum, for which all rows of the author are needed: the greatest is near the end of an index on (at, author) too.
+    often, seldom = "SELECT sum(at) FROM notes WHERE author = 7", "SELECT sum(at) FROM notes WHERE title = 'Title 3'"
     for first, second, key in ((often, seldom, "author"), (seldom, often, "title")):
         recommended = recommend_indexes(notes, [(first, 1000), (second, 0.001)], writes=1000, seconds=SECONDS)
         assert len(recommended) == 1 and f"({key}" in recommended[0]
@@ -468,14 +469,25 @@ def test_a_query_that_an_index_saves_from_running_for_minutes_gets_it(notes):
     assert any("title" in statement for statement in explained.statements) and not explained.skipped
 
 
-@pytest.mark.parametrize("seconds", [0.7, 1.5, 3.0])
-def test_however_short_the_time_no_query_is_slower_than_without(seconds, tmp_path):
+def test_however_short_the_time_no_query_is_slower_than_without(tmp_path):
+    """From too short, which is refused, by doublings to long enough: how many seconds these are, the machine says."""
     db = tmp_path / "tickets.db"
     queries = fill("tickets", db, rows=30_000)
-    explained = explain_recommendation(db, queries, seconds=seconds)
-    assert len(explained.queries) + len(explained.skipped) == len(queries)
-    assert all("give more seconds" in reason or "stopped after" in reason for reason in explained.skipped.values())
-    assert not [timing for timing in explained.queries if timing.after > SLOWER * timing.before + NOISE]
+    seconds, refused, answered = 0.05, 0, 0
+    while answered < 4:
+        try:
+            explained = explain_recommendation(db, queries, seconds=seconds)
+        except TimeoutError as error:
+            assert "give more seconds" in str(error) and seconds < 60
+            refused += 1
+        else:
+            assert len(explained.queries) + len(explained.skipped) == len(queries)
+            reasons = explained.skipped.values()
+            assert all("give more seconds" in reason or "stopped after" in reason for reason in reasons)
+            assert not [timing for timing in explained.queries if timing.after > SLOWER * timing.before + NOISE]
+            answered += 1
+        seconds *= 2
+    assert refused
 
 
 @pytest.mark.parametrize(
