@@ -2,7 +2,6 @@
 
 import asyncio
 import sqlite3
-import statistics
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -119,19 +118,18 @@ def test_calls_share_one_connection_and_go_past_a_proxy(app: FastAPI, monkeypatc
         assert len({server.get("/port").json() for _ in range(5)}) == 1
 
 
-def test_a_call_on_the_open_connection_is_faster_than_one_on_a_new_connection(app: FastAPI) -> None:
-    """It is 40 ms slower where the server's sockets lack TCP_NODELAY."""
-
-    def median_of_calls(headers: dict[str, str]) -> float:
-        durations = []
-        for _ in range(15):
-            began = time.perf_counter()
-            server.client.get("/port", headers=headers)
-            durations.append(time.perf_counter() - began)
-        return statistics.median(durations)
-
+def test_a_call_on_the_open_connection_waits_for_no_delayed_acknowledgement(app: FastAPI) -> None:
+    """Where the server's sockets lack TCP_NODELAY, it takes 40 ms more than a call on a new connection."""
+    durations: dict[str, list[float]] = {"keep-alive": [], "close": []}
     with serve.here(app) as server:
-        assert median_of_calls({}) < median_of_calls({"Connection": "close"})
+        for _ in range(30):
+            for connection, taken in durations.items():
+                # The call before leaves a connection that is open, or none.
+                server.client.get("/port", headers={"Connection": connection})
+                began = time.perf_counter()
+                server.client.get("/port", headers={"Connection": connection})
+                taken.append(time.perf_counter() - began)
+    assert min(durations["keep-alive"]) < 2 * min(durations["close"])
 
 
 def test_an_app_served_here_sees_this_processs_variables(app: FastAPI) -> None:
