@@ -221,8 +221,12 @@ def test_the_page_is_live_under_load_in_both_themes_and_by_keyboard(
             look_at(tab, under_load, theme)
             tab.screenshot(path=folder / f"dashboard_{theme}.png", full_page=True)
             use_the_keyboard(tab)
-    with closing(chromium.new_page(viewport={"width": 400, "height": 800})) as tab:
+    with closing(chromium.new_page(viewport={"width": 1024, "height": 768})) as tab:
         tab.goto(f"{under_load.url}/dashboard")
+        expect(tab.locator("#endpoints tr", has_text="GET /api/events")).to_be_visible()
+        cut_off = "[...document.querySelectorAll('section')].filter(each => each.scrollWidth > each.clientWidth).length"
+        assert tab.evaluate(cut_off) == 0
+        tab.set_viewport_size({"width": 400, "height": 800})
         expect(tile(tab, "requests/s")).not_to_have_text("0")
         assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
         tab.screenshot(path=folder / "dashboard_narrow.png", full_page=True)
@@ -260,6 +264,31 @@ def look_at(tab: Page, server: serve.Server, theme: str) -> None:
     light = tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(246, 247, 249)"
     assert light == (theme == "light")
     assert faults == []
+
+
+@pytest.mark.alone
+def test_the_page_shows_a_percentile_of_an_endpoint_or_a_statement_only_where_there_is_enough_to_tell_it(
+    chromium: Any,  # noqa: F811
+    server: serve.Server,
+) -> None:
+    for path, times in (("/api/events", 100), ("/api/stats", 10), ("/health", 9)):
+        for _ in range(times):
+            server.get(path)
+    with closing(chromium.new_page()) as tab:
+        tab.goto(f"{server.url}/dashboard")
+        shown = {
+            (table, name): tab.locator(f"#{table} tbody tr", has_text=name).first.locator("td")
+            for table, names in {
+                "endpoints": ("GET /api/events", "GET /api/stats", "GET /health"),
+                "statements": ("GET /api/events", "GET /api/stats"),
+            }.items()
+            for name in names
+        }
+        for (table, name), cells in shown.items():
+            p50 = 4
+            expect(cells.nth(p50)).to_have_text(re.compile(r"^\d"))
+            told = [cells.nth(p50 + further).inner_text()[0].isdigit() for further in (0, 1, 2)]
+            assert told == [True, name != "GET /health", name == "GET /api/events"], (table, name)
 
 
 def use_the_keyboard(tab: Page) -> None:
@@ -316,3 +345,21 @@ def test_the_same_figures_show_in_a_notebook_while_a_load_runs(
     found = {each["endpoint"]: each["count"] for each in asked(server)["endpoints"]}
     assert requests[-1] == found["GET /api/events"]
     assert "requests/s" in shown[-1] and "loop lag" in shown[-1]
+
+
+def test_a_notebook_shows_a_percentile_of_an_endpoint_only_where_there_is_enough_to_tell_it(
+    server: serve.Server,
+) -> None:
+    for path, times in (("/api/events", 100), ("/api/stats", 10), ("/health", 9)):
+        for _ in range(times):
+            server.get(path)
+    figures = asked(server)
+    told = {
+        name: ["-" not in cell for cell in re.findall(r"<td>(.*?)</td>", rest)[-3:]]
+        for name, rest in re.findall(r"<tr><td>(\w+ /[\w/]+)</td>(.*?)</tr>", live._html(figures, figures))
+    }
+    assert told == {
+        "GET /api/events": [True, True, True],
+        "GET /api/stats": [True, True, False],
+        "GET /health": [True, False, False],
+    }

@@ -72,7 +72,11 @@ def _html(older: dict[str, Any], newer: dict[str, Any]) -> str:
     total = sum(each["total"] for each in newer["endpoints"]) or 1
     endpoints = [
         [html.escape(each["endpoint"]), str(each["count"]), f"{each['total'] / total:.0%}"]
-        + [show.duration(each[name]) for name in ("mean", "p50", "p90", "p99")]
+        + [show.duration(each["mean"])]
+        + [
+            show.duration(each[f"p{percent}"]) if each["count"] >= fewest else "-"
+            for percent, fewest in FEWEST_SAMPLES.items()
+        ]
         for each in newer["endpoints"][:ENDPOINTS]
     ]
     head = ["since it began", "requests", "share of time", "mean", "P50", "P90", "P99"]
