@@ -171,11 +171,6 @@ class Stress:
     bytes_after: int
     short: bool
 
-    @property
-    def flat(self) -> bool:
-        """Whether the server's memory grew by less than a tenth."""
-        return self.bytes_after < 1.1 * self.bytes_before
-
     def __repr__(self) -> str:
         answered = self.load.requests - self.load.failures()
         return (
