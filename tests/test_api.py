@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from course_lib import api
@@ -357,6 +358,16 @@ def test_who_logs_in_gets_the_accounts_key_and_a_wrong_password_tells_nothing(se
     assert wrong.json() == unknown.json()
     for answer in (wrong, unknown):
         assert answer.headers["Server-Timing"].endswith('"statements: 1"'), "no difference to be seen"
+
+
+def test_logins_of_many_at_once_take_memory_for_two_hashes_and_no_more(db: Path) -> None:
+    hash_takes = 128 * 2**14 * 8  # bytes
+    with serve.start(db) as server, ThreadPoolExecutor(40) as pool:
+        process = psutil.Process(server.pid)
+        assert {answer.status_code for answer in pool.map(server.get, ["/api/events"] * 200)} == {200}
+        before = process.memory_info().rss
+        assert {answer.status_code for answer in pool.map(log_in, [server.client] * 120)} == {200}
+        assert process.memory_info().rss - before < 3 * hash_takes
 
 
 def test_a_password_is_hashed_off_the_event_loop(server: serve.Server, monkeypatch: pytest.MonkeyPatch) -> None:
