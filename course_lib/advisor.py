@@ -152,8 +152,9 @@ def explain_recommendation(
 
     A query is run on the copy only, if it is a single SELECT that names a table, and is stopped after a twentieth of
     `seconds`. The copy is in the folder for temporary files (TMPDIR): an OSError says that there is no room, a
-    TimeoutError that the database is too large to be copied in a quarter of the time, or locked. What is attached to a
-    given connection, and functions that it defines, are not copied: a query that needs them is left out.
+    TimeoutError that a quarter of the time does not do to copy the database and read the queries, or that it is locked.
+    What is attached to a given connection, and functions that it defines, are not copied: a query that needs them is
+    left out.
 
     Two things no measurement shows. The planner knows the indexes by ANALYZE, which `create_indexes` runs after making
     them. And an index on a function that can fail (`json_extract` of what is not JSON) makes such a row's insert fail.

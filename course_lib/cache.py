@@ -55,10 +55,11 @@ class Cache:
     - `load_timeout`: seconds after which a load is given up, and the next one let through.
     - `max_bytes`: the largest value, as JSON, that is stored.
 
-    While Redis is away, reads are misses and nothing is stored; loads still run once for each key and process.
-    Invalidations that Redis missed are made up for before this process reads from it again; other processes may meet
-    the old value meanwhile, for its TTL at most, and so may all if this process ends first. Give Redis room enough, or
-    the policy `noeviction` or `volatile-ttl`: one that evicts an index of ours loses track of what it lists.
+    While Redis is away, reads are misses and nothing is stored; loads still run once for each key and process, and who
+    joins one may get what another process has invalidated since it began. Invalidations that Redis missed are made up
+    for before this process reads from it again; other processes may meet the old value meanwhile, for its TTL at most,
+    and so may all if this process ends first. Give Redis room enough, or the policy `noeviction` or `volatile-ttl`: one
+    that evicts an index of ours loses track of what it lists.
     """
 
     def __init__(
