@@ -38,10 +38,14 @@ def percentile(samples: Sequence[float], percent: float) -> float:
 
 def percentiles(samples: Sequence[float], fewest: Mapping[int, int] = FEWEST_SAMPLES) -> dict[str, str]:
     """P50, P90 and P99 of seconds as a table shows them, each a dash where there are fewer samples than it needs."""
-    return {
-        f"P{percent}": show.duration(percentile(samples, percent)) if len(samples) >= least else "-"
-        for percent, least in fewest.items()
-    }
+    return shown_percentiles(len(samples), lambda percent: percentile(samples, percent), fewest)
+
+
+def shown_percentiles(
+    count: int, find: Callable[[int], float], fewest: Mapping[int, int] = FEWEST_SAMPLES
+) -> dict[str, str]:
+    """The same of `count` samples that are kept otherwise than in a list: `find(90)` gives their P90, in seconds."""
+    return {f"P{percent}": show.duration(find(percent)) if count >= least else "-" for percent, least in fewest.items()}
 
 
 def _rank(count: int, percent: float) -> int:

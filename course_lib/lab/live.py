@@ -14,7 +14,7 @@ import httpx
 from IPython.display import HTML, DisplayHandle, display
 
 from course_lib.lab import show
-from course_lib.lab.bench import FEWEST_SAMPLES
+from course_lib.lab.bench import shown_percentiles
 from course_lib.lab.serve import Server
 from course_lib.monitor import Histogram
 
@@ -70,17 +70,15 @@ def _html(older: dict[str, Any], newer: dict[str, Any]) -> str:
     tiles["cache hits"] = f"{hits / (hits + misses):.0%}" if hits + misses else "-"
     tiles["loop lag, P90"] = _percentiles(_between(older, newer, "event_loop_lag"))["P90"]
     total = sum(each["total"] for each in newer["endpoints"]) or 1
-    endpoints = [
-        [html.escape(each["endpoint"]), str(each["count"]), f"{each['total'] / total:.0%}"]
-        + [show.duration(each["mean"])]
-        + [
-            show.duration(each[f"p{percent}"]) if each["count"] >= fewest else "-"
-            for percent, fewest in FEWEST_SAMPLES.items()
-        ]
-        for each in newer["endpoints"][:ENDPOINTS]
-    ]
+    endpoints = [_row(each, total) for each in newer["endpoints"][:ENDPOINTS]]
     head = ["since it began", "requests", "share of time", "mean", "P50", "P90", "P99"]
     return show.table(list(tiles), [list(tiles.values())]) + show.table(head, endpoints)
+
+
+def _row(endpoint: dict[str, Any], total: float) -> list[str]:
+    percentiles = shown_percentiles(endpoint["count"], lambda percent: endpoint[f"p{percent}"])
+    name, share = html.escape(endpoint["endpoint"]), f"{endpoint['total'] / total:.0%}"
+    return [name, str(endpoint["count"]), share, show.duration(endpoint["mean"]), *percentiles.values()]
 
 
 def _between(older: dict[str, Any], newer: dict[str, Any], name: str) -> Histogram:
@@ -93,8 +91,4 @@ def _between(older: dict[str, Any], newer: dict[str, Any], name: str) -> Histogr
 
 
 def _percentiles(times: Histogram) -> dict[str, str]:
-    """P50, P90 and P99 where there are values enough for them."""
-    return {
-        f"P{percent}": show.duration(times.percentiles(percent)[0]) if times.count >= fewest else "-"
-        for percent, fewest in FEWEST_SAMPLES.items()
-    }
+    return shown_percentiles(times.count, lambda percent: times.percentiles(percent)[0])
