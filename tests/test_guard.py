@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import logging
 import signal
 import sqlite3
 import subprocess
@@ -313,6 +314,22 @@ def test_an_alarm_that_strikes_in_a_destructor_is_followed_by_another_and_nobody
     finally:
         sys.unraisablehook = before
     assert heard == []
+
+
+def test_after_an_answer_that_logs_without_end_other_threads_can_still_log():
+    def logs_without_end():
+        while True:
+            with contextlib.suppress(BaseException):
+                while True:
+                    logging.getLogger("answer")
+
+    for _ in range(10):
+        with pytest.raises(guard.TimeUp):
+            guard.run(logs_without_end, LIMIT)
+        other = threading.Thread(target=logging.getLogger, args=["other"], daemon=True)
+        other.start()
+        other.join(timeout=10)
+        assert not other.is_alive(), "the lock of the logging module was left taken"
 
 
 def test_what_an_answers_own_destructor_raises_is_told():

@@ -14,6 +14,7 @@ import contextlib
 import contextvars
 import ctypes
 import itertools
+import logging
 import random
 import signal
 import sqlite3
@@ -29,6 +30,9 @@ REPEAT = 0.001  # seconds between alarms
 LENIENT = 20  # alarms that leave an answer time to tidy up
 SOON = (1e-6, 1e-5)  # seconds to the next alarm after those
 CANCELLATIONS = 20
+# Code in these files takes a lock of the whole process just before the `try:` that releases it. An alarm between the two
+# would leave the lock taken, and the next thread that logs or imports would wait forever.
+TAKE_LOCKS = {logging.getLogger.__code__.co_filename, "<frozen importlib._bootstrap>"}
 
 _distance = random.Random()
 _in_answer = contextvars.ContextVar("_in_answer", default=False)
@@ -148,6 +152,7 @@ def _alarm(seconds: float) -> Iterator[None]:
             return  # an alarm that was on its way: to set the next would outlive this handler and end the process
         here, *callers = _codes(frame)
         is_answer = not BELOW.isdisjoint(callers) and ignore.__code__ not in (here, *callers)
+        is_answer = is_answer and here.co_filename not in TAKE_LOCKS
         # `while True: try: ... except: pass` stands outside its `try` for less than a microsecond a round. Only an
         # alarm that follows the last one at once, at no fixed distance, meets it there.
         soon = is_answer and next(raised) >= LENIENT
