@@ -429,13 +429,16 @@ class _Search:
         return unknown
 
     def helps(self, index: Index, chosen: Indexes) -> bool:
-        """Whether any query would be clearly slower without the index."""
-        without = chosen - {index}
-        return any(self.mean(query, chosen) < FASTER * self.mean(query, without) for query in self.queries)
+        """Whether any query that uses the index would be clearly slower without it."""
+        without, users = chosen - {index}, [query for query in self.queries if index in self.used(query, chosen)]
+        return any(self.mean(query, chosen) < FASTER * self.mean(query, without) for query in users)
 
     def explained(self, chosen: Indexes, deadline: float) -> Recommendation:
         """What is known of a set of indexes. They are in the order in which they were built: costliest query first."""
         self.trial.deadline = deadline
+        # Out of time, the search may have kept an index that gains nothing.
+        while idle := [index for index in chosen if self.served(index, chosen)[1] <= 0]:
+            chosen -= {idle[0]}
         timings, used = {}, set[str]()
         for query in self.queries:
             try:
@@ -451,12 +454,21 @@ class _Search:
                 self.skipped[query.sql] = stopped
         indexes = []
         for index in filter(chosen.__contains__, self.trial.built):
-            serves = [query for query in timings if index in self.used(query, chosen)]
-            gain = sum(query.frequency * self.gain(query, index, chosen) for query in serves)
+            serves, gain = self.served(index, chosen)
             cost = self.trial.bytes[index], self.trial.insert(index.table, index)
-            indexes.append(Advice(self.trial.named(index), tuple(query.sql for query in serves), gain, *cost))
+            indexes.append(Advice(self.trial.named(index), serves, gain, *cost))
         unused = tuple(name for name in self.trial.existing if name not in used)
         return Recommendation(tuple(indexes), tuple(timings.values()), self.skipped, unused)
+
+    def served(self, index: Index, chosen: Indexes) -> tuple[tuple[str, ...], float]:
+        """Return the queries that use an index, and the seconds that all their runs would take longer without it."""
+        serves, gain = [], 0.0
+        for query in self.queries:
+            with suppress(OutOfTime):
+                if index in self.used(query, chosen) and self.mean(query, chosen) < self.trial.limit:
+                    serves.append(query.sql)
+                    gain += query.frequency * self.gain(query, index, chosen)
+        return tuple(serves), gain
 
     def gain(self, query: _Query, index: Index, chosen: Indexes) -> float:
         """The seconds that a query would take longer without the index; out of time, without all of them."""
