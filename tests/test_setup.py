@@ -30,8 +30,8 @@ INDEX_ADDRESSES = ["/" + "simple", "--index" + "-url", "extra" + "-index-url", "
 INDEX_ADDRESSES += ["files.python" + "hosted", "anaconda" + ".org", "index" + "-url ="]
 
 
-def shipped_files():
-    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+def tracked_files(*more):
+    listing = ["git", "ls-files", "-z", "--cached", *more]
     done = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip("not a git clone")
@@ -102,7 +102,7 @@ def test_the_pins_hold_no_address():
 
 
 def test_no_file_names_a_package_index():
-    for file in shipped_files():
+    for file in tracked_files():
         text = file.read_bytes().decode(errors="ignore")
         named = [address for address in INDEX_ADDRESSES if address in text]
         assert not named, f"{file.relative_to(ROOT)} names {named}"
@@ -131,7 +131,7 @@ def test_a_python_that_is_too_old_stops_set_up_with_one_sentence(tmp_path):
 def cloned(folder):
     """What git would clone, with the changes that are not committed yet."""
     clone = folder / "clone"
-    for file in shipped_files():
+    for file in tracked_files("--others", "--exclude-standard"):
         copy = clone / file.relative_to(ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(file, copy)
