@@ -30,8 +30,8 @@ REPEAT = 0.001  # seconds between alarms
 LENIENT = 20  # alarms that leave an answer time to tidy up
 SOON = (1e-6, 1e-5)  # seconds to the next alarm after those
 CANCELLATIONS = 20
-# Code in these files takes a lock of the whole process just before the `try:` that releases it. An alarm between the two
-# would leave the lock taken, and the next thread that logs or imports would wait forever.
+# Code in these files takes a lock of the whole process just before the `try:` that releases it. An alarm between the
+# two would leave the lock taken, and the next thread that logs or imports would wait forever.
 TAKE_LOCKS = {logging.getLogger.__code__.co_filename, "<frozen importlib._bootstrap>"}
 
 _distance = random.Random()
