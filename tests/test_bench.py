@@ -5,6 +5,7 @@ import random
 import sqlite3
 import time
 from contextlib import closing
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -35,6 +36,12 @@ def test_a_percentile_of_nothing_is_an_error():
         percentile([], 50)
 
 
+@pytest.fixture(autouse=True)
+def whole(monkeypatch):
+    """Take the time that a learner's comparison takes."""
+    monkeypatch.delenv("COURSE_SHORT")
+
+
 # --- rounds -----------------------------------------------------------------------------------------------------------
 
 
@@ -53,6 +60,25 @@ def test_every_variant_is_run_once_before_and_once_a_round_in_changing_order():
     assert len(rounds) == 12
     assert len(set(rounds)) == 6
     assert {name: len(taken) for name, taken in comparison.samples.items()} == {"a": 12, "b": 12, "c": 12}
+
+
+def test_a_test_of_a_lesson_takes_a_quarter_of_the_time_but_no_less_where_a_claim_is_undecided(monkeypatch):
+    now = 0.0
+
+    def call():
+        nonlocal now
+        now += 0.01
+
+    clock = SimpleNamespace(perf_counter=lambda: now, perf_counter_ns=lambda: int(now * 1e9))
+    monkeypatch.setattr(bench, "time", clock)
+
+    def rounds(**how):
+        return len(bench.compare({"one": call, "other": call}, rounds=10**6, seconds=4, **how).samples["one"])
+
+    monkeypatch.setattr(bench, "_undecided", lambda taken, bounds: bool(bounds))
+    assert (rounds(), rounds(bounds=[1])) == (pytest.approx(200, abs=1), pytest.approx(600, abs=1))
+    monkeypatch.setenv("COURSE_SHORT", "1")
+    assert (rounds(), rounds(bounds=[1])) == (pytest.approx(50, abs=1), pytest.approx(600, abs=1))
 
 
 def test_samples_are_seconds_and_belong_to_their_variant():
@@ -123,8 +149,12 @@ def test_the_interval_covers_the_true_ratio_about_as_often_as_it_says():
 
 
 def test_the_same_samples_give_the_same_interval():
-    comparison = Comparison({"slow": (8, 9, 10, 14), "fast": (1, 2, 3, 7)})
-    assert comparison.ratio() == comparison.ratio()
+    comparison = Comparison({"slow": range(80, 120), "fast": range(10, 50)})
+    first = comparison.ratio()
+    bench._rounds.cache_clear()
+    second = comparison.ratio()
+    assert first.low < first.value < first.high
+    assert first == second
 
 
 def test_variants_with_unequal_numbers_of_samples_are_compared_by_all_of_them():

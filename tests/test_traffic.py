@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from course_lib import api
-from course_lib.lab import events, serve, traffic
+from course_lib.lab import events, serve, session, traffic
 from course_lib.lab.load import TOO_MANY_REQUESTS, load
 
 ROWS = 20_000
@@ -28,7 +28,7 @@ def asked(side):
     return Counter(side.names[answer.route] for answer in side.answers)
 
 
-@pytest.mark.alone
+@pytest.mark.measures
 def test_both_sides_are_asked_the_same_and_what_they_answer_is_told_apart(off, on):
     replay = traffic.replay(off, on)
     assert asked(replay.off) == asked(replay.on)
@@ -68,13 +68,14 @@ def test_an_attacker_gets_what_the_limit_allows_and_nobody_else_is_refused(on):
     assert attack.sent(traffic.HONEST) + attack.sent(traffic.ATTACKER) == attack.load.requests
 
 
-def test_without_limits_the_attacker_gets_everything(off):
+def test_without_limits_the_attacker_gets_everything_and_a_brief_attack_is_marked(off):
     attack = traffic.attack(off)
     assert attack.admitted == attack.sent(traffic.ATTACKER) > attack.most
+    assert attack.short
 
 
-def test_only_a_test_is_brief(off, monkeypatch):
-    assert traffic.attack(off).short
+def test_only_a_test_is_brief(monkeypatch):
+    assert session.is_short()
     monkeypatch.delenv("COURSE_SHORT")
-    assert not traffic.is_short()
+    assert not session.is_short()
     assert traffic._seconds(15, 4) == 15

@@ -19,12 +19,13 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from course_lib.lab import events, plots, show
+from course_lib.lab import events, plots, session, show
 
 # A percentile needs samples beyond it: P90 of nine, or P99 of ninety-nine, would be the largest by another name.
 FEWEST_SAMPLES = {50: 1, 90: 10, 99: 100}
 RESAMPLES = 1_000
 LEAST_ROUNDS = 3
+SHORT = 0.25  # in a test of a lesson, a comparison takes this share of its time
 ABOUT_THE_SAME = 1.1  # a ratio closer to 1 is no news
 FEWEST_ROUNDS_FOR_AN_INTERVAL = 6  # with fewer, what calls itself a 95% interval holds the truth less often
 
@@ -161,7 +162,7 @@ def compare(
     Each variant is run once beforehand, unmeasured, so that no file is read cold, and three rounds are run however long
     they take. While the interval of a ratio to the first variant has one of `bounds` inside it, or there are too few
     rounds for an interval, more are run, to three times `seconds`. RuntimeError where a variant gives an HTTP response
-    that says error: to fail is no way of being fast.
+    that says error: to fail is no way of being fast. When a test runs the lesson, a quarter of `seconds` is enough.
     """
     if len(variants) < 2 or not all(map(callable, variants.values())):
         raise ValueError("compare needs two variants or more, each a name and a function to call without arguments")
@@ -169,8 +170,8 @@ def compare(
         _refuse_error(name, run())
     taken: dict[str, list[float]] = {name: [] for name in variants}
     orders = itertools.cycle(itertools.permutations(variants))
-    begun = time.perf_counter()
-    looked = 0
+    begun, looked, longest = time.perf_counter(), 0, 3 * seconds
+    seconds *= SHORT if session.is_short() else 1
     with tqdm(total=100, desc="measuring", **show.BAR) as bar:
         while True:
             for name in next(orders):
@@ -182,10 +183,10 @@ def compare(
             bar.update(min(100 * max(done / rounds, spent / seconds), 100) - bar.n)
             if done < LEAST_ROUNDS or (done < rounds and spent < seconds):
                 continue
-            if bounds and spent < 3 * seconds and done < 1.1 * looked:
+            if bounds and spent < longest and done < 1.1 * looked:
                 continue  # resampling takes longer than many a round
             looked = done
-            if spent > 3 * seconds or not _undecided(taken, bounds):
+            if spent > longest or not _undecided(taken, bounds):
                 return Comparison({name: tuple(each) for name, each in taken.items()})
 
 

@@ -5,7 +5,6 @@ figures of such a run are marked, and not to be compared with those of a whole o
 """
 
 import math
-import os
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ import pandas as pd
 import psutil
 
 from course_lib import api
+from course_lib.lab import session
 from course_lib.lab.bench import FEWEST_SAMPLES, percentiles
 from course_lib.lab.load import Load, Route, Schedule, load, zipf_users
 from course_lib.lab.serve import Server
@@ -36,13 +36,8 @@ LIMITS: api.Limits = {
 """The limits of the card's API: the free tier's window is short, so that an attack need not take minutes."""
 
 
-def is_short() -> bool:
-    """Whether everything is brief, for a test."""
-    return bool(os.environ.get("COURSE_SHORT"))
-
-
 def _seconds(whole: float, short: float) -> float:
-    return short if is_short() else whole
+    return short if session.is_short() else whole
 
 
 def schedule(server: Server, *, tier: str = "pro", seed: int = 1) -> Schedule:
@@ -126,7 +121,7 @@ def replay(off: Server, on: Server) -> Replay:
     capacity = _capacity(off)
     rate, length, patience = capacity / 2, _seconds(15, 3.5), _seconds(30, 8)
     requests = max(round(rate * length), 1)
-    slices = 2 if is_short() else max(4, math.ceil(300 / requests))
+    slices = 2 if session.is_short() else max(4, math.ceil(300 / requests))
 
     def send(server: Server, number: int, count: int, doing: str) -> Load:
         traffic = schedule(server, seed=number)
@@ -140,7 +135,7 @@ def replay(off: Server, on: Server) -> Replay:
         order = [("off", off), ("on", on)] if number % 2 else [("on", on), ("off", off)]
         for name, server in order:
             sides[name].append(send(server, number, requests, f"slice {number} of {slices}, {name}"))
-    return Replay(Load.joined(sides["off"]), Load.joined(sides["on"]), cold, rate, capacity, is_short())
+    return Replay(Load.joined(sides["off"]), Load.joined(sides["on"]), cold, rate, capacity, session.is_short())
 
 
 def _capacity(server: Server) -> float:
@@ -187,7 +182,7 @@ def stress(server: Server, *, users: int = 128) -> Stress:
     first = load(traffic, users=users, seconds=_seconds(5, 2), doing=f"{users} users at once")
     before = process.memory_info().rss
     rest = load(traffic, users=users, seconds=_seconds(15, 3), doing=f"{users} users, and more of it")
-    return Stress(Load.joined([first, rest]), users, before, process.memory_info().rss, is_short())
+    return Stress(Load.joined([first, rest]), users, before, process.memory_info().rss, session.is_short())
 
 
 # --- refusals under attack --------------------------------------------------------------------------------------------
@@ -238,4 +233,4 @@ def attack(server: Server) -> Attack:
     began = time.time()
     sent = load(Schedule(server.url, routes), rate=honest + attacker, seconds=seconds, doing="an attack")
     windows = time.time() // ATTACK_WINDOW - began // ATTACK_WINDOW + 1
-    return Attack(sent, int(windows * ATTACK_LIMIT), is_short())
+    return Attack(sent, int(windows * ATTACK_LIMIT), session.is_short())
