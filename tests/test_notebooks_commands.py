@@ -203,6 +203,31 @@ def test_check_holds_the_copy_against_the_shipped_claim(ship, command, capfd):
     assert "once held" in capfd.readouterr().out
 
 
+@pytest.fixture
+def with_fewer_rows(ship, monkeypatch):
+    """Ships a lesson with a claim that is about the whole table, and asks for a smaller one."""
+    monkeypatch.setenv("COURSE_ROWS", "20000")
+    about_all = claim("held: fast")
+    about_all.source = "# NBVAL_CHECK_OUTPUT\nprint('not judged at 20,000 rows: fast')"
+    return ship(stub(), about_all)
+
+
+@pytest.mark.usefixtures("with_fewer_rows")
+def test_check_counts_a_claim_that_is_not_judged_at_these_rows_as_held_and_says_so(command, capfd):
+    notebooks.copy()
+    edit(RIGHT)
+    assert command("check", "7") == 0
+    said = "At 20,000 rows, claims about 1,000,000 rows aren't judged; they count as held."
+    assert capfd.readouterr().out.splitlines()[-2:] == [said, "first: right"]
+
+
+@pytest.mark.usefixtures("with_fewer_rows")
+def test_run_counts_a_claim_that_is_not_judged_at_these_rows_as_held(solution, command, capsys):
+    solution(RIGHT)
+    assert command("run") == 0
+    assert said(capsys) == ["07_tiny: not judged at 20,000 rows: fast"]
+
+
 def test_check_takes_a_copy_that_another_editor_saved_without_ids(ship, command, capfd):
     ship(stub(), claim())
     notebooks.copy()
