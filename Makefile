@@ -21,7 +21,7 @@ ifdef PIP_INDEX_URL
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
-.PHONY: help lab setup test lessons check reset doctor store pins
+.PHONY: help lab setup test lint check lessons reset doctor store pins
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z]*\):[^#]*## /make \1#/p' Makefile | awk -F'#' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -50,18 +50,25 @@ $(whole): pyproject.toml requirements.txt course_lib/lab/overrides.json .venv/bi
 	@cp course_lib/lab/overrides.json .venv/share/jupyter/lab/settings/
 	@touch $@
 
-test: setup  ## everything that can be tested, the slowest named at the end
+test: lint  ## everything that can be tested, the slowest named at the end
+	$(python) -m pytest -q -n 4 -rs --durations=15
+
+lint: setup  ## style and types
 	$(python) -m ruff check
 	$(python) -m ruff format --check
 	$(python) -m mypy
-	$(python) -m pytest -q -n 2 -m "not alone" --durations=5
-	$(python) -m pytest -q -rs -m alone --durations=10
+
+touched = $$($(python) tests/touched.py)
+check: setup  ## style, types and the tests that your change touches; LESSON=2: test your copy of a lesson
+ifdef LESSON
+	@$(notebooks) check $(LESSON)
+else
+	@$(MAKE) --no-print-directory lint
+	$(python) -m pytest -q -n 2 -m "not measures and not slow" $(touched)
+endif
 
 lessons: setup  ## run all lessons with the exercises filled in, and print their claims
 	@$(notebooks) run $(LESSON)
-
-check: setup  ## LESSON=2: test your copy of a lesson, and list its exercises
-	@$(notebooks) check $(LESSON)
 
 reset: setup  ## LESSON=2: a fresh copy of a lesson; yours is kept aside
 	@$(notebooks) reset $(LESSON)

@@ -63,9 +63,11 @@ def load(file):
     return names["answer"]
 
 
-def check(name, answer):
-    """The verdict of a new exercise, which has no memory of the answers before."""
-    verdict = type(EXERCISES[name])().check(answer)
+def check(name, answer, limit=None):
+    """Return the verdict of a new exercise, which remembers no earlier answer; `limit` replaces its own, in seconds."""
+    exercise = type(EXERCISES[name])()
+    exercise.limit = limit or exercise.limit
+    verdict = exercise.check(answer)
     if not inspect.isawaitable(verdict):
         return verdict
 
@@ -93,10 +95,9 @@ sys.addaudithook(_listen)
 
 @pytest.fixture(scope="module", autouse=True)
 def redis_keys():
-    """What keys there are in the lesson's Redis, which is started before anybody listens for processes."""
-    client = Redis.from_url(redis_server.url())
-    yield client.keys
-    client.close()
+    """Return all keys in the lessons' Redis, which starts before `_listen` looks for new processes."""
+    with Redis.from_url(redis_server.url()) as client:
+        yield lambda: set(client.keys())
 
 
 @pytest.fixture(autouse=True)
@@ -106,7 +107,7 @@ def leaves_nothing(tmp_path, monkeypatch, redis_keys):
     monkeypatch.setattr(paths, "WORK", tmp_path / "work")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    before = surroundings()
+    before, keys = surroundings(), redis_keys()  # other tests in this process may have left keys that expire
     _started = []
     yield
     started, _started = _started, None
@@ -115,7 +116,7 @@ def leaves_nothing(tmp_path, monkeypatch, redis_keys):
     while surroundings() != before and time.monotonic() < deadline:
         time.sleep(0.01)  # a thread of an event loop that was closed is on its way out
     assert surroundings() == before
-    assert redis_keys() == []
+    assert redis_keys() <= keys
     assert {str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*")} <= {"work", "work/progress.jsonl"}
 
 
@@ -267,10 +268,10 @@ HOSTILE_VALUES = {
 }
 
 
-def refused(name, answer):
+def refused(name, answer, limit=None):
     began = time.monotonic()
-    verdict = check(name, answer)
-    assert time.monotonic() - began < EXERCISES[name].limit + 2
+    verdict = check(name, answer, limit)
+    assert time.monotonic() - began < (limit or EXERCISES[name].limit) + 2
     assert verdict.verdict == REFUSED
     assert verdict.misconception != "cannot_check", verdict
     assert repr(verdict)
@@ -284,7 +285,8 @@ def test_a_function_that_misbehaves_is_refused_in_time(name, function):
     expected = HOSTILE_FUNCTIONS[function] if name in FUNCTIONS else "wrong_type"
     if function is waits and name in ASYNCHRONOUS:
         expected = None  # a coroutine is what they ask for
-    found = refused(name, function)
+    # Answers in the folders of this test are endless under the exercises' own limits; here the least one will do.
+    found = refused(name, function, limit=0.3 if expected == "endless" else None)
     assert found == (expected or found)
 
 

@@ -14,29 +14,17 @@ import httpx
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from course_lib.exercises.engine import Exercise
 from course_lib.lab import notebooks, paths
-from tests.test_lessons import each_lesson, exercises
+from tests.test_lessons import differences, each_lesson, every, exercises, verdicts
 
-CHROMIUM = Path("/usr/bin/chromium")
 LESSON_SECONDS = 300
 TOKEN = "browser-test"
 GREEN = "rgb(0, 158, 115)"
 
-pytestmark = pytest.mark.alone
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    if not CHROMIUM.exists():
-        reason = f"{CHROMIUM} is missing, so no lesson was opened in a browser: apt-get install chromium"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
-    arguments = ["--no-sandbox", "--disable-background-networking", "--disable-component-update"]
-    with sync_playwright() as playwright:
-        with closing(playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)) as browser:
-            yield browser
+pytestmark = pytest.mark.measures
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +139,10 @@ class Lab:
 
 
 @each_lesson
-def test_a_lesson_filled_in_by_typing_is_green_and_drawn_and_readable_in_both_themes(lab, lesson):
+def test_a_lesson_filled_in_by_typing_is_right_and_its_claims_hold_and_it_is_drawn_in_both_themes(
+    lab, lesson, request, monkeypatch
+):
+    monkeypatch.setattr(paths, "WORK", lab.folder)
     questions: dict[int, Exercise] = exercises(lesson)
     lab.open(lesson.name)
     for cell, exercise in questions.items():
@@ -168,8 +159,12 @@ def test_a_lesson_filled_in_by_typing_is_green_and_drawn_and_readable_in_both_th
         expect(card).to_contain_text("Right.")
         expect(card).to_have_css("border-left-color", GREEN)
 
+    executed = saved(lab, lesson.name)
+    assert differences(lesson, executed, request.session) == []
+    assert verdicts(lesson) == every("right", lesson)
+
     plots = lab.notebook.locator(".jp-OutputArea-output img")
-    assert plots.count() == sum("<img" in html for html in shown_by(saved(lab, lesson.name)))
+    assert plots.count() == sum("<img" in html for html in shown_by(executed))
     for plot in plots.all():
         assert plot.get_attribute("alt")
         assert plot.evaluate("each => each.naturalWidth") > 0

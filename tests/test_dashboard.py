@@ -22,7 +22,6 @@ from course_lib.lab import live, redis_server, serve
 from course_lib.lab.load import Route as Sent
 from course_lib.lab.load import Schedule, load
 from course_lib.monitor import PerformanceMonitor
-from tests.test_browser import chromium  # noqa: F401  a fixture
 
 INDEX = "CREATE INDEX of_users ON events(user_id, created_at)"
 
@@ -208,9 +207,9 @@ def under_load(server: serve.Server) -> Iterator[serve.Server]:
     sending.join()
 
 
-@pytest.mark.alone
+@pytest.mark.measures
 def test_the_page_is_live_under_load_in_both_themes_and_by_keyboard(
-    chromium: Any,  # noqa: F811
+    chromium: Any,
     under_load: serve.Server,
     work: Path,
 ) -> None:
@@ -282,9 +281,9 @@ TOLD = {  # P50, P90 and P99
 }
 
 
-@pytest.mark.alone
+@pytest.mark.measures
 def test_the_page_shows_a_percentile_of_an_endpoint_or_a_statement_only_where_there_is_enough_to_tell_it(
-    chromium: Any,  # noqa: F811
+    chromium: Any,
     few_of_some: serve.Server,
 ) -> None:
     with closing(chromium.new_page()) as tab:
@@ -321,8 +320,8 @@ def use_the_keyboard(tab: Page) -> None:
     expect(tab.locator("#state")).to_have_text("paused")
 
 
-@pytest.mark.alone
-def test_the_page_says_so_when_the_service_does_not_answer(chromium: Any, db: Path) -> None:  # noqa: F811
+@pytest.mark.measures
+def test_the_page_says_so_when_the_service_does_not_answer(chromium: Any, db: Path) -> None:
     with closing(chromium.new_page()) as tab:
         with serve.here(create_app(db, monitor=True)) as server:
             tab.goto(f"{server.url}/dashboard")

@@ -138,6 +138,7 @@ def cloned(folder):
     return clone
 
 
+@pytest.mark.slow
 def test_set_up_interrupted_is_mended_and_needs_no_internet_the_second_time(tmp_path):
     clone = cloned(tmp_path)
     whole = clone / ".venv" / "whole"

@@ -1,0 +1,76 @@
+"""Run tests that measure beside others, and run those that fail there again, alone.
+
+A test marked `measures` depends on how fast something is, so other work on the machine can make it fail. When several
+workers share the machine, such a failure doesn't count yet: after the last test it runs once more with nothing beside
+it, and only that result counts. The summary names every test that ran again, so a flaky claim can't hide.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Generator
+
+import pytest
+
+AGAIN = "run again alone"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Add what runs tests again, except in a worker: only the process that started the workers sees them all end."""
+    config.addinivalue_line("markers", "measures: depends on how fast something is; counts only when it runs alone")
+    if not is_worker():
+        config.pluginmanager.register(RunsAgain(config))
+
+
+def is_worker() -> bool:
+    """Return whether this process is one of several that run tests side by side."""
+    return "PYTEST_XDIST_WORKER" in os.environ
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep the failure of a measuring test from counting while others run beside it."""
+    report = yield
+    if is_worker() and report.failed and item.get_closest_marker("measures"):
+        report.outcome = AGAIN  # type: ignore[assignment]
+    return report
+
+
+class RunsAgain:
+    """Collects the measuring tests that failed beside others, runs them alone, and lists them in the summary."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.root = config.rootpath
+        self.first_reports: list[pytest.TestReport] = []
+        self.output = ""
+
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
+        """Show a failure that doesn't count yet as an A."""
+        return (AGAIN, "A", "AGAIN") if report.outcome == AGAIN else None
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Remember what has to run again."""
+        if report.outcome == AGAIN:
+            self.first_reports.append(report)
+
+    @pytest.hookimpl(trylast=True)  # by then the workers have ended
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Run the tests again, one after another, in a process of their own."""
+        if not self.first_reports:
+            return
+        tests = dict.fromkeys(report.nodeid for report in self.first_reports)
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist", "-rA", "--tb=short"]
+        done = subprocess.run([*command, *tests], cwd=self.root, capture_output=True, text=True, check=False)
+        self.output = done.stdout + done.stderr
+        if done.returncode:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Show how each of these tests failed beside others, then how it ended alone."""
+        if not self.first_reports:
+            return
+        for report in self.first_reports:
+            terminalreporter.section(f"failed beside others: {report.nodeid}", "_")
+            report.toterminal(terminalreporter._tw)
+        terminalreporter.section("the same tests alone, which is what counts")
+        terminalreporter.write_line(self.output)

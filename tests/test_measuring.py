@@ -1,0 +1,52 @@
+"""A measuring test that fails beside others runs again alone, only that result counts, and the summary names it."""
+
+import subprocess
+import sys
+
+import pytest
+
+from course_lib.lab import paths
+
+FAILS_BESIDE_OTHERS = "assert not measuring.is_worker()"
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Return a function that runs one test with this body and mark in two workers; it returns exit code and output."""
+
+    def run(body, mark="measures"):
+        (tmp_path / "conftest.py").write_text('pytest_plugins = ["tests.measuring"]\n')
+        lines = ["import pytest", "from tests import measuring", f"@pytest.mark.{mark}", "def test_speed():"]
+        (tmp_path / "test_it.py").write_text("\n".join([*lines, f"    {body}"]))
+        plugins = ["--disable-plugin-autoload", "-p", "xdist.plugin", "-p", "no:cacheprovider"]
+        command = [sys.executable, "-m", "pytest", "-q", *plugins, "--rootdir", tmp_path, "-n", "2", tmp_path]
+        done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout
+
+    return run
+
+
+def test_a_measuring_test_that_passes_alone_counts_as_passed_and_is_named(run):
+    code, output = run(FAILS_BESIDE_OTHERS)
+    assert code == 0
+    assert "failed beside others: test_it.py::test_speed" in output
+    assert FAILS_BESIDE_OTHERS in output
+    assert "1 run again alone" in output
+
+
+def test_a_measuring_test_that_fails_alone_too_counts_as_failed(run):
+    code, output = run("assert False, 'slow'")
+    assert code == 1
+    assert output.count("AssertionError: slow") >= 2
+
+
+def test_another_test_that_fails_beside_others_counts_at_once(run):
+    code, output = run(FAILS_BESIDE_OTHERS, mark="filterwarnings('error')")
+    assert code == 1
+    assert "run again alone" not in output
+
+
+def test_with_nothing_to_run_again_the_summary_is_as_ever(run):
+    code, output = run("pass")
+    assert code == 0
+    assert "again" not in output

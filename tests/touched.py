@@ -1,0 +1,47 @@
+"""Print the test files that belong to the files changed since the last commit, or in it if nothing has changed since.
+
+By name alone: `course_lib/lab/bench.py` belongs to `test_bench.py`, a folder of the package to the tests named after
+it, an answer to `test_answers.py`, a notebook to `test_lessons.py`. `make test` runs everything.
+"""
+
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+ALWAYS = ["tests/test_imports.py", "tests/test_setup.py"]
+FOLDERS = {
+    "notebooks": "test_lessons",
+    "tests/answers": "test_answers",
+    "course_lib/exercises": "test_answers",
+}
+
+
+def changed() -> list[Path]:
+    """Return the files that git sees as changed, relative to the project."""
+    for since in ("HEAD", "HEAD~1"):
+        tracked = git("diff", "--name-only", since)
+        untracked = git("ls-files", "--others", "--exclude-standard")
+        if files := [Path(name) for name in tracked + untracked]:
+            return files
+    return []
+
+
+def git(*arguments: str) -> list[str]:
+    """Return the lines that a git command prints."""
+    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
+def tests_of(file: Path) -> set[str]:
+    """Return the test files that belong to a file, as paths within the project."""
+    names = {name for folder, name in FOLDERS.items() if file.is_relative_to(folder)}
+    if file.is_relative_to("tests"):
+        names.add(file.stem)
+    if file.is_relative_to("course_lib"):
+        names |= {f"test_{part}" for part in (*file.parent.parts[1:], file.stem)}
+    found = [path for name in names for path in (ROOT / "tests").glob(f"{name}*.py") if path.stem.startswith("test_")]
+    return {str(path.relative_to(ROOT)) for path in found}
+
+
+if __name__ == "__main__":
+    print(*sorted({*ALWAYS, *(test for file in changed() for test in tests_of(file))}), sep="\n")
