@@ -10,7 +10,8 @@ from importlib import import_module
 import nbformat
 import pytest
 
-from course_lib.lab import notebooks, paths, progress
+from course_lib.lab import paths, progress
+from course_lib.tools import notebooks
 
 LESSONS = notebooks.shipped()
 WELCOME = LESSONS[0]
