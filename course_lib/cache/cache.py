@@ -28,8 +28,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from course_lib.redis_client import CircuitBreaker, RedisUnavailable, Script
-from course_lib.redis_client.client import BYTES
+from course_lib.redis_client import BYTES, CircuitBreaker, RedisUnavailable, Script
 
 LEASE = b"\0"  # no JSON begins with it
 AWAY = LEASE  # in place of a lease, where Redis did not answer

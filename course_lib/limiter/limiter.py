@@ -36,8 +36,8 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from redis.asyncio import Redis
 
-from course_lib.redis_client import CircuitBreaker, RedisUnavailable, Script
-from course_lib.redis_client.client import BYTES
+from course_lib.checks import check_namespace
+from course_lib.redis_client import BYTES, CircuitBreaker, RedisUnavailable, Script
 
 Algorithm = Literal["fixed_window", "sliding_log", "sliding_window", "token_bucket"]
 SCRIPTS = {name: Script(__package__, name) for name in get_args(Algorithm)}
@@ -122,8 +122,7 @@ class RateLimiter:
             raise ValueError(f"algorithm is {algorithm!r}: choose one of {', '.join(SCRIPTS)}")
         if on_error not in ("allow", "deny"):
             raise ValueError(f"on_error is {on_error!r}: choose allow or deny")
-        if not namespace or set(namespace) & set("{}"):
-            raise ValueError(f"namespace is {namespace!r}: give it a name without braces")
+        check_namespace(namespace)
         self.algorithm, self.on_error = algorithm, on_error
         self._redis, self._namespace, self._clock = redis, namespace, clock
         self._script = SCRIPTS[algorithm]

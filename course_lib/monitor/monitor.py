@@ -26,6 +26,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from course_lib.checks import check_namespace
 from course_lib.monitor.endpoints import Scope, endpoint_of
 from course_lib.monitor.histogram import Histogram
 from course_lib.monitor.workers import Total, Workers
@@ -142,8 +143,7 @@ class PerformanceMonitor:
         redis: Redis | None = None,
         namespace: str = "monitor",
     ) -> None:
-        if not namespace or set(namespace) & set("{}"):
-            raise ValueError(f"namespace is {namespace!r}: give it a name without braces")
+        check_namespace(namespace)
         self.slow, self.relative_error = slow, relative_error
         self.workers = 1
         """How many processes' requests are counted here; those that have ended since are not among them."""

@@ -6,6 +6,7 @@ Read `client.py`.
 """
 
 from course_lib.redis_client.client import (
+    BYTES,
     CircuitBreaker,
     RedisUnavailable,
     Script,
@@ -14,6 +15,7 @@ from course_lib.redis_client.client import (
 )
 
 __all__ = [
+    "BYTES",
     "CircuitBreaker",
     "RedisUnavailable",
     "Script",
