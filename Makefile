@@ -2,7 +2,7 @@
 PYTHON ?= python3
 python := .venv/bin/python
 whole := .venv/whole
-notebooks := $(python) -m course_lib.lab.notebooks
+notebooks := $(python) -m course_lib.tools.notebooks
 uv_install := .venv/bin/uv pip install -q --python $(python)
 # The wheel of the pip that ensurepip would install.
 carried_pip := import ensurepip, sysconfig; from pathlib import Path; \
@@ -32,7 +32,7 @@ lab: setup  ## open the lessons in JupyterLab; ARGS="--no-browser --port 9000" p
 setup: $(whole)  ## make .venv alone, or mend it
 
 .venv/bin/uv:
-	@$(PYTHON) course_lib/lab/doctor.py --before-setup
+	@$(PYTHON) course_lib/tools/doctor.py --before-setup
 	@echo "Installing the packages into .venv: seconds near a registry, minutes far from one."
 	@$(PYTHON) -m venv --clear --without-pip .venv
 	@sed -n '/^uv==/,/[^\\]$$/p' requirements.txt > .venv/uv.txt
@@ -74,7 +74,7 @@ reset: setup  ## LESSON=2: a fresh copy of a lesson; yours is kept aside
 	@$(notebooks) reset $(LESSON)
 
 doctor:  ## what is found, what is missing, and its remedy
-	@$$($(python) -c '' 2>/dev/null && echo $(python) || echo $(PYTHON)) course_lib/lab/doctor.py
+	@$$($(python) -c '' 2>/dev/null && echo $(python) || echo $(PYTHON)) course_lib/tools/doctor.py
 
 store: setup  ## for authors: run the shipped lessons and put them into their stored form
 	@$(notebooks) store --run $(LESSON)

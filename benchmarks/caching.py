@@ -21,7 +21,7 @@ from fastapi import FastAPI
 from fastapi.responses import Response
 from redis import Redis
 
-from course_lib import resilience
+from course_lib import redis_client
 from course_lib.cache import Cache
 from course_lib.lab import bench, events, redis_server, serve, show
 from course_lib.lab.load import Route, Schedule, load, zipf_users
@@ -61,7 +61,7 @@ async def calls():
     text = json.dumps(DOCUMENT, separators=(",", ":"))
     print(f"document: {len(text):,} bytes of JSON")
     with redis_server.start() as server:
-        redis = resilience.connect(server.url, max_connections=1)
+        redis = redis_client.connect(server.url, max_connections=1)
         cache, numbers = Cache(redis), itertools.count()
         await cache.set("document", DOCUMENT)
         await redis.set("bare", text)
@@ -111,7 +111,7 @@ def add_peers(url, hits, misses, numbers):
         from aiocache.serializers import JsonSerializer
 
         peer = RedisCache(serializer=JsonSerializer())
-        peer.client = resilience.connect(url, max_connections=1)
+        peer.client = redis_client.connect(url, max_connections=1)
 
         async def miss_aiocache():
             if await peer.get(key := f"a:{next(numbers)}") is None:
@@ -172,7 +172,7 @@ async def stampede():
 
 
 async def ask_together(url):
-    cache = Cache(resilience.connect(url))
+    cache = Cache(redis_client.connect(url))
     for line in sys.stdin:
         key, start = line.split()
         ended = 0.0
@@ -193,7 +193,7 @@ async def ask_together(url):
 async def invalidation():
     """How long another client waits while 10,000 entries of one user are removed, and how long that takes."""
     with redis_server.start() as server:
-        cache = Cache(resilience.connect(server.url))
+        cache = Cache(redis_client.connect(server.url))
         command = [sys.executable, __file__, "--ping", server.url]
         waits, taken, floors = [], [], []
         for _ in range(10):
@@ -237,7 +237,7 @@ async def away():
     logging.disable()
     for how, said in (("kill", "killed"), ("pause", "paused")):
         with redis_server.start() as server:
-            redis = resilience.connect(server.url)
+            redis = redis_client.connect(server.url)
             cache = Cache(redis)
             await cache.set("key", 1)
             getattr(server, how)()

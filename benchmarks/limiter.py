@@ -18,9 +18,10 @@ from importlib.util import find_spec
 from caching import interleaved, tell
 from fastapi import FastAPI, Request
 
-from course_lib import resilience
+from course_lib import redis_client
 from course_lib.lab import redis_server, show
-from course_lib.limiter import SCRIPTS, RateLimiter, RateLimitMiddleware
+from course_lib.limiter import RateLimiter, RateLimitMiddleware
+from course_lib.limiter.limiter import SCRIPTS
 
 LIMIT = "100000/minute"
 CLIENTS = 100_000
@@ -32,7 +33,7 @@ CLIENTS = 100_000
 async def decisions():
     for algorithm in SCRIPTS:
         with redis_server.start() as server:
-            redis = resilience.connect(server.url)
+            redis = redis_client.connect(server.url)
             limiter = RateLimiter(redis, algorithm=algorithm)
             one = await redis.script_load("return 1")
             variants = {
@@ -62,7 +63,7 @@ async def add_peers(url, algorithm, variants):
         item = parse(LIMIT)
         if algorithm in names:
             for label, pool in (
-                ("limits, on connections like ours", resilience.pool(url)),
+                ("limits, on connections like ours", redis_client.pool(url)),
                 ("limits, on its own", None),
             ):
                 storage = RedisStorage(f"async+redis+{url}", implementation="redispy", connection_pool=pool)
@@ -84,7 +85,7 @@ async def add_peers(url, algorithm, variants):
     if find_spec("pyrate_limiter") and algorithm == "sliding_log":
         import pyrate_limiter
 
-        client = resilience.connect(url)
+        client = redis_client.connect(url)
         bucket = await pyrate_limiter.RedisBucket.init([pyrate_limiter.Rate(100_000, 60_000)], client, "bucket")
         pyrate = pyrate_limiter.Limiter(bucket)
         variants["pyrate-limiter"] = lambda: pyrate.try_acquire_async("user-42")
@@ -143,7 +144,7 @@ def asking(app):
 
 async def middleware():
     with redis_server.start() as server:
-        redis = resilience.connect(server.url)
+        redis = redis_client.connect(server.url)
         limiter = RateLimiter(redis)
         before = an_app()
         before.add_middleware(RateLimitMiddleware, limiter=limiter, limits={"GET /events": LIMIT})
@@ -176,7 +177,7 @@ async def memory():
     for algorithm in SCRIPTS:
         for requests in (1, 10) if algorithm == "sliding_log" else (1,):
             with redis_server.start() as server:
-                redis = resilience.connect(server.url)
+                redis = redis_client.connect(server.url)
                 limiter = RateLimiter(redis, algorithm=algorithm)
                 await limiter.check_rate_limit("first", "/api/events", "100/hour")
                 before = (await redis.info("memory"))["used_memory"]
@@ -196,7 +197,7 @@ async def away():
     logging.disable()
     for how in ("kill", "pause"):
         with redis_server.start() as server:
-            redis = resilience.connect(server.url)
+            redis = redis_client.connect(server.url)
             limiter = RateLimiter(redis)
             await limiter.check_rate_limit("user-42", "/api/events", LIMIT)
             getattr(server, how)()

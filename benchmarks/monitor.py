@@ -24,8 +24,7 @@ from statistics import median
 
 from fastapi import FastAPI, Request
 
-from course_lib.dashboard import figures
-from course_lib.monitor import Histogram, PerformanceMiddleware, PerformanceMonitor
+from course_lib.monitor import Histogram, PerformanceMiddleware, PerformanceMonitor, figures
 
 ROUNDS = 100
 PROCESSES = 5

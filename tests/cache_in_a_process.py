@@ -8,7 +8,7 @@ from collections import Counter
 
 from redis.asyncio import Redis
 
-from course_lib import resilience
+from course_lib import redis_client
 from course_lib.cache import Cache
 
 RAISE_TO = (
@@ -75,7 +75,7 @@ async def interleave(redis: Redis, cache: Cache, seed: float) -> None:
 
 
 async def main(url: str, what: str, number: str) -> None:
-    redis = resilience.connect(url)
+    redis = redis_client.connect(url)
     await globals()[what](redis, Cache(redis), float(number))
     await redis.aclose()
 

@@ -9,14 +9,14 @@ import sys
 import time
 from typing import Any
 
-from course_lib import resilience
+from course_lib import redis_client
 from course_lib.limiter import RateLimiter
-from course_lib.resilience import CircuitBreaker
+from course_lib.redis_client import CircuitBreaker
 
 
 async def main(processes: str, url: str, algorithm: Any, *arguments: str) -> None:
     user, limit, seconds = arguments
-    redis = resilience.connect(url)
+    redis = redis_client.connect(url)
     # A machine that is slow with so many processes must not pass for a Redis that is away, where all are let in.
     CircuitBreaker.of(redis).time_limit = 60.0
     limiter = RateLimiter(redis, algorithm=algorithm, on_error="deny")

@@ -5,12 +5,12 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from course_lib import resilience, workers
-from course_lib.monitor import PerformanceMiddleware, PerformanceMonitor
+from course_lib import redis_client
+from course_lib.monitor import PerformanceMiddleware, PerformanceMonitor, workers
 
 workers.DEAD_AFTER = 3_000
 
-redis = resilience.connect(os.environ["REDIS_URL"])
+redis = redis_client.connect(os.environ["REDIS_URL"])
 monitor = PerformanceMonitor(redis=redis, namespace=os.environ["NAMESPACE"])
 app = FastAPI()
 app.add_middleware(PerformanceMiddleware, monitor=monitor)

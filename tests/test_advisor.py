@@ -16,10 +16,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from course_lib import advisor, index_trial
-from course_lib.advisor import NOISE, SLOWER, Recommendation, explain_recommendation, recommend_indexes
-from course_lib.index_candidates import Index, Reading, Table, proposals
-from course_lib.index_trial import Run, Trial
+from course_lib.advisor import Recommendation, advisor, explain_recommendation, recommend_indexes
+from course_lib.advisor import trial as trial_module
+from course_lib.advisor.advisor import NOISE, SLOWER
+from course_lib.advisor.candidates import Index, Reading, Table, proposals
+from course_lib.advisor.trial import Run, Trial
 from course_lib.optimizer import analyze_query_performance, create_indexes
 
 SECONDS = 60.0  # small tables: on a slow and busy machine too the search comes to its end long before
@@ -418,14 +419,14 @@ def test_too_little_time_to_copy_says_so(notes):
 
 
 def test_no_room_for_the_copy_says_how_much_and_where(notes, monkeypatch):
-    monkeypatch.setattr(index_trial.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 0))
+    monkeypatch.setattr(trial_module.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 0))
     with pytest.raises(OSError, match=r"needs [\d,]+ bytes, 0 are free: make room, or point TMPDIR elsewhere"):
         recommend_indexes(notes, ["SELECT max(at) FROM notes"])
 
 
 def test_where_the_disk_gets_full_no_more_indexes_are_built(notes, monkeypatch):
     room = iter([10**12])
-    monkeypatch.setattr(index_trial.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**12, 0, next(room, 0)))
+    monkeypatch.setattr(trial_module.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**12, 0, next(room, 0)))
     assert statements(notes, "SELECT max(at) FROM notes") == []
 
 

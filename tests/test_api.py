@@ -16,8 +16,8 @@ import httpx
 import psutil
 import pytest
 
-from course_lib import api
 from course_lib.api import EventsDatabase, create_app
+from course_lib.api import app as api
 from course_lib.lab import redis_server, serve
 from course_lib.lab.load import Route, Schedule, load
 

@@ -17,7 +17,8 @@ from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import Page, expect
 
 from course_lib.exercises.engine import Exercise
-from course_lib.lab import notebooks, paths
+from course_lib.lab import paths
+from course_lib.tools import notebooks
 from tests.test_lessons import differences, each_lesson, every, exercises, verdicts
 
 LESSON_SECONDS = 300
@@ -41,7 +42,7 @@ def server(tmp_path_factory):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     flags = ["--no-browser", f"--port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={TOKEN}"]
-    command = [sys.executable, "-m", "course_lib.lab.notebooks", "open", *flags]
+    command = [sys.executable, "-m", "course_lib.tools.notebooks", "open", *flags]
     log = folder / "log"
     with log.open("wb") as output:
         lab = subprocess.Popen(command, cwd=paths.ROOT, env=environment, stdout=output, stderr=output)

@@ -16,8 +16,9 @@ import pytest
 from redis.asyncio import Redis
 from redis.crc import key_slot
 
-from course_lib import resilience
-from course_lib.cache import BATCH, LEASE, Cache
+from course_lib import redis_client
+from course_lib.cache import Cache
+from course_lib.cache.cache import BATCH, LEASE
 from course_lib.lab import redis_server
 
 pytestmark = pytest.mark.anyio
@@ -40,7 +41,7 @@ class CountingRedis(Redis):
 
 @pytest.fixture
 async def redis(any_server: redis_server.Server) -> AsyncIterator[CountingRedis]:
-    client = CountingRedis.from_pool(resilience.pool(any_server.url))
+    client = CountingRedis.from_pool(redis_client.pool(any_server.url))
     await client.flushall()
     yield client
     await client.aclose()
@@ -52,7 +53,7 @@ async def make(any_server: redis_server.Server, redis: CountingRedis) -> AsyncIt
     clients: list[Redis] = []
 
     def make(**options: Any) -> Cache:
-        clients.append(resilience.connect(any_server.url))
+        clients.append(redis_client.connect(any_server.url))
         return Cache(clients[-1], **options)
 
     yield make
@@ -296,7 +297,7 @@ async def test_over_thousands_of_interleavings_no_reader_gets_what_was_invalidat
     promised = dict.fromkeys(range(3), 0)  # the version whose invalidation has returned
     caches = [make(load_timeout=5) for _ in range(2)]
     for cache in caches:  # where a busy machine makes a command late, Redis has missed it, and promises less
-        resilience.CircuitBreaker.of(cache._redis).time_limit = 60.0
+        redis_client.CircuitBreaker.of(cache._redis).time_limit = 60.0
     outcomes: list[str] = []
 
     async def moment() -> None:
@@ -522,7 +523,7 @@ async def test_a_loaded_value_that_is_too_large_is_handed_on_and_not_stored(
 @pytest.fixture
 async def lone(server_to_break: redis_server.Server) -> AsyncIterator[tuple[redis_server.Server, Cache]]:
     """A server that may be broken, and a cache on it."""
-    client = resilience.connect(server_to_break.url)
+    client = redis_client.connect(server_to_break.url)
     yield server_to_break, Cache(client)
     await client.aclose()
 
@@ -606,5 +607,5 @@ async def test_no_request_fails_while_redis_is_broken_and_comes_back_and_hits_co
     await cache.get_or_set("key 1", Loader(1))
     await cache.get_or_set("key 1", Loader(1))
     assert cache.hits > hits
-    said = [record.message for record in caplog.records if record.name == "course_lib.resilience"]
+    said = [record.message for record in caplog.records if record.name == "course_lib.redis_client"]
     assert [line.split(" (")[0] for line in said] == ["Redis is away", "Redis is back"]

@@ -2,9 +2,10 @@
 
 import pytest
 
-from course_lib.lab import checklist, events, redis_server, serve, traffic
+from course_lib.lab import events, redis_server, serve
 from course_lib.lab.load import Load, load
 from course_lib.lab.sender import Answer
+from course_lib.report_card import checklist, traffic
 
 ROWS = 20_000
 CURES = {"indexes": True, "cache": True, "limits": traffic.LIMITS, "monitor": True}

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from course_lib.lab import doctor
+from course_lib.tools import doctor
 
 BARE = "/nowhere"
 

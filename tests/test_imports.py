@@ -1,48 +1,42 @@
-"""Who may import whom, as DESIGN.md has it: the subjects stand alone, and everything else stands on them."""
+"""Who may import whom: subjects import the Redis client at most, and nothing imports what is above it."""
 
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
-from course_lib.lab import notebooks, paths
+from course_lib.lab import paths
+from course_lib.tools import notebooks
 
 PACKAGE = paths.ROOT / "course_lib"
 SUBJECTS = {"cache", "limiter", "monitor", "optimizer"}
-FINISHED = {*SUBJECTS, "advisor", "dashboard", "endpoints", "histogram", "resilience", "workers"}
+SHARED = {"asgi", "checks"}  # a module each, which imports nothing of ours
+FINISHED = {*SUBJECTS, *SHARED, "advisor", "redis_client"}
 OUTSIDE = {"fastapi", "httpx", "redis", "pandas"}
 
-# For each part of the package, the parts of it that it may import besides itself.
+# For each package, the packages that it may import besides itself: only what is below it.
 ALLOWED = {
-    **{subject: {"resilience"} for subject in SUBJECTS},
-    "monitor": {"endpoints", "histogram", "resilience", "workers"},
-    "endpoints": set(),
-    "histogram": set(),
-    "resilience": set(),
-    "workers": {"resilience"},
-    "dashboard": {"monitor"},
-    "advisor": {"optimizer", "index_candidates", "index_trial"},
-    "index_trial": {"optimizer", "index_candidates"},
-    "index_candidates": {"optimizer"},
+    **{module: set() for module in SHARED},
+    "redis_client": SHARED,
+    **{subject: {"redis_client", *SHARED} for subject in SUBJECTS},
+    "advisor": {"optimizer", *SHARED},
     "api": FINISHED,
     "lab": {"api", *FINISHED},
     "exercises": {"lab", "api", *FINISHED},
+    "report_card": {"exercises", "lab", "api", *FINISHED},
+    "tools": {"report_card", "exercises", "lab", "api", *FINISHED},
     "__init__": set(),
 }
 # What `pip install .` brings: the subjects at work need no more. The limiter's decorator is for FastAPI's endpoints.
 AT_WORK = {
     **{subject: {"redis"} for subject in SUBJECTS},
     "limiter": {"redis", "fastapi"},
-    "resilience": {"redis"},
-    "endpoints": set(),
-    "histogram": set(),
-    "workers": {"redis"},
-    "advisor": set(),
-    "dashboard": set(),
-    "index_candidates": {"sqlglot"},
-    "index_trial": set(),
+    "redis_client": {"redis"},
+    **{module: set() for module in SHARED},
+    "advisor": {"sqlglot"},
 }
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -63,7 +57,7 @@ def imported(source: str) -> set[str]:
 
 
 def part(module: Path) -> str:
-    """`lab` for course_lib/lab/bench.py, `optimizer` for course_lib/optimizer.py."""
+    """Return the package of a module: `lab` for course_lib/lab/bench.py."""
     return module.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
@@ -76,6 +70,30 @@ def test_a_module_imports_only_the_parts_that_it_may(module):
     names = imported(module.read_text())
     ours = {name.split(".")[1] for name in names if name.startswith("course_lib.")}
     assert ours <= {part(module), *ALLOWED[part(module)]}
+
+
+@each_module
+def test_inside_a_package_no_module_imports_its_front_door(module):
+    package = f"course_lib.{part(module)}"
+    names = ".".join(module.relative_to(PACKAGE).with_suffix("").parts)
+    siblings = {f"{package}.{path.stem}" for path in (PACKAGE / part(module)).glob("*.py")}
+    own = {name for name in imported(module.read_text()) if name.startswith(f"{package}.")}
+    assert all(any(name == each or name.startswith(f"{each}.") for each in siblings) for name in own), names
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    graph = {module: set(modules_imported_by(module)) for module in MODULES}
+    TopologicalSorter(graph).prepare()
+
+
+def modules_imported_by(module):
+    """Yield the files of the package that a module imports."""
+    for name in imported(module.read_text()):
+        path = paths.ROOT / name.replace(".", "/")
+        for file in (path.with_suffix(".py"), path.parent.with_suffix(".py"), path / "__init__.py"):
+            if file in MODULES and file != module:
+                yield file
+                break
 
 
 @each_module

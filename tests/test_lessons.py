@@ -10,7 +10,8 @@ import nbformat
 import pytest
 from nbval.plugin import IPyNbFile
 
-from course_lib.lab import notebooks, paths, progress
+from course_lib.lab import paths, progress
+from course_lib.tools import notebooks
 from tests.conftest import CHROMIUM
 
 LESSONS = notebooks.shipped()

@@ -20,9 +20,10 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 from redis.crc import key_slot
 
-from course_lib import resilience
+from course_lib import redis_client
 from course_lib.lab import redis_server
-from course_lib.limiter import SECONDS, Algorithm, Decision, Limit, RateLimiter, parse
+from course_lib.limiter import Algorithm, Decision, Limit, RateLimiter, parse
+from course_lib.limiter.limiter import SECONDS
 
 HELPER = Path(__file__).with_name("limiter_in_a_process.py")
 ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
@@ -50,7 +51,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 async def redis(any_server: redis_server.Server) -> AsyncIterator[CountingRedis]:
-    client = CountingRedis.from_pool(resilience.pool(any_server.url))
+    client = CountingRedis.from_pool(redis_client.pool(any_server.url))
     await client.flushall()
     yield client
     await client.aclose()
@@ -143,7 +144,7 @@ Rules = list[tuple[int, int, int | None]]  # requests, seconds, burst
 def run(any_server: redis_server.Server) -> Iterator[Callable[[Callable[[Redis], Awaitable[None]]], None]]:
     """Run what is given a client, in one event loop for all examples."""
     with asyncio.Runner() as runner:
-        client = resilience.connect(any_server.url)
+        client = redis_client.connect(any_server.url)
         yield lambda body: runner.run(body(client))  # type: ignore[arg-type]
         runner.run(client.aclose())
 
@@ -581,7 +582,7 @@ async def test_a_user_is_a_number_or_a_string(redis: Redis, user: Any) -> None:
 @pytest.fixture
 async def lone(server_to_break: redis_server.Server) -> AsyncIterator[tuple[redis_server.Server, Redis]]:
     """A server that may be broken, and a client on it."""
-    client = resilience.connect(server_to_break.url)
+    client = redis_client.connect(server_to_break.url)
     yield server_to_break, client
     await client.aclose()
 
@@ -634,5 +635,5 @@ async def test_no_decision_fails_while_redis_is_broken_under_traffic_and_limits_
             break
         await asyncio.sleep(0.01)
     assert not await limiter.check_rate_limit("back", "endpoint", "5/day")
-    said = [record.message for record in caplog.records if record.name == "course_lib.resilience"]
+    said = [record.message for record in caplog.records if record.name == "course_lib.redis_client"]
     assert [line.split(" (")[0] for line in said] == ["Redis is away", "Redis is back"]

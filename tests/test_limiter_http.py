@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
-from course_lib import resilience
+from course_lib import redis_client
 from course_lib.lab import redis_server, serve
 from course_lib.limiter import Limit, RateLimiter, RateLimitMiddleware, address, address_behind
 
@@ -20,7 +20,7 @@ HEADERS = ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "r
 @pytest.fixture
 def limiter(any_server: redis_server.Server, request: pytest.FixtureRequest) -> RateLimiter:
     """A limiter of the test's own, whose windows are long."""
-    return RateLimiter(resilience.connect(any_server.url), namespace=request.node.name.split("[")[0])
+    return RateLimiter(redis_client.connect(any_server.url), namespace=request.node.name.split("[")[0])
 
 
 @pytest.fixture(autouse=True)
@@ -161,7 +161,7 @@ def test_limits_that_make_no_sense_are_an_error_when_the_middleware_is_made(
 def test_while_redis_is_away_the_policy_answers(
     server_to_break: redis_server.Server, on_error: Any, status: int
 ) -> None:
-    limiter = RateLimiter(resilience.connect(server_to_break.url), on_error=on_error)
+    limiter = RateLimiter(redis_client.connect(server_to_break.url), on_error=on_error)
     with limited(limiter, {"/events": "1/day"}) as server:
         assert statuses(server, 2) == [200, 429]
         server_to_break.kill()

@@ -29,20 +29,14 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from course_lib import monitor as module
-from course_lib import resilience, workers
-from course_lib.endpoints import UNKNOWN
+from course_lib import redis_client
 from course_lib.lab import bench, lifeline, redis_server, serve
 from course_lib.lab.load import Route as Sent
 from course_lib.lab.load import Schedule, load
-from course_lib.monitor import (
-    MOST_ENTRIES,
-    OTHERS,
-    Histogram,
-    Metrics,
-    PerformanceMiddleware,
-    PerformanceMonitor,
-)
+from course_lib.monitor import Histogram, Metrics, PerformanceMiddleware, PerformanceMonitor, workers
+from course_lib.monitor import monitor as module
+from course_lib.monitor.endpoints import UNKNOWN
+from course_lib.monitor.monitor import MOST_ENTRIES, OTHERS
 
 DURATIONS = st.lists(st.floats(1e-6, 86_400.0), min_size=1, max_size=300)
 PERCENTS = [1, 10, 50, 90, 99, 99.9, 100]
@@ -546,7 +540,7 @@ async def test_a_blocked_event_loop_is_seen_as_those_met_it_who_came_meanwhile(m
 
 @pytest.fixture
 async def redis(any_server: redis_server.Server) -> AsyncIterator[Redis]:
-    client = resilience.connect(any_server.url)
+    client = redis_client.connect(any_server.url)
     await client.flushall()
     yield client
     await client.aclose()
@@ -561,7 +555,7 @@ async def make(any_server: redis_server.Server, redis: Redis) -> AsyncIterator[M
     clients: list[Redis] = []
 
     def make(**options: Any) -> PerformanceMonitor:
-        clients.append(resilience.connect(any_server.url))
+        clients.append(redis_client.connect(any_server.url))
         return PerformanceMonitor(redis=clients[-1], **options)
 
     yield make
@@ -655,7 +649,7 @@ async def test_a_worker_that_was_taken_for_dead_goes_on_and_nothing_counts_twice
 async def test_a_report_whose_arrival_is_not_known_counts_once(
     server_to_break: redis_server.Server, monkeypatch: Any, folded: bool
 ) -> None:
-    clients = [resilience.connect(server_to_break.url) for _ in range(2)]
+    clients = [redis_client.connect(server_to_break.url) for _ in range(2)]
     expected = PerformanceMonitor()
     worker, other = (PerformanceMonitor(redis=client) for client in clients)
     for each in (worker, expected):
@@ -687,7 +681,7 @@ async def test_a_report_whose_arrival_is_not_known_counts_once(
 async def test_while_redis_is_away_a_worker_counts_on_and_says_that_it_is_alone(
     server_to_break: redis_server.Server,
 ) -> None:
-    client = resilience.connect(server_to_break.url)
+    client = redis_client.connect(server_to_break.url)
     worker = PerformanceMonitor(redis=client)
     log_some(worker, seed=1)
     await worker.merged()
@@ -705,7 +699,7 @@ async def test_while_redis_is_away_a_worker_counts_on_and_says_that_it_is_alone(
 
 @pytest.mark.anyio
 async def test_no_request_fails_because_of_redis(server_to_break: redis_server.Server) -> None:
-    client = resilience.connect(server_to_break.url)
+    client = redis_client.connect(server_to_break.url)
     app = FastAPI()
     app.get("/")(lambda: "answer")
     monitor = PerformanceMonitor(redis=client)

@@ -8,7 +8,8 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from course_lib.lab import notebooks, paths, progress
+from course_lib.lab import paths, progress
+from course_lib.tools import notebooks
 
 RECORD = "from course_lib.lab import progress\nprogress.record('verdict', 'tiny', 'first', {facts})"
 RIGHT = RECORD.format(facts="verdict='right', misconception=None, sentence=None")

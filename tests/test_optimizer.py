@@ -16,18 +16,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from course_lib import optimizer
 from course_lib.optimizer import (
     EVENTS_INDEXES,
-    IndexConflictError,
     Plan,
     Step,
     VacuumError,
     analyze_query_performance,
     create_indexes,
     get_table_stats,
+    optimizer,
     vacuum_database,
 )
+from course_lib.optimizer.optimizer import IndexConflictError
 
 NAMES = ["idx_events_user_id_created_at", "idx_events_type", "idx_events_created_at_user_id"]
 NEWEST = "SELECT * FROM events WHERE user_id = ? ORDER BY created_at DESC, id DESC LIMIT 20"

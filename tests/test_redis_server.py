@@ -161,7 +161,7 @@ def test_where_no_server_can_be_started_the_error_says_what_to_do(monkeypatch: p
 
 VISITOR = """
 import asyncio
-from course_lib import resilience
+from course_lib import redis_client
 from course_lib.cache import Cache
 from course_lib.lab import redis_server
 
@@ -171,7 +171,7 @@ async def main():
     async with client.pipeline() as pipeline:
         await pipeline.set("piped", 1).sadd("members", "a").execute()
     assert sorted(await client.keys("*")) == [b"key", b"members", b"piped"]
-    cache = Cache(resilience.connect(redis_server.url()), namespace=redis_server.namespace("api"))
+    cache = Cache(redis_client.connect(redis_server.url()), namespace=redis_server.namespace("api"))
     await cache.set("key", "cached", user_id=1)
 
 assert not redis_server.is_ours()

@@ -5,10 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from course_lib.lab import notebooks, paths, progress, report, traffic
-from course_lib.lab.checklist import Checklist, Point
+from course_lib.lab import paths, progress
 from course_lib.lab.load import TOO_MANY_REQUESTS, Load
 from course_lib.lab.sender import Answer
+from course_lib.report_card import report, traffic
+from course_lib.report_card.checklist import Checklist, Point
+from course_lib.tools import notebooks
 
 NAMES = [traffic.STATS, traffic.LISTS]
 

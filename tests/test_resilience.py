@@ -9,16 +9,16 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from course_lib import resilience
+from course_lib import redis_client
 from course_lib.lab import redis_server
-from course_lib.resilience import CircuitBreaker, RedisAway, Script
+from course_lib.redis_client import CircuitBreaker, RedisUnavailable, Script
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
 async def redis(server_to_break: redis_server.Server) -> AsyncIterator[Redis]:
-    client = resilience.connect(server_to_break.url, max_connections=2)
+    client = redis_client.connect(server_to_break.url, max_connections=2)
     yield client
     await client.aclose()
 
@@ -27,7 +27,7 @@ async def refusals(call: Callable[[], Awaitable[object]], count: int) -> list[st
     """What so many calls, one after another, are refused with."""
     said = []
     for _ in range(count):
-        with pytest.raises(RedisAway) as caught:
+        with pytest.raises(RedisUnavailable) as caught:
             await call()
         said.append(str(caught.value))
     return said
@@ -73,7 +73,7 @@ async def test_while_the_breaker_is_open_one_command_is_let_through_as_a_trial(
     await refusals(lambda: breaker.call(redis.get, "key"), 3)
     await asyncio.sleep(0.25)
     answers = await asyncio.gather(*[breaker.call(redis.get, "key") for _ in range(20)], return_exceptions=True)
-    assert all(isinstance(each, RedisAway) for each in answers)
+    assert all(isinstance(each, RedisUnavailable) for each in answers)
     assert sum("is not asked again" not in str(each) for each in answers) == 1
 
 
@@ -85,7 +85,7 @@ async def test_who_queues_for_a_connection_is_refused_as_soon_as_the_breaker_ope
     server_to_break.pause()
     began = time.monotonic()
     answers = await asyncio.gather(*[breaker.call(redis.get, "key") for _ in range(200)], return_exceptions=True)
-    assert all(isinstance(each, RedisAway) for each in answers)
+    assert all(isinstance(each, RedisUnavailable) for each in answers)
     assert time.monotonic() - began < 200 / 2 * breaker.time_limit / 4, "they did not time out one after another"
 
 
@@ -101,7 +101,7 @@ async def test_a_process_that_is_busy_itself_does_not_take_redis_to_be_away(redi
 async def test_a_busy_process_opens_many_connections_at_once_and_is_answered(
     server_to_break: redis_server.Server,
 ) -> None:
-    redis = resilience.connect(server_to_break.url)
+    redis = redis_client.connect(server_to_break.url)
 
     async def busy() -> None:
         for _ in range(40):
@@ -156,7 +156,7 @@ async def test_a_script_is_sent_in_full_to_a_server_that_does_not_know_it_and_by
 @pytest.fixture
 async def keeping(server_to_break: redis_server.Server) -> AsyncIterator[Redis]:
     """A client whose breaker keeps two of its ten connections."""
-    client = resilience.connect(server_to_break.url, max_connections=10)
+    client = redis_client.connect(server_to_break.url, max_connections=10)
     yield client
     await client.aclose()
 
@@ -203,6 +203,6 @@ async def test_no_script_gets_the_reply_to_one_that_was_cancelled(keeping: Redis
 async def test_what_is_kept_is_closed_with_its_client(keeping: Redis, server_to_break: redis_server.Server) -> None:
     await asyncio.gather(*[run_release(keeping) for _ in range(20)])
     await keeping.aclose()
-    other = resilience.connect(server_to_break.url)
+    other = redis_client.connect(server_to_break.url)
     assert len(await other.client_list()) == 1
     await other.aclose()

@@ -5,8 +5,9 @@ from collections import Counter
 import pytest
 
 from course_lib import api
-from course_lib.lab import events, serve, session, traffic
+from course_lib.lab import events, serve, session
 from course_lib.lab.load import TOO_MANY_REQUESTS, load
+from course_lib.report_card import traffic
 
 ROWS = 20_000
 CURES = {"indexes": True, "cache": True, "limits": traffic.LIMITS, "monitor": True}

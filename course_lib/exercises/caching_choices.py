@@ -14,7 +14,7 @@ import pandas as pd
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from course_lib import resilience
+from course_lib import redis_client
 from course_lib.exercises.engine import Exercise, NotAttempted, Refusal, brief
 from course_lib.exercises.indexing import chosen_letters
 from course_lib.exercises.welcome import as_number
@@ -451,7 +451,7 @@ tell, see what became of what was stored. Each cache has another one of these fa
             case "ttl_too_short":
                 patient.lifetime = timedelta(milliseconds=5)
             case "redis_down":
-                patient.redis = resilience.connect("unix:///nobody/listens/here")
+                patient.redis = redis_client.connect("unix:///nobody/listens/here")
         return pd.DataFrame(
             {"a cache that works": await _seen(SmallCache(_a_namespace())), f"cache {letter}": await _seen(patient)}
         )

@@ -30,7 +30,7 @@ from redis.asyncio.client import Pipeline
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from course_lib import resilience
+from course_lib import redis_client
 from course_lib.lab import lifeline
 
 OLDEST = (6, 2)  # has GETDEL
@@ -378,7 +378,7 @@ class Client(_Named, redis.asyncio.Redis):  # type: ignore[misc]
                 return removed
 
     def _new_pool(self) -> BlockingConnectionPool:
-        pool = resilience.pool(self._url)
+        pool = redis_client.pool(self._url)
         pool.connection_kwargs.update(self._options)
         return pool
 

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from importlib.resources import files
 from typing import Any
 
-from course_lib.monitor import Histogram, PerformanceMonitor
+from course_lib.monitor.monitor import Histogram, PerformanceMonitor
 
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)  # seconds
@@ -24,7 +24,7 @@ FAILURES = ("errors", "refused", "hung_up")
 
 def page() -> str:
     """The dashboard, one file of HTML without anything from elsewhere; it asks for `dashboard/figures` beside it."""
-    return (files("course_lib") / "dashboard.html").read_text(encoding="utf-8")
+    return (files(__package__) / "dashboard.html").read_text(encoding="utf-8")
 
 
 def figures(monitor: PerformanceMonitor, *, plan: Callable[[str], str | None] = lambda _: None) -> dict[str, Any]:

@@ -25,7 +25,7 @@ T = TypeVar("T")
 BYTES = {NEVER_DECODE: True}
 """The option of `execute_command` that gives bytes, however the client was made."""
 
-log = logging.getLogger(__name__)
+log = logging.getLogger(__package__)
 
 
 def pool(url: str, *, max_connections: int = 50) -> BlockingConnectionPool:
@@ -49,7 +49,7 @@ def connect(url: str, *, max_connections: int = 50) -> Redis:
     return client
 
 
-class RedisAway(Exception):  # noqa: N818  a state of things, which callers meet by their policy
+class RedisUnavailable(Exception):  # noqa: N818  a state of things, which callers meet by their policy
     """Redis did not answer in time, cannot be reached, or is not being asked because the breaker is open."""
 
 
@@ -92,7 +92,7 @@ class CircuitBreaker:
         return self._failed >= self.failures
 
     async def call(self, command: Callable[..., Awaitable[T]], *arguments: Any, **options: Any) -> T:
-        """Await `command(*arguments, **options)`; RedisAway where Redis does not answer."""
+        """Await `command(*arguments, **options)`; RedisUnavailable where Redis does not answer."""
         loop = asyncio.get_running_loop()
         if self._failed >= self.failures:
             self._let_one_through(loop.time())
@@ -108,15 +108,15 @@ class CircuitBreaker:
             result = await command(*arguments, **options)
         except (OutOfMemoryError, ReadOnlyError) as error:
             self._succeeded()  # it answers, and cannot take this command
-            raise RedisAway(f"Redis refuses: {error}") from error
+            raise RedisUnavailable(f"Redis refuses: {error}") from error
         except (ConnectionError, TimeoutError, OSError) as error:
             self._note_failure(loop.time(), error)
-            raise RedisAway(f"Redis is away: {_cause(error)}") from error
+            raise RedisUnavailable(f"Redis is away: {_cause(error)}") from error
         except asyncio.CancelledError as error:
             if not running.overdue or running.task.cancelling() > running.cancelling + 1:
                 raise  # somebody else cancelled it
             self._note_failure(loop.time(), error)
-            raise RedisAway(f"Redis is away: no answer within {self.time_limit:g} s") from error
+            raise RedisUnavailable(f"Redis is away: no answer within {self.time_limit:g} s") from error
         except Exception:
             self._succeeded()
             raise
@@ -167,7 +167,7 @@ class CircuitBreaker:
 
     def _let_one_through(self, now: float) -> None:
         if now < self._retry_at:
-            raise RedisAway("Redis is away: it is not asked again before the breaker closes")
+            raise RedisUnavailable("Redis is away: it is not asked again before the breaker closes")
         self._retry_at = now + self.retry_after
 
     async def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -203,7 +203,7 @@ class CircuitBreaker:
             waiting, self._queue = self._queue, deque()
             for turn in waiting:
                 if not turn.done():
-                    turn.set_exception(RedisAway("Redis is away: the breaker opened while this command waited"))
+                    turn.set_exception(RedisUnavailable("Redis is away: the breaker opened while this command waited"))
 
 
 class _Running:
@@ -219,13 +219,13 @@ class _Running:
 
 
 class Script:
-    """A Lua script of `course_lib/lua/`, sent by its SHA-1, and in full only to a server that does not know it.
+    """A Lua script of a package's `lua/`, sent by its SHA-1, and in full only to a server that does not know it.
 
     Called through EVALSHA (https://redis.io/docs/latest/develop/programmability/eval-intro/): atomic, and one trip.
     """
 
-    def __init__(self, name: str) -> None:
-        self.text = (files("course_lib") / "lua" / f"{name}.lua").read_text()
+    def __init__(self, package: str, name: str) -> None:
+        self.text = (files(package) / "lua" / f"{name}.lua").read_text()
         self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
     async def run(self, redis: Redis, keys: Sequence[str], *arguments: str | bytes | float) -> Any:

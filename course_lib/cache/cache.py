@@ -28,7 +28,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from course_lib.resilience import BYTES, CircuitBreaker, RedisAway, Script
+from course_lib.redis_client import BYTES, CircuitBreaker, RedisUnavailable, Script
 
 LEASE = b"\0"  # no JSON begins with it
 AWAY = LEASE  # in place of a lease, where Redis did not answer
@@ -39,9 +39,13 @@ BATCH = 250  # entries removed in one go: while a script runs, every other clien
 LONGEST_KEY = 1_024
 LONGEST_TTL = 366 * 86_400.0
 
-WRITE, RELEASE, INVALIDATE = Script("write"), Script("release"), Script("invalidate")
+WRITE, RELEASE, INVALIDATE = (
+    Script(__package__, "write"),
+    Script(__package__, "release"),
+    Script(__package__, "invalidate"),
+)
 
-log = logging.getLogger(__name__)
+log = logging.getLogger(__package__)
 
 Loader = Callable[[], Awaitable[Any]]
 
@@ -49,7 +53,7 @@ Loader = Callable[[], Awaitable[Any]]
 class Cache:
     """Values as JSON under string keys, each with a lifetime, and optionally known to belong to a user.
 
-    - `redis`: an asyncio client, best from `resilience.connect`. A cache belongs to one event loop.
+    - `redis`: an asyncio client, best from `redis_client.connect`. A cache belongs to one event loop.
     - `ttl`: seconds that a value lives when a call does not say; each life is shortened by up to the share `jitter`,
       so that what was stored together does not expire together. No value outlives the TTL that was asked for.
     - `load_timeout`: seconds after which a load is given up, and the next one let through.
@@ -103,7 +107,7 @@ class Cache:
         entry = self._entry(key)
         try:
             content = await self._look(entry)
-        except RedisAway:
+        except RedisUnavailable:
             content = None
         if content is None or content.startswith(LEASE):
             self.misses += 1
@@ -122,7 +126,7 @@ class Cache:
         try:
             await self._settle()
             await self._write(entry, content, lifetime, ANYTHING, user_id)
-        except RedisAway:
+        except RedisUnavailable:
             self._owe(entry)  # what stands there is old now
 
     async def delete(self, key: str) -> bool:
@@ -132,7 +136,7 @@ class Cache:
         try:
             await self._settle()
             content = await self._remove(entry)
-        except RedisAway:
+        except RedisUnavailable:
             self._owe(entry)
             return False
         return content is not None and not content.startswith(LEASE)
@@ -148,7 +152,7 @@ class Cache:
         try:
             await self._settle()
             return await self._empty(index)
-        except RedisAway:
+        except RedisUnavailable:
             self._owe(index)
             return 0
 
@@ -184,7 +188,7 @@ class Cache:
         """The content of an entry, and how it was come by."""
         try:
             seen = await self._look(load.entry)
-        except RedisAway:
+        except RedisUnavailable:
             seen = AWAY
         if seen is not None and not seen.startswith(LEASE):
             self.hits += 1
@@ -208,7 +212,7 @@ class Cache:
                     return content, "wait"
             try:
                 seen = await self._look(load.entry)
-            except RedisAway:
+            except RedisUnavailable:
                 seen = AWAY
         return seen, "wait"
 
@@ -248,7 +252,7 @@ class Cache:
                         return await asyncio.shield(self._loads[found].task)
                 else:
                     await asyncio.sleep(POLL)
-        except RedisAway:
+        except RedisUnavailable:
             lease = AWAY
         finally:
             self._land(self._flights, load.entry, flight)
@@ -264,14 +268,14 @@ class Cache:
         try:
             content = await self._load(load)
             if len(content) <= self.max_bytes:
-                with contextlib.suppress(RedisAway):
+                with contextlib.suppress(RedisUnavailable):
                     await self._write(load.entry, content, load.lifetime, lease, load.user_id)
                     stored = True
             return content
         finally:
             del self._loads[lease]
             if not stored:
-                with contextlib.suppress(RedisAway):  # then it expires by itself
+                with contextlib.suppress(RedisUnavailable):  # then it expires by itself
                     await self._run(RELEASE, [load.entry], lease)
 
     async def _load_without_redis(self, load: "_Load", flight: "_Flight") -> bytes:
@@ -353,9 +357,9 @@ class Cache:
         self._owed.add(removed)
 
     async def _settle(self) -> None:
-        """Make up for the removals that Redis missed. RedisAway until that is done: what it holds may be old."""
+        """Make up for the removals that Redis missed. RedisUnavailable until that is done: what it holds may be old."""
         if self._settling:
-            raise RedisAway("removals that Redis missed are being made up for")
+            raise RedisUnavailable("removals that Redis missed are being made up for")
         self._settling = True
         try:
             while self._owed:

@@ -26,10 +26,11 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from course_lib.endpoints import Scope, endpoint_of
-from course_lib.histogram import Histogram
-from course_lib.resilience import RedisAway
-from course_lib.workers import Total, Workers
+from course_lib.checks import check_namespace
+from course_lib.monitor.endpoints import Scope, endpoint_of
+from course_lib.monitor.histogram import Histogram
+from course_lib.monitor.workers import Total, Workers
+from course_lib.redis_client import RedisUnavailable
 
 __all__ = ["Histogram", "Metrics", "PerformanceMiddleware", "PerformanceMonitor", "SlowQuery", "endpoint_of"]
 
@@ -48,8 +49,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-log = logging.getLogger(__name__)
-lines = logging.getLogger(f"{__name__}.lines")
+log = logging.getLogger(__package__)
+lines = logging.getLogger(f"{__package__}.lines")
 """Takes one JSON object for each request and slow statement: at INFO, what was slow or failed at WARNING."""
 
 
@@ -126,7 +127,7 @@ class PerformanceMonitor:
 
     - `slow`: seconds from which a request or a statement is logged at WARNING.
     - `relative_error`: of percentiles, at most.
-    - `redis`: an asyncio client, best from `resilience.connect`, through which the workers of one service, on any
+    - `redis`: an asyncio client, best from `redis_client.connect`, through which the workers of one service, on any
       number of machines, know of one another. While Redis is away each counts on, and tells the others later.
     - `namespace`: of the service; what it has counted is kept for a week after its last worker.
 
@@ -142,8 +143,7 @@ class PerformanceMonitor:
         redis: Redis | None = None,
         namespace: str = "monitor",
     ) -> None:
-        if not namespace or set(namespace) & set("{}"):
-            raise ValueError(f"namespace is {namespace!r}: give it a name without braces")
+        check_namespace(namespace)
         self.slow, self.relative_error = slow, relative_error
         self.workers = 1
         """How many processes' requests are counted here; those that have ended since are not among them."""
@@ -287,7 +287,7 @@ class PerformanceMonitor:
                 total, whole.workers = await self._workers.collect()
                 whole._add_dump(total)
                 return whole
-            except RedisAway:
+            except RedisUnavailable:
                 whole.complete = False
         whole._add_dump(self.dump())
         return whole
@@ -306,14 +306,14 @@ class PerformanceMonitor:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         if tasks and self._workers:
-            with contextlib.suppress(RedisAway):
+            with contextlib.suppress(RedisUnavailable):
                 await self._workers.write(self.dump)
 
     async def _write_each_second(self, workers: Workers) -> None:
         while True:
             try:
                 await workers.write(self.dump)
-            except RedisAway:
+            except RedisUnavailable:
                 pass  # it is told what it missed when it is back
             except RedisError as error:
                 log.error("Redis takes no report, so the other workers do not know of this one: %s", error)

@@ -1,6 +1,6 @@
 """The lessons as files: the learner's copies in work/, and the shipped ones, run and kept in a clean form.
 
-`python -m course_lib.lab.notebooks open|copy|reset|check|run|store`; the Makefile has the everyday commands.
+`python -m course_lib.tools.notebooks open|copy|reset|check|run|store`; the Makefile has the everyday commands.
 """
 
 import argparse
@@ -26,6 +26,7 @@ from nbformat.v4 import new_output
 from nbformat.validator import normalize
 
 from course_lib.lab import events, paths, progress
+from course_lib.lab.lessons import is_exercise, lesson_name, lesson_number, read, shipped
 
 CELL_SECONDS = 120  # a cell that runs longer hangs
 MADE_FROM = "made_from"  # the key in a copy's metadata
@@ -35,27 +36,6 @@ KERNEL = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
-
-
-def shipped() -> list[Path]:
-    """The lessons that exist, in their order: notebooks/00_welcome.ipynb and so on."""
-    return sorted(paths.NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
-
-
-def lesson_name(notebook: Path) -> str:
-    """02_indexing.ipynb holds the lesson `indexing`, which its exercises and its progress go by."""
-    return notebook.stem[3:]
-
-
-def lesson_number(notebook: Path) -> int:
-    """02_indexing.ipynb is lesson 2."""
-    return int(notebook.name[:2])
-
-
-def read(notebook: Path) -> NotebookNode:
-    """A notebook, in the present version of the format."""
-    content: NotebookNode = nbformat.read(notebook, as_version=4)
-    return content
 
 
 # The learner's copies
@@ -151,11 +131,6 @@ def nbval_command(notebook: Path) -> list[str]:
 def is_marked(cell: NotebookNode) -> bool:
     """Whether nbval compares this cell's output."""
     return cell.cell_type == "code" and MARK.search(cell.source) is not None
-
-
-def is_exercise(cell: NotebookNode) -> bool:
-    """Whether this cell holds the stub of an exercise."""
-    return "exercise" in cell.metadata.get("tags", ())
 
 
 def filled(notebook: NotebookNode) -> NotebookNode:
@@ -296,7 +271,7 @@ def store(lesson: Path, *, run_first: bool) -> None:
 
 def main() -> int:
     """The command line; returns what the process exits with."""
-    parser = argparse.ArgumentParser(prog="python -m course_lib.lab.notebooks", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m course_lib.tools.notebooks", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("open", help="seed the table, make the copies, start JupyterLab with the flags that follow")
     commands.add_parser("copy", help="make the learner's copies where they are missing")

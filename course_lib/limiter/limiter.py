@@ -36,10 +36,11 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from redis.asyncio import Redis
 
-from course_lib.resilience import BYTES, CircuitBreaker, RedisAway, Script
+from course_lib.checks import check_namespace
+from course_lib.redis_client import BYTES, CircuitBreaker, RedisUnavailable, Script
 
 Algorithm = Literal["fixed_window", "sliding_log", "sliding_window", "token_bucket"]
-SCRIPTS = {name: Script(name) for name in get_args(Algorithm)}
+SCRIPTS = {name: Script(__package__, name) for name in get_args(Algorithm)}
 
 SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "month": 30 * 86_400, "year": 360 * 86_400}
 ONE_LIMIT = re.compile(
@@ -100,7 +101,7 @@ class Decision(NamedTuple):
 class RateLimiter:
     """Decides which requests of a user to an endpoint are within their limit.
 
-    - `redis`: an asyncio client, best from `resilience.connect`. A limiter belongs to one event loop.
+    - `redis`: an asyncio client, best from `redis_client.connect`. A limiter belongs to one event loop.
     - `algorithm`: see the top of this module.
     - `on_error`: what is answered while Redis is away: "allow", as if nothing had been spent, or "deny", until it is
       asked again.
@@ -121,8 +122,7 @@ class RateLimiter:
             raise ValueError(f"algorithm is {algorithm!r}: choose one of {', '.join(SCRIPTS)}")
         if on_error not in ("allow", "deny"):
             raise ValueError(f"on_error is {on_error!r}: choose allow or deny")
-        if not namespace or set(namespace) & set("{}"):
-            raise ValueError(f"namespace is {namespace!r}: give it a name without braces")
+        check_namespace(namespace)
         self.algorithm, self.on_error = algorithm, on_error
         self._redis, self._namespace, self._clock = redis, namespace, clock
         self._script = SCRIPTS[algorithm]
@@ -145,7 +145,7 @@ class RateLimiter:
         try:
             listed = CircuitBreaker.of(self._redis).call(self._redis.execute_command, "ZRANGE", index, 0, -1, **BYTES)
             members = await listed
-        except RedisAway:
+        except RedisUnavailable:
             return {}
         for member in members:
             text, _, endpoint = member.decode().partition(" ")
@@ -165,7 +165,7 @@ class RateLimiter:
         breaker = CircuitBreaker.of(self._redis)
         try:
             told = await breaker.call(self._script.run, self._redis, keys, clock, member, *rules.arguments)
-        except RedisAway:
+        except RedisUnavailable:
             requests = min(limit.requests for limit in rules.limits)
             if self.on_error == "allow":
                 return Decision(True, requests, requests, 0.0, 0.0)

@@ -15,10 +15,12 @@ from datetime import datetime
 
 import pandas as pd
 
-from course_lib.lab import events, notebooks, paths, plots, predictions, progress, redis_server, show, traffic
+from course_lib.lab import events, paths, plots, predictions, progress, redis_server, show
 from course_lib.lab.bench import percentile
-from course_lib.lab.checklist import Checklist
-from course_lib.lab.traffic import STATS, Attack, Replay, Stress
+from course_lib.lab.lessons import is_exercise, lesson_name, lesson_number, read, shipped
+from course_lib.report_card import traffic
+from course_lib.report_card.checklist import Checklist
+from course_lib.report_card.traffic import STATS, Attack, Replay, Stress
 
 LESSONS = ("caching", "indexing", "rate_limiting", "monitoring")
 # Refusals that are slips, and no misconceptions.
@@ -37,14 +39,14 @@ LEAST_MISSES = 0.002  # as a share: none at all has no place on a log axis
 def lessons() -> pd.DataFrame:
     """Each lesson: exercises solved, predictions, misconceptions met and cleared; a lesson not begun is missing."""
     rows = {}
-    for lesson in notebooks.shipped():
-        name = notebooks.lesson_name(lesson)
+    for lesson in shipped():
+        name = lesson_name(lesson)
         if name not in LESSONS:
             continue
-        exercises = sum(map(notebooks.is_exercise, notebooks.read(lesson).cells))
+        exercises = sum(map(is_exercise, read(lesson).cells))
         solved = sum(each["verdict"] == "right" for each in progress.verdicts(name).values())
         met = _misconceptions(name)
-        rows[f"{notebooks.lesson_number(lesson)} {name.replace('_', ' ')}"] = {
+        rows[f"{lesson_number(lesson)} {name.replace('_', ' ')}"] = {
             "state": "done" if solved == exercises else "begun" if solved else f"missing: open {lesson.name}",
             "exercises": f"{solved} of {exercises}",
             "predictions": len(progress.latest("prediction", name)),

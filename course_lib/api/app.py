@@ -28,11 +28,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from course_lib import resilience
+from course_lib import redis_client
 from course_lib.cache import Cache
-from course_lib.dashboard import PROMETHEUS, figures, page, prometheus
 from course_lib.limiter import Algorithm, RateLimiter, RateLimitMiddleware, address, parse, too_many_requests
-from course_lib.monitor import PerformanceMiddleware, PerformanceMonitor, endpoint_of
+from course_lib.monitor import PerformanceMiddleware, PerformanceMonitor, figures, page, prometheus
+from course_lib.monitor.dashboard import PROMETHEUS
+from course_lib.monitor.monitor import endpoint_of
 from course_lib.optimizer import analyze_query_performance, create_indexes
 
 ANONYMOUS_USER = 123
@@ -110,7 +111,7 @@ def create_app(
     database = EventsDatabase(db_path)
     if (cache or limits) and redis_url is None:
         raise ValueError(f"{'cache=True needs' if cache else 'limits need'} redis_url, such as redis://localhost:6379")
-    redis = resilience.connect(redis_url) if redis_url else None
+    redis = redis_client.connect(redis_url) if redis_url else None
     store = Cache(redis, namespace=namespace) if cache and redis else None
     limiter = RateLimiter(redis, algorithm=algorithm, namespace=f"{namespace}:limit") if limits and redis else None
     watch = PerformanceMonitor(redis=redis, namespace=f"{namespace}:monitor") if monitor else None

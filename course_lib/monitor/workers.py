@@ -20,11 +20,11 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from course_lib.resilience import CircuitBreaker, RedisAway, Script
+from course_lib.redis_client import CircuitBreaker, RedisUnavailable, Script
 
 DEAD_AFTER, LIFE = 10_000, 7 * 86_400_000  # milliseconds: without a report; of our keys
 
-REPORT, COLLECT, FOLD = Script("report"), Script("collect"), Script("fold")
+REPORT, COLLECT, FOLD = Script(__package__, "report"), Script(__package__, "collect"), Script(__package__, "fold")
 
 Total = dict[str, Any]  # as JSON can hold it; what is in it, `combine` knows
 
@@ -46,7 +46,7 @@ class Workers:
         self._writing = asyncio.Lock()
 
     async def write(self, total: Callable[[], Total]) -> None:
-        """Write this worker's running total. RedisAway where that is not known to have succeeded."""
+        """Write this worker's running total. RedisUnavailable where that is not known to have succeeded."""
         async with self._writing:
             if self._unsure:
                 await self._report(self._unsure)  # the same again, for it may have arrived
@@ -65,14 +65,14 @@ class Workers:
         await self._report(total)
 
     async def collect(self) -> tuple[Total, int]:
-        """What all have counted, and how many of them live. RedisAway where that is not known."""
+        """What all have counted, and how many of them live. RedisUnavailable where that is not known."""
         content, folds, *workers = await self._run(COLLECT, ["past", "workers", "worker:"], DEAD_AFTER)
         dead = [worker for worker in workers if worker[3]]
         past = [json.loads(each) for each in [content, *(total for _, _, total, _ in dead)] if each]
         if dead:
             past = [self._combine(past, [])]
             reports = [part for worker, number, *_ in dead for part in (worker, number or 0)]
-            with contextlib.suppress(RedisAway):  # whoever looks next does it
+            with contextlib.suppress(RedisUnavailable):  # whoever looks next does it
                 keys = ["past", "workers", "worker:", "folded:"]
                 await self._run(FOLD, keys, folds, json.dumps(past[0]), LIFE, *reports)
         living = [json.loads(total) for _, _, total, is_dead in workers if total and not is_dead]

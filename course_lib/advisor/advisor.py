@@ -3,8 +3,8 @@
     print(explain_recommendation("shop.db", [("SELECT * FROM orders WHERE customer = 7", 100), ...]))
     create_indexes("shop.db", indexes=recommend_indexes("shop.db", queries))
 
-No model of costs is believed, not even SQLite's own. Each index that a query might like (`index_candidates.py`) is
-built on a copy of the database (`index_trial.py`), and the query is timed with it: with the value that is written in
+No model of costs is believed, not even SQLite's own. Each index that a query might like (`candidates.py`) is
+built on a copy of the database (`trial.py`), and the query is timed with it: with the value that is written in
 it, and with the hottest and the median value of that column. From the best for each query, indexes are then taken away,
 narrowed, merged and exchanged for as long as that lowers the price of the whole: the time of reads and writes, and the
 room. (Such a search, from too many indexes down, is the "relaxation" of Bruno and Chaudhuri, SIGMOD 2005; they
@@ -26,8 +26,8 @@ from operator import itemgetter
 from statistics import fmean
 from typing import Any, TypeAlias
 
-from course_lib.index_candidates import MOST_COLUMNS, Index, Reading, proposals
-from course_lib.index_trial import Indexes, OutOfTime, Run, Trial
+from course_lib.advisor.candidates import MOST_COLUMNS, Index, Reading, proposals
+from course_lib.advisor.trial import Indexes, OutOfTime, Run, Trial
 from course_lib.optimizer import Database, Plan
 
 Workload: TypeAlias = Iterable[str | tuple[str, float]]

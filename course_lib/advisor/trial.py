@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeAlias
 
-from course_lib.index_candidates import Index, Keys, Table, meaning, plain
-from course_lib.optimizer import Database, analyze_query_performance, connected, definition, quoted
+from course_lib.advisor.candidates import Index, Keys, Table, meaning, plain
+from course_lib.optimizer import Database, analyze_query_performance
+from course_lib.optimizer.optimizer import connected, definition, quoted
 
 Indexes: TypeAlias = frozenset[Index]
 

@@ -1,0 +1,15 @@
+"""Cache values in Redis: one load for any number of concurrent misses, and no stale value after an invalidation.
+
+    cache = Cache(redis_client.connect(url), ttl=300)
+    stats = await cache.get_or_set(f"stats:{user_id}", load_stats, user_id=user_id)
+
+Read `cache.py` first.
+"""
+
+from course_lib.cache.cache import (
+    Cache,
+)
+
+__all__ = [
+    "Cache",
+]

@@ -1,0 +1,27 @@
+"""Check arguments that several subjects take, and raise errors that say what to pass instead."""
+
+LONGEST = 366 * 86_400.0
+"""The longest time that can be asked for, in seconds: a year."""
+
+
+def check_namespace(namespace: str) -> str:
+    """Return a namespace for keys in Redis. Raises ValueError if it's empty or has braces."""
+    if not namespace or set(namespace) & set("{}"):
+        raise ValueError(f"namespace is {namespace!r}: pass a name without braces")
+    return namespace
+
+
+def check_user_id(user_id: int | str) -> str:
+    """Return a user's ID as text. Raises TypeError unless it's a whole number or a string with something in it."""
+    if isinstance(user_id, bool) or not isinstance(user_id, int | str) or user_id == "":
+        raise TypeError(f"user_id must be a whole number or a non-empty string, not {user_id!r}")
+    return str(user_id)
+
+
+def check_seconds(name: str, value: float, longest: float = LONGEST) -> float:
+    """Return a number of seconds. Raises TypeError if it isn't a number, ValueError if it's out of range."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} must be a number of seconds, not {value!r}")
+    if not 0 < value <= longest:
+        raise ValueError(f"{name} is {value!r}: pass seconds, more than 0 and at most {longest:g}")
+    return value
