@@ -151,8 +151,9 @@ def _alarm(seconds: float) -> Iterator[None]:
         if is_over:
             return  # an alarm that was on its way: to set the next would outlive this handler and end the process
         here, *callers = _codes(frame)
-        is_answer = not BELOW.isdisjoint(callers) and ignore.__code__ not in (here, *callers)
-        is_answer = is_answer and here.co_filename not in TAKE_LOCKS
+        # An alarm may also interrupt this function, called in a moment in which nothing may be raised.
+        is_ours = not {strike.__code__, ignore.__code__}.isdisjoint((here, *callers))
+        is_answer = not BELOW.isdisjoint(callers) and not is_ours and here.co_filename not in TAKE_LOCKS
         # `while True: try: ... except: pass` stands outside its `try` for less than a microsecond a round. Only an
         # alarm that follows the last one at once, at no fixed distance, meets it there.
         soon = is_answer and next(raised) >= LENIENT
