@@ -31,8 +31,8 @@ from redis.asyncio import Redis
 from course_lib.redis_client import BYTES, CircuitBreaker, RedisUnavailable, Script
 
 LEASE = b"\0"  # no JSON begins with it
-AWAY = LEASE  # in place of a lease, where Redis did not answer
-NOTHING, ANYTHING = b"", b"*"  # conditions of write.lua
+UNAVAILABLE = LEASE  # in place of a lease, where Redis did not answer
+IF_ABSENT, ALWAYS = b"", b"*"  # conditions of write.lua
 LOADED = math.inf
 POLL = 0.005  # seconds between two looks at another process's load
 BATCH = 250  # entries removed in one go: while a script runs, every other client waits
@@ -90,11 +90,11 @@ class Cache:
         """Calls of a loader."""
         self._redis = redis
         self._entries, self._indexes = f"{{{namespace}}}:entry:", f"{{{namespace}}}:user:"
-        self._flights: dict[str, _Flight] = {}  # by entry: not loading yet, so anybody may join
-        self._loads: dict[bytes, _Flight] = {}  # by lease: to be joined by who has seen this lease stand
-        self._adrift: dict[str, _Flight] = {}  # by entry: loading without Redis
-        self._owed: set[str] = set()  # entries and indexes whose removal Redis missed
-        self._settling = False
+        self._pending: dict[str, SharedLoad] = {}  # by entry: not loading yet, so anybody may join
+        self._by_lease: dict[bytes, SharedLoad] = {}  # by lease: to be joined by who has seen this lease stand
+        self._without_redis: dict[str, SharedLoad] = {}  # by entry: loading without Redis
+        self._missed_removals: set[str] = set()  # entries and indexes whose removal Redis missed
+        self._applying = False
 
     @property
     def hit_rate(self) -> float:
@@ -106,7 +106,7 @@ class Cache:
         """The value under `key`, else `default`. A stored None is a hit."""
         entry = self._entry(key)
         try:
-            content = await self._look(entry)
+            content = await self._read(entry)
         except RedisUnavailable:
             content = None
         if content is None or content.startswith(LEASE):
@@ -120,24 +120,24 @@ class Cache:
 
         TypeError for a value that JSON cannot express, ValueError for one over `max_bytes` or a TTL of zero or less.
         """
-        entry, content, lifetime = self._entry(key), _encode(key, value), self._lifetime(ttl)
+        entry, content, lifetime = self._entry(key), _encode(key, value), self._milliseconds(ttl)
         if len(content) > self.max_bytes:
             raise ValueError(f"the value of {key!r} has {len(content):,} bytes; max_bytes is {self.max_bytes:,}")
         try:
-            await self._settle()
-            await self._write(entry, content, lifetime, ANYTHING, user_id)
+            await self._apply_missed_removals()
+            await self._write(entry, content, lifetime, ALWAYS, user_id)
         except RedisUnavailable:
-            self._owe(entry)  # what stands there is old now
+            self._remember_missed(entry)  # what stands there is old now
 
     async def delete(self, key: str) -> bool:
         """Remove a value; whether there was one."""
         entry = self._entry(key)
-        self._adrift.clear()
+        self._without_redis.clear()
         try:
-            await self._settle()
+            await self._apply_missed_removals()
             content = await self._remove(entry)
         except RedisUnavailable:
-            self._owe(entry)
+            self._remember_missed(entry)
             return False
         return content is not None and not content.startswith(LEASE)
 
@@ -148,12 +148,12 @@ class Cache:
         One round trip for up to 250 entries, and one more for each 250 beyond.
         """
         index = self._index(user_id)
-        self._adrift.clear()
+        self._without_redis.clear()
         try:
-            await self._settle()
-            return await self._empty(index)
+            await self._apply_missed_removals()
+            return await self._remove_all(index)
         except RedisUnavailable:
-            self._owe(index)
+            self._remember_missed(index)
             return 0
 
     async def get_or_set(
@@ -176,122 +176,122 @@ class Cache:
         caller; who only waited tries once more. TimeoutError after `load_timeout`. A value over `max_bytes` is handed
         on, and not stored.
         """
-        load = _Load(key, self._entry(key), _checked(loader), self._lifetime(ttl), user_id)
-        content, outcome = await self._hit_or_load(load)
+        request = LoadRequest(key, self._entry(key), _check_loader(loader), self._milliseconds(ttl), user_id)
+        content, outcome = await self._get_or_load(request)
         if on_outcome:
             on_outcome(outcome)
         return content if raw else json.loads(content)
 
     # --- misses -----------------------------------------------------------------------------------------------------
 
-    async def _hit_or_load(self, load: "_Load") -> tuple[bytes, str]:
+    async def _get_or_load(self, request: "LoadRequest") -> tuple[bytes, str]:
         """The content of an entry, and how it was come by."""
         try:
-            seen = await self._look(load.entry)
+            seen = await self._read(request.entry)
         except RedisUnavailable:
-            seen = AWAY
+            seen = UNAVAILABLE
         if seen is not None and not seen.startswith(LEASE):
             self.hits += 1
             return seen, "hit"
         self.misses += 1
         retried = False
         while seen is None or seen.startswith(LEASE):
-            joined = self._flight_to_join(load.entry, seen)
-            flight = joined or self._take_off(load, seen)
-            asked = flight.asked
+            joined = self._joinable(request.entry, seen)
+            load = joined or self._start_load(request, seen)
+            attempt = load.attempt
             try:
-                content = await asyncio.shield(flight.task)
+                content = await asyncio.shield(load.task)
             except Exception:
                 if not joined or retried:
                     raise
                 retried = True
             else:
                 if not joined:
-                    return content, "miss" if flight.answer == LOADED else "wait"
-                if flight.answer > asked:
+                    return content, "miss" if load.answered_by == LOADED else "wait"
+                if load.answered_by > attempt:
                     return content, "wait"
             try:
-                seen = await self._look(load.entry)
+                seen = await self._read(request.entry)
             except RedisUnavailable:
-                seen = AWAY
+                seen = UNAVAILABLE
         return seen, "wait"
 
-    def _flight_to_join(self, entry: str, seen: bytes | None) -> "_Flight | None":
+    def _joinable(self, entry: str, seen: bytes | None) -> "SharedLoad | None":
         """The load of this process that gives nothing older than this moment: its lease stands, or it has not begun."""
-        if seen == AWAY:
-            return self._adrift.get(entry)
-        return (self._loads.get(seen) if seen else None) or self._flights.get(entry)
+        if seen == UNAVAILABLE:
+            return self._without_redis.get(entry)
+        return (self._by_lease.get(seen) if seen else None) or self._pending.get(entry)
 
-    def _take_off(self, load: "_Load", seen: bytes | None) -> "_Flight":
-        """Start a flight: a task of its own, so that no caller's cancellation ends it."""
-        flight = _Flight()
-        if seen == AWAY:
-            self._adrift[load.entry] = flight
-            flight.task = asyncio.create_task(self._load_without_redis(load, flight))
+    def _start_load(self, request: "LoadRequest", seen: bytes | None) -> "SharedLoad":
+        """Start a load: a task of its own, so that no caller's cancellation ends it."""
+        load = SharedLoad()
+        if seen == UNAVAILABLE:
+            self._without_redis[request.entry] = load
+            load.task = asyncio.create_task(self._load_without_redis(request, load))
         else:
-            self._flights[load.entry] = flight
-            flight.task = asyncio.create_task(self._fly(load, flight))
-        flight.task.add_done_callback(_look_at_error)
-        return flight
+            self._pending[request.entry] = load
+            load.task = asyncio.create_task(self._wait_for_lease(request, load))
+        load.task.add_done_callback(_retrieve_exception)
+        return load
 
-    async def _fly(self, load: "_Load", flight: "_Flight") -> bytes:
+    async def _wait_for_lease(self, request: "LoadRequest", load: "SharedLoad") -> bytes:
         """Get the lease and load; or wait for who has it, and take over where that fails."""
         lease = LEASE + secrets.token_bytes(12)
         life = int((self.load_timeout + 1) * 1000)  # longer than the load can take
         try:
             while True:
-                flight.asked += 1
-                found = await self._write(load.entry, lease, life, NOTHING, load.user_id)
+                load.attempt += 1
+                found = await self._write(request.entry, lease, life, IF_ABSENT, request.user_id)
                 if found is None:
                     break
-                flight.answer = flight.asked
+                load.answered_by = load.attempt
                 if not found.startswith(LEASE):
                     return found
-                if found in self._loads:
+                if found in self._by_lease:
                     with contextlib.suppress(Exception):  # its own caller hears of that
-                        return await asyncio.shield(self._loads[found].task)
+                        return await asyncio.shield(self._by_lease[found].task)
                 else:
                     await asyncio.sleep(POLL)
         except RedisUnavailable:
-            lease = AWAY
+            lease = UNAVAILABLE
         finally:
-            self._land(self._flights, load.entry, flight)
-        if lease == AWAY:
-            return await self._load_without_redis(load, flight)
-        return await self._load_under(lease, load, flight)
+            self._forget(self._pending, request.entry, load)
+        if lease == UNAVAILABLE:
+            return await self._load_without_redis(request, load)
+        return await self._load_under_lease(lease, request, load)
 
-    async def _load_under(self, lease: bytes, load: "_Load", flight: "_Flight") -> bytes:
+    async def _load_under_lease(self, lease: bytes, request: "LoadRequest", load: "SharedLoad") -> bytes:
         """Load, and store where the lease still stands; otherwise only those who wait have the value."""
-        flight.answer = LOADED
-        self._loads[lease] = flight
+        load.answered_by = LOADED
+        self._by_lease[lease] = load
         stored = False
         try:
-            content = await self._load(load)
+            content = await self._call_loader(request)
             if len(content) <= self.max_bytes:
                 with contextlib.suppress(RedisUnavailable):
-                    await self._write(load.entry, content, load.lifetime, lease, load.user_id)
+                    await self._write(request.entry, content, request.lifetime, lease, request.user_id)
                     stored = True
             return content
         finally:
-            del self._loads[lease]
+            del self._by_lease[lease]
             if not stored:
                 with contextlib.suppress(RedisUnavailable):  # then it expires by itself
-                    await self._run(RELEASE, [load.entry], lease)
+                    await self._run(RELEASE, [request.entry], lease)
 
-    async def _load_without_redis(self, load: "_Load", flight: "_Flight") -> bytes:
-        flight.answer = LOADED
-        self._adrift[load.entry] = flight
+    async def _load_without_redis(self, request: "LoadRequest", load: "SharedLoad") -> bytes:
+        load.answered_by = LOADED
+        self._without_redis[request.entry] = load
         try:
-            return await self._load(load)
+            return await self._call_loader(request)
         finally:
-            self._land(self._adrift, load.entry, flight)
+            self._forget(self._without_redis, request.entry, load)
 
-    async def _load(self, load: "_Load") -> bytes:
+    async def _call_loader(self, request: "LoadRequest") -> bytes:
         self.loads += 1
-        waiting = load.loader()
+        waiting = request.loader()
         if not inspect.isawaitable(waiting):
             raise TypeError(
-                f"the loader of {load.key!r} returned {type(waiting).__name__}, and nothing to await: make it an "
+                f"the loader of {request.key!r} returned {type(waiting).__name__}, and nothing to await: make it an "
                 "`async def`, or hand over `lambda: asyncio.to_thread(function)` where it blocks"
             )
         try:
@@ -299,28 +299,28 @@ class Cache:
                 value = await waiting
         except TimeoutError:
             if limit.expired():
-                raise TimeoutError(f"the load of {load.key!r} took longer than {self.load_timeout:g} s") from None
+                raise TimeoutError(f"the load of {request.key!r} took longer than {self.load_timeout:g} s") from None
             raise
         except asyncio.CancelledError:
-            if (flight := asyncio.current_task()) and flight.cancelling():
+            if (load := asyncio.current_task()) and load.cancelling():
                 raise
-            raise RuntimeError(f"the load of {load.key!r} cancelled itself") from None
-        content = _encode(load.key, value)
+            raise RuntimeError(f"the load of {request.key!r} cancelled itself") from None
+        content = _encode(request.key, value)
         if len(content) > self.max_bytes:
-            log.warning("%r is not cached: %d bytes, max_bytes is %d", load.key, len(content), self.max_bytes)
+            log.warning("%r is not cached: %d bytes, max_bytes is %d", request.key, len(content), self.max_bytes)
         return content
 
     @staticmethod
-    def _land(flights: dict[str, "_Flight"], entry: str, flight: "_Flight") -> None:
-        if flights.get(entry) is flight:
-            del flights[entry]
+    def _forget(loads: dict[str, "SharedLoad"], entry: str, load: "SharedLoad") -> None:
+        if loads.get(entry) is load:
+            del loads[entry]
 
     # --- Redis ------------------------------------------------------------------------------------------------------
 
-    async def _look(self, entry: str) -> bytes | None:
+    async def _read(self, entry: str) -> bytes | None:
         """What stands under an entry: a value, a lease or nothing."""
-        if self._owed or self._settling:
-            await self._settle()
+        if self._missed_removals or self._applying:
+            await self._apply_missed_removals()
         breaker = CircuitBreaker.of(self._redis)
         content: bytes | None = await breaker.call(self._redis.execute_command, "GET", entry, **BYTES)
         return content
@@ -338,7 +338,7 @@ class Cache:
         content: bytes | None = await breaker.call(self._redis.execute_command, "GETDEL", entry, **BYTES)
         return content
 
-    async def _empty(self, index: str) -> int:
+    async def _remove_all(self, index: str) -> int:
         """Remove all entries of an index; how many there were."""
         removed, left = 0, 1
         while left:
@@ -351,26 +351,26 @@ class Cache:
 
     # --- what Redis missed ------------------------------------------------------------------------------------------
 
-    def _owe(self, removed: str) -> None:
-        if not self._owed:
+    def _remember_missed(self, removed: str) -> None:
+        if not self._missed_removals:
             log.warning("Redis missed a removal; nothing is read from it before that is made up for")
-        self._owed.add(removed)
+        self._missed_removals.add(removed)
 
-    async def _settle(self) -> None:
+    async def _apply_missed_removals(self) -> None:
         """Make up for the removals that Redis missed. RedisUnavailable until that is done: what it holds may be old."""
-        if self._settling:
+        if self._applying:
             raise RedisUnavailable("removals that Redis missed are being made up for")
-        self._settling = True
+        self._applying = True
         try:
-            while self._owed:
-                removed = self._owed.pop()
+            while self._missed_removals:
+                removed = self._missed_removals.pop()
                 try:
-                    await (self._remove(removed) if removed.startswith(self._entries) else self._empty(removed))
+                    await (self._remove(removed) if removed.startswith(self._entries) else self._remove_all(removed))
                 except BaseException:
-                    self._owed.add(removed)
+                    self._missed_removals.add(removed)
                     raise
         finally:
-            self._settling = False
+            self._applying = False
 
     # --- names and lifetimes ----------------------------------------------------------------------------------------
 
@@ -386,14 +386,14 @@ class Cache:
             raise TypeError(f"a user_id is a whole number or a string, not {user_id!r}")
         return f"{self._indexes}{user_id}"
 
-    def _lifetime(self, ttl: float | None) -> int:
+    def _milliseconds(self, ttl: float | None) -> int:
         """A TTL (seconds) in milliseconds, shortened by the jitter."""
         seconds = self.ttl if ttl is None else _seconds("ttl", ttl)
         return max(int(1000 * seconds * (1 - self.jitter * random.random())), 1)
 
 
 @dataclass(frozen=True)
-class _Load:
+class LoadRequest:
     """What one call of `get_or_set` asks for; `lifetime` in milliseconds."""
 
     key: str
@@ -403,7 +403,7 @@ class _Load:
     user_id: int | str | None
 
 
-class _Flight:
+class SharedLoad:
     """A load of this process, or its wait for another process's, which many callers may join.
 
     Redis is asked again and again until it gives the lease or a value. A value holds for those who had joined before
@@ -413,11 +413,11 @@ class _Flight:
     task: asyncio.Task[bytes]
 
     def __init__(self) -> None:
-        self.asked = 0
-        self.answer: float = 0  # the question that was answered by a value; LOADED where it was not Redis that answered
+        self.attempt = 0
+        self.answered_by: float = 0  # the attempt that a value answered; LOADED if a loader did
 
 
-def _checked(loader: Loader) -> Loader:
+def _check_loader(loader: Loader) -> Loader:
     if inspect.iscoroutine(loader):
         loader.close()
         raise TypeError(f"hand over the loader itself, not its call: `{loader.__name__}` without parentheses")
@@ -443,7 +443,7 @@ def _seconds(name: str, value: float) -> float:
     return value
 
 
-def _look_at_error(task: asyncio.Task[bytes]) -> None:
+def _retrieve_exception(task: asyncio.Task[bytes]) -> None:
     """Where every caller was cancelled nobody else does, and asyncio would complain."""
     if not task.cancelled():
         task.exception()

@@ -68,11 +68,11 @@ class CircuitBreaker:
         self, connections: int, *, time_limit: float = 0.08, failures: int = 3, retry_after: float = 1.0
     ) -> None:
         self.time_limit, self.failures, self.retry_after = time_limit, failures, retry_after
-        self._most_kept = connections // 5
-        self._kept: list[AbstractConnection] = []  # of the pool's, by `send`
-        self._free = connections - self._most_kept
-        self._queue: deque[asyncio.Future[None]] = deque()
-        self._running: set[_Running] = set()
+        self._most_idle = connections // 5
+        self._idle_connections: list[AbstractConnection] = []  # of the pool's, by `send`
+        self._free_slots = connections - self._most_idle
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._running: set[_RunningCommand] = set()
         self._watching: asyncio.AbstractEventLoop | None = None
         self._failed = 0
         self._retry_at = 0.0  # by the loop's clock, while open
@@ -95,12 +95,12 @@ class CircuitBreaker:
         """Await `command(*arguments, **options)`; RedisUnavailable where Redis does not answer."""
         loop = asyncio.get_running_loop()
         if self._failed >= self.failures:
-            self._let_one_through(loop.time())
-        if self._free:
-            self._free -= 1
+            self._reject_unless_trial(loop.time())
+        if self._free_slots:
+            self._free_slots -= 1
         else:
-            await self._turn(loop)
-        running = _Running(self.STEPS + 1)  # the first is cut short
+            await self._acquire_slot(loop)
+        running = _RunningCommand(self.STEPS + 1)  # the first is cut short
         self._running.add(running)
         if self._watching is not loop:
             self._watch(loop)
@@ -124,7 +124,7 @@ class CircuitBreaker:
             self._running.remove(running)
             if running.overdue:
                 running.task.uncancel()
-            self._leave()
+            self._release_slot()
         if self._failed:
             self._succeeded()
         return result
@@ -136,7 +136,7 @@ class CircuitBreaker:
         time-outs of its own, which a call has already.
         """
         pool = redis.connection_pool
-        connection = self._kept.pop() if self._kept else None
+        connection = self._idle_connections.pop() if self._idle_connections else None
         try:
             if connection:
                 await pool.ensure_connection(connection)  # as the pool does: the server may have closed it
@@ -146,8 +146,8 @@ class CircuitBreaker:
             await connection.send_command(*command)
             return await connection.read_response(disable_decoding=True)
         finally:
-            if connection and len(self._kept) < self._most_kept:
-                self._kept.append(connection)
+            if connection and len(self._idle_connections) < self._most_idle:
+                self._idle_connections.append(connection)
             elif connection:
                 connection.socket_timeout = pool.connection_kwargs.get("socket_timeout")
                 await pool.release(connection)
@@ -165,29 +165,29 @@ class CircuitBreaker:
         if self._running:
             loop.call_later(self.time_limit / self.STEPS, self._watch, loop)
 
-    def _let_one_through(self, now: float) -> None:
+    def _reject_unless_trial(self, now: float) -> None:
         if now < self._retry_at:
             raise RedisUnavailable("Redis is away: it is not asked again before the breaker closes")
         self._retry_at = now + self.retry_after
 
-    async def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
+    async def _acquire_slot(self, loop: asyncio.AbstractEventLoop) -> None:
         """Wait for a command to end and take its place."""
         turn = loop.create_future()
-        self._queue.append(turn)
+        self._waiting.append(turn)
         try:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled() and turn.exception() is None:
-                self._leave()  # cancelled just after the place had become ours
+                self._release_slot()  # cancelled just after the place had become ours
             raise
 
-    def _leave(self) -> None:
-        while self._queue:
-            turn = self._queue.popleft()
+    def _release_slot(self) -> None:
+        while self._waiting:
+            turn = self._waiting.popleft()
             if not turn.done():
                 turn.set_result(None)
                 return
-        self._free += 1
+        self._free_slots += 1
 
     def _succeeded(self) -> None:
         if self.is_open:
@@ -200,13 +200,13 @@ class CircuitBreaker:
         if self._failed == self.failures:
             log.warning("Redis is away (%s); it is tried again every %g s", _cause(error), self.retry_after)
         if self.is_open:
-            waiting, self._queue = self._queue, deque()
+            waiting, self._waiting = self._waiting, deque()
             for turn in waiting:
                 if not turn.done():
                     turn.set_exception(RedisUnavailable("Redis is away: the breaker opened while this command waited"))
 
 
-class _Running:
+class _RunningCommand:
     """A command on its way, and the steps of its time limit that are left."""
 
     __slots__ = ("cancelling", "overdue", "steps_left", "task")

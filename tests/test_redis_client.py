@@ -144,7 +144,7 @@ async def test_a_redis_without_room_refuses_a_command_and_is_not_held_to_be_away
 
 
 async def test_a_script_is_sent_in_full_to_a_server_that_does_not_know_it_and_by_its_name_after(redis: Redis) -> None:
-    script = Script("release")
+    script = Script("course_lib.cache", "release")
     await redis.set("key", "lease")
     assert await script.run(redis, ["key"], "another") == 0
     await redis.script_flush()
@@ -162,7 +162,7 @@ async def keeping(server_to_break: redis_server.Server) -> AsyncIterator[Redis]:
 
 
 async def run_release(redis: Redis, key: str = "key") -> object:
-    return await CircuitBreaker.of(redis).call(Script("release").run, redis, [key], "lease")
+    return await CircuitBreaker.of(redis).call(Script("course_lib.cache", "release").run, redis, [key], "lease")
 
 
 async def test_connections_that_are_kept_for_scripts_keep_nobody_from_the_others(keeping: Redis) -> None:
