@@ -553,7 +553,7 @@ async def test_while_redis_is_away_reads_are_misses_and_nothing_is_stored(
     answers = await asyncio.gather(*[cache.get_or_set("key", loader) for _ in range(20)])
     assert answers == ["loaded"] * 20
     assert loader.calls == 1, "one load in a process still"
-    assert sum("Redis is away" in record.message for record in caplog.records) == 1
+    assert sum("Redis is unavailable" in record.message for record in caplog.records) == 1
 
 
 async def test_a_removal_that_redis_missed_is_made_up_for_before_it_is_read_again(
@@ -608,4 +608,4 @@ async def test_no_request_fails_while_redis_is_broken_and_comes_back_and_hits_co
     await cache.get_or_set("key 1", Loader(1))
     assert cache.hits > hits
     said = [record.message for record in caplog.records if record.name == "course_lib.redis_client"]
-    assert [line.split(" (")[0] for line in said] == ["Redis is away", "Redis is back"]
+    assert [line.split(" (")[0] for line in said] == ["Redis is unavailable", "Redis is back"]
