@@ -1,6 +1,8 @@
-"""Runs one part of a test of the cache in a process of its own.
+"""Run one part of a test of the cache in a process of its own.
 
-python cache_in_a_process.py REDIS_URL stampede PROCESSES | hang LOAD_TIMEOUT | interleave SEED
+    python cache_in_a_process.py REDIS_URL PART NUMBER
+
+The number is that of the processes for `stampede`, a timeout for `hang`, a seed for `interleave`.
 """
 
 import asyncio
