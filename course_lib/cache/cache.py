@@ -1,13 +1,13 @@
 """Cache values in Redis: the guide's four calls, and `get_or_set`, which does cache-aside.
 
-The hard part of a cache is to never store a value that is stale already. A load reads the database,
+The hard part of caching is to never store a value that is already stale. A load reads the database,
 another request writes and invalidates, and then the load stores what it read before the write: the
 *late store*. So a load first leaves a *lease* in its entry, and stores its value only if the lease
 is still there. An invalidation removes leases as well as values (Nishtala et al., "Scaling Memcache
 at Facebook", NSDI 2013, section 3.2.1). The lease also tells other callers, in this process and in
 others, that a load is running, so they wait for it instead of loading too.
 
-Then read `shared_loads.py` (what happens on a miss) and `store.py` (what is in Redis).
+Read `shared_loads.py` next (what happens on a miss), then `store.py` (what is in Redis).
 """
 
 import random
@@ -24,11 +24,11 @@ from course_lib.redis_client import RedisUnavailable
 
 
 class Cache:
-    """Cache values as JSON under string keys. Each expires, and may belong to a user.
+    """Cache values as JSON under string keys. Every value expires, and can belong to a user.
 
     - `redis`: an asyncio client, best made by `redis_client.connect`. A cache belongs to one event
       loop.
-    - `namespace`: a name that all its keys in Redis contain.
+    - `namespace`: a name that is part of every key in Redis. Caches that share it share entries.
     - `ttl`: seconds until a value expires, unless a call passes its own. Each TTL is shortened by a
       random share of up to `jitter`, so that values stored together don't expire together.
     - `load_timeout`: seconds after which a load is abandoned and the next one can start.
@@ -37,8 +37,8 @@ class Cache:
     While Redis is unavailable, reads are misses and nothing is stored. Each process still runs one
     load for each key, but a caller that joins one may get a value that another process invalidated
     after the load began. Invalidations that Redis missed are applied before this process reads
-    from it again. Until then other processes may get the stale value, for at most its TTL; if this
-    process ends first, so may all of them.
+    from it again. Other processes may read the stale value until then, or until its TTL ends if
+    this process exits first.
 
     Give Redis enough memory, or the policy `noeviction` or `volatile-ttl`. Other policies can evict
     the index of a user's entries, and then no invalidation finds them.
@@ -69,7 +69,7 @@ class Cache:
 
     @property
     def loads(self) -> int:
-        """Calls of a loader."""
+        """The number of times that a loader was called."""
         return self._shared_loads.calls
 
     @property
@@ -92,8 +92,8 @@ class Cache:
     ) -> None:
         """Store a value for `ttl` seconds. With `user_id`, that user's invalidation removes it.
 
-        Raises TypeError if JSON has no such type; ValueError if the value is larger than
-        `max_bytes`, or the TTL isn't more than 0 and at most a year.
+        Raises TypeError if JSON can't express the value. Raises ValueError if it's larger than
+        `max_bytes`, or if the TTL isn't in range: more than 0 and at most a year.
         """
         entry = self._store.entry(key)
         content = encode(key, value)
@@ -124,8 +124,8 @@ class Cache:
     async def invalidate_user_cache(self, user_id: int | str) -> int:
         """Remove all of a user's entries, and return their number. Running loads store nothing.
 
-        Call it after the write. A caller that looks after this has returned never gets a value
-        from before the write. One round trip for up to 250 entries, and one for each 250 more.
+        Call it after the write. Once it has returned, no call of `get` or `get_or_set` returns a
+        value from before the write. Takes one round trip for every 250 entries.
         """
         index = self._store.index(user_id)
         self._shared_loads.close_to_new_callers()
@@ -146,17 +146,17 @@ class Cache:
         raw: bool = False,
         on_outcome: Callable[[str], object] | None = None,
     ) -> Any:
-        """Return the value under `key`. On a miss, store what `await loader()` returns.
+        """Return the value under `key`. On a miss, store and return what `await loader()` returns.
 
         Of all concurrent misses, in this process or another, one loads and the others wait for it.
-        The value comes back as JSON restores it (with lists for tuples), on a miss too; `raw=True`
-        returns the JSON itself, as bytes. `on_outcome` is called with "hit", "miss" (this call made
-        the load) or "wait".
+        Hits and misses return the value as JSON restores it, with lists for tuples. `raw=True`
+        returns the JSON itself, as bytes. `on_outcome` is called with "hit", "miss" (this call ran
+        the loader) or "wait" (it got the value from another call's load).
 
-        A load continues if its caller is cancelled, because others may be waiting for it. An error
-        of the loader is raised in the caller that made the load; each waiting caller tries once
-        more. Raises TimeoutError after `load_timeout`. A value larger than `max_bytes` is returned
-        but not stored.
+        A load continues if its caller is cancelled, because others may be waiting for it. If the
+        loader raises, the caller that started the load gets the error, and each caller that waited
+        tries once more. Raises TimeoutError after `load_timeout`. A value larger than `max_bytes`
+        is returned but not stored.
         """
         entry = self._store.entry(key)
         check_loader(loader)

@@ -7,7 +7,7 @@ from typing import Any
 def encode(key: str, value: Any) -> bytes:
     """Return a value as compact JSON.
 
-    Raises TypeError if JSON has no such type, ValueError if it has no such value.
+    Raises TypeError if JSON can't express its type (a set), ValueError for its value (NaN).
     """
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
@@ -19,5 +19,5 @@ def encode(key: str, value: Any) -> bytes:
 
 
 def decode(content: bytes) -> Any:
-    """Return the value that `encode` made into JSON, with lists for tuples."""
+    """Return the value of JSON that `encode` made. Tuples come back as lists."""
     return json.loads(content)

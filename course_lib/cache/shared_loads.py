@@ -39,7 +39,7 @@ Loader = Callable[[], Awaitable[Any]]
 
 @dataclass(frozen=True)
 class LoadRequest:
-    """What a call of `get_or_set` that missed asks for."""
+    """A request for a load, from a call of `get_or_set` that missed."""
 
     key: str
     entry: str
@@ -54,8 +54,8 @@ class SharedLoad:
     """A load of this process, which any number of callers can await.
 
     It asks for the lease until Redis grants it or returns a value. That value is new enough only
-    for callers that joined before that attempt. A caller that joins later may do so after an
-    invalidation, and the value may be from before it.
+    for callers that joined before the attempt that returned it. Before a later caller joined, an
+    invalidation may have removed it.
     """
 
     task: asyncio.Task[bytes]
@@ -72,20 +72,20 @@ class SharedLoad:
 
 
 class SharedLoads:
-    """The loads of this process: at most one for each entry that callers can join."""
+    """The loads that are running in this process, and which of them a caller may join."""
 
     def __init__(self, store: Store) -> None:
         self.calls = 0
-        """Calls of a loader."""
+        """The number of times that a loader was called."""
         self._store = store
         self._pending: dict[str, SharedLoad] = {}  # by entry
         self._by_lease: dict[bytes, SharedLoad] = {}
         self._without_redis: dict[str, SharedLoad] = {}  # by entry
 
     async def get(self, request: LoadRequest, content: bytes | None) -> tuple[bytes, str]:
-        """Return the value of an entry in which the caller has read `content`, which is no value.
+        """Return an entry's value, and "miss" if this call ran the loader, else "wait".
 
-        Also return how the caller got it: "miss" if its own load called the loader, else "wait".
+        `content` is what the caller has just read from the entry: a lease, None or UNAVAILABLE.
         """
         retried = False
         while not is_value(content):
@@ -114,7 +114,7 @@ class SharedLoads:
         self._without_redis.clear()
 
     def _joinable(self, entry: str, content: bytes | None) -> SharedLoad | None:
-        """Return a load of this entry whose value can't be older than this moment, if any."""
+        """Return a load of this entry that a caller that starts now may join, if there is one."""
         if content == UNAVAILABLE:
             return self._without_redis.get(entry)
         if content is not None and content in self._by_lease:
@@ -134,7 +134,7 @@ class SharedLoads:
         return load
 
     async def _wait_for_lease(self, load: SharedLoad) -> bytes:
-        """Wait for the lease and load under it, or return the value of another load."""
+        """Wait for the lease and load under it, or return a value that another load has stored."""
         request = load.request
         lease = new_lease()
         available = True
@@ -241,7 +241,7 @@ def check_loader(loader: Loader) -> None:
 
 
 def _forget(loads: dict[str, SharedLoad], load: SharedLoad) -> None:
-    """Remove a load from a dict, unless another load of the entry has taken its key."""
+    """Remove a load from a dict, unless a newer load of the same entry has replaced it."""
     entry = load.request.entry
     if loads.get(entry) is load:
         del loads[entry]

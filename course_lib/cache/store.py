@@ -27,8 +27,8 @@ from redis.asyncio import Redis
 from course_lib.checks import check_namespace, check_user_id
 from course_lib.redis_client import BYTES, CircuitBreaker, RedisUnavailable, Script
 
-LEASE = b"\0"  # the first byte of each lease; no JSON starts with it
-UNAVAILABLE = LEASE + b"unavailable"  # read in place of an entry; no load has this lease
+LEASE = b"\0"  # the first byte of every lease; no JSON starts with it
+UNAVAILABLE = LEASE + b"unavailable"  # what `read` returns if Redis fails: a lease of no load
 IF_ABSENT, ALWAYS = b"", b"*"  # conditions of `write`; the third is a lease
 BATCH = 250  # entries removed by one script call, because all other clients wait for it
 LONGEST_KEY = 1_024
@@ -62,7 +62,7 @@ class Store:
         self._applying = False
 
     def entry(self, key: str) -> str:
-        """Return the name of a key's entry. Raises TypeError or ValueError if the key isn't one."""
+        """Return the name of an entry. Raises TypeError or ValueError if the key is invalid."""
         if not isinstance(key, str):
             raise TypeError(f"key must be a string, not {key!r}")
         if not 0 < len(key) <= LONGEST_KEY:
@@ -77,7 +77,7 @@ class Store:
         return self._indexes + check_user_id(user_id)
 
     async def read(self, entry: str) -> bytes | None:
-        """Return what an entry holds: a value, a lease, or None; UNAVAILABLE if Redis is."""
+        """Return what an entry holds: a value, a lease, or None. If Redis fails, UNAVAILABLE."""
         try:
             if self._missed_removals or self._applying:
                 await self.apply_missed_removals()
@@ -131,7 +131,7 @@ class Store:
         return removed
 
     def remember_missed(self, name: str) -> None:
-        """Note an entry or an index that Redis did not remove, so that no read returns it."""
+        """Remember an entry or an index that Redis didn't remove, so that no read returns it."""
         if not self._missed_removals:
             log.warning(
                 "An invalidation didn't reach Redis; treating reads as misses until it is applied"

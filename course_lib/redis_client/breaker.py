@@ -49,7 +49,7 @@ class CircuitBreaker:
     """
 
     STEPS: ClassVar[int] = 16
-    """The steps into which the time limit is divided."""
+    """The number of steps in a time limit."""
     _of_pools: ClassVar[WeakKeyDictionary[ConnectionPool, "CircuitBreaker"]] = WeakKeyDictionary()
 
     def __init__(
@@ -73,7 +73,7 @@ class CircuitBreaker:
 
     @classmethod
     def of(cls, redis: Redis) -> "CircuitBreaker":
-        """Return the breaker of a client's pool, so that clients that share a pool share it too."""
+        """Return the breaker of a client's pool. Clients that share a pool share its breaker."""
         pool = redis.connection_pool
         breaker = cls._of_pools.get(pool)
         if breaker is None:
@@ -88,7 +88,7 @@ class CircuitBreaker:
     async def call(
         self, command: Callable[..., Awaitable[T]], *arguments: Any, **options: Any
     ) -> T:
-        """Await `command(*arguments, **options)`. Raises RedisUnavailable if Redis is."""
+        """Await `command(*arguments, **options)`. Raises RedisUnavailable if it fails."""
         loop = asyncio.get_running_loop()
         if self._failed >= self.failures:
             self._reject_unless_trial(loop.time())
@@ -126,9 +126,9 @@ class CircuitBreaker:
         return result
 
     def send(self, redis: Redis, *command: str | bytes | float) -> Coroutine[Any, Any, Any]:
-        """Send a command on a connection that is kept for the next. Use it within a `call`.
+        """Send a command on an idle connection; await the reply, strings as bytes.
 
-        Await it for the reply, with strings as bytes.
+        Use it within a `call`, which limits the time.
         """
         return self._idle_connections.send(redis, *command)
 

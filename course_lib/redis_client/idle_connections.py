@@ -1,7 +1,10 @@
-"""Keep connections between commands, because getting one from the pool costs as much as sending.
+"""Keep connections between commands, so that the next command needn't get one from the pool.
 
-pool --> a command's connection --+-- fewer than `most` are idle --> idle --> the next command
-                                  +-- else ------------------------> back to the pool
+    pool --> a command's connection --+-- fewer than `most` are idle --> idle --> the next command
+                                      +-- else ------------------------> back to the pool
+
+Getting a connection from redis-py's pool, returning it, and redis-py's own timeouts are half the
+cost of a command. The breaker has a time limit already.
 """
 
 from typing import Any
@@ -11,11 +14,7 @@ from redis.asyncio.connection import AbstractConnection
 
 
 class IdleConnections:
-    """Up to `most` connections of a pool, kept between commands. The pool still closes them.
-
-    Half of what redis-py spends on a command goes into getting a connection from the pool,
-    returning it, and its own timeouts. The breaker has a time limit already.
-    """
+    """Up to `most` idle connections. They still belong to the pool, which closes them."""
 
     def __init__(self, most: int) -> None:
         self._most = most

@@ -1,8 +1,10 @@
 """Decide which commands may run now. The others wait in line.
 
-take_free() --+-- True ------------------------------> the command runs --> release()
-              +-- False --> wait() --+-- our turn -----^
-                                     +-- reject_waiting() --> its error is raised
+    take_free() --+-- True ------------------------------> the command runs --> release()
+                  +-- False --> wait() --+-- our turn -----^
+                                         +-- reject_waiting() --> its error is raised
+
+Waiting here instead of in the pool lets all waiting commands be rejected at the same time.
 """
 
 import asyncio
