@@ -155,7 +155,7 @@ async def test_a_redis_out_of_memory_rejects_writes_and_the_breaker_stays_closed
     assert await breaker.call(redis.get, "key") is None
 
 
-async def test_a_script_is_sent_in_full_only_to_a_server_that_does_not_have_it(redis: Redis) -> None:
+async def test_a_script_is_sent_in_full_only_to_a_server_without_it(redis: Redis) -> None:
     script = Script("course_lib.cache", "release")
     await redis.set("key", "lease")
     assert await script.run(redis, ["key"], "another") == 0

@@ -80,7 +80,8 @@ class Cache:
 
     async def get(self, key: str, default: Any = None) -> Any:
         """Return the value under `key`, or `default` if there is none. A stored None is a hit."""
-        content = await self._store.read(self._store.entry(key))
+        entry = self._store.entry(key)
+        content = await self._store.read(entry)
         if not is_value(content):
             self.misses += 1
             return default
@@ -101,7 +102,8 @@ class Cache:
         size = len(content)
         if size > self.max_bytes:
             raise ValueError(
-                f"the value of {key!r} has {size:,} bytes; max_bytes is {self.max_bytes:,}"
+                f"the value of {key!r} has {size:,} bytes; max_bytes is {self.max_bytes:,}: "
+                "store less, or pass a larger max_bytes to Cache"
             )
         try:
             await self._store.apply_missed_removals()

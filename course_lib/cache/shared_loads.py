@@ -100,7 +100,8 @@ class SharedLoads:
                 retried = True
             else:
                 if not joined:
-                    return value, "miss" if load.called_loader else "wait"
+                    outcome = "miss" if load.called_loader else "wait"
+                    return value, outcome
                 if load.is_new_enough(attempt):
                     return value, "wait"
             content = await self._store.read(request.entry)

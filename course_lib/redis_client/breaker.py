@@ -77,7 +77,8 @@ class CircuitBreaker:
         pool = redis.connection_pool
         breaker = cls._of_pools.get(pool)
         if breaker is None:
-            breaker = cls._of_pools[pool] = cls(pool.max_connections)
+            breaker = cls(pool.max_connections)
+            cls._of_pools[pool] = breaker
         return breaker
 
     @property

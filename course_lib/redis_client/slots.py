@@ -49,7 +49,8 @@ class Slots:
 
     def reject_waiting(self, error: Callable[[], Exception]) -> None:
         """Raise a new `error()` in each command that is waiting."""
-        waiting, self._waiting = self._waiting, deque()
+        waiting = self._waiting
+        self._waiting = deque()
         for turn in waiting:
             if not turn.done():
                 turn.set_exception(error())
