@@ -1,4 +1,9 @@
-"""A process of its own for tests/test_cache.py: `cache_in_a_process.py <redis url> <what> <number>`."""
+"""Run one part of a test of the cache in a process of its own.
+
+    python cache_in_a_process.py REDIS_URL PART NUMBER
+
+The number is that of the processes for `stampede`, a timeout for `hang`, a seed for `interleave`.
+"""
 
 import asyncio
 import json
@@ -11,13 +16,15 @@ from redis.asyncio import Redis
 from course_lib import redis_client
 from course_lib.cache import Cache
 
-RAISE_TO = (
-    "if tonumber(ARGV[1]) > tonumber(redis.call('GET', KEYS[1]) or 0) then redis.call('SET', KEYS[1], ARGV[1]) end"
-)
+RAISE_TO = """
+if tonumber(ARGV[1]) > tonumber(redis.call('GET', KEYS[1]) or 0) then
+    redis.call('SET', KEYS[1], ARGV[1])
+end
+"""
 
 
 async def stampede(redis: Redis, cache: Cache, processes: float) -> None:
-    """25 callers at once, when so many processes are ready; a load is counted in Redis."""
+    """Call `get_or_set` 25 times at once when all processes are ready, and count loads in Redis."""
 
     async def load() -> str:
         await redis.incr("loads")
@@ -31,7 +38,7 @@ async def stampede(redis: Redis, cache: Cache, processes: float) -> None:
 
 
 async def hang(redis: Redis, _: Cache, load_timeout: float) -> None:
-    """A load that is never done."""
+    """Start a load that doesn't end."""
 
     async def load() -> None:
         print("loading", flush=True)
@@ -41,42 +48,47 @@ async def hang(redis: Redis, _: Cache, load_timeout: float) -> None:
 
 
 async def interleave(redis: Redis, cache: Cache, seed: float) -> None:
-    """Readers and writers of a version in Redis, which is the database here; `promised` was invalidated last."""
-    chance = random.Random(seed)
-    seen: Counter[str] = Counter()
+    """Read and write a version number, with Redis as the database too.
 
-    async def moment() -> None:
+    The key `invalidated` holds the newest version whose invalidation has returned.
+    """
+    chance = random.Random(seed)
+    counts: Counter[str] = Counter()
+
+    async def pause() -> None:
         await asyncio.sleep(chance.choice([0, 0.0005, 0.002, 0.004]))
 
     async def load() -> int:
         version = int(await redis.get("version") or 0)
-        await moment()
+        await pause()
         return version
 
     async def read() -> None:
-        at_least = int(await redis.get("promised") or 0)
+        at_least = int(await redis.get("invalidated") or 0)
         ttl = chance.choice([0.003, 60])
-        found = await cache.get_or_set("key", load, ttl, user_id=1, on_outcome=lambda how: seen.update([how]))
-        seen["stale"] += found < at_least
+        version = await cache.get_or_set(
+            "key", load, ttl, user_id=1, on_outcome=lambda outcome: counts.update([outcome])
+        )
+        counts["stale"] += version < at_least
 
     async def write() -> None:
         version = await redis.incr("version")
-        await moment()
+        await pause()
         await cache.invalidate_user_cache(1)
-        await redis.eval(RAISE_TO, 1, "promised", version)
+        await redis.eval(RAISE_TO, 1, "invalidated", version)
 
     async def act() -> None:
         for _ in range(60):
             await chance.choice([read, read, read, read, write])()
-            await moment()
+            await pause()
 
     await asyncio.gather(*[act() for _ in range(12)])
-    print(json.dumps({"stale": seen["stale"], **seen}))
+    print(json.dumps({"stale": counts["stale"], **counts}))
 
 
-async def main(url: str, what: str, number: str) -> None:
+async def main(url: str, part: str, number: str) -> None:
     redis = redis_client.connect(url)
-    await globals()[what](redis, Cache(redis), float(number))
+    await globals()[part](redis, Cache(redis), float(number))
     await redis.aclose()
 
 

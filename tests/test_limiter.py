@@ -601,7 +601,7 @@ async def test_while_redis_is_away_the_policy_answers(
     denied = Decision(False, 3, 0, 1.0, 1.0)
     assert set(decisions) == {Decision(True, 3, 3, 0.0, 0.0) if on_error == "allow" else denied}
     assert await limiter.get_rate_limit_info(1) == {}
-    assert sum("Redis is away" in record.message for record in caplog.records) == 1
+    assert sum("Redis is unavailable" in record.message for record in caplog.records) == 1
 
 
 @pytest.mark.anyio
@@ -636,4 +636,4 @@ async def test_no_decision_fails_while_redis_is_broken_under_traffic_and_limits_
         await asyncio.sleep(0.01)
     assert not await limiter.check_rate_limit("back", "endpoint", "5/day")
     said = [record.message for record in caplog.records if record.name == "course_lib.redis_client"]
-    assert [line.split(" (")[0] for line in said] == ["Redis is away", "Redis is back"]
+    assert [line.split(" (")[0] for line in said] == ["Redis is unavailable", "Redis is back"]

@@ -1,69 +1,47 @@
-"""A cache in Redis: cache-aside with one load for any number of concurrent misses, and no stale value after a write.
+"""Cache values in Redis: the guide's four calls, and `get_or_set`, which does cache-aside.
 
-The hard part of a cache is not to store what is old already. A load reads the database, somebody writes and
-invalidates, and then the load stores what it had read: the late store. So a load first leaves a *lease* where its
-value is to stand, and may store only while that lease is still there; an invalidation removes leases as it removes
-values (Nishtala et al., "Scaling Memcache at Facebook", NSDI 2013, section 3.2.1). The same lease tells everybody else,
-in this process and in others, that somebody is loading, so that they wait instead of loading as well.
+The hard part of caching is to never store a value that is already stale. A load reads the database,
+another request writes and invalidates, and then the load stores what it read before the write: the
+*late store*. So a load first leaves a *lease* in its entry, and stores its value only if the lease
+is still there. An invalidation removes leases as well as values (Nishtala et al., "Scaling Memcache
+at Facebook", NSDI 2013, section 3.2.1). The lease also tells other callers, in this process and in
+others, that a load is running, so they wait for it instead of loading too.
 
-Keys in Redis, for a namespace `cache`:
-
-    {cache}:entry:<key>       a value as JSON, or the lease of a load: a zero byte and a random token
-    {cache}:user:<user_id>    the index of a user's entries: a sorted set, by the moment at which each expires
-
-In a Redis Cluster the braces keep a namespace in one slot, as a script needs it: spread your load by namespaces.
+Read `shared_loads.py` next (what happens on a miss), then `store.py` (what is in Redis).
 """
 
-import asyncio
-import contextlib
-import inspect
-import json
-import logging
-import math
 import random
-import secrets
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 from redis.asyncio import Redis
 
-from course_lib.redis_client import BYTES, CircuitBreaker, RedisUnavailable, Script
-
-LEASE = b"\0"  # no JSON begins with it
-AWAY = LEASE  # in place of a lease, where Redis did not answer
-NOTHING, ANYTHING = b"", b"*"  # conditions of write.lua
-LOADED = math.inf
-POLL = 0.005  # seconds between two looks at another process's load
-BATCH = 250  # entries removed in one go: while a script runs, every other client waits
-LONGEST_KEY = 1_024
-LONGEST_TTL = 366 * 86_400.0
-
-WRITE, RELEASE, INVALIDATE = (
-    Script(__package__, "write"),
-    Script(__package__, "release"),
-    Script(__package__, "invalidate"),
-)
-
-log = logging.getLogger(__package__)
-
-Loader = Callable[[], Awaitable[Any]]
+from course_lib.cache.codec import decode, encode
+from course_lib.cache.shared_loads import Loader, LoadRequest, SharedLoads, check_loader
+from course_lib.cache.store import ALWAYS, Store, is_value
+from course_lib.checks import check_seconds
+from course_lib.redis_client import RedisUnavailable
 
 
 class Cache:
-    """Values as JSON under string keys, each with a lifetime, and optionally known to belong to a user.
+    """Cache values as JSON under string keys. Every value expires, and can belong to a user.
 
-    - `redis`: an asyncio client, best from `redis_client.connect`. A cache belongs to one event loop.
-    - `ttl`: seconds that a value lives when a call does not say; each life is shortened by up to the share `jitter`,
-      so that what was stored together does not expire together. No value outlives the TTL that was asked for.
-    - `load_timeout`: seconds after which a load is given up, and the next one let through.
-    - `max_bytes`: the largest value, as JSON, that is stored.
+    - `redis`: an asyncio client, best made by `redis_client.connect`. A cache belongs to one event
+      loop.
+    - `namespace`: a name that is part of every key in Redis. Caches that share it share entries.
+    - `ttl`: seconds until a value expires, unless a call passes its own. Each TTL is shortened by a
+      random share of up to `jitter`, so that values stored together don't expire together.
+    - `load_timeout`: seconds after which a load is abandoned and the next one can start.
+    - `max_bytes`: the largest value that is stored, as JSON.
 
-    While Redis is away, reads are misses and nothing is stored; loads still run once for each key and process, and who
-    joins one may get what another process has invalidated since it began. Invalidations that Redis missed are made up
-    for before this process reads from it again; other processes may meet the old value meanwhile, for its TTL at most,
-    and so may all if this process ends first. Give Redis room enough, or the policy `noeviction` or `volatile-ttl`: one
-    that evicts an index of ours loses track of what it lists.
+    While Redis is unavailable, reads are misses and nothing is stored. Each process still runs one
+    load for each key, but a caller that joins one may get a value that another process invalidated
+    after the load began. Invalidations that Redis missed are applied before this process reads
+    from it again. Other processes may read the stale value until then, or until its TTL ends if
+    this process exits first.
+
+    Give Redis enough memory, or the policy `noeviction` or `volatile-ttl`. Other policies can evict
+    the index of a user's entries, and then no invalidation finds them.
     """
 
     def __init__(
@@ -76,84 +54,88 @@ class Cache:
         jitter: float = 0.1,
         max_bytes: int = 1_000_000,
     ) -> None:
-        if not namespace or set(namespace) & set("{}"):
-            raise ValueError(f"namespace is {namespace!r}: give it a name without braces")
+        self._store = Store(redis, namespace)
+        self._shared_loads = SharedLoads(self._store)
         if not 0 <= jitter < 1:
-            raise ValueError(f"jitter is {jitter!r}: it is a share of the TTL, from 0 to less than 1")
-        self.ttl, self.load_timeout = _seconds("ttl", ttl), _seconds("load_timeout", load_timeout)
-        self.jitter, self.max_bytes = jitter, max_bytes
+            raise ValueError(f"jitter is {jitter!r}: pass a share of the TTL, from 0 to below 1")
+        self.ttl = check_seconds("ttl", ttl)
+        self.load_timeout = check_seconds("load_timeout", load_timeout)
+        self.jitter = jitter
+        self.max_bytes = max_bytes
         self.hits = 0
-        """Lookups that were answered from Redis."""
+        """Lookups that found a value in Redis."""
         self.misses = 0
-        """Lookups that were not; to wait for somebody's load is a miss too."""
-        self.loads = 0
-        """Calls of a loader."""
-        self._redis = redis
-        self._entries, self._indexes = f"{{{namespace}}}:entry:", f"{{{namespace}}}:user:"
-        self._flights: dict[str, _Flight] = {}  # by entry: not loading yet, so anybody may join
-        self._loads: dict[bytes, _Flight] = {}  # by lease: to be joined by who has seen this lease stand
-        self._adrift: dict[str, _Flight] = {}  # by entry: loading without Redis
-        self._owed: set[str] = set()  # entries and indexes whose removal Redis missed
-        self._settling = False
+        """Lookups that didn't, including those that waited for a running load."""
+
+    @property
+    def loads(self) -> int:
+        """The number of times that a loader was called."""
+        return self._shared_loads.calls
 
     @property
     def hit_rate(self) -> float:
-        """The share of lookups that were hits, from 0 to 1; 0.0 before the first."""
+        """The share of lookups that were hits, from 0 to 1; 0.0 before the first lookup."""
         lookups = self.hits + self.misses
         return self.hits / lookups if lookups else 0.0
 
     async def get(self, key: str, default: Any = None) -> Any:
-        """The value under `key`, else `default`. A stored None is a hit."""
-        entry = self._entry(key)
-        try:
-            content = await self._look(entry)
-        except RedisUnavailable:
-            content = None
-        if content is None or content.startswith(LEASE):
+        """Return the value under `key`, or `default` if there is none. A stored None is a hit."""
+        entry = self._store.entry(key)
+        content = await self._store.read(entry)
+        if not is_value(content):
             self.misses += 1
             return default
         self.hits += 1
-        return json.loads(content)
+        return decode(content)
 
-    async def set(self, key: str, value: Any, ttl: float | None = None, *, user_id: int | str | None = None) -> None:
-        """Store a value for `ttl` seconds; with `user_id`, `invalidate_user_cache` of that user will remove it.
+    async def set(
+        self, key: str, value: Any, ttl: float | None = None, *, user_id: int | str | None = None
+    ) -> None:
+        """Store a value for `ttl` seconds. With `user_id`, that user's invalidation removes it.
 
-        TypeError for a value that JSON cannot express, ValueError for one over `max_bytes` or a TTL of zero or less.
+        Raises TypeError if JSON can't express the value. Raises ValueError if it's larger than
+        `max_bytes`, or if the TTL isn't in range: more than 0 and at most a year.
         """
-        entry, content, lifetime = self._entry(key), _encode(key, value), self._lifetime(ttl)
-        if len(content) > self.max_bytes:
-            raise ValueError(f"the value of {key!r} has {len(content):,} bytes; max_bytes is {self.max_bytes:,}")
+        entry = self._store.entry(key)
+        content = encode(key, value)
+        milliseconds = self._milliseconds(ttl)
+        size = len(content)
+        if size > self.max_bytes:
+            raise ValueError(
+                f"the value of {key!r} has {size:,} bytes; max_bytes is {self.max_bytes:,}: "
+                "store less, or pass a larger max_bytes to Cache"
+            )
         try:
-            await self._settle()
-            await self._write(entry, content, lifetime, ANYTHING, user_id)
+            await self._store.apply_missed_removals()
+            await self._store.write(entry, content, milliseconds, ALWAYS, user_id)
         except RedisUnavailable:
-            self._owe(entry)  # what stands there is old now
+            self._store.remember_missed(entry)  # the value that the entry may hold is stale now
 
     async def delete(self, key: str) -> bool:
-        """Remove a value; whether there was one."""
-        entry = self._entry(key)
-        self._adrift.clear()
+        """Remove a value, and return whether there was one."""
+        entry = self._store.entry(key)
+        self._shared_loads.close_to_new_callers()
         try:
-            await self._settle()
-            content = await self._remove(entry)
+            await self._store.apply_missed_removals()
+            content = await self._store.remove(entry)
         except RedisUnavailable:
-            self._owe(entry)
+            self._store.remember_missed(entry)
             return False
-        return content is not None and not content.startswith(LEASE)
+        return is_value(content)
 
     async def invalidate_user_cache(self, user_id: int | str) -> int:
-        """Remove all that is stored for a user, and keep loads that are under way from storing; how many these were.
+        """Remove all of a user's entries, and return their number. Running loads store nothing.
 
-        Call it when the write is done: whoever asks after this has returned does not get what was before the write.
-        One round trip for up to 250 entries, and one more for each 250 beyond.
+        Call it after the write. Once it has returned, no call of `get` or `get_or_set` returns a
+        value from before the write. Takes one round trip for every 250 entries.
         """
-        index = self._index(user_id)
-        self._adrift.clear()
+        index = self._store.index(user_id)
+        self._shared_loads.close_to_new_callers()
         try:
-            await self._settle()
-            return await self._empty(index)
+            await self._store.apply_missed_removals()
+            return await self._store.remove_all(index)
         except RedisUnavailable:
-            self._owe(index)
+            self._store.remember_missed(index)
             return 0
 
     async def get_or_set(
@@ -166,284 +148,39 @@ class Cache:
         raw: bool = False,
         on_outcome: Callable[[str], object] | None = None,
     ) -> Any:
-        """The value under `key`; where there is none, what `await loader()` gives, which is then stored.
+        """Return the value under `key`. On a miss, store and return what `await loader()` returns.
 
-        Of concurrent misses one loads, in this process or another, and the others wait for it. What comes back is what
-        JSON makes of a value (lists for tuples), from the first time on; `raw=True` gives the JSON itself, as bytes.
-        `on_outcome` is told "hit", "miss" (this call made the load) or "wait".
+        Of all concurrent misses, in this process or another, one loads and the others wait for it.
+        Hits and misses return the value as JSON restores it, with lists for tuples. `raw=True`
+        returns the JSON itself, as bytes. `on_outcome` is called with "hit", "miss" (this call ran
+        the loader) or "wait" (it got the value from another call's load).
 
-        A load goes on when its caller is cancelled, for others may wait for it. What a loader raises reaches its own
-        caller; who only waited tries once more. TimeoutError after `load_timeout`. A value over `max_bytes` is handed
-        on, and not stored.
+        A load continues if its caller is cancelled, because others may be waiting for it. If the
+        loader raises, the caller that started the load gets the error, and each caller that waited
+        tries once more. Raises TimeoutError after `load_timeout`. A value larger than `max_bytes`
+        is returned but not stored.
         """
-        load = _Load(key, self._entry(key), _checked(loader), self._lifetime(ttl), user_id)
-        content, outcome = await self._hit_or_load(load)
+        entry = self._store.entry(key)
+        check_loader(loader)
+        milliseconds = self._milliseconds(ttl)
+
+        content = await self._store.read(entry)  # 1 look
+        if is_value(content):
+            self.hits += 1
+            outcome = "hit"
+        else:
+            self.misses += 1
+            request = LoadRequest(
+                key, entry, loader, milliseconds, user_id, self.load_timeout, self.max_bytes
+            )
+            # 2 load and 3 store, once for all callers that wait
+            content, outcome = await self._shared_loads.get(request, content)
         if on_outcome:
             on_outcome(outcome)
-        return content if raw else json.loads(content)
+        return content if raw else decode(content)  # 4 answer
 
-    # --- misses -----------------------------------------------------------------------------------------------------
-
-    async def _hit_or_load(self, load: "_Load") -> tuple[bytes, str]:
-        """The content of an entry, and how it was come by."""
-        try:
-            seen = await self._look(load.entry)
-        except RedisUnavailable:
-            seen = AWAY
-        if seen is not None and not seen.startswith(LEASE):
-            self.hits += 1
-            return seen, "hit"
-        self.misses += 1
-        retried = False
-        while seen is None or seen.startswith(LEASE):
-            joined = self._flight_to_join(load.entry, seen)
-            flight = joined or self._take_off(load, seen)
-            asked = flight.asked
-            try:
-                content = await asyncio.shield(flight.task)
-            except Exception:
-                if not joined or retried:
-                    raise
-                retried = True
-            else:
-                if not joined:
-                    return content, "miss" if flight.answer == LOADED else "wait"
-                if flight.answer > asked:
-                    return content, "wait"
-            try:
-                seen = await self._look(load.entry)
-            except RedisUnavailable:
-                seen = AWAY
-        return seen, "wait"
-
-    def _flight_to_join(self, entry: str, seen: bytes | None) -> "_Flight | None":
-        """The load of this process that gives nothing older than this moment: its lease stands, or it has not begun."""
-        if seen == AWAY:
-            return self._adrift.get(entry)
-        return (self._loads.get(seen) if seen else None) or self._flights.get(entry)
-
-    def _take_off(self, load: "_Load", seen: bytes | None) -> "_Flight":
-        """Start a flight: a task of its own, so that no caller's cancellation ends it."""
-        flight = _Flight()
-        if seen == AWAY:
-            self._adrift[load.entry] = flight
-            flight.task = asyncio.create_task(self._load_without_redis(load, flight))
-        else:
-            self._flights[load.entry] = flight
-            flight.task = asyncio.create_task(self._fly(load, flight))
-        flight.task.add_done_callback(_look_at_error)
-        return flight
-
-    async def _fly(self, load: "_Load", flight: "_Flight") -> bytes:
-        """Get the lease and load; or wait for who has it, and take over where that fails."""
-        lease = LEASE + secrets.token_bytes(12)
-        life = int((self.load_timeout + 1) * 1000)  # longer than the load can take
-        try:
-            while True:
-                flight.asked += 1
-                found = await self._write(load.entry, lease, life, NOTHING, load.user_id)
-                if found is None:
-                    break
-                flight.answer = flight.asked
-                if not found.startswith(LEASE):
-                    return found
-                if found in self._loads:
-                    with contextlib.suppress(Exception):  # its own caller hears of that
-                        return await asyncio.shield(self._loads[found].task)
-                else:
-                    await asyncio.sleep(POLL)
-        except RedisUnavailable:
-            lease = AWAY
-        finally:
-            self._land(self._flights, load.entry, flight)
-        if lease == AWAY:
-            return await self._load_without_redis(load, flight)
-        return await self._load_under(lease, load, flight)
-
-    async def _load_under(self, lease: bytes, load: "_Load", flight: "_Flight") -> bytes:
-        """Load, and store where the lease still stands; otherwise only those who wait have the value."""
-        flight.answer = LOADED
-        self._loads[lease] = flight
-        stored = False
-        try:
-            content = await self._load(load)
-            if len(content) <= self.max_bytes:
-                with contextlib.suppress(RedisUnavailable):
-                    await self._write(load.entry, content, load.lifetime, lease, load.user_id)
-                    stored = True
-            return content
-        finally:
-            del self._loads[lease]
-            if not stored:
-                with contextlib.suppress(RedisUnavailable):  # then it expires by itself
-                    await self._run(RELEASE, [load.entry], lease)
-
-    async def _load_without_redis(self, load: "_Load", flight: "_Flight") -> bytes:
-        flight.answer = LOADED
-        self._adrift[load.entry] = flight
-        try:
-            return await self._load(load)
-        finally:
-            self._land(self._adrift, load.entry, flight)
-
-    async def _load(self, load: "_Load") -> bytes:
-        self.loads += 1
-        waiting = load.loader()
-        if not inspect.isawaitable(waiting):
-            raise TypeError(
-                f"the loader of {load.key!r} returned {type(waiting).__name__}, and nothing to await: make it an "
-                "`async def`, or hand over `lambda: asyncio.to_thread(function)` where it blocks"
-            )
-        try:
-            async with asyncio.timeout(self.load_timeout) as limit:
-                value = await waiting
-        except TimeoutError:
-            if limit.expired():
-                raise TimeoutError(f"the load of {load.key!r} took longer than {self.load_timeout:g} s") from None
-            raise
-        except asyncio.CancelledError:
-            if (flight := asyncio.current_task()) and flight.cancelling():
-                raise
-            raise RuntimeError(f"the load of {load.key!r} cancelled itself") from None
-        content = _encode(load.key, value)
-        if len(content) > self.max_bytes:
-            log.warning("%r is not cached: %d bytes, max_bytes is %d", load.key, len(content), self.max_bytes)
-        return content
-
-    @staticmethod
-    def _land(flights: dict[str, "_Flight"], entry: str, flight: "_Flight") -> None:
-        if flights.get(entry) is flight:
-            del flights[entry]
-
-    # --- Redis ------------------------------------------------------------------------------------------------------
-
-    async def _look(self, entry: str) -> bytes | None:
-        """What stands under an entry: a value, a lease or nothing."""
-        if self._owed or self._settling:
-            await self._settle()
-        breaker = CircuitBreaker.of(self._redis)
-        content: bytes | None = await breaker.call(self._redis.execute_command, "GET", entry, **BYTES)
-        return content
-
-    async def _write(
-        self, entry: str, content: bytes, lifetime: int, condition: bytes, user_id: int | str | None
-    ) -> bytes | None:
-        """Write where the condition of `write.lua` holds, for `lifetime` milliseconds; else what stands there."""
-        keys = [entry] if user_id is None else [entry, self._index(user_id)]
-        found: bytes | None = await self._run(WRITE, keys, content, lifetime, condition, entry[len(self._entries) :])
-        return found
-
-    async def _remove(self, entry: str) -> bytes | None:
-        breaker = CircuitBreaker.of(self._redis)
-        content: bytes | None = await breaker.call(self._redis.execute_command, "GETDEL", entry, **BYTES)
-        return content
-
-    async def _empty(self, index: str) -> int:
-        """Remove all entries of an index; how many there were."""
-        removed, left = 0, 1
-        while left:
-            now_removed, left = await self._run(INVALIDATE, [index, self._entries], BATCH)
-            removed += now_removed
-        return removed
-
-    async def _run(self, script: Script, keys: list[str], *arguments: str | bytes | float) -> Any:
-        return await CircuitBreaker.of(self._redis).call(script.run, self._redis, keys, *arguments)
-
-    # --- what Redis missed ------------------------------------------------------------------------------------------
-
-    def _owe(self, removed: str) -> None:
-        if not self._owed:
-            log.warning("Redis missed a removal; nothing is read from it before that is made up for")
-        self._owed.add(removed)
-
-    async def _settle(self) -> None:
-        """Make up for the removals that Redis missed. RedisUnavailable until that is done: what it holds may be old."""
-        if self._settling:
-            raise RedisUnavailable("removals that Redis missed are being made up for")
-        self._settling = True
-        try:
-            while self._owed:
-                removed = self._owed.pop()
-                try:
-                    await (self._remove(removed) if removed.startswith(self._entries) else self._empty(removed))
-                except BaseException:
-                    self._owed.add(removed)
-                    raise
-        finally:
-            self._settling = False
-
-    # --- names and lifetimes ----------------------------------------------------------------------------------------
-
-    def _entry(self, key: str) -> str:
-        if not isinstance(key, str):
-            raise TypeError(f"a key is a string, not {key!r}")
-        if not 0 < len(key) <= LONGEST_KEY:
-            raise ValueError(f"a key has from 1 to {LONGEST_KEY:,} characters; {key[:40]!r} has {len(key):,}")
-        return self._entries + key
-
-    def _index(self, user_id: int | str) -> str:
-        if isinstance(user_id, bool) or not isinstance(user_id, int | str) or user_id == "":
-            raise TypeError(f"a user_id is a whole number or a string, not {user_id!r}")
-        return f"{self._indexes}{user_id}"
-
-    def _lifetime(self, ttl: float | None) -> int:
-        """A TTL (seconds) in milliseconds, shortened by the jitter."""
-        seconds = self.ttl if ttl is None else _seconds("ttl", ttl)
-        return max(int(1000 * seconds * (1 - self.jitter * random.random())), 1)
-
-
-@dataclass(frozen=True)
-class _Load:
-    """What one call of `get_or_set` asks for; `lifetime` in milliseconds."""
-
-    key: str
-    entry: str
-    loader: Loader
-    lifetime: int
-    user_id: int | str | None
-
-
-class _Flight:
-    """A load of this process, or its wait for another process's, which many callers may join.
-
-    Redis is asked again and again until it gives the lease or a value. A value holds for those who had joined before
-    that question was put: to somebody who came later it may be what was invalidated before they came.
-    """
-
-    task: asyncio.Task[bytes]
-
-    def __init__(self) -> None:
-        self.asked = 0
-        self.answer: float = 0  # the question that was answered by a value; LOADED where it was not Redis that answered
-
-
-def _checked(loader: Loader) -> Loader:
-    if inspect.iscoroutine(loader):
-        loader.close()
-        raise TypeError(f"hand over the loader itself, not its call: `{loader.__name__}` without parentheses")
-    if not callable(loader):
-        raise TypeError(f"a loader is an async function without arguments, not {loader!r}")
-    return loader
-
-
-def _encode(key: str, value: Any) -> bytes:
-    try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-    except TypeError as error:
-        raise TypeError(f"the value of {key!r} cannot be stored as JSON: {error}") from None
-    except (ValueError, RecursionError) as error:  # nan, a list inside itself, half a character
-        raise ValueError(f"the value of {key!r} cannot be stored as JSON: {error}") from None
-
-
-def _seconds(name: str, value: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{name} is a number of seconds, not {value!r}")
-    if not 0 < value <= LONGEST_TTL:
-        raise ValueError(f"{name} is {value!r}: give seconds, more than 0 and no more than a year")
-    return value
-
-
-def _look_at_error(task: asyncio.Task[bytes]) -> None:
-    """Where every caller was cancelled nobody else does, and asyncio would complain."""
-    if not task.cancelled():
-        task.exception()
+    def _milliseconds(self, ttl: float | None) -> int:
+        """Return a TTL (seconds) in milliseconds, shortened by the jitter."""
+        seconds = self.ttl if ttl is None else check_seconds("ttl", ttl)
+        shortened = seconds * (1 - self.jitter * random.random())
+        return max(int(1000 * shortened), 1)

@@ -318,7 +318,7 @@ with something, `lambda: load_user(user_id)` makes one."""
             try:
                 result = await self.call_async(answer, cache, user, loads, load_platform)
             except Refusal as refusal:
-                if "hand over the loader itself" in refusal.got:
+                if "pass the function, not the result" in refusal.got:
                     self.refuse("loader_called", call=call, got="a coroutine", expected="a function to call at a miss")
                 raise
             expected = {"user": loads.values[user], "platform": platform}

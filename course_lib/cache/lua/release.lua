@@ -1,6 +1,7 @@
--- Gives a lease back: removes an entry while it still holds this lease, and leaves whatever has taken its place.
+-- Removes an entry if it still holds this lease, and leaves anything else that has replaced it.
 --
--- KEYS  1 the entry   ARGV  1 the lease
+-- KEYS  1 the entry
+-- ARGV  1 the lease
 -- Returns how many entries were removed.
 
 if redis.call("GET", KEYS[1]) == ARGV[1] then
