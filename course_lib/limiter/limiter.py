@@ -141,7 +141,7 @@ class RateLimiter:
         While Redis is away nothing is known: an empty dict.
         """
         index = self._index(user_id)
-        found: dict[str, Decision] = {}
+        decisions: dict[str, Decision] = {}
         try:
             listed = CircuitBreaker.of(self._redis).call(self._redis.execute_command, "ZRANGE", index, 0, -1, **BYTES)
             members = await listed
@@ -149,33 +149,34 @@ class RateLimiter:
             return {}
         for member in members:
             text, _, endpoint = member.decode().partition(" ")
-            decision = await self._ask(index, endpoint, _stored(text), "")
-            if decision.reset_after and (endpoint not in found or decision.remaining < found[endpoint].remaining):
-                found[endpoint] = decision
-        return found
+            decision = await self._run_script(index, endpoint, _rules_from_index(text), "")
+            known = decisions.get(endpoint)
+            if decision.reset_after and (known is None or decision.remaining < known.remaining):
+                decisions[endpoint] = decision
+        return decisions
 
     async def _decide(self, user_id: int | str, endpoint: str, rules: "_Rules") -> Decision:
-        endpoint = _short(endpoint, PLAIN_ENDPOINT)
-        return await self._ask(self._index(user_id), endpoint, rules, f"{rules.text} {endpoint}")
+        endpoint = _key_part(endpoint, PLAIN_ENDPOINT)
+        return await self._run_script(self._index(user_id), endpoint, rules, f"{rules.text} {endpoint}")
 
-    async def _ask(self, index: str, endpoint: str, rules: "_Rules", member: str) -> Decision:
+    async def _run_script(self, index: str, endpoint: str, rules: "_Rules", member: str) -> Decision:
         """Decide by the script, which spends where it is given a `member` for the index."""
         keys = [index, *[f"{index}:{name}:{endpoint}:" for name in rules.names]]
         clock = "" if self._clock is None else round(self._clock() * 1_000_000)
         breaker = CircuitBreaker.of(self._redis)
         try:
-            told = await breaker.call(self._script.run, self._redis, keys, clock, member, *rules.arguments)
+            reply = await breaker.call(self._script.run, self._redis, keys, clock, member, *rules.arguments)
         except RedisUnavailable:
             requests = min(limit.requests for limit in rules.limits)
             if self.on_error == "allow":
                 return Decision(True, requests, requests, 0.0, 0.0)
             return Decision(False, requests, 0, breaker.retry_after, breaker.retry_after)
         # Three numbers for each limit: left, microseconds until all are there again, and until one is.
-        place = 0
-        if len(told) > 3:
-            place = min(range(0, len(told), 3), key=lambda i: (told[i], -told[i + 2], -told[i + 1]))
-        left, reset, wait = told[place : place + 3]
-        return Decision(wait == 0, rules.limits[place // 3].requests, left, reset / 1_000_000, wait / 1_000_000)
+        first = 0
+        if len(reply) > 3:
+            first = min(range(0, len(reply), 3), key=lambda i: (reply[i], -reply[i + 2], -reply[i + 1]))
+        left, reset, wait = reply[first : first + 3]
+        return Decision(wait == 0, rules.limits[first // 3].requests, left, reset / 1_000_000, wait / 1_000_000)
 
     def limit(
         self, limit: str | Limit, *, identify: "Identify | None" = None, endpoint: str | None = None
@@ -195,22 +196,22 @@ class RateLimiter:
             signature = inspect.signature(function, eval_str=True)
             parameters = list(signature.parameters.values())
             names: dict[type, str] = {}  # of the parameters by which FastAPI hands over these two
-            for kind, name in ((Request, "_request"), (Response, "_response")):
-                names[kind] = next((each.name for each in parameters if each.annotation is kind), name)
-                if names[kind] == name:
-                    parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind))
-            called = endpoint or f"{function.__module__}.{function.__qualname__}"
+            for kind, default in ((Request, "_request"), (Response, "_response")):
+                names[kind] = next((one.name for one in parameters if one.annotation is kind), default)
+                if names[kind] == default:
+                    parameters.append(inspect.Parameter(default, inspect.Parameter.KEYWORD_ONLY, annotation=kind))
+            name = endpoint or f"{function.__module__}.{function.__qualname__}"
 
             @functools.wraps(function)
             async def limited(*args: Any, **kwargs: Any) -> Any:
                 if names[Request] not in kwargs:
-                    raise TypeError(f"{called} is limited by request: let FastAPI call it, or call its __wrapped__")
+                    raise TypeError(f"{name} is limited by request: let FastAPI call it, or call its __wrapped__")
                 request, response = kwargs[names[Request]], kwargs[names[Response]]
                 kwargs.pop("_request", None), kwargs.pop("_response", None)
-                decision = await self._decide((identify or address)(request.scope), called, rules)
+                decision = await self._decide((identify or address)(request.scope), name, rules)
                 headers = _headers(decision, rules.limits)
                 if not decision:
-                    raise HTTPException(429, _refusal(decision), headers)
+                    raise HTTPException(429, _rejection(decision), headers)
                 if inspect.iscoroutinefunction(function):
                     answer = await function(*args, **kwargs)
                 else:
@@ -219,7 +220,7 @@ class RateLimiter:
                 return answer
 
             # FastAPI hands over what it sees in the signature; of these two the OpenAPI says nothing.
-            parameters.sort(key=lambda each: each.kind)
+            parameters.sort(key=lambda parameter: parameter.kind)
             limited.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
             return limited
 
@@ -228,7 +229,7 @@ class RateLimiter:
     def _index(self, user_id: int | str) -> str:
         if isinstance(user_id, bool) or not isinstance(user_id, int | str) or user_id == "":
             raise TypeError(f"a user_id is a whole number or a string, not {user_id!r}")
-        return f"{{{self._namespace}:{_short(str(user_id), PLAIN_USER)}}}:{self.algorithm}"
+        return f"{{{self._namespace}:{_key_part(str(user_id), PLAIN_USER)}}}:{self.algorithm}"
 
 
 class _Rules(NamedTuple):
@@ -243,24 +244,24 @@ class _Rules(NamedTuple):
 def _rules(limit: str | Limit, algorithm: str) -> _Rules:
     if not isinstance(limit, str | Limit):
         raise TypeError(f"a limit is a string such as '50/minute', or a Limit(50, 60.0), not {limit!r}")
-    return _made_rules(limit, algorithm)
+    return _build_rules(limit, algorithm)
 
 
 @functools.lru_cache(maxsize=1024)
-def _made_rules(limit: str | Limit, algorithm: str) -> _Rules:
+def _build_rules(limit: str | Limit, algorithm: str) -> _Rules:
     limits = {}
-    for each in _limits(limit):
-        numbers = [each.requests, round(each.window * 1_000_000)]
+    for one in _limits_of(limit):
+        numbers = [one.requests, round(one.window * 1_000_000)]
         if algorithm == "token_bucket":
-            numbers.append(each.burst or each.requests)
-        elif each.burst:
-            raise ValueError(f"{each}: a burst is for the algorithm token_bucket, and this is {algorithm}")
-        limits[tuple(numbers)] = each
+            numbers.append(one.burst or one.requests)
+        elif one.burst:
+            raise ValueError(f"{one}: a burst is for the algorithm token_bucket, and this is {algorithm}")
+        limits[tuple(numbers)] = one
     names = tuple("/".join(map(str, numbers)) for numbers in limits)
     return _Rules(tuple(limits.values()), names, ";".join(names), tuple(itertools.chain(*limits)))
 
 
-def _stored(text: str) -> _Rules:
+def _rules_from_index(text: str) -> _Rules:
     """The rules whose `text` this is."""
     names = tuple(text.split(";"))
     numbers = [[int(number) for number in name.split("/")] for name in names]
@@ -268,7 +269,7 @@ def _stored(text: str) -> _Rules:
     return _Rules(limits, names, text, tuple(itertools.chain(*numbers)))
 
 
-def _limits(limit: str | Limit) -> tuple[Limit, ...]:
+def _limits_of(limit: str | Limit) -> tuple[Limit, ...]:
     return (limit,) if isinstance(limit, Limit) else parse(limit)
 
 
@@ -279,16 +280,16 @@ def parse(text: str) -> tuple[Limit, ...]:
     """
     limits = []
     for part in re.split("[;,|]", text):
-        if not (found := ONE_LIMIT.fullmatch(part)):
+        if not (match := ONE_LIMIT.fullmatch(part)):
             raise ValueError(
                 f"{text!r} is no limit: write '50/minute', '10 per 5 seconds', or several as '5/second; 100/hour'"
             )
-        requests, many, unit, burst = found.groups()
-        limits.append(Limit(int(requests), int(many or 1) * SECONDS[unit.lower()], int(burst) if burst else None))
+        requests, multiple, unit, burst = match.groups()
+        limits.append(Limit(int(requests), int(multiple or 1) * SECONDS[unit.lower()], int(burst) if burst else None))
     return tuple(limits)
 
 
-def _short(name: str, plain: re.Pattern[str]) -> str:
+def _key_part(name: str, plain: re.Pattern[str]) -> str:
     """A name as it stands in a key: by its digest where it is long, or could be taken for another."""
     if plain.fullmatch(name):
         return name
@@ -350,7 +351,7 @@ class RateLimitMiddleware:
         decision = await self.limiter._decide(self.identify(scope), route.name, rules)
         headers = [(name.lower().encode(), value.encode()) for name, value in _headers(decision, rules.limits).items()]
         if not decision:
-            body = json.dumps({"detail": _refusal(decision)}).encode()
+            body = json.dumps({"detail": _rejection(decision)}).encode()
             headers += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
             await send({"type": "http.response.start", "status": 429, "headers": headers})
             await send({"type": "http.response.body", "body": body})
@@ -373,18 +374,18 @@ class _Route:
     """A route of `limits`: "POST /api/events", "/api/events/{event_id}" for all methods, or "*"."""
 
     def __init__(self, name: str, limit: str | Limit | Mapping[str, str | Limit] | None, algorithm: Algorithm) -> None:
-        found = re.fullmatch(r"(?:([A-Z]+) )?(/\S*)|[*]", name)
-        if not found:
+        match = re.fullmatch(r"(?:([A-Z]+) )?(/\S*)|[*]", name)
+        if not match:
             raise ValueError(f"{name!r} is no route: write 'POST /api/events', '/api/events/{{event_id}}', or '*'")
-        self.name, self.method = name, found[1]
-        self.path = re.compile(re.sub(r"\\{[^/]*?\\}", "[^/]+", re.escape(found[2])) if found[2] else ".*", re.DOTALL)
+        self.name, self.method = name, match[1]
+        self.path = re.compile(re.sub(r"\\{[^/]*?\\}", "[^/]+", re.escape(match[2])) if match[2] else ".*", re.DOTALL)
         by_tier = limit if isinstance(limit, Mapping) else {} if limit is None else {None: limit}
-        self.rules: dict[str | None, _Rules] = {tier: _rules(each, algorithm) for tier, each in by_tier.items()}
+        self.rules: dict[str | None, _Rules] = {tier: _rules(own, algorithm) for tier, own in by_tier.items()}
 
     def fits(self, method: str, path: str) -> bool:
         """Whether a request is to this route. A HEAD asks for what GET would."""
-        asked = "GET" if method == "HEAD" and self.method == "GET" else method
-        return self.method in (None, asked) and bool(self.path.fullmatch(path))
+        as_method = "GET" if method == "HEAD" and self.method == "GET" else method
+        return self.method in (None, as_method) and bool(self.path.fullmatch(path))
 
 
 def address(scope: Scope) -> str:
@@ -394,7 +395,7 @@ def address(scope: Scope) -> str:
     uvicorn does for requests from its own machine: run it with `--no-proxy-headers`.
     """
     client = scope.get("client")
-    return _whose(client[0]) if client else "unknown"
+    return _client_key(client[0]) if client else "unknown"
 
 
 def address_behind(*proxies: str) -> Identify:
@@ -414,29 +415,29 @@ def address_behind(*proxies: str) -> Identify:
 
     def identify(scope: Scope) -> str:
         caller = scope["client"][0] if scope.get("client") else ""
-        told = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
-        for host in reversed([host.strip() for line in told for host in line.split(",")]):
+        lines = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
+        for host in reversed([host.strip() for line in lines for host in line.split(",")]):
             if not trusted(caller):
                 break
             caller = host
-        return _whose(caller)
+        return _client_key(caller)
 
     return identify
 
 
-def _whose(host: str) -> str:
+def _client_key(host: str) -> str:
     if ":" not in host:
         return host or "unknown"
     try:
-        found = ipaddress.IPv6Address(host)
+        ip = ipaddress.IPv6Address(host)
     except ValueError:
         return host
-    return str(found.ipv4_mapped or ipaddress.IPv6Network((int(found) >> 64 << 64, 64)))
+    return str(ip.ipv4_mapped or ipaddress.IPv6Network((int(ip) >> 64 << 64, 64)))
 
 
 def too_many_requests(decision: Decision, limit: str | Limit) -> dict[str, Any]:
     """What an `HTTPException` for a refused request is made of, where an endpoint itself asks `check_rate_limit`."""
-    return {"status_code": 429, "detail": _refusal(decision), "headers": _headers(decision, _limits(limit))}
+    return {"status_code": 429, "detail": _rejection(decision), "headers": _headers(decision, _limits_of(limit))}
 
 
 def _headers(decision: Decision, limits: tuple[Limit, ...]) -> dict[str, str]:
@@ -456,8 +457,8 @@ def _headers(decision: Decision, limits: tuple[Limit, ...]) -> dict[str, str]:
 
 @functools.lru_cache(maxsize=1024)
 def _policy(limits: tuple[Limit, ...]) -> str:
-    return ", ".join(f'"{each}";q={each.requests};w={math.ceil(each.window)}' for each in limits)
+    return ", ".join(f'"{limit}";q={limit.requests};w={math.ceil(limit.window)}' for limit in limits)
 
 
-def _refusal(decision: Decision) -> str:
+def _rejection(decision: Decision) -> str:
     return f"too many requests, try again in {math.ceil(decision.retry_after)} s"
