@@ -21,7 +21,7 @@ from fastapi import FastAPI, Request
 from course_lib import redis_client
 from course_lib.lab import redis_server, show
 from course_lib.limiter import RateLimiter, RateLimitMiddleware
-from course_lib.limiter.limiter import SCRIPTS
+from course_lib.limiter.scripts import SCRIPTS
 
 LIMIT = "100000/minute"
 CLIENTS = 100_000

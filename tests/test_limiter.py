@@ -23,7 +23,7 @@ from redis.crc import key_slot
 from course_lib import redis_client
 from course_lib.lab import redis_server
 from course_lib.limiter import Algorithm, Decision, Limit, RateLimiter, parse
-from course_lib.limiter.limiter import SECONDS
+from course_lib.limiter.limits import SECONDS
 
 HELPER = Path(__file__).with_name("limiter_in_a_process.py")
 ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
@@ -512,7 +512,7 @@ def test_a_limit_is_written_as_it_is_read(requests: int, many: int, unit: str, b
     ("limit", "kind", "words"),
     [
         ("", ValueError, "'50/minute', '10 per 5 seconds', or several as '5/second; 100/hour'"),
-        ("50", ValueError, "'50' is no limit: write '50/minute'"),
+        ("50", ValueError, "'50' is not a limit: write '50/minute'"),
         ("50/fortnight", ValueError, "write '50/minute'"),
         ("-5/minute", ValueError, "write '50/minute'"),
         ("5.5/minute", ValueError, "write '50/minute'"),
@@ -521,11 +521,11 @@ def test_a_limit_is_written_as_it_is_read(requests: int, many: int, unit: str, b
         ("\u0665/minute", ValueError, "write '50/minute'"),
         ("0/minute", ValueError, r"requests is 0: .* as in Limit\(50, 60.0\)"),
         ("5/0 seconds", ValueError, "window is 0"),
-        ("5/2 years", ValueError, "window is .*: give seconds, from 0.001 to a year"),
-        (50, TypeError, r"a limit is a string such as '50/minute', or a Limit\(50, 60.0\), not 50"),
-        (["5/minute"], TypeError, "a limit is a string such as '50/minute'"),
-        (None, TypeError, "a limit is a string such as '50/minute'"),
-        ("5/minute burst 9", ValueError, "a burst is for the algorithm token_bucket, and this is sliding_window"),
+        ("5/2 years", ValueError, "window is .*: pass seconds, more than 0 and at most"),
+        (50, TypeError, r"limit must be a string such as '50/minute', or a Limit\(50, 60.0\), not 50"),
+        (["5/minute"], TypeError, "limit must be a string such as '50/minute'"),
+        (None, TypeError, "limit must be a string such as '50/minute'"),
+        ("5/minute burst 9", ValueError, "only token_bucket has a burst, and this is sliding_window"),
     ],
 )
 async def test_a_bad_limit_is_an_error_that_shows_a_good_one(
@@ -542,7 +542,8 @@ async def test_a_bad_limit_is_an_error_that_shows_a_good_one(
         ((0, 60), ValueError, "requests is 0"),
         ((True, 60), ValueError, "requests is True"),
         ((1.5, 60), ValueError, "requests is 1.5"),
-        ((5, "60"), TypeError, "window is a number of seconds, not '60'"),
+        ((5, "60"), TypeError, "window must be a number of seconds, not '60'"),
+        ((5, 0.0009), ValueError, "window is 0.0009: pass at least 0.001 seconds"),
         ((5, math.nan), ValueError, "window is nan"),
         ((5, math.inf), ValueError, "window is inf"),
         ((5, 60, 0), ValueError, "burst is 0"),
@@ -572,7 +573,7 @@ def test_a_limiter_cannot_be_made_with_options_that_make_no_sense(options: dict[
 @pytest.mark.anyio
 @pytest.mark.parametrize("user", [None, True, "", 1.5, b"1"])
 async def test_a_user_is_a_number_or_a_string(redis: Redis, user: Any) -> None:
-    with pytest.raises(TypeError, match="a user_id is a whole number or a string"):
+    with pytest.raises(TypeError, match="user_id must be a whole number or a non-empty string"):
         await RateLimiter(redis).check_rate_limit(user, "endpoint", "5/minute")
 
 

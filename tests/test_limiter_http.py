@@ -144,10 +144,10 @@ def test_tiers_have_limits_of_their_own_and_an_unknown_one_gets_the_first(limite
 @pytest.mark.parametrize(
     ("limits", "words"),
     [
-        ({"events": "1/day"}, "'events' is no route: write 'POST /api/events', '/api/events/{event_id}', or '[*]'"),
-        ({"get /events": "1/day"}, "'get /events' is no route"),
-        ({"/events": "1 a day"}, "'1 a day' is no limit: write '50/minute'"),
-        ({"/events": {"free": "1/day", "pro": "2/day"}}, "say by tiers=... which one a request is of"),
+        ({"events": "1/day"}, "'events' is not a route: write 'POST /api/events', '/api/events/{event_id}', or '[*]'"),
+        ({"get /events": "1/day"}, "'get /events' is not a route"),
+        ({"/events": "1 a day"}, "'1 a day' is not a limit: write '50/minute'"),
+        ({"/events": {"free": "1/day", "pro": "2/day"}}, "a function that returns the tier of a request"),
     ],
 )
 def test_limits_that_make_no_sense_are_an_error_when_the_middleware_is_made(
@@ -327,7 +327,7 @@ def test_the_decorator_asks_identify_who_calls(limiter: RateLimiter) -> None:
 
 
 def test_a_bad_limit_is_an_error_where_the_endpoint_is_decorated(limiter: RateLimiter) -> None:
-    with pytest.raises(ValueError, match="'50 a minute' is no limit: write '50/minute'"):
+    with pytest.raises(ValueError, match="'50 a minute' is not a limit: write '50/minute'"):
         limiter.limit("50 a minute")
 
 
