@@ -145,7 +145,7 @@ class RateLimiter:
             reply = await breaker.call(self._script.run, self._redis, keys, *arguments)
         except RedisUnavailable:
             return self._decide_without_redis(rules, breaker.retry_after)
-        states = [LimitState(*reply[first : first + 3]) for first in range(0, len(reply), 3)]
+        states = [LimitState(*numbers) for numbers in reply]
         return decide(rules.limits, states)
 
     def _decide_without_redis(self, rules: Rules, retry_after: float) -> Decision:

@@ -109,7 +109,7 @@ class Rules(NamedTuple):
     """Limits in the form that a script takes.
 
     `names` (one for each limit) go into its keys, `text` into the index, and `arguments` to the
-    script: for each limit its requests and its window (microseconds), for a token bucket its burst.
+    script: for each limit its requests, its window (microseconds) and its burst.
     """
 
     limits: tuple[Limit, ...]
@@ -152,5 +152,7 @@ def rules_from_index(text: str) -> Rules:
 
 def _rules(by_numbers: Mapping[tuple[int, ...], Limit]) -> Rules:
     names = tuple("/".join(map(str, numbers)) for numbers in by_numbers)
-    arguments = tuple(number for numbers in by_numbers for number in numbers)
-    return Rules(tuple(by_numbers.values()), names, ";".join(names), arguments)
+    arguments: list[int] = []
+    for requests, window, *burst in by_numbers:
+        arguments += [requests, window, *(burst or [requests])]
+    return Rules(tuple(by_numbers.values()), names, ";".join(names), tuple(arguments))
