@@ -21,12 +21,12 @@ def limit_endpoint(
 ) -> Callable[[Endpoint], Endpoint]:
     """Return a decorator that calls `check` first and responds with 429 if it rejects the request.
 
-    FastAPI passes an endpoint what its signature declares. So the decorated function declares a
-    `Request` and a `Response` too if the endpoint doesn't; OpenAPI doesn't list those two.
+    FastAPI passes an endpoint what its signature declares. So the decorated function also declares
+    a `Request` and a `Response` if the endpoint doesn't; neither appears in the OpenAPI schema.
     """
 
     def decorate(function: Endpoint) -> Endpoint:
-        # Whoever decorates an endpoint has FastAPI; the rest of the limiter works without it.
+        # An app that decorates endpoints has FastAPI; the rest of the limiter works without it.
         from fastapi import HTTPException, Request, Response, concurrency  # noqa: PLC0415
 
         signature = inspect.signature(function, eval_str=True)

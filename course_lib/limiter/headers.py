@@ -46,7 +46,9 @@ def rejection(decision: Decision) -> str:
 def too_many_requests(decision: Decision, limit: str | Limit) -> dict[str, Any]:
     """Return the arguments of a 429 response, for an endpoint that calls `check_rate_limit` itself.
 
-    raise HTTPException(**too_many_requests(decision, "50/minute"))
+        raise HTTPException(**too_many_requests(decision, "50/minute"))
+
+    Raises ValueError if `limit` isn't a limit.
     """
     headers = rate_limit_headers(decision, limits_of(limit))
     return {"status_code": 429, "detail": rejection(decision), "headers": headers}

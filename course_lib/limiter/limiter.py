@@ -52,8 +52,8 @@ class RateLimiter:
     - `redis`: an asyncio client, preferably from `redis_client.connect`. A limiter belongs to one
       event loop.
     - `algorithm`: see the top of this module.
-    - `on_error`: the decision while Redis is unavailable. "allow" admits every request, "deny"
-      rejects every request until the next attempt to reach Redis.
+    - `on_error`: the decision while Redis is unavailable. "allow" admits every request as if none
+      had been spent; "deny" rejects every request until Redis is tried again.
     - `clock`: returns the time in seconds, instead of the server's clock; for tests. Keys expire by
       the server's clock all the same.
     """

@@ -1,4 +1,4 @@
--- Decide on one request by all its limits, and count it if each of them has a request left.
+-- Decide on one request, and count it if every limit has a request left.
 -- Joined after clock.lua, index.lua and an algorithm, which defines two functions:
 --
 --   check(limit)  read the state of a limit and set its remaining, reset_after and retry_after

@@ -12,7 +12,7 @@ local function check(limit)
     redis.call("LPOP", log)
     oldest = tonumber(redis.call("LINDEX", log, 0))
   end
-  -- If the clock was set back, timestamps a little ahead still count. Any that are far ahead would
+  -- If the clock was set back, timestamps a little ahead still count. Timestamps far ahead would
   -- lock the user out.
   if oldest and oldest > now + limit.window then
     redis.call("DEL", log)
@@ -36,5 +36,5 @@ local function spend(limit)
   if newest and newest >= timestamp - timestamp % window then
     return 0  -- not the first request in a window of the clock
   end
-  return 2 * window  -- until the next such request, and the life of those before it
+  return 2 * window  -- enough for any later request in this window of the clock, too
 end

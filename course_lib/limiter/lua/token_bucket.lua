@@ -33,5 +33,6 @@ local function spend(limit)
   if last and last >= now - now % window then
     return 0  -- not the first request in a window of the clock
   end
-  return window + math.ceil(limit.full / requests)  -- that window, and the time to fill up
+  -- Enough for any later request in this window of the clock, too, and the time to fill up.
+  return window + math.ceil(limit.full / requests)
 end
