@@ -124,11 +124,11 @@ def rules_for(limit: str | Limit, algorithm: str) -> Rules:
         raise TypeError(
             f"limit must be a string such as '50/minute', or a Limit(50, 60.0), not {limit!r}"
         )
-    return _build_rules(limit, algorithm)
+    return _parse_rules(limit, algorithm)
 
 
 @functools.lru_cache(maxsize=1024)
-def _build_rules(limit: str | Limit, algorithm: str) -> Rules:
+def _parse_rules(limit: str | Limit, algorithm: str) -> Rules:
     by_numbers: dict[tuple[int, ...], Limit] = {}  # two limits with the same numbers are one
     for single in limits_of(limit):
         numbers: tuple[int, ...] = (single.requests, round(single.window * 1_000_000))
@@ -137,7 +137,7 @@ def _build_rules(limit: str | Limit, algorithm: str) -> Rules:
         elif single.burst:
             raise ValueError(f"{single}: only token_bucket has a burst, and this is {algorithm}")
         by_numbers[numbers] = single
-    return _rules(by_numbers)
+    return _rules_from_numbers(by_numbers)
 
 
 def rules_from_index(text: str) -> Rules:
@@ -147,10 +147,10 @@ def rules_from_index(text: str) -> Rules:
         numbers = tuple(int(number) for number in name.split("/"))
         requests, window, *burst = numbers
         by_numbers[numbers] = Limit(requests, window / 1_000_000, *burst)
-    return _rules(by_numbers)
+    return _rules_from_numbers(by_numbers)
 
 
-def _rules(by_numbers: Mapping[tuple[int, ...], Limit]) -> Rules:
+def _rules_from_numbers(by_numbers: Mapping[tuple[int, ...], Limit]) -> Rules:
     names = tuple("/".join(map(str, numbers)) for numbers in by_numbers)
     arguments: list[int] = []
     for requests, window, *burst in by_numbers:

@@ -8,21 +8,22 @@
 
 local function check(limit)
   local requests, window = limit.requests, limit.window
-  local rest = window - now % window  -- of this window; as much of the previous one still counts
-  local number = (now + rest) / window
+  local ends_in = window - now % window
+  local number = (now + ends_in) / window
   limit.counter = limit.key .. number
   local counts = redis.call("MGET", limit.counter, limit.key .. number - 1)
   local count, previous = tonumber(counts[1]) or 0, tonumber(counts[2]) or 0
-  -- Multiplied by the window, all numbers are whole, which keeps the wait exact.
-  local left = math.floor(((requests - count) * window - previous * rest) / window)
+  -- The sliding window still covers the last `ends_in` of the previous window. Multiplied by the
+  -- window, all terms are whole numbers, which keeps the wait exact.
+  local left = math.floor(((requests - count) * window - previous * ends_in) / window)
   limit.remaining = math.max(left, 0)
-  limit.reset_after = count > 0 and rest + window or previous > 0 and rest or 0
+  limit.reset_after = count > 0 and ends_in + window or previous > 0 and ends_in or 0
   if left > 0 then
     limit.retry_after = 0
   elseif count < requests then  -- until enough of the previous window has slid out
-    limit.retry_after = rest - math.floor((requests - count - 1) * window / previous)
+    limit.retry_after = ends_in - math.floor((requests - count - 1) * window / previous)
   else  -- into the next window, until enough of this one has slid out
-    limit.retry_after = rest + window - math.floor((requests - 1) * window / count)
+    limit.retry_after = ends_in + window - math.floor((requests - 1) * window / count)
   end
 end
 

@@ -10,11 +10,11 @@ local function check(limit)
   local requests, window = limit.requests, limit.window
   local full, state = limit.burst * window, redis.call("HMGET", limit.key, "parts", "since")
   local parts, since = tonumber(state[1]), tonumber(state[2])
-  limit.last = since
+  limit.last_request = since
   -- If the clock was set back, the bucket waits for a time a little ahead. Far ahead, it would lock
   -- the user out.
   if not since or since > now + window then
-    parts, since, limit.last = full, now, nil
+    parts, since, limit.last_request = full, now, nil
   elseif since < now then
     parts, since = math.min(full, parts + (now - since) * requests), now
   end
@@ -25,11 +25,12 @@ local function check(limit)
 end
 
 local function spend(limit)
-  local requests, window, last = limit.requests, limit.window, limit.last
+  local requests, window = limit.requests, limit.window
   local parts = limit.parts - window
   limit.reset_after = limit.since - now + math.ceil((limit.full - parts) / requests)
   redis.call("HSET", limit.key, "parts", parts, "since", limit.since)
   redis.call("PEXPIRE", limit.key, math.ceil(limit.reset_after / 1000) + 1)
+  local last = limit.last_request
   if last and last >= now - now % window then
     return 0  -- not the first request in a window of the clock
   end
