@@ -1,11 +1,13 @@
-"""The figures of the rate limiter, each beside its bar. Run nothing beside it.
+"""Measure the rate limiter and print each figure beside its bar. Run nothing else at the same time.
 
-    python benchmarks/limiter.py [part ...] [--embedded]    # decisions, middleware, bytes, away; without one all
+    python benchmarks/limiter.py [part ...] [--embedded]
 
-Each ratio is of medians, in one interleaved run; the interval resamples its rounds. The packages that people would
-otherwise install are measured beside ours where they are installed: `uv pip install -e '.[bench]'`. They make their own
-connections, without time limits, where they do not take ours. No limit is met here: all decisions admit. `--embedded`
-takes the server that the workbook brings along, not the installed one.
+The parts are decisions, middleware, bytes and away; without one, all run. `--embedded` uses the
+Redis server from the workbook's own package instead of the installed one.
+
+Each ratio is of medians, in one interleaved run; its interval comes from resampling the rounds. The
+usual packages are measured too if they're installed: `uv pip install -e '.[bench]'`. A package that
+can't use our connections opens its own, without time limits. No request is rejected here.
 """
 
 import argparse
@@ -13,6 +15,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from functools import partial
 from importlib.util import find_spec
 
 from caching import interleaved, tell
@@ -21,13 +24,13 @@ from fastapi import FastAPI, Request
 from course_lib import redis_client
 from course_lib.lab import redis_server, show
 from course_lib.limiter import RateLimiter, RateLimitMiddleware
-from course_lib.limiter.limiter import SCRIPTS
+from course_lib.limiter.scripts import SCRIPTS
 
 LIMIT = "100000/minute"
 CLIENTS = 100_000
 
 
-# --- one decision -----------------------------------------------------------------------------------------------------
+# --- one decision ---
 
 
 async def decisions():
@@ -35,82 +38,108 @@ async def decisions():
         with redis_server.start() as server:
             redis = redis_client.connect(server.url)
             limiter = RateLimiter(redis, algorithm=algorithm)
-            one = await redis.script_load("return 1")
+            script = await redis.script_load("return 1")
+            check = limiter.check_rate_limit
             variants = {
-                "EVALSHA of `return 1`": lambda redis=redis, one=one: redis.evalsha(one, 0),
-                "check_rate_limit": lambda limiter=limiter: limiter.check_rate_limit("user-42", "/api/events", LIMIT),
+                "EVALSHA of `return 1`": partial(redis.evalsha, script, 0),
+                "check_rate_limit": partial(check, "user-42", "/api/events", LIMIT),
             }
-            closing = await add_peers(server.url, algorithm, variants)
-            tell(algorithm, await interleaved(variants), 1.15 if algorithm == "fixed_window" else 1.35)
+            variants |= with_limits(server.url, algorithm)
+            variants |= with_throttled(server.url, algorithm)
+            closing = []
+            if algorithm == "sliding_log":
+                await add_pyrate_limiter(server.url, variants, closing)
+            add_cashews(server.url, algorithm, variants, closing)
+            bar = 1.15 if algorithm == "fixed_window" else 1.35
+            tell(algorithm, await interleaved(variants), bar)
             for close in closing:
                 await close()
             await redis.aclose()
 
 
-async def add_peers(url, algorithm, variants):
-    """Put what is installed of the peers' same algorithm beside ours; how to close them."""
-    closing = []
-    if find_spec("limits"):
-        from limits import parse
-        from limits.aio import strategies
-        from limits.aio.storage import RedisStorage
+def with_limits(url, algorithm):
+    """Return the same algorithm from `limits`, on connections like ours and on its own."""
+    names = {
+        "fixed_window": "FixedWindowRateLimiter",
+        "sliding_log": "MovingWindowRateLimiter",
+        "sliding_window": "SlidingWindowCounterRateLimiter",
+    }
+    if algorithm not in names or not find_spec("limits"):
+        return {}
+    from limits import parse
+    from limits.aio import strategies
+    from limits.aio.storage import RedisStorage
 
-        names = {
-            "fixed_window": "FixedWindowRateLimiter",
-            "sliding_log": "MovingWindowRateLimiter",
-            "sliding_window": "SlidingWindowCounterRateLimiter",
-        }
-        item = parse(LIMIT)
-        if algorithm in names:
-            for label, pool in (
-                ("limits, on connections like ours", redis_client.pool(url)),
-                ("limits, on its own", None),
-            ):
-                storage = RedisStorage(f"async+redis+{url}", implementation="redispy", connection_pool=pool)
-                peer = getattr(strategies, names[algorithm])(storage)
-                variants[label] = lambda peer=peer: peer.hit(item, "user-42")
-    if find_spec("throttled"):
-        import throttled.asyncio as throttled
-
-        names = {
-            "fixed_window": ["fixed_window"],
-            "sliding_window": ["sliding_window"],
-            "token_bucket": ["token_bucket", "gcra"],
-        }
-        store = throttled.RedisStore(server=url)
-        for name in names.get(algorithm, []):
-            throttle = throttled.Throttled(using=name, quota="100000/m burst 100000", store=store)
-            label = f"throttled-py, {name}" + (" (a bare INCRBY)" if name == "fixed_window" else "")
-            variants[label] = lambda throttle=throttle: throttle.limit("user-42")
-    if find_spec("pyrate_limiter") and algorithm == "sliding_log":
-        import pyrate_limiter
-
-        client = redis_client.connect(url)
-        bucket = await pyrate_limiter.RedisBucket.init([pyrate_limiter.Rate(100_000, 60_000)], client, "bucket")
-        pyrate = pyrate_limiter.Limiter(bucket)
-        variants["pyrate-limiter"] = lambda: pyrate.try_acquire_async("user-42")
-        closing.append(client.aclose)
-    if find_spec("cashews") and algorithm in ("fixed_window", "sliding_log"):
-        from cashews import Cache
-
-        cashews = Cache()
-        cashews.setup("redis://", address=url)
-        decorate = cashews.rate_limit if algorithm == "fixed_window" else cashews.slice_rate_limit
-        variants["cashews"] = decorate(100_000, "1m", key="user-42")(nothing)
-        closing.append(cashews.close)
-    return closing
+    item = parse(LIMIT)
+    strategy = getattr(strategies, names[algorithm])
+    pools = {
+        "limits, on connections like ours": redis_client.pool(url),
+        "limits, on its own": None,
+    }
+    variants = {}
+    for label, pool in pools.items():
+        storage = RedisStorage(f"async+redis+{url}", implementation="redispy", connection_pool=pool)
+        variants[label] = partial(strategy(storage).hit, item, "user-42")
+    return variants
 
 
-async def nothing():
-    return None
+def with_throttled(url, algorithm):
+    """Return the same algorithm from throttled-py; for a token bucket also GCRA, its equivalent."""
+    names = {
+        "fixed_window": {"throttled-py, fixed_window (a bare INCRBY)": "fixed_window"},
+        "sliding_window": {"throttled-py, sliding_window": "sliding_window"},
+        "token_bucket": {
+            "throttled-py, token_bucket": "token_bucket",
+            "throttled-py, gcra": "gcra",
+        },
+    }
+    if algorithm not in names or not find_spec("throttled"):
+        return {}
+    import throttled.asyncio as throttled
+
+    store = throttled.RedisStore(server=url)
+    variants = {}
+    for label, name in names[algorithm].items():
+        throttle = throttled.Throttled(using=name, quota="100000/m burst 100000", store=store)
+        variants[label] = partial(throttle.limit, "user-42")
+    return variants
 
 
-# --- before an API ----------------------------------------------------------------------------------------------------
+async def add_pyrate_limiter(url, variants, closing):
+    if not find_spec("pyrate_limiter"):
+        return
+    import pyrate_limiter
+
+    client = redis_client.connect(url)
+    rates = [pyrate_limiter.Rate(100_000, 60_000)]
+    bucket = await pyrate_limiter.RedisBucket.init(rates, client, "bucket")
+    limiter = pyrate_limiter.Limiter(bucket)
+    variants["pyrate-limiter"] = partial(limiter.try_acquire_async, "user-42")
+    closing.append(client.aclose)
 
 
-def an_app(limit=None, **options):
-    """An app of one endpoint, which a decorator may limit."""
-    app = FastAPI(**options)
+def add_cashews(url, algorithm, variants, closing):
+    if algorithm not in ("fixed_window", "sliding_log") or not find_spec("cashews"):
+        return
+    from cashews import Cache
+
+    cashews = Cache()
+    cashews.setup("redis://", address=url)
+    decorate = cashews.rate_limit if algorithm == "fixed_window" else cashews.slice_rate_limit
+
+    async def do_nothing():
+        return None
+
+    variants["cashews"] = decorate(100_000, "1m", key="user-42")(do_nothing)
+    closing.append(cashews.close)
+
+
+# --- in front of an API ---
+
+
+def build_app(limit=None):
+    """Return an app with one endpoint, which a decorator may limit."""
+    app = FastAPI()
 
     async def endpoint(request: Request) -> dict[str, str]:
         return {"status": "ok"}
@@ -119,12 +148,21 @@ def an_app(limit=None, **options):
     return app
 
 
-def asking(app):
-    """One request, without a server around it."""
+def requester(app):
+    """Return a function that sends one request to the app, without a server or a socket."""
     scope = {
-        **{"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET", "scheme": "http"},
-        **{"path": "/events", "raw_path": b"/events", "root_path": "", "query_string": b"", "headers": []},
-        **{"client": ("192.0.2.7", 1234), "server": ("127.0.0.1", 80)},
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": "/events",
+        "raw_path": b"/events",
+        "root_path": "",
+        "query_string": b"",
+        "headers": [],
+        "client": ("192.0.2.7", 1234),
+        "server": ("127.0.0.1", 80),
     }
     statuses = []
 
@@ -135,45 +173,49 @@ def asking(app):
         if message["type"] == "http.response.start":
             statuses[:] = [message["status"]]
 
-    async def ask():
+    async def send_request():
         await app(dict(scope), receive, send)
         assert statuses == [200]
 
-    return ask
+    return send_request
 
 
 async def middleware():
     with redis_server.start() as server:
         redis = redis_client.connect(server.url)
         limiter = RateLimiter(redis)
-        before = an_app()
-        before.add_middleware(RateLimitMiddleware, limiter=limiter, limits={"GET /events": LIMIT})
+        app = build_app()
+        app.add_middleware(RateLimitMiddleware, limiter=limiter, limits={"GET /events": LIMIT})
         apps = {
-            "no limit": an_app(),
-            "RateLimitMiddleware": before,
-            "@limiter.limit": an_app(limiter.limit(LIMIT)),
+            "no limit": build_app(),
+            "RateLimitMiddleware": app,
+            "@limiter.limit": build_app(limiter.limit(LIMIT)),
         }
         if find_spec("slowapi"):
             from slowapi import Limiter
 
-            slow = Limiter(key_func=lambda request: request.client.host, storage_uri=f"redis+{server.url}")
-            apps["slowapi's decorator"] = an_app(slow.limit(LIMIT))
-            apps["slowapi's decorator"].state.limiter = slow
-        comparison = await interleaved({name: asking(app) for name, app in apps.items()})
-        print("\na request, without a server around it, and what the limit adds")
-        plain = comparison.median("no limit")
+            slowapi = Limiter(
+                key_func=lambda request: request.client.host,
+                storage_uri=f"redis+{server.url}",
+            )
+            apps["slowapi's decorator"] = build_app(slowapi.limit(LIMIT))
+            apps["slowapi's decorator"].state.limiter = slowapi
+        comparison = await interleaved({name: requester(app) for name, app in apps.items()})
+        print("\na request without a server or a socket, and what the limit adds")
+        without_limit = comparison.median("no limit")
         for name in apps:
-            taken = comparison.median(name)
-            print(f"  {name:34} {show.duration(taken):>8}  {show.duration(taken - plain)}")
+            median = comparison.median(name)
+            added = show.duration(median - without_limit)
+            print(f"  {name:34} {show.duration(median):>8}  {added}")
         print("  (bar: the middleware adds less than slowapi's decorator)")
         await redis.aclose()
 
 
-# --- memory -----------------------------------------------------------------------------------------------------------
+# --- memory ---
 
 
 async def memory():
-    print(f"\nbytes for each of {CLIENTS:,} clients after so many requests, the index of get_rate_limit_info included")
+    print(f"\nalgorithm, requests a client, bytes for each of {CLIENTS:,} clients (index included)")
     for algorithm in SCRIPTS:
         for requests in (1, 10) if algorithm == "sliding_log" else (1,):
             with redis_server.start() as server:
@@ -183,14 +225,17 @@ async def memory():
                 before = (await redis.info("memory"))["used_memory"]
                 for user in range(0, CLIENTS, 500):
                     for _ in range(requests):
-                        asked = [limiter.check_rate_limit(user + i, "/api/events", "100/hour") for i in range(500)]
-                        assert all(await asyncio.gather(*asked))
+                        checks = [
+                            limiter.check_rate_limit(user + offset, "/api/events", "100/hour")
+                            for offset in range(500)
+                        ]
+                        assert all(await asyncio.gather(*checks))
                 after = (await redis.info("memory"))["used_memory"]
                 print(f"  {algorithm:20} {requests:3}  {(after - before) / CLIENTS:6.0f}")
                 await redis.aclose()
 
 
-# --- Redis away -------------------------------------------------------------------------------------------------------
+# --- without Redis ---
 
 
 async def away():
@@ -201,14 +246,15 @@ async def away():
             limiter = RateLimiter(redis)
             await limiter.check_rate_limit("user-42", "/api/events", LIMIT)
             getattr(server, how)()
-            taken = []
+            durations = []
             for _ in range(20):
-                began = time.perf_counter()
+                start = time.perf_counter()
                 await limiter.check_rate_limit("user-42", "/api/events", LIMIT)
-                taken.append(time.perf_counter() - began)
-            before, after = show.duration(max(taken[:3])), show.duration(max(taken[3:]))
-            print(f"\nRedis after a {how}: the slowest decision until the breaker opens {before}   (bar: 100 ms)")
-            print(f"  the slowest while it is open {after}   (bar: 1 ms)")
+                durations.append(time.perf_counter() - start)
+            closed, open_ = show.duration(max(durations[:3])), show.duration(max(durations[3:]))
+            print(f"\nafter a {how}, the slowest decision")
+            print(f"  until the breaker opens {closed}   (bar: 100 ms)")
+            print(f"  while it is open {open_}   (bar: 1 ms)")
             with contextlib.suppress(RuntimeError):
                 server.resume()
             await redis.aclose()
@@ -223,7 +269,7 @@ def main():
     parser.add_argument("--embedded", action="store_true")
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):
-        parser.error(f"there is no part {', '.join(unknown)}")
+        parser.error(f"unknown part {', '.join(unknown)}: choose from {', '.join(PARTS)}")
     if options.embedded:
         redis_server.shutil.which = lambda _: None
     for part in options.parts or PARTS:

@@ -428,7 +428,11 @@ def elsewhere(server: serve.Server, number: int) -> httpx.Client:
 
 @pytest.mark.parametrize(
     ("limits", "words"),
-    [({"/api/events": "many"}, "'many' is no limit"), ({"api": "1/day"}, "'api' is no route"), (True, "redis_url")],
+    [
+        ({"/api/events": "many"}, "'many' is not a limit"),
+        ({"api": "1/day"}, "'api' is not a route"),
+        (True, "redis_url"),
+    ],
 )
 def test_limits_that_cannot_hold_are_an_error_at_the_start(
     db: Path, any_server: redis_server.Server, limits: Any, words: str

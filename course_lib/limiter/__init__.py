@@ -1,22 +1,26 @@
-"""Limit how often a client may call an endpoint, by four algorithms, each one atomic script in Redis.
+"""Limit how often a client may call an endpoint: four algorithms, each one atomic script in Redis.
 
     limiter = RateLimiter(redis_client.connect(url))
     decision = await limiter.check_rate_limit(user_id, "/api/events", "100/minute")
 
-Read `limiter.py` first.
+Read `limiter.py` first, then an algorithm in `lua/`. The other files:
+
+    limits.py       "50/minute" as text and as numbers
+    decision.py     the outcome of a check
+    scripts.py      the four algorithms, loaded from `lua/`
+    middleware.py   limits for the routes of any ASGI app
+    decorator.py    a limit for one FastAPI endpoint
+    headers.py      what a response tells the client: `X-RateLimit-*`, `Retry-After`
+    clients.py      which client a request comes from
 """
 
-from course_lib.limiter.limiter import (
-    Algorithm,
-    Decision,
-    Limit,
-    RateLimiter,
-    RateLimitMiddleware,
-    address,
-    address_behind,
-    parse,
-    too_many_requests,
-)
+from course_lib.limiter.clients import address, address_behind
+from course_lib.limiter.decision import Decision
+from course_lib.limiter.headers import too_many_requests
+from course_lib.limiter.limiter import RateLimiter
+from course_lib.limiter.limits import Limit, parse
+from course_lib.limiter.middleware import RateLimitMiddleware
+from course_lib.limiter.scripts import Algorithm
 
 __all__ = [
     "Algorithm",

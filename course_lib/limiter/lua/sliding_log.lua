@@ -1,59 +1,40 @@
--- Sliding log: the moment of each admitted request is kept for as long as the window is, so that no window, wherever it
--- begins, holds more than the limit. Times are in microseconds.
+-- Sliding log: the timestamp of each admitted request, for as long as the window is. So no window,
+-- wherever it begins, holds more than the limit. Joined between index.lua and decide.lua, which
+-- list KEYS, ARGV and what is returned.
 --
--- KEYS  1 the index of what this user has spent   2, 3 ... the log of each limit, the oldest moment first
--- ARGV, and what it returns: as in fixed_window.lua
+-- KEYS  2, 3 ... the log of each limit: a list, the oldest timestamp first
+-- Times are in microseconds.
 
-local now = tonumber(ARGV[1])
-if not now then
-  local time = redis.call("TIME")
-  now = time[1] * 1000000 + time[2]
-end
-
-local answer, admitted, newest = {}, true, {}
-for i = 2, #KEYS do
-  local limit, window = tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
-  local oldest = tonumber(redis.call("LINDEX", KEYS[i], 0))
-  while oldest and oldest <= now - window do
-    redis.call("LPOP", KEYS[i])
-    oldest = tonumber(redis.call("LINDEX", KEYS[i], 0))
+local function check(limit)
+  local log, starts = limit.key, now - limit.window
+  local oldest = tonumber(redis.call("LINDEX", log, 0))
+  while oldest and oldest <= starts do
+    redis.call("LPOP", log)
+    oldest = tonumber(redis.call("LINDEX", log, 0))
   end
-  -- Where the clock was set back, moments that lie a little ahead count. Far ahead they would lock the user out.
-  if oldest and oldest > now + window then
-    redis.call("DEL", KEYS[i])
+  -- If the clock was set back, timestamps a little ahead still count. Timestamps far ahead would
+  -- lock the user out.
+  if oldest and oldest > now + limit.window then
+    redis.call("DEL", log)
     oldest = nil
   end
-  local place = 3 * i - 5
-  answer[place], answer[place + 1], answer[place + 2] = limit, 0, 0
+  limit.remaining, limit.reset_after, limit.retry_after = limit.requests, 0, 0
   if oldest then
-    newest[i] = tonumber(redis.call("LINDEX", KEYS[i], -1))
-    answer[place] = limit - redis.call("LLEN", KEYS[i])
-    answer[place + 1] = newest[i] + window - now
-    if answer[place] < 1 then
-      answer[place + 2] = oldest + window - now
-      admitted = false
-    end
+    limit.newest = tonumber(redis.call("LINDEX", log, -1))
+    limit.remaining = limit.requests - redis.call("LLEN", log)
+    limit.reset_after = limit.newest - starts
+    limit.retry_after = limit.remaining < 1 and oldest - starts or 0
   end
-end
-if not admitted or ARGV[2] == "" then
-  return answer
 end
 
-local longest = 0  -- of the windows of the clock that this request is the first in
-for i = 2, #KEYS do
-  local window, place = tonumber(ARGV[2 * i]), 3 * i - 5
-  local moment = math.max(now, newest[i] or 0)
-  redis.call("RPUSH", KEYS[i], moment)
-  redis.call("PEXPIRE", KEYS[i], math.ceil((moment + window - now) / 1000) + 1)
-  answer[place], answer[place + 1] = answer[place] - 1, moment + window - now
-  if not newest[i] or newest[i] < moment - moment % window then
-    longest = math.max(longest, 2 * window)  -- until the next such request, and the life of those before it
+local function spend(limit)
+  local newest, window = limit.newest, limit.window
+  local timestamp = math.max(now, newest or 0)
+  limit.reset_after = timestamp + window - now
+  redis.call("RPUSH", limit.key, timestamp)
+  redis.call("PEXPIRE", limit.key, math.ceil(limit.reset_after / 1000) + 1)
+  if newest and newest >= timestamp - timestamp % window then
+    return 0  -- not the first request in a window of the clock
   end
+  return 2 * window  -- enough for any later request in this window of the clock, too
 end
-if longest > 0 then  -- the index, as in fixed_window.lua
-  redis.call("ZADD", KEYS[1], "GT", now + longest, ARGV[2])
-  redis.call("ZREMRANGEBYSCORE", KEYS[1], "-inf", now)
-  local last = redis.call("ZRANGE", KEYS[1], -1, -1, "WITHSCORES")[2]
-  redis.call("PEXPIRE", KEYS[1], math.ceil((last - now) / 1000))
-end
-return answer

@@ -1,0 +1,54 @@
+"""What a limited response tells the client: how many requests are left, and when to retry.
+
+`X-RateLimit-Limit`, `-Remaining` and `-Reset` (seconds from now) are what most APIs send;
+`RateLimit` and `RateLimit-Policy` follow draft-ietf-httpapi-ratelimit-headers-10. Seconds are
+rounded up, so a client that waits as told is admitted.
+"""
+
+import functools
+import math
+from typing import Any
+
+from course_lib.limiter.decision import Decision
+from course_lib.limiter.limits import Limit, limits_of
+
+
+def rate_limit_headers(decision: Decision, limits: tuple[Limit, ...]) -> dict[str, str]:
+    """Return the headers for a response, allowed or rejected; `Retry-After` only if rejected."""
+    reset = math.ceil(decision.reset_after)
+    policy = next((limit for limit in limits if limit.requests == decision.limit), "")
+    headers = {
+        "X-RateLimit-Limit": str(decision.limit),
+        "X-RateLimit-Remaining": str(decision.remaining),
+        "X-RateLimit-Reset": str(reset),
+        "RateLimit": f'"{policy}";r={decision.remaining};t={reset}',
+        "RateLimit-Policy": _policies(limits),
+    }
+    if not decision:
+        headers["Retry-After"] = str(math.ceil(decision.retry_after))
+    return headers
+
+
+@functools.lru_cache(maxsize=1024)
+def _policies(limits: tuple[Limit, ...]) -> str:
+    policies = []
+    for limit in limits:
+        seconds = math.ceil(limit.window)
+        policies.append(f'"{limit}";q={limit.requests};w={seconds}')
+    return ", ".join(policies)
+
+
+def rejection(decision: Decision) -> str:
+    """Return the message for a rejected client."""
+    return f"too many requests, try again in {math.ceil(decision.retry_after)} s"
+
+
+def too_many_requests(decision: Decision, limit: str | Limit) -> dict[str, Any]:
+    """Return the arguments of a 429 response, for an endpoint that calls `check_rate_limit` itself.
+
+        raise HTTPException(**too_many_requests(decision, "50/minute"))
+
+    Raises ValueError if `limit` isn't a limit.
+    """
+    headers = rate_limit_headers(decision, limits_of(limit))
+    return {"status_code": 429, "detail": rejection(decision), "headers": headers}

@@ -1,0 +1,158 @@
+"""Limits as people write them ("50/minute", "5/second; 100/hour"), and as the scripts take them."""
+
+import functools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from course_lib.checks import check_seconds
+
+SECONDS = {
+    "second": 1,
+    "minute": 60,
+    "hour": 3_600,
+    "day": 86_400,
+    "month": 30 * 86_400,
+    "year": 360 * 86_400,
+}
+SHORTEST_WINDOW = 0.001  # seconds: keys expire by the millisecond
+ONE_LIMIT = re.compile(
+    r"\s*([0-9]+)"  # requests
+    r"\s*(?:/|per)"
+    rf"\s*([0-9]+)?\s*({'|'.join(SECONDS)})s?"  # "5 seconds", "minute"
+    r"\s*(?:burst\s*([0-9]+)\s*)?",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Limit:
+    """At most `requests` in each `window` (seconds); `str()` returns it as text for `parse`.
+
+    `burst` is the size of a token bucket, by default `requests`. The other algorithms have none.
+    Raises ValueError or TypeError if a number makes no sense.
+    """
+
+    requests: int
+    window: float
+    burst: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_count("requests", self.requests)
+        if self.burst is not None:
+            _check_count("burst", self.burst)
+        check_seconds("window", self.window)
+        if self.window < SHORTEST_WINDOW:
+            raise ValueError(f"window is {self.window!r}: pass at least {SHORTEST_WINDOW} seconds")
+
+    def __str__(self) -> str:
+        text = f"{self.requests}{_window_text(self.window)}"
+        return f"{text} burst {self.burst}" if self.burst else text
+
+
+def _check_count(name: str, value: int) -> None:
+    is_int = isinstance(value, int) and not isinstance(value, bool)
+    if not is_int or not 0 < value <= 10**9:
+        raise ValueError(
+            f"{name} is {value!r}: pass a whole number from 1 to a billion, as in Limit(50, 60.0)"
+        )
+
+
+def _window_text(window: float) -> str:
+    for unit in ("day", "hour", "minute", "second"):
+        multiple, rest = divmod(window, SECONDS[unit])
+        if multiple == 0 or rest:
+            continue
+        return f"/{unit}" if multiple == 1 else f" per {int(multiple)} {unit}s"
+    return f" per {window:g} seconds"
+
+
+def parse(text: str) -> tuple[Limit, ...]:
+    """Return the limits in a text: "50/minute", "10 per 5 seconds", "5/second; 100/hour".
+
+    The syntax is that of `slowapi` and `limits`, in which a month has 30 days and a year 360, plus
+    the burst of a token bucket: "30/minute burst 12". Raises ValueError, with an example to follow,
+    if the text isn't a limit.
+    """
+    limits = []
+    for part in re.split("[;,|]", text):
+        match = ONE_LIMIT.fullmatch(part)
+        if match is None:
+            raise ValueError(
+                f"{text!r} is not a limit: write '50/minute', '10 per 5 seconds', "
+                "or several as '5/second; 100/hour'"
+            )
+        requests, multiple, unit, burst = match.groups()
+        window = int(multiple or 1) * SECONDS[unit.lower()]
+        limits.append(Limit(int(requests), window, int(burst) if burst else None))
+    return tuple(limits)
+
+
+def limits_of(limit: str | Limit) -> tuple[Limit, ...]:
+    """Return the limits that an argument stands for. Raises as `parse` does."""
+    return (limit,) if isinstance(limit, Limit) else parse(limit)
+
+
+def limits_by_tier(
+    limit: str | Limit | Mapping[str, str | Limit] | None,
+) -> dict[str | None, str | Limit]:
+    """Return a route's limits by tier: under None if all share one, empty if there is none."""
+    if limit is None:
+        return {}
+    if isinstance(limit, Mapping):
+        return {tier: own_limit for tier, own_limit in limit.items()}
+    return {None: limit}
+
+
+class Rules(NamedTuple):
+    """Limits in the form that a script takes.
+
+    `names` (one for each limit) go into its keys, `text` into the index, and `arguments` to the
+    script: for each limit its requests, its window (microseconds) and its burst.
+    """
+
+    limits: tuple[Limit, ...]
+    names: tuple[str, ...]
+    text: str
+    arguments: tuple[int, ...]
+
+
+def rules_for(limit: str | Limit, algorithm: str) -> Rules:
+    """Return the rules for a limit. Raises TypeError or ValueError if it isn't one."""
+    if not isinstance(limit, str | Limit):
+        raise TypeError(
+            f"limit must be a string such as '50/minute', or a Limit(50, 60.0), not {limit!r}"
+        )
+    return _parse_rules(limit, algorithm)
+
+
+@functools.lru_cache(maxsize=1024)
+def _parse_rules(limit: str | Limit, algorithm: str) -> Rules:
+    by_numbers: dict[tuple[int, ...], Limit] = {}  # two limits with the same numbers are one
+    for single in limits_of(limit):
+        numbers: tuple[int, ...] = (single.requests, round(single.window * 1_000_000))
+        if algorithm == "token_bucket":
+            numbers = (*numbers, single.burst or single.requests)
+        elif single.burst:
+            raise ValueError(f"{single}: only token_bucket has a burst, and this is {algorithm}")
+        by_numbers[numbers] = single
+    return _rules_from_numbers(by_numbers)
+
+
+def rules_from_index(text: str) -> Rules:
+    """Return the rules that were stored in the index as this `text`."""
+    by_numbers: dict[tuple[int, ...], Limit] = {}
+    for name in text.split(";"):
+        numbers = tuple(int(number) for number in name.split("/"))
+        requests, window, *burst = numbers
+        by_numbers[numbers] = Limit(requests, window / 1_000_000, *burst)
+    return _rules_from_numbers(by_numbers)
+
+
+def _rules_from_numbers(by_numbers: Mapping[tuple[int, ...], Limit]) -> Rules:
+    names = tuple("/".join(map(str, numbers)) for numbers in by_numbers)
+    arguments: list[int] = []
+    for requests, window, *burst in by_numbers:
+        arguments += [requests, window, *(burst or [requests])]
+    return Rules(tuple(by_numbers.values()), names, ";".join(names), tuple(arguments))
