@@ -115,14 +115,29 @@ def added_to_a_request():
     """Microseconds that each middleware adds, in this process."""
     apps = {
         "bare": app_of_thirty_routes(),
-        "a middleware that does nothing": app_of_thirty_routes(lambda app: app.add_middleware(Nothing)),
-        OURS: app_of_thirty_routes(lambda app: app.add_middleware(PerformanceMiddleware, monitor=PerformanceMonitor())),
+        "a middleware that does nothing": app_of_thirty_routes(
+            lambda app: app.add_middleware(Nothing)
+        ),
+        OURS: app_of_thirty_routes(
+            lambda app: app.add_middleware(PerformanceMiddleware, monitor=PerformanceMonitor())
+        ),
         '@app.middleware("http") with a timer': app_of_thirty_routes(bare_timer),
     }
     peers = {INSTRUMENTATOR: instrumentator, "starlette_exporter": exporter}
     apps |= {name: app_of_thirty_routes(peer) for name, peer in peers.items() if find_spec(name)}
-    scope = {"type": "http", "method": "GET", "path": "/item/7", "root_path": "", "query_string": b"", "headers": []}
-    scope |= {"asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1", "scheme": "http"}
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/item/7",
+        "root_path": "",
+        "query_string": b"",
+        "headers": [],
+    }
+    scope |= {
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "scheme": "http",
+    }
     scope |= {"client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80)}
 
     async def receive():
@@ -136,7 +151,9 @@ def added_to_a_request():
             await app(dict(scope), receive, send)
 
     loop = asyncio.new_event_loop()
-    taken = rounds_of({name: lambda app=app: loop.run_until_complete(requests(app)) for name, app in apps.items()})
+    taken = rounds_of(
+        {name: lambda app=app: loop.run_until_complete(requests(app)) for name, app in apps.items()}
+    )
     each = {name: median(added(seconds, taken["bare"])) for name, seconds in taken.items()}
     each["bare"] = median(taken["bare"])
     return {name: seconds / REQUESTS * 1e6 for name, seconds in each.items()}
@@ -144,7 +161,10 @@ def added_to_a_request():
 
 def of_requests():
     command = [sys.executable, __file__, "--one-process"]
-    runs = [json.loads(subprocess.run(command, check=True, capture_output=True).stdout) for _ in range(PROCESSES)]
+    runs = [
+        json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+        for _ in range(PROCESSES)
+    ]
     bare = median(run["bare"] for run in runs)
     print(f"\nA request to the last of {ROUTES} routes, in process: {bare:.1f} us. Added:")
     for name in list(runs[0])[1:]:
@@ -158,7 +178,13 @@ def of_requests():
 
 def stores():
     """Of each store: make one, add a value to it, ask it for a percentile in seconds."""
-    found = {"Histogram": (Histogram, Histogram.add, lambda store, percent: store.percentiles(percent)[0])}
+    found = {
+        "Histogram": (
+            Histogram,
+            Histogram.add,
+            lambda store, percent: store.percentiles(percent)[0],
+        )
+    }
     if find_spec("ddsketch"):
         from ddsketch import DDSketch
 
@@ -193,7 +219,11 @@ def by_buckets(store, percent):
     for sample in samples:
         bound = float(sample.labels["le"])
         if sample.value >= rank:
-            return low if math.isinf(bound) else low + (bound - low) * (rank - below) / (sample.value - below)
+            return (
+                low
+                if math.isinf(bound)
+                else low + (bound - low) * (rank - below) / (sample.value - below)
+            )
         below, low = sample.value, bound
     raise AssertionError
 
@@ -211,16 +241,21 @@ def of_stores():
         for value in values:
             add(store, value)
 
-    variants = {name: lambda store=store, add=add: fill(store, add) for name, (store, add) in made.items()}
+    variants = {
+        name: lambda store=store, add=add: fill(store, add) for name, (store, add) in made.items()
+    }
     taken = rounds_of({"an empty call": lambda: fill(None, lambda *_: None), **variants})
     distributions = {
         "lognormal": chance.lognormal(-4, 1, 1_000_000),
         "heavy tail": 0.001 * (1 + chance.pareto(1.5, 1_000_000)),
-        "hits and misses": np.where(chance.random(1_000_000) < 0.88, 0.004, 0.48) * chance.uniform(0.9, 1.1, 10**6),
+        "hits and misses": np.where(chance.random(1_000_000) < 0.88, 0.004, 0.48)
+        * chance.uniform(0.9, 1.1, 10**6),
     }
     print("\nA value added to a store; the worst error of P50, P90 and P99 of a million; bytes:")
     for name, (make, add, percentile) in stores().items():
-        microseconds = [seconds / VALUES * 1e6 for seconds in added(taken[name], taken["an empty call"])]
+        microseconds = [
+            seconds / VALUES * 1e6 for seconds in added(taken[name], taken["an empty call"])
+        ]
         worst = 0.0
         for sample in distributions.values():
             store, ordered = make(), np.sort(sample)
@@ -237,7 +272,9 @@ def of_stores():
         tracemalloc.stop()
         bar = "   (bar: 1%)" if name == "Histogram" else ""
         middle, low, high = interval(microseconds)
-        print(f"  {name:32} {middle:5.2f} us ({low:.2f} to {high:.2f})   {worst:7.2%}{bar}   {size:9,}")
+        print(
+            f"  {name:32} {middle:5.2f} us ({low:.2f} to {high:.2f})   {worst:7.2%}{bar}   {size:9,}"
+        )
 
 
 def of_polls():
@@ -245,17 +282,25 @@ def of_polls():
     worker, chance = PerformanceMonitor(), random.Random(1)
     for _ in range(200_000):
         worker.log_request(f"GET /{chance.randrange(ROUTES)}", chance.lognormvariate(-4, 1))
-        worker.log_query(f"SELECT {chance.randrange(20)}", chance.lognormvariate(-5, 1), endpoint="GET /")
-    taken = rounds_of({"a report": worker.dump, "the dashboard's figures": lambda: figures(worker)}, 100)
+        worker.log_query(
+            f"SELECT {chance.randrange(20)}", chance.lognormvariate(-5, 1), endpoint="GET /"
+        )
+    taken = rounds_of(
+        {"a report": worker.dump, "the dashboard's figures": lambda: figures(worker)}, 100
+    )
     print(f"\nWith {ROUTES} endpoints and 20 statements:")
     for name, seconds in taken.items():
         print(f"  {name:32} {median(seconds) * 1e3:.2f} ms")
 
 
 def main():
-    logging.getLogger("course_lib.monitor.lines").setLevel(logging.CRITICAL)  # no line for each request
+    logging.getLogger("course_lib.monitor.lines").setLevel(
+        logging.CRITICAL
+    )  # no line for each request
     parts = {"request": of_requests, "store": of_stores, "poll": of_polls}
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("part", nargs="*", choices=[[], *parts], default=[])
     parser.add_argument("--one-process", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()

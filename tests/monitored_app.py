@@ -31,4 +31,8 @@ async def truth() -> dict[str, Any]:
     whole = await monitor.merged()
     metrics = whole.get_performance_metrics().get("GET /item/{number}")
     folds = await redis.hget(f"{{{os.environ['NAMESPACE']}}}:0.01:past", "folds")
-    return {"workers": whole.workers, "count": metrics.count if metrics else 0, "folds": int(folds or 0)}
+    return {
+        "workers": whole.workers,
+        "count": metrics.count if metrics else 0,
+        "folds": int(folds or 0),
+    }

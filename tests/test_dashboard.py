@@ -61,8 +61,14 @@ def test_statements_are_shown_with_the_route_that_ran_them_and_the_plan_that_the
     server.get("/api/stats", user_id=7)
     server.get("/api/events", user_id=7)
     server.client.post("/api/events", json={"type": "view", "title": "x"})
-    found = {(each["endpoint"], each["sql"].split()[0]): each for each in asked(server)["statements"]}
-    assert {*found} == {("GET /api/stats", "SELECT"), ("GET /api/events", "SELECT"), ("POST /api/events", "INSERT")}
+    found = {
+        (each["endpoint"], each["sql"].split()[0]): each for each in asked(server)["statements"]
+    }
+    assert {*found} == {
+        ("GET /api/stats", "SELECT"),
+        ("GET /api/events", "SELECT"),
+        ("POST /api/events", "INSERT"),
+    }
     newest = found["GET /api/events", "SELECT"]
     assert "user_id = ?" in newest["sql"]
     assert "SCAN events" in newest["plan"]
@@ -72,11 +78,15 @@ def test_statements_are_shown_with_the_route_that_ran_them_and_the_plan_that_the
     later = time.monotonic() + 10
     with monkeypatch.context() as patch:
         patch.setattr(time, "monotonic", lambda: later)
-        plans = [each["plan"] for each in asked(server)["statements"] if each["sql"] == newest["sql"]]
+        plans = [
+            each["plan"] for each in asked(server)["statements"] if each["sql"] == newest["sql"]
+        ]
     assert "USING INDEX of_users" in plans[0]
 
 
-def test_endpoints_are_told_by_method_and_the_pages_of_the_monitor_are_not_counted(server: serve.Server) -> None:
+def test_endpoints_are_told_by_method_and_the_pages_of_the_monitor_are_not_counted(
+    server: serve.Server,
+) -> None:
     for path in ("/health", "/api/events", "/nowhere/1", "/nowhere/2", "/metrics", "/dashboard"):
         server.get(path)
     server.client.post("/api/events", json={"type": "view", "title": "x"})
@@ -93,7 +103,13 @@ def test_cache_hits_and_misses_are_counted_over_both_parts(
 ) -> None:
     own = tmp_path / "own.db"
     shutil.copyfile(db, own)
-    app = create_app(own, redis_url=any_server.url, cache=True, monitor=True, namespace=f"api-{time.monotonic_ns()}")
+    app = create_app(
+        own,
+        redis_url=any_server.url,
+        cache=True,
+        monitor=True,
+        namespace=f"api-{time.monotonic_ns()}",
+    )
     with serve.here(app) as server:
         for user in (7, 7, 8):
             server.get("/api/stats", user_id=user)
@@ -102,9 +118,14 @@ def test_cache_hits_and_misses_are_counted_over_both_parts(
 
 def test_without_a_monitor_there_is_none_of_its_pages(db: Path) -> None:
     with serve.here(create_app(db)) as server:
-        assert {server.get(path).status_code for path in ("/metrics", "/dashboard", "/dashboard/figures")} == {404}
+        assert {
+            server.get(path).status_code
+            for path in ("/metrics", "/dashboard", "/dashboard/figures")
+        } == {404}
         assert "X-Request-ID" not in server.get("/health").headers
-        with pytest.raises(RuntimeError, match=r"start it with serve\.start\(\.\.\., monitor=True\)"):
+        with pytest.raises(
+            RuntimeError, match=r"start it with serve\.start\(\.\.\., monitor=True\)"
+        ):
             with live.view(server):
                 pass
 
@@ -141,9 +162,14 @@ def test_prometheus_own_parser_reads_all_figures(server: serve.Server) -> None:
         "app_workers": "gauge",
     }
     requests = {
-        (each.labels["endpoint"], each.labels["status"]): each.value for each in families["http_requests"].samples
+        (each.labels["endpoint"], each.labels["status"]): each.value
+        for each in families["http_requests"].samples
     }
-    assert requests == {("GET /health", "200"): 2, ("GET /api/stats", "200"): 1, ("(unknown path)", "404"): 1}
+    assert requests == {
+        ("GET /health", "200"): 2,
+        ("GET /api/stats", "200"): 1,
+        ("(unknown path)", "404"): 1,
+    }
     statements = families["db_statement_duration_seconds"].samples
     assert [each.value for each in statements if each.name.endswith("_count")] == [4]
 
@@ -167,8 +193,14 @@ def test_names_with_quotes_backslashes_and_line_ends_survive() -> None:
     monitor, name = PerformanceMonitor(), 'GET /"a"\\n\n{b}'
     monitor.log_request(name, 0.1)
     monitor.count(name)
-    samples = [each for family in text_string_to_metric_families(prometheus(monitor)) for each in family.samples]
-    assert {each.labels.get("endpoint", each.labels.get("name", name)) for each in samples} == {name}
+    samples = [
+        each
+        for family in text_string_to_metric_families(prometheus(monitor))
+        for each in family.samples
+    ]
+    assert {each.labels.get("endpoint", each.labels.get("name", name)) for each in samples} == {
+        name
+    }
 
 
 # --- the page ---------------------------------------------------------------------------------------------------------
@@ -216,7 +248,9 @@ def test_the_page_is_live_under_load_in_both_themes_and_by_keyboard(
     folder = Path(os.environ.get("SCREENSHOTS", work))
     folder.mkdir(parents=True, exist_ok=True)
     for theme in ("light", "dark"):
-        with closing(chromium.new_page(viewport={"width": 1200, "height": 1100}, color_scheme=theme)) as tab:
+        with closing(
+            chromium.new_page(viewport={"width": 1200, "height": 1100}, color_scheme=theme)
+        ) as tab:
             look_at(tab, under_load, theme)
             tab.screenshot(path=folder / f"dashboard_{theme}.png", full_page=True)
             use_the_keyboard(tab)
@@ -238,7 +272,9 @@ def tile(tab: Page, name: str) -> Any:
 def look_at(tab: Page, server: serve.Server, theme: str) -> None:
     """No fault in the console, nothing asked of anybody else, and figures that move."""
     faults: list[str] = []
-    tab.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    tab.on(
+        "console", lambda message: faults.append(message.text) if message.type == "error" else None
+    )
     tab.on("pageerror", lambda error: faults.append(str(error)))
 
     def only_from_here(route: Route) -> None:
@@ -288,10 +324,15 @@ def test_the_page_shows_a_percentile_of_an_endpoint_or_a_statement_only_where_th
 ) -> None:
     with closing(chromium.new_page()) as tab:
         tab.goto(f"{few_of_some.url}/dashboard")
-        for table, names in (("endpoints", [*TOLD]), ("statements", ["GET /api/events", "GET /api/stats"])):
+        for table, names in (
+            ("endpoints", [*TOLD]),
+            ("statements", ["GET /api/events", "GET /api/stats"]),
+        ):
             for name in names:
                 cells = tab.locator(f"#{table} tbody tr", has_text=name).first.locator("td")
-                expect(cells.nth(4)).to_have_text(re.compile(r"^\d"))  # P50; the others come with it
+                expect(cells.nth(4)).to_have_text(
+                    re.compile(r"^\d")
+                )  # P50; the others come with it
                 told = [cells.nth(column).inner_text()[0].isdigit() for column in (4, 5, 6)]
                 assert told == TOLD[name], (table, name)
 
@@ -341,10 +382,16 @@ def test_the_same_figures_show_in_a_notebook_while_a_load_runs(
         def update(self, content: Any) -> None:
             shown.append(content.data)
 
-    monkeypatch.setattr(live, "display", lambda content, **_: shown.append(content.data) or Handle())
+    monkeypatch.setattr(
+        live, "display", lambda content, **_: shown.append(content.data) or Handle()
+    )
     with live.view(server):
         load(f"{server.url}/api/events?user_id=7", users=2, seconds=1.5)
-    requests = [int(row) for look in shown for row in re.findall(r"<td>GET /api/events</td><td>(\d+)</td>", look)]
+    requests = [
+        int(row)
+        for look in shown
+        for row in re.findall(r"<td>GET /api/events</td><td>(\d+)</td>", look)
+    ]
     assert len({*requests}) >= 2
     assert requests == sorted(requests)
     found = {each["endpoint"]: each["count"] for each in asked(server)["endpoints"]}
@@ -358,6 +405,8 @@ def test_a_notebook_shows_a_percentile_of_an_endpoint_only_where_there_is_enough
     figures = asked(few_of_some)
     told = {
         name: ["-" not in cell for cell in re.findall(r"<td>(.*?)</td>", rest)[-3:]]
-        for name, rest in re.findall(r"<tr><td>(\w+ /[\w/]+)</td>(.*?)</tr>", live._html(figures, figures))
+        for name, rest in re.findall(
+            r"<tr><td>(\w+ /[\w/]+)</td>(.*?)</tr>", live._html(figures, figures)
+        )
     }
     assert told == TOLD

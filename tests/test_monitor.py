@@ -33,10 +33,16 @@ from course_lib import redis_client
 from course_lib.lab import bench, lifeline, redis_server, serve
 from course_lib.lab.load import Route as Sent
 from course_lib.lab.load import Schedule, load
-from course_lib.monitor import Histogram, Metrics, PerformanceMiddleware, PerformanceMonitor, workers
+from course_lib.monitor import (
+    Histogram,
+    Metrics,
+    PerformanceMiddleware,
+    PerformanceMonitor,
+    workers,
+)
 from course_lib.monitor import monitor as module
 from course_lib.monitor.endpoints import UNKNOWN
-from course_lib.monitor.monitor import MOST_ENTRIES, OTHERS
+from course_lib.monitor.monitor import MAX_ENTRIES, OTHERS
 
 DURATIONS = st.lists(st.floats(1e-6, 86_400.0), min_size=1, max_size=300)
 PERCENTS = [1, 10, 50, 90, 99, 99.9, 100]
@@ -47,7 +53,9 @@ SHAPES: dict[str, Callable[[np.random.Generator], Any]] = {
     "heavy tail": lambda chance: 0.001 * (1 + chance.pareto(1, 20_000)),
     "hits and misses": lambda chance: np.where(chance.random(20_000) < 0.88, 0.004, 0.48),
     "always the same": lambda chance: np.full(20_000, 0.25),
-    "from a microsecond to a day": lambda chance: 10 ** chance.uniform(-6, math.log10(86_400), 20_000),
+    "from a microsecond to a day": lambda chance: (
+        10 ** chance.uniform(-6, math.log10(86_400), 20_000)
+    ),
 }
 
 
@@ -66,11 +74,15 @@ def test_a_percentile_is_within_the_stated_error_of_the_nearest_rank(
     durations: list[float], error: float, percent: float
 ) -> None:
     exact = bench.percentile(durations, percent)
-    assert abs(filled(durations, error).percentiles(percent)[0] - exact) <= exact * error * (1 + 1e-9)
+    assert abs(filled(durations, error).percentiles(percent)[0] - exact) <= exact * error * (
+        1 + 1e-9
+    )
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_percentiles_of_many_requests_keep_the_error_whatever_their_distribution(shape: str) -> None:
+def test_percentiles_of_many_requests_keep_the_error_whatever_their_distribution(
+    shape: str,
+) -> None:
     durations = np.clip(SHAPES[shape](np.random.default_rng(1)), 1e-6, 86_400)
     for percent, found in zip(PERCENTS, filled(durations).percentiles(*PERCENTS), strict=True):
         exact = bench.percentile(list(durations), percent)
@@ -120,7 +132,9 @@ def test_an_error_bound_that_makes_no_sense_is_refused(error: float) -> None:
 # --- what is asked of it ----------------------------------------------------------------------------------------------
 
 
-def test_metrics_hold_the_exact_count_mean_and_maximum_and_the_costliest_endpoint_comes_first() -> None:
+def test_metrics_hold_the_exact_count_mean_and_maximum_and_the_costliest_endpoint_comes_first() -> (
+    None
+):
     monitor = PerformanceMonitor()
     for duration, status in ((0.1, 200), (0.2, 500), (0.3, 429), (0.6, 499)):
         monitor.log_request("GET /a", duration, status=status)
@@ -129,7 +143,7 @@ def test_metrics_hold_the_exact_count_mean_and_maximum_and_the_costliest_endpoin
     found = monitor.get_performance_metrics()
     assert list(found) == ["GET /c", "GET /a", "GET /b"]
     a = found["GET /a"]
-    assert (a.count, a.errors, a.refused, a.hung_up, a.total, a.max) == (4, 1, 1, 1, 1.2, 0.6)
+    assert (a.count, a.errors, a.refused, a.disconnected, a.total, a.max) == (4, 1, 1, 1, 1.2, 0.6)
     assert (a.mean, a.p50, a.p90) == pytest.approx((0.3, 0.2, 0.6), rel=0.01)
     assert found["GET /c"].errors == 0
 
@@ -158,13 +172,13 @@ def test_memory_stays_bounded_after_a_million_distinct_paths_statements_and_name
             monitor.count(f"name {number}")
     assert psutil.Process().memory_info().rss - before < 20_000_000
     metrics = monitor.get_performance_metrics()
-    assert len(metrics) == MOST_ENTRIES + 1
-    assert metrics[OTHERS].count == 1_000_000 - MOST_ENTRIES
+    assert len(metrics) == MAX_ENTRIES + 1
+    assert metrics[OTHERS].count == 1_000_000 - MAX_ENTRIES
     assert sum(query.count for query in monitor.get_slow_queries(1_000)) == 100_000
     assert sum(monitor.get_counts().values()) == 100_000
     monitor.log_request("GET /" + "x" * 10**7, 0.001)
     monitor.merge(monitor)
-    assert monitor.get_performance_metrics()[OTHERS].count == 2 * (1_000_001 - MOST_ENTRIES)
+    assert monitor.get_performance_metrics()[OTHERS].count == 2 * (1_000_001 - MAX_ENTRIES)
 
 
 def test_threads_lose_nothing() -> None:
@@ -197,7 +211,12 @@ def test_threads_lose_nothing() -> None:
 
 def nested_app(monitor: PerformanceMonitor, folder: Path) -> FastAPI:
     """Routers in routers, and apps mounted on a path with a parameter, in FastAPI and in Starlette."""
-    app, users, events, mounted = FastAPI(), APIRouter(prefix="/users/{user}"), APIRouter(prefix="/events"), FastAPI()
+    app, users, events, mounted = (
+        FastAPI(),
+        APIRouter(prefix="/users/{user}"),
+        APIRouter(prefix="/events"),
+        FastAPI(),
+    )
     inner = APIRouter(prefix="/deep")
     for router in (events, inner, mounted):
         router.get("/{number}")(lambda number: number)
@@ -211,7 +230,10 @@ def nested_app(monitor: PerformanceMonitor, folder: Path) -> FastAPI:
     app.mount("/files", StaticFiles(directory=folder))
     app.add_route("/word/{word}", lambda _: PlainTextResponse("x"))
     other = Starlette(routes=[Route("/{word}", lambda _: PlainTextResponse("x"))])
-    app.mount("/plain", Starlette(routes=[Mount("/a/{b}", other), Route("/a", lambda _: PlainTextResponse("x"))]))
+    app.mount(
+        "/plain",
+        Starlette(routes=[Mount("/a/{b}", other), Route("/a", lambda _: PlainTextResponse("x"))]),
+    )
     app.add_middleware(PerformanceMiddleware, monitor=monitor)
     return app
 
@@ -223,7 +245,9 @@ async def call(app: ASGIApp, *requests: tuple[str, str], **options: Any) -> list
 
 
 def counted(monitor: PerformanceMonitor) -> dict[str, int]:
-    return {endpoint: metrics.count for endpoint, metrics in monitor.get_performance_metrics().items()}
+    return {
+        endpoint: metrics.count for endpoint, metrics in monitor.get_performance_metrics().items()
+    }
 
 
 @pytest.mark.anyio
@@ -258,7 +282,9 @@ async def test_a_request_counts_for_the_whole_template_of_its_route(
 
 
 @pytest.mark.anyio
-async def test_what_a_middleware_answers_before_the_router_counts_for_the_route_all_the_same(tmp_path: Path) -> None:
+async def test_what_a_middleware_answers_before_the_router_counts_for_the_route_all_the_same(
+    tmp_path: Path,
+) -> None:
     class Refusing:
         def __init__(self, app: ASGIApp) -> None:
             self.app = app
@@ -271,7 +297,9 @@ async def test_what_a_middleware_answers_before_the_router_counts_for_the_route_
     app = nested_app(monitor, tmp_path)
     app.user_middleware.append(app.user_middleware[0].__class__(Refusing))
     await call(app, ("GET", "/v2/events/8"), ("GET", "/shops/9/8"), ("GET", "/nowhere"))
-    assert {endpoint: each.refused for endpoint, each in monitor.get_performance_metrics().items()} == {
+    assert {
+        endpoint: each.refused for endpoint, each in monitor.get_performance_metrics().items()
+    } == {
         "GET /v2/events/{number}": 1,
         "GET /shops/{shop}/{number}": 1,
         UNKNOWN: 1,
@@ -281,10 +309,14 @@ async def test_what_a_middleware_answers_before_the_router_counts_for_the_route_
 @pytest.mark.anyio
 async def test_starlette_alone_is_counted_and_what_is_ignored_is_not() -> None:
     monitor = PerformanceMonitor()
-    routes = [Route(path, lambda _: PlainTextResponse("x")) for path in ("/item/{number}", "/metrics")]
+    routes = [
+        Route(path, lambda _: PlainTextResponse("x")) for path in ("/item/{number}", "/metrics")
+    ]
     app = Starlette(routes=routes)
     app.add_middleware(PerformanceMiddleware, monitor=monitor, ignore=["GET /metrics"])
-    await call(app, ("GET", "/item/1"), ("GET", "/item/2"), ("GET", "/metrics"), ("HEAD", "/item/3"))
+    await call(
+        app, ("GET", "/item/1"), ("GET", "/item/2"), ("GET", "/metrics"), ("HEAD", "/item/3")
+    )
     assert counted(monitor) == {"GET /item/{number}": 2, "HEAD /item/{number}": 1}
 
 
@@ -332,7 +364,9 @@ def server(monitor: PerformanceMonitor) -> Iterator[serve.Server]:
 
     @app.get("/background")
     async def background(tasks: BackgroundTasks) -> str:
-        tasks.add_task(lambda: monitor.count("seen in background", counted(monitor)["GET /background"]))
+        tasks.add_task(
+            lambda: monitor.count("seen in background", counted(monitor)["GET /background"])
+        )
         return "done"
 
     async def late_reader(scope: Scope, receive: Receive, send: Send) -> None:
@@ -370,10 +404,12 @@ def hang_up(server: serve.Server, head: str, body: bytes = b"", *, after: int = 
         time.sleep(0.05)
 
 
-def test_a_stream_is_timed_to_its_last_byte(server: serve.Server, monitor: PerformanceMonitor) -> None:
+def test_a_stream_is_timed_to_its_last_byte(
+    server: serve.Server, monitor: PerformanceMonitor
+) -> None:
     assert server.get("/stream").text == "firstlast"
     found = eventually(monitor, "GET /stream")
-    assert (found.count, found.errors, found.hung_up) == (1, 0, 0)
+    assert (found.count, found.errors, found.disconnected) == (1, 0, 0)
     assert found.max >= STREAM_SECONDS
 
 
@@ -399,16 +435,18 @@ def test_an_exception_is_an_error_also_when_the_answer_had_begun(
         answer = None
     assert (answer is None) == path.startswith("/stream")
     found = eventually(monitor, "GET " + path.partition("?")[0])
-    assert (found.count, found.errors, found.hung_up) == (1, 1, 0)
+    assert (found.count, found.errors, found.disconnected) == (1, 1, 0)
 
 
-def test_refusals_and_faults_of_the_client_are_no_errors(server: serve.Server, monitor: PerformanceMonitor) -> None:
+def test_refusals_and_faults_of_the_client_are_no_errors(
+    server: serve.Server, monitor: PerformanceMonitor
+) -> None:
     for status in (429, 404, 503):
         server.get(f"/status/{status}")
     found = eventually(monitor, "GET /status/{status}")
     while found.count < 3:
         found = eventually(monitor, "GET /status/{status}")
-    assert (found.count, found.errors, found.refused, found.hung_up) == (3, 1, 1, 0)
+    assert (found.count, found.errors, found.refused, found.disconnected) == (3, 1, 1, 0)
 
 
 @pytest.mark.parametrize(
@@ -425,7 +463,7 @@ def test_a_client_that_hangs_up_is_counted_as_such(
 ) -> None:
     hang_up(server, head, body, after=after)
     found = eventually(monitor, head.partition("?")[0])
-    assert (found.count, found.errors, found.hung_up) == (1, 0, 1)
+    assert (found.count, found.errors, found.disconnected) == (1, 0, 1)
 
 
 def test_a_client_that_waits_for_a_slow_answer_has_not_hung_up(
@@ -433,14 +471,17 @@ def test_a_client_that_waits_for_a_slow_answer_has_not_hung_up(
 ) -> None:
     assert server.get("/wait", seconds=0.3).json() == "waited"
     found = eventually(monitor, "GET /wait")
-    assert (found.count, found.hung_up) == (1, 0)
+    assert (found.count, found.disconnected) == (1, 0)
 
 
 def test_an_app_that_reads_the_body_after_it_began_to_answer_gets_all_of_it(
     server: serve.Server, monitor: PerformanceMonitor
 ) -> None:
-    assert server.client.post("/late/x", content=b"whole body" * 10_000).content == b"whole body" * 10_000
-    assert eventually(monitor, "POST /late/{path}").hung_up == 0
+    assert (
+        server.client.post("/late/x", content=b"whole body" * 10_000).content
+        == b"whole body" * 10_000
+    )
+    assert eventually(monitor, "POST /late/{path}").disconnected == 0
 
 
 # --- the log ----------------------------------------------------------------------------------------------------------
@@ -471,7 +512,15 @@ def test_each_request_is_one_json_object_with_its_number_route_status_and_durati
     assert [each["request_id"] for each in found[:2]] == numbers[:2]
     assert len({each["request_id"] for each in found}) == 3
     assert found[2]["error"] == "ValueError"
-    assert {*found[0]} == {"time", "level", "logged", "request_id", "route", "status", "duration_ms"}
+    assert {*found[0]} == {
+        "time",
+        "level",
+        "logged",
+        "request_id",
+        "route",
+        "status",
+        "duration_ms",
+    }
 
 
 def test_what_is_slow_is_logged_at_warning(
@@ -483,7 +532,11 @@ def test_what_is_slow_is_logged_at_warning(
     monitor.log_query("SELECT ?", 0.1, endpoint="GET /wait")
     monitor.log_query("SELECT ?", 0.09, endpoint="GET /wait")
     request, statement = lines()
-    assert (request["logged"], request["route"], request["duration_ms"] >= 150) == ("WARNING", "GET /wait", True)
+    assert (request["logged"], request["route"], request["duration_ms"] >= 150) == (
+        "WARNING",
+        "GET /wait",
+        True,
+    )
     assert {**statement, "time": ""} == {
         "time": "",
         "level": "WARNING",
@@ -499,14 +552,21 @@ def test_the_log_holds_nothing_that_a_client_sent(
 ) -> None:
     caplog.set_level(logging.DEBUG, logger=module.lines.name)
     secret = "hunter2"
-    headers = {"Authorization": secret, "X-Request-ID": secret, "User-Agent": secret, "X-API-Key": f"free-{secret}"}
+    headers = {
+        "Authorization": secret,
+        "X-Request-ID": secret,
+        "User-Agent": secret,
+        "X-API-Key": f"free-{secret}",
+    }
     cookies = f"session={secret}"
     for method, path in (
         ("GET", f"/{secret}"),
         ("GET", f"/wait?seconds={secret}"),
         ("POST", f"/body?{secret}={secret}"),
     ):
-        server.client.request(method, path, headers={**headers, "Cookie": cookies}, json={"password": secret})
+        server.client.request(
+            method, path, headers={**headers, "Cookie": cookies}, json={"password": secret}
+        )
     server.client.get("/raise", headers=headers)
     eventually(monitor, "GET /raise")
     said = [record.getMessage() for record in caplog.records if record.name == module.lines.name]
@@ -519,7 +579,9 @@ def test_the_log_holds_nothing_that_a_client_sent(
 
 
 @pytest.mark.anyio
-async def test_a_blocked_event_loop_is_seen_as_those_met_it_who_came_meanwhile(monitor: PerformanceMonitor) -> None:
+async def test_a_blocked_event_loop_is_seen_as_those_met_it_who_came_meanwhile(
+    monitor: PerformanceMonitor,
+) -> None:
     assert monitor.get_event_loop_lag() is None
     monitor.start()
     await asyncio.sleep(0.15)
@@ -567,7 +629,9 @@ def log_some(monitor: PerformanceMonitor, *, seed: int, requests: int = 200) -> 
     chance = random.Random(seed)
     for _ in range(requests):
         monitor.log_request(
-            f"GET /{chance.randrange(3)}", chance.lognormvariate(-4, 1), status=chance.choice([200, 500])
+            f"GET /{chance.randrange(3)}",
+            chance.lognormvariate(-4, 1),
+            status=chance.choice([200, 500]),
         )
         monitor.log_query("SELECT ?", chance.random(), endpoint="GET /1")
         monitor.count("cache_hit", chance.randrange(3))
@@ -575,7 +639,10 @@ def log_some(monitor: PerformanceMonitor, *, seed: int, requests: int = 200) -> 
 
 def comparable(monitor: PerformanceMonitor) -> dict[str, Any]:
     """All that is counted, in an order that does not depend on who came first."""
-    return json.loads(json.dumps(monitor.dump()), object_hook=lambda each: {k: sorted_(v) for k, v in each.items()})
+    return json.loads(
+        json.dumps(monitor.dump()),
+        object_hook=lambda each: {k: sorted_(v) for k, v in each.items()},
+    )
 
 
 def sorted_(value: Any) -> Any:
@@ -584,7 +651,9 @@ def sorted_(value: Any) -> Any:
     return sorted([name, [*counted[:-1], sorted(counted[-1])]] for name, counted in value)
 
 
-async def assert_merged_is(monitor: PerformanceMonitor, expected: PerformanceMonitor) -> PerformanceMonitor:
+async def assert_merged_is(
+    monitor: PerformanceMonitor, expected: PerformanceMonitor
+) -> PerformanceMonitor:
     whole = await monitor.merged()
     assert comparable(whole) == comparable(expected)
     return whole
@@ -613,7 +682,9 @@ async def test_each_worker_shows_what_all_have_counted_exactly(make: Make) -> No
 
 
 @pytest.mark.anyio
-async def test_the_dead_are_folded_in_once_however_many_look(make: Make, redis: Redis, monkeypatch: Any) -> None:
+async def test_the_dead_are_folded_in_once_however_many_look(
+    make: Make, redis: Redis, monkeypatch: Any
+) -> None:
     expected, first = PerformanceMonitor(), [make() for _ in range(3)]
     for seed, worker in enumerate(first):
         log_some(worker, seed=seed)
@@ -630,7 +701,9 @@ async def test_the_dead_are_folded_in_once_however_many_look(make: Make, redis: 
 
 
 @pytest.mark.anyio
-async def test_a_worker_that_was_taken_for_dead_goes_on_and_nothing_counts_twice(make: Make, monkeypatch: Any) -> None:
+async def test_a_worker_that_was_taken_for_dead_goes_on_and_nothing_counts_twice(
+    make: Make, monkeypatch: Any
+) -> None:
     expected, sleeper, other = PerformanceMonitor(), make(), make()
     monkeypatch.setattr(workers, "DEAD_AFTER", 50)
     for seed in range(4):
@@ -715,7 +788,9 @@ async def test_no_request_fails_because_of_redis(server_to_break: redis_server.S
 
 
 @pytest.mark.anyio
-async def test_all_keys_expire_and_share_a_slot_of_a_cluster(make: Make, redis: Redis, monkeypatch: Any) -> None:
+async def test_all_keys_expire_and_share_a_slot_of_a_cluster(
+    make: Make, redis: Redis, monkeypatch: Any
+) -> None:
     await make().merged()
     monkeypatch.setattr(workers, "DEAD_AFTER", 10)
     await asyncio.sleep(0.05)
@@ -752,9 +827,23 @@ def four_workers(any_server: redis_server.Server) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     app = f"{Path(__file__).parent.name}.monitored_app:app"
-    command = [sys.executable, "-m", "uvicorn", app, f"--port={port}", f"--workers={WORKERS}", "--no-access-log"]
-    command += ["--timeout-worker-healthcheck=60"]  # on a busy machine uvicorn would kill a second one
-    environment = {"REDIS_URL": any_server.url, "NAMESPACE": f"workers-{port}", "PYTHONPATH": str(Path.cwd())}
+    command = [
+        sys.executable,
+        "-m",
+        "uvicorn",
+        app,
+        f"--port={port}",
+        f"--workers={WORKERS}",
+        "--no-access-log",
+    ]
+    command += [
+        "--timeout-worker-healthcheck=60"
+    ]  # on a busy machine uvicorn would kill a second one
+    environment = {
+        "REDIS_URL": any_server.url,
+        "NAMESPACE": f"workers-{port}",
+        "PYTHONPATH": str(Path.cwd()),
+    }
     child = lifeline.start(command, environment=environment)
     url = f"http://127.0.0.1:{port}"
     try:
@@ -775,15 +864,22 @@ def truth(url: str) -> dict[str, Any]:
         return {"workers": 0, "count": 0, "folds": 0}
 
 
-def test_four_workers_show_one_truth_and_one_that_is_killed_loses_at_most_a_second(four_workers: str) -> None:
+def test_four_workers_show_one_truth_and_one_that_is_killed_loses_at_most_a_second(
+    four_workers: str,
+) -> None:
     schedule = Schedule(four_workers, [Sent("/item/{}", list(range(10)))])
     before = truth(four_workers)["count"]
     sent = load(schedule, users=8, seconds=60, requests=400)
     assert sent.errors == 0
-    processes = {answer.json() for answer in (httpx.get(f"{four_workers}/process", trust_env=False) for _ in range(60))}
+    processes = {
+        answer.json()
+        for answer in (httpx.get(f"{four_workers}/process", trust_env=False) for _ in range(60))
+    }
     assert len(processes) > 1
     expected = before + 400
-    deadline = time.monotonic() + 30  # all have reported by then; each does so every second, or later on a busy machine
+    deadline = (
+        time.monotonic() + 30
+    )  # all have reported by then; each does so every second, or later on a busy machine
     while (found := truth(four_workers))["count"] != expected:
         assert time.monotonic() < deadline, (found, expected)
         time.sleep(0.2)

@@ -17,9 +17,25 @@ from typing import Any
 from course_lib.monitor.monitor import Histogram, PerformanceMonitor
 
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
-BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)  # seconds
+BOUNDS = (
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+    30.0,
+    60.0,
+)  # seconds
 
-FAILURES = ("errors", "refused", "hung_up")
+FAILURES = ("errors", "refused", "disconnected")
 
 
 def page() -> str:
@@ -27,7 +43,9 @@ def page() -> str:
     return (files(__package__) / "dashboard.html").read_text(encoding="utf-8")
 
 
-def figures(monitor: PerformanceMonitor, *, plan: Callable[[str], str | None] = lambda _: None) -> dict[str, Any]:
+def figures(
+    monitor: PerformanceMonitor, *, plan: Callable[[str], str | None] = lambda _: None
+) -> dict[str, Any]:
     """What the dashboard shows, as JSON can hold it; times are in seconds.
 
     `requests` and `event_loop_lag` hold buckets: the difference of two answers gives the percentiles of the time
@@ -44,7 +62,9 @@ def figures(monitor: PerformanceMonitor, *, plan: Callable[[str], str | None] = 
         "requests": {**_buckets(monitor.overall().dump()), **failures},
         "event_loop_lag": _buckets(monitor.dump()["lag"]),
         "endpoints": [{"endpoint": endpoint, **asdict(each)} for endpoint, each in metrics.items()],
-        "statements": [{**asdict(query), "plan": plan(query.sql)} for query in monitor.get_slow_queries()],
+        "statements": [
+            {**asdict(query), "plan": plan(query.sql)} for query in monitor.get_slow_queries()
+        ],
         "counts": monitor.get_counts(),
     }
 
@@ -63,20 +83,34 @@ def prometheus(monitor: PerformanceMonitor) -> str:
 
 def _lines(monitor: PerformanceMonitor) -> Iterator[str]:
     dump = monitor.dump()
-    yield from _about("http_requests_total", "counter", "Requests, by endpoint and status (499: the client hung up).")
+    yield from _about(
+        "http_requests_total",
+        "counter",
+        "Requests, by endpoint and status (499: the client hung up).",
+    )
     for endpoint, (*_, statuses) in dump["endpoints"]:
         for status, count in statuses:
             yield f"http_requests_total{_labels(endpoint=endpoint, status=status)} {count}"
-    yield from _about("http_request_duration_seconds", "histogram", "Time to the last byte of an answer.")
+    yield from _about(
+        "http_request_duration_seconds", "histogram", "Time to the last byte of an answer."
+    )
     for endpoint, counted in dump["endpoints"]:
-        yield from _histogram("http_request_duration_seconds", {"endpoint": endpoint}, monitor, counted)
-    yield from _about("db_statement_duration_seconds", "histogram", "Time of a statement to its last row.")
+        yield from _histogram(
+            "http_request_duration_seconds", {"endpoint": endpoint}, monitor, counted
+        )
+    yield from _about(
+        "db_statement_duration_seconds", "histogram", "Time of a statement to its last row."
+    )
     of_endpoints: dict[str, Histogram] = {}
     for (endpoint, _), counted in dump["statements"]:
         of_endpoints.setdefault(endpoint, Histogram(monitor.relative_error)).add_dump(counted[:-1])
     for endpoint, histogram in of_endpoints.items():
-        yield from _histogram("db_statement_duration_seconds", {"endpoint": endpoint}, monitor, histogram.dump())
-    yield from _about("event_loop_lag_seconds", "histogram", "How late the event loop came to what was due.")
+        yield from _histogram(
+            "db_statement_duration_seconds", {"endpoint": endpoint}, monitor, histogram.dump()
+        )
+    yield from _about(
+        "event_loop_lag_seconds", "histogram", "How late the event loop came to what was due."
+    )
     yield from _histogram("event_loop_lag_seconds", {}, monitor, dump["lag"])
     yield from _about("app_counts_total", "counter", "What the app counts by name.")
     for name, count in dump["counts"].items():
@@ -90,7 +124,9 @@ def _about(name: str, kind: str, text: str) -> Iterator[str]:
     yield f"# TYPE {name} {kind}"
 
 
-def _histogram(name: str, labels: Mapping[str, str], monitor: PerformanceMonitor, counted: list[Any]) -> Iterator[str]:
+def _histogram(
+    name: str, labels: Mapping[str, str], monitor: PerformanceMonitor, counted: list[Any]
+) -> Iterator[str]:
     histogram = Histogram(monitor.relative_error)
     histogram.add_dump(counted[:5])
     for bound in (*BOUNDS, math.inf):

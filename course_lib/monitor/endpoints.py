@@ -17,7 +17,9 @@ def endpoint_of(scope: Scope) -> str:
     """
     route: Any = scope.get("route")
     template: str | None
-    if "app_root_path" not in scope and hasattr(route, "methods"):  # no mount, and a route of the usual kind
+    if "app_root_path" not in scope and hasattr(
+        route, "methods"
+    ):  # no mount, and a route of the usual kind
         included = scope["fastapi"].get("effective_route_context") if "fastapi" in scope else None
         template = included.path if included and included.original_route is route else route.path
     elif (template := _template(scope)) is None:
@@ -31,14 +33,22 @@ def _template(scope: Scope) -> str | None:
     if "endpoint" not in scope and "router" in scope:
         return None  # the app has looked already
     whole = scope.get("router") or scope.get("app")  # no router: a middleware answered before it
-    inner = {**scope, "root_path": scope.get("app_root_path", scope.get("root_path", "")), "path_params": {}}
+    inner = {
+        **scope,
+        "root_path": scope.get("app_root_path", scope.get("root_path", "")),
+        "path_params": {},
+    }
     return _find(getattr(whole, "routes", ()), inner)
 
 
 def _find(routes: Iterable[Any], scope: Scope) -> str | None:
     other_method = None
     for each in routes:
-        for route in each.effective_route_contexts() if hasattr(each, "effective_route_contexts") else (each,):
+        for route in (
+            each.effective_route_contexts()
+            if hasattr(each, "effective_route_contexts")
+            else (each,)
+        ):
             match, found = route.matches(scope)
             if not match.value:
                 continue

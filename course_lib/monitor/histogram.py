@@ -29,7 +29,9 @@ class Histogram:
 
     def __init__(self, relative_error: float = 0.01) -> None:
         if not 0.0005 <= relative_error <= 0.5:
-            raise ValueError(f"relative_error is {relative_error!r}: give a share from 0.0005 to 0.5, such as 0.01")
+            raise ValueError(
+                f"relative_error is {relative_error!r}: give a share from 0.0005 to 0.5, such as 0.01"
+            )
         self.relative_error = relative_error
         # Bucket i begins at SHORTEST * factor ** i; with this factor its middle is off by the relative error at most.
         self._growth = 1 / math.log((1 + relative_error) / (1 - relative_error))
@@ -52,7 +54,13 @@ class Histogram:
 
     def add_all(self, values: Iterable[float]) -> None:
         """Count several values, each of which costs less than alone. ValueError at one that is no duration."""
-        counts, growth, first, total, longest = self.counts, self._growth, self._first, self.total, self.longest
+        counts, growth, first, total, longest = (
+            self.counts,
+            self._growth,
+            self._first,
+            self.total,
+            self.longest,
+        )
         try:
             for value in values:
                 seconds = value if SHORTEST <= value <= LONGEST else self._clamped(value)
@@ -73,7 +81,9 @@ class Histogram:
     def merge(self, other: "Histogram") -> None:
         """Add another one's counts. ValueError where its buckets are others."""
         if other.relative_error != self.relative_error:
-            raise ValueError(f"errors of {self.relative_error} and {other.relative_error} cannot be merged")
+            raise ValueError(
+                f"errors of {self.relative_error} and {other.relative_error} cannot be merged"
+            )
         self.add_dump(Histogram.dump(other))
 
     def percentiles(self, *percents: float) -> list[float]:

@@ -32,17 +32,33 @@ from course_lib.monitor.histogram import Histogram
 from course_lib.monitor.workers import Total, Workers
 from course_lib.redis_client import RedisUnavailable
 
-__all__ = ["Histogram", "Metrics", "PerformanceMiddleware", "PerformanceMonitor", "SlowQuery", "endpoint_of"]
+__all__ = [
+    "Histogram",
+    "Metrics",
+    "PerformanceMiddleware",
+    "PerformanceMonitor",
+    "SlowQuery",
+    "endpoint_of",
+]
 
 BATCH = 256  # requests that are counted at once
-MOST_ENTRIES = 200  # endpoints, and statements; what comes after these shares one entry
-LONGEST_NAME = 4_000  # characters of an endpoint or a statement
+MAX_ENTRIES = 200  # endpoints, and statements; what comes after these shares one entry
+MAX_NAME = 4_000  # characters of an endpoint or a statement
 OTHERS = "(others)"
-TOO_MANY, HUNG_UP = 429, 499  # 499 is nginx's word for a client that closed its connection before the answer
-PATIENCE = 0.1  # seconds before somebody may have given up waiting
-LAG_SECONDS, MOST_MISSED = 0.1, 600  # between two looks at the event loop; a laptop may have slept for a night
+REJECTED, DISCONNECTED = (
+    429,
+    499,
+)  # 499 is nginx's word for a client that closed its connection before the answer
+DISCONNECT_CHECK_AFTER = 0.1  # seconds before somebody may have given up waiting
+LAG_INTERVAL, MAX_MISSED = (
+    0.1,
+    600,
+)  # between two looks at the event loop; a laptop may have slept for a night
 
-_now, _INFINITE = time.perf_counter, math.inf  # looked up once: a request is counted in microseconds
+_now, _INFINITE = (
+    time.perf_counter,
+    math.inf,
+)  # looked up once: a request is counted in microseconds
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -80,9 +96,11 @@ class _Entries(dict[Any, _Entry]):
         self._relative_error, self._others = relative_error, others
 
     def __missing__(self, name: str | tuple[str, ...]) -> _Entry:
-        if len(self) >= MOST_ENTRIES:
+        if len(self) >= MAX_ENTRIES:
             name = self._others
-        short = name[:LONGEST_NAME] if isinstance(name, str) else tuple(part[:LONGEST_NAME] for part in name)
+        short = (
+            name[:MAX_NAME] if isinstance(name, str) else tuple(part[:MAX_NAME] for part in name)
+        )
         return self.setdefault(short, _Entry(self._relative_error))
 
     def dump(self) -> list[Any]:
@@ -97,7 +115,7 @@ class _Entries(dict[Any, _Entry]):
 class Metrics:
     """What became of the requests to an endpoint, or how late the event loop was. All times are in seconds.
 
-    `errors` were answered with a status from 500 on, or ended by an exception; `refused` with 429; `hung_up` counts
+    `errors` were answered with a status from 500 on, or ended by an exception; `refused` with 429; `disconnected` counts
     clients that did not wait for the end. `clamped` were shorter than a microsecond or longer than a day.
     """
 
@@ -110,7 +128,7 @@ class Metrics:
     max: float
     errors: int = 0
     refused: int = 0
-    hung_up: int = 0
+    disconnected: int = 0
     clamped: int = 0
 
 
@@ -150,13 +168,13 @@ class PerformanceMonitor:
         self.complete = True
         """Whether those are all; False in what `merged` gives while Redis is away."""
         self._lock = threading.Lock()
-        self._waiting: list[tuple[str, float, int]] = []  # requests to be counted
+        self._pending: list[tuple[str, float, int]] = []  # requests to be counted
         self._endpoints = _Entries(relative_error, OTHERS)
         self._statements = _Entries(relative_error, (OTHERS, OTHERS))
         self._lag = _Entry(relative_error)
         self._counts: dict[str, int] = {}
         prefix = f"{{{namespace}}}:{relative_error:g}:"  # other buckets cannot be added
-        self._workers = None if redis is None else Workers(redis, prefix, self._combined)
+        self._workers = None if redis is None else Workers(redis, prefix, self._combine)
         self._tasks: list[asyncio.Task[None]] = []
 
     # --- counting -------------------------------------------------------------------------------------------------
@@ -165,16 +183,18 @@ class PerformanceMonitor:
         """Count a request, which took `duration` seconds. ValueError for a negative one."""
         if not 0 <= duration < _INFINITE:
             raise ValueError(f"a duration is {duration!r}: give seconds, 0 or more")
-        self._waiting.append((endpoint, duration, status))
-        if len(self._waiting) >= BATCH:
-            self._settle()
+        self._pending.append((endpoint, duration, status))
+        if len(self._pending) >= BATCH:
+            self._flush()
 
-    def _settle(self) -> None:
+    def _flush(self) -> None:
         """Count the requests that wait for it: those of one endpoint together, which is quicker than one by one."""
         alike: defaultdict[tuple[str, int], list[float]] = defaultdict(list)
         with self._lock:
-            batch = self._waiting[:]
-            del self._waiting[: len(batch)]  # and not what another thread has put behind these meanwhile
+            batch = self._pending[:]
+            del self._pending[
+                : len(batch)
+            ]  # and not what another thread has put behind these meanwhile
             for endpoint, duration, status in batch:
                 alike[endpoint, status].append(duration)
             for (endpoint, status), durations in alike.items():
@@ -191,12 +211,17 @@ class PerformanceMonitor:
         with self._lock:
             self._statements[endpoint, sql].add(duration)
         if duration >= self.slow:
-            _write_line(logging.WARNING, endpoint=endpoint, statement=sql, duration_ms=round(duration * 1000, 3))
+            _write_line(
+                logging.WARNING,
+                endpoint=endpoint,
+                statement=sql,
+                duration_ms=round(duration * 1000, 3),
+            )
 
     def count(self, name: str, times: int = 1) -> None:
         """Count something by its name, such as "cache_hit"."""
         with self._lock:
-            if name not in self._counts and len(self._counts) >= MOST_ENTRIES:
+            if name not in self._counts and len(self._counts) >= MAX_ENTRIES:
                 name = OTHERS
             self._counts[name] = self._counts.get(name, 0) + times
 
@@ -204,7 +229,7 @@ class PerformanceMonitor:
 
     def get_performance_metrics(self) -> dict[str, Metrics]:
         """What is known of each endpoint, the one that took most time in all first."""
-        self._settle()
+        self._flush()
         with self._lock:
             found = {name: Metrics(**_figures(entry)) for name, entry in self._endpoints.items()}
         return dict(sorted(found.items(), key=lambda item: -item[1].total))
@@ -237,7 +262,7 @@ class PerformanceMonitor:
     def overall(self) -> Histogram:
         """The durations of all requests together."""
         whole = Histogram(self.relative_error)
-        self._settle()
+        self._flush()
         with self._lock:
             for entry in self._endpoints.values():
                 whole.merge(entry)
@@ -248,13 +273,15 @@ class PerformanceMonitor:
     def merge(self, other: "PerformanceMonitor") -> None:
         """Add all that another monitor has counted; nothing is lost or rounded. ValueError for another error bound."""
         if other.relative_error != self.relative_error:
-            raise ValueError(f"errors of {self.relative_error} and {other.relative_error} cannot be merged")
+            raise ValueError(
+                f"errors of {self.relative_error} and {other.relative_error} cannot be merged"
+            )
         self._add_dump(other.dump())
         self.workers += other.workers
 
     def dump(self) -> Total:
         """All that is counted, as JSON can hold it."""
-        self._settle()
+        self._flush()
         with self._lock:
             return {
                 "endpoints": self._endpoints.dump(),
@@ -271,7 +298,7 @@ class PerformanceMonitor:
         for name, count in dump["counts"].items():
             self.count(name, count * times)
 
-    def _combined(self, plus: Iterable[Total], minus: Iterable[Total]) -> Total:
+    def _combine(self, plus: Iterable[Total], minus: Iterable[Total]) -> Total:
         whole = PerformanceMonitor(relative_error=self.relative_error)
         for times, totals in ((1, plus), (-1, minus)):
             for total in totals:
@@ -297,7 +324,7 @@ class PerformanceMonitor:
         if not self._tasks:
             self._tasks = [asyncio.create_task(self._measure_lag())]
             if self._workers:
-                self._tasks.append(asyncio.create_task(self._write_each_second(self._workers)))
+                self._tasks.append(asyncio.create_task(self._report_each_second(self._workers)))
 
     async def stop(self) -> None:
         """End what `start` began, and write for the last time; again is no error."""
@@ -309,14 +336,16 @@ class PerformanceMonitor:
             with contextlib.suppress(RedisUnavailable):
                 await self._workers.write(self.dump)
 
-    async def _write_each_second(self, workers: Workers) -> None:
+    async def _report_each_second(self, workers: Workers) -> None:
         while True:
             try:
                 await workers.write(self.dump)
             except RedisUnavailable:
                 pass  # it is told what it missed when it is back
             except RedisError as error:
-                log.error("Redis takes no report, so the other workers do not know of this one: %s", error)
+                log.error(
+                    "Redis takes no report, so the other workers do not know of this one: %s", error
+                )
                 return
             await asyncio.sleep(1)
 
@@ -324,14 +353,14 @@ class PerformanceMonitor:
         loop = asyncio.get_running_loop()
         due = loop.time()
         while True:
-            due += LAG_SECONDS
+            due += LAG_INTERVAL
             await asyncio.sleep(due - loop.time())
             late = max(loop.time() - due, 0.0)
-            missed = int(late / LAG_SECONDS)
+            missed = int(late / LAG_INTERVAL)
             with self._lock:
-                for number in range(min(missed, MOST_MISSED) + 1):
-                    self._lag.add(late - number * LAG_SECONDS)
-            due += missed * LAG_SECONDS
+                for number in range(min(missed, MAX_MISSED) + 1):
+                    self._lag.add(late - number * LAG_INTERVAL)
+            due += missed * LAG_INTERVAL
 
 
 def _figures(entry: _Entry) -> dict[str, Any]:
@@ -341,8 +370,8 @@ def _figures(entry: _Entry) -> dict[str, Any]:
         **{"count": count, "total": total, "mean": total / count, "max": entry.longest / 1e9},
         **{"p50": p50, "p90": p90, "p99": p99},
         "errors": sum(times for status, times in entry.statuses.items() if status >= 500),
-        "refused": entry.statuses.get(TOO_MANY, 0),
-        "hung_up": entry.statuses.get(HUNG_UP, 0),
+        "refused": entry.statuses.get(REJECTED, 0),
+        "disconnected": entry.statuses.get(DISCONNECTED, 0),
         "clamped": entry.clamped,
     }
 
@@ -362,29 +391,33 @@ class PerformanceMiddleware:
     turns out to be slow, or fails, after it has begun).
     """
 
-    def __init__(self, app: App, *, monitor: PerformanceMonitor, ignore: Container[str] = ()) -> None:
+    def __init__(
+        self, app: App, *, monitor: PerformanceMonitor, ignore: Container[str] = ()
+    ) -> None:
         self.app, self.monitor, self.ignore = app, monitor, ignore
         self._process, self._numbers = secrets.token_hex(4), itertools.count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
-            await (self._live if scope["type"] == "lifespan" else self.app)(scope, receive, send)
+            await (self._lifespan if scope["type"] == "lifespan" else self.app)(
+                scope, receive, send
+            )
             return
         request = _Request(self, scope, receive, send)
         try:
             await self.app(scope, request.receive, request.send)
         except BaseException as error:
-            request.fail(error)
+            request.record_failure(error)
             raise
-        if not request.ended:
-            request.fail(None)
+        if not request.recorded:
+            request.record_failure(None)
 
-    def number(self) -> str:
+    def new_request_id(self) -> str:
         """A number for a request, which no other worker gives."""
         return f"{self._process}-{next(self._numbers)}"
 
-    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the monitor's own tasks run as long as the app does, whose Redis must still be open at the end."""
 
         async def receive_and_stop() -> Message:
@@ -404,93 +437,115 @@ class _Request:
     """One request on its way: when it began, what it was answered, whether its client is still there."""
 
     __slots__ = (
-        *("middleware", "scope", "from_server", "to_server", "began"),
-        *("status", "number", "ended", "gone", "reading", "peeked"),
+        *("middleware", "scope", "receive_from_server", "send_to_server", "started"),
+        *("status", "request_id", "recorded", "disconnected", "receiving", "unread"),
     )
 
-    def __init__(self, middleware: PerformanceMiddleware, scope: Scope, receive: Receive, send: Send) -> None:
-        self.middleware, self.scope, self.from_server, self.to_server = middleware, scope, receive, send
+    def __init__(
+        self, middleware: PerformanceMiddleware, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        self.middleware, self.scope, self.receive_from_server, self.send_to_server = (
+            middleware,
+            scope,
+            receive,
+            send,
+        )
         self.status = 0  # until the answer begins
-        self.number = ""  # where there is a line in the log
-        self.ended = False
-        self.gone = False  # the client
-        self.reading = False  # the app waits for a message
-        self.peeked: Message | None = None  # what the app has not asked for yet
-        self.began = _now()
+        self.request_id = ""  # where there is a line in the log
+        self.recorded = False
+        self.disconnected = False  # the client
+        self.receiving = False  # the app waits for a message
+        self.unread: Message | None = None  # what the app has not asked for yet
+        self.started = _now()
 
     async def receive(self) -> Message:
         """What the server has for the app."""
-        if self.peeked:
-            message, self.peeked = self.peeked, None
+        if self.unread:
+            message, self.unread = self.unread, None
             return message
-        self.reading = True
+        self.receiving = True
         try:
-            message = await self.from_server()
+            message = await self.receive_from_server()
         finally:
-            self.reading = False
+            self.receiving = False
         if message["type"] == "http.disconnect":
-            self.gone = True
+            self.disconnected = True
         return message
 
     def send(self, message: Message) -> Awaitable[None]:
         """Hand on what the app answers. No coroutine of its own: most answers begin without a wait here."""
         if self.status or message["type"] != "http.response.start":
-            return self.go_on(message)
+            return self.send_body(message)
         self.status = status = message["status"]
-        duration = _now() - self.began
-        if status >= 500 or duration >= self.middleware.monitor.slow or lines.isEnabledFor(logging.INFO):
-            self.number = self.middleware.number()
-            message["headers"] = [*message.get("headers", ()), (b"x-request-id", self.number.encode())]
-        if duration > PATIENCE and not self.reading and not self.peeked:
-            return self.begin_late(message)
-        return self.to_server(message)
+        duration = _now() - self.started
+        if (
+            status >= 500
+            or duration >= self.middleware.monitor.slow
+            or lines.isEnabledFor(logging.INFO)
+        ):
+            self.request_id = self.middleware.new_request_id()
+            message["headers"] = [
+                *message.get("headers", ()),
+                (b"x-request-id", self.request_id.encode()),
+            ]
+        if duration > DISCONNECT_CHECK_AFTER and not self.receiving and not self.unread:
+            return self.start_late_response(message)
+        return self.send_to_server(message)
 
-    async def begin_late(self, message: Message) -> None:
+    async def start_late_response(self, message: Message) -> None:
         """Hand on the beginning of an answer that took its time, after a look at whether anybody waits for it."""
-        await self.peek()
-        await self.to_server(message)
+        await self.check_disconnect()
+        await self.send_to_server(message)
 
-    async def go_on(self, message: Message) -> None:
+    async def send_body(self, message: Message) -> None:
         """Hand on what comes after the beginning, and count the request with its last byte."""
         try:
-            await self.to_server(message)
+            await self.send_to_server(message)
         except OSError:
-            self.gone = True
+            self.disconnected = True
             raise
         if self.status and not message.get("more_body"):
-            self.end(HUNG_UP if self.gone else self.status, None)
+            self.record(DISCONNECTED if self.disconnected else self.status, None)
 
-    async def peek(self) -> None:
+    async def check_disconnect(self) -> None:
         """See if the client has hung up: nobody tells an app that does not ask, and what it sends goes nowhere."""
-        asking = asyncio.ensure_future(self.from_server())
+        asking = asyncio.ensure_future(self.receive_from_server())
         await asyncio.sleep(0)
         if not asking.done():
             asking.cancel()
         elif not asking.exception():
-            self.peeked = asking.result()
-            self.gone = self.peeked["type"] == "http.disconnect"
+            self.unread = asking.result()
+            self.disconnected = self.unread["type"] == "http.disconnect"
 
-    def fail(self, error: BaseException | None) -> None:
+    def record_failure(self, error: BaseException | None) -> None:
         """Count the request where the app has ended, and its answer has not."""
-        if self.gone or (error and not isinstance(error, Exception)):  # a server may cancel what nobody waits for
-            self.end(HUNG_UP, error)
+        if self.disconnected or (
+            error and not isinstance(error, Exception)
+        ):  # a server may cancel what nobody waits for
+            self.record(DISCONNECTED, error)
         else:
-            self.end(500 if error or not self.status else HUNG_UP, error)  # Starlette ends a stream nobody listens to
+            self.record(
+                500 if error or not self.status else DISCONNECTED, error
+            )  # Starlette ends a stream nobody listens to
 
-    def end(self, status: int, error: BaseException | None) -> None:
+    def record(self, status: int, error: BaseException | None) -> None:
         """Count the request, once: at the last byte, which background tasks come after, or when it has failed."""
-        if self.ended:
+        if self.recorded:
             return
-        self.ended = True
-        duration = _now() - self.began
+        self.recorded = True
+        duration = _now() - self.started
         endpoint, middleware = endpoint_of(self.scope), self.middleware
         if endpoint in middleware.ignore:
             return
         monitor = middleware.monitor
         monitor.log_request(endpoint, duration, status)
         warn = status >= 500 or duration >= monitor.slow
-        if warn or self.number:
-            about = {"request_id": self.number or middleware.number(), "route": endpoint, "status": status}
+        if warn or self.request_id:
+            about = {
+                "request_id": self.request_id or middleware.new_request_id(),
+                "route": endpoint,
+                "status": status,
+            }
             failure = {"error": type(error).__name__} if error else {}
             level = logging.WARNING if warn else logging.INFO
             _write_line(level, **about, duration_ms=round(duration * 1000, 3), **failure)
@@ -499,4 +554,6 @@ class _Request:
 def _write_line(level: int, **fields: Any) -> None:
     """Log one JSON object: names and figures, and nothing that a client sent."""
     moment = datetime.now(UTC).isoformat(timespec="milliseconds")
-    lines.log(level, "%s", json.dumps({"time": moment, "level": logging.getLevelName(level), **fields}))
+    lines.log(
+        level, "%s", json.dumps({"time": moment, "level": logging.getLevelName(level), **fields})
+    )

@@ -24,7 +24,11 @@ from course_lib.redis_client import CircuitBreaker, RedisUnavailable, Script
 
 DEAD_AFTER, LIFE = 10_000, 7 * 86_400_000  # milliseconds: without a report; of our keys
 
-REPORT, COLLECT, FOLD = Script(__package__, "report"), Script(__package__, "collect"), Script(__package__, "fold")
+REPORT, COLLECT, FOLD = (
+    Script(__package__, "report"),
+    Script(__package__, "collect"),
+    Script(__package__, "fold"),
+)
 
 Total = dict[str, Any]  # as JSON can hold it; what is in it, `combine` knows
 
@@ -36,7 +40,12 @@ class Workers:
     minus)` adds totals up and takes others off.
     """
 
-    def __init__(self, redis: Redis, prefix: str, combine: Callable[[Sequence[Total], Sequence[Total]], Total]) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        prefix: str,
+        combine: Callable[[Sequence[Total], Sequence[Total]], Total],
+    ) -> None:
         self._redis, self._prefix, self._combine = redis, prefix, combine
         self._own, self._number = secrets.token_hex(8), 0
         # Totals of ours: the one that is known to have arrived, one that may have, and what is in the past already.
@@ -66,7 +75,9 @@ class Workers:
 
     async def collect(self) -> tuple[Total, int]:
         """What all have counted, and how many of them live. RedisUnavailable where that is not known."""
-        content, folds, *workers = await self._run(COLLECT, ["past", "workers", "worker:"], DEAD_AFTER)
+        content, folds, *workers = await self._run(
+            COLLECT, ["past", "workers", "worker:"], DEAD_AFTER
+        )
         dead = [worker for worker in workers if worker[3]]
         past = [json.loads(each) for each in [content, *(total for _, _, total, _ in dead)] if each]
         if dead:
@@ -78,6 +89,8 @@ class Workers:
         living = [json.loads(total) for _, _, total, is_dead in workers if total and not is_dead]
         return self._combine(past + living, []), len(living)
 
-    async def _run(self, script: Script, keys: Sequence[str], *arguments: str | bytes | float) -> Any:
+    async def _run(
+        self, script: Script, keys: Sequence[str], *arguments: str | bytes | float
+    ) -> Any:
         keys = [self._prefix + key for key in keys]
         return await CircuitBreaker.of(self._redis).call(script.run, self._redis, keys, *arguments)
