@@ -14,7 +14,8 @@ from dataclasses import asdict
 from importlib.resources import files
 from typing import Any
 
-from course_lib.monitor.monitor import Histogram, PerformanceMonitor
+from course_lib.monitor.histogram import Histogram
+from course_lib.monitor.monitor import PerformanceMonitor
 
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 BOUNDS = (

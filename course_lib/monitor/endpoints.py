@@ -1,12 +1,12 @@
 """Which endpoint a request is for: its method and the whole template of its route, with FastAPI and with Starlette."""
 
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable
 from typing import Any
+
+from course_lib.asgi import Scope
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 UNKNOWN = "(unknown path)"
-
-Scope = MutableMapping[str, Any]
 
 
 def endpoint_of(scope: Scope) -> str:
