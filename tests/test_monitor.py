@@ -802,7 +802,7 @@ async def test_all_keys_expire_and_share_a_slot_of_a_cluster(
         "{monitor}:0.01:folded",
     }
     assert len({key_slot(key) for key in keys}) == 1
-    assert all([0 < await redis.pttl(key) <= workers.LIFE for key in keys])
+    assert all([0 < await redis.pttl(key) <= workers.KEY_TTL for key in keys])
 
 
 @pytest.mark.anyio
