@@ -695,6 +695,9 @@ async def test_the_dead_are_folded_in_once_however_many_look(
     second = [make() for _ in range(4)]
     for whole in await asyncio.gather(*[worker.merged() for worker in second * 3]):
         assert comparable(whole) == comparable(expected)
+    monkeypatch.undo()  # on a slow machine, a live worker may have been folded as well
+    for worker in second:
+        await worker.merged()
     assert await redis.zcard("{monitor}:0.01:workers") == 4
     assert len(await redis.keys("{monitor}:0.01:worker:*")) == 4
     assert (await second[0].merged()).workers == 4
@@ -794,6 +797,8 @@ async def test_all_keys_expire_and_share_a_slot_of_a_cluster(
     await make().merged()
     monkeypatch.setattr(workers, "DEAD_AFTER", 10)
     await asyncio.sleep(0.05)
+    await make().merged()  # folds the first worker, and itself if the machine is slow
+    monkeypatch.undo()
     await make().merged()
     keys = await redis.keys("*")
     assert {key.rpartition(b":")[0].decode() for key in keys} == {
