@@ -380,7 +380,9 @@ def test_the_page_says_so_when_the_service_does_not_answer(chromium: Any, db: Pa
         with serve.here(create_app(db, monitor=True)) as server:
             tab.goto(f"{server.url}/dashboard")
             expect(tab.locator("#state")).to_have_text("live")
-        expect(tab.locator("#state")).to_contain_text("no answer from the service", timeout=10_000)
+        expect(tab.locator("#state")).to_contain_text(
+            "The service isn't responding", timeout=10_000
+        )
 
 
 # --- the notebook -----------------------------------------------------------------------------

@@ -25,6 +25,8 @@ BOUNDS = (  # of Prometheus' buckets, in seconds
     *(1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
 )
 
+SCRIPTS = "/* chart.js and dashboard.js */"  # where they go in dashboard.html
+
 FAILURES = ("errors", "refused", "disconnected")
 
 
@@ -33,7 +35,12 @@ FAILURES = ("errors", "refused", "disconnected")
 
 def page() -> str:
     """Return the dashboard, an HTML page that loads nothing but `dashboard/figures` beside it."""
-    return (files(__package__) / "dashboard.html").read_text(encoding="utf-8")
+    scripts = _read("chart.js") + "\n" + _read("dashboard.js")
+    return _read("dashboard.html").replace(SCRIPTS, scripts)
+
+
+def _read(name: str) -> str:
+    return (files(__package__) / name).read_text(encoding="utf-8")
 
 
 def figures(
