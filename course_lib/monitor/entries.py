@@ -5,7 +5,7 @@
         Entry                     a histogram of durations, and a count of each status
           Metrics, SlowQuery      the figures of an entry, in seconds
 
-Nothing here is locked: `PerformanceMonitor` does that.
+Nothing here is thread-safe: `PerformanceMonitor` holds the lock.
 """
 
 from collections import defaultdict

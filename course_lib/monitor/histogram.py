@@ -27,7 +27,7 @@ _log = math.log  # looked up once, because adding a value takes a fraction of a 
 
 
 class Histogram:
-    """Counts durations (seconds) in buckets that grow by a fixed factor.
+    """Count durations (seconds) in buckets that grow by a fixed factor.
 
     Percentiles are within `relative_error` of the exact value for durations from a microsecond to a
     day. Other durations count as the nearest of these two, and in `clamped`. Merging loses nothing.

@@ -1,21 +1,19 @@
-"""Time every request to the last byte of its response, and record it once, with its status.
+"""Time every request to the last byte of its response, and record it once, with a status.
 
-    the app runs ---> response starts ---> body ... ---> last byte sent     its own status, or
-         |                  |                |                              499 (disconnected)
-         |                  |                |
-         +------------------+----------------+--> the app raises            500
-         |                  |                |
-         +------------------+----------------+--> the app is cancelled      499
-         |                  |                |
-         |                  +----------------+--> the app returns early     499
-         +--------------------------------------> without a response        500
+    called --> response starts --> body ... --> last byte sent     the response's status, or 499
+      |               |              |
+      |               +--------------+--> the app returns          499
+      +---------------------------------> the app returns          500
+      |               |              |
+      +---------------+--------------+--> the app raises           500
+      +---------------+--------------+--> the app is cancelled     499
 
-If the client is known to have disconnected, a failure counts as 499 too. Background tasks run after
-the last byte, so their time isn't included.
+499 means that the client has disconnected. If that's known, it replaces any other status.
+Background tasks run after the last byte, so their time isn't included.
 
 This is plain ASGI (https://asgi.readthedocs.io), because `BaseHTTPMiddleware` would add a task and
-a stream to every request. One request costs about 5 microseconds, so nothing here is async unless
-it has to be.
+a stream to every request. Timing one costs about 5 microseconds, so nothing here is a coroutine
+unless it has to wait.
 """
 
 import asyncio

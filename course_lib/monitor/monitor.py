@@ -6,10 +6,10 @@
 
 The monitor counts and reports. Around it:
 
-    middleware.py --> log_request --+
-                      log_query   --+--> entries.py, histogram.py --> get_performance_metrics, ...
-                      count       --+          |
-    lag.py        --> event loop  --+          +--> workers.py <--> Redis --> merged
+    middleware.py -- log_request --+
+    the app       -- log_query   --+--> entries.py --> get_performance_metrics, get_counts, ...
+                  -- count       --+        |
+    lag.py        -- lag         --+        +--> workers.py <--> Redis --> merged
 """
 
 import asyncio
@@ -40,7 +40,7 @@ log = logging.getLogger(__package__)
 
 
 class PerformanceMonitor:
-    """Counts requests and statements in one process, and adds up the counts of several processes.
+    """Count the requests and statements of a process, and merge the counts of several processes.
 
     - `slow`: requests and statements that take this many seconds or more are logged at WARNING.
     - `relative_error`: the largest error of a percentile; 0.01 is 1%.

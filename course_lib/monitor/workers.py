@@ -39,7 +39,7 @@ Total = dict[str, Any]  # in a form that JSON can hold; only `combine` knows wha
 
 
 class Workers:
-    """Reports one worker's total and collects the totals of all.
+    """Report the total of one worker, and collect the totals of all.
 
     `prefix` starts all keys. It should contain a name in braces, so that all keys are in the same
     slot of a cluster. `combine(plus, minus)` adds totals and subtracts others.
