@@ -1,12 +1,16 @@
-"""What monitoring costs a request, and a percentile store a value, each beside its bar. Run nothing beside it.
+"""Measure what monitoring costs: per request, per stored value, and per report.
 
-    python benchmarks/monitor.py [part ...]      # parts: request store poll; all without one
+    python benchmarks/monitor.py [part ...]      # request, store, poll; all parts by default
 
-The packages that people would otherwise install are measured beside ours where they are installed:
-`uv pip install -e '.[bench]'`. All variants of a part take turns, in an order drawn anew for each round; what is added
-is the median over the rounds of the difference to the bare variant of the same round. Where a process happens to put
-its code and its objects in memory moves that by half a microsecond, more than the rounds scatter: so requests are
-measured in several processes, one after the other, and the median of these is shown, with the least and the most.
+Run nothing else at the same time. The packages that people would otherwise install are measured
+too, if they are installed: `uv pip install -e '.[bench]'`. Each figure that has a limit is printed
+beside it.
+
+Every round runs all variants of a part once, in random order. The cost is the median, over all
+rounds, of the difference to the bare variant in the same round. Where a process happens to place
+its code and objects in memory shifts that by half a microsecond, which is more than the rounds
+vary. So requests are measured in several processes, one after the other, and we print the median,
+minimum and maximum of these.
 """
 
 import argparse
@@ -28,33 +32,53 @@ from course_lib.monitor import Histogram, PerformanceMiddleware, PerformanceMoni
 
 ROUNDS = 100
 PROCESSES = 5
-REQUESTS = 300  # in a round, for each variant: a server has its code in the caches, too
+REQUESTS = 300  # per round and variant, so that the code is in the CPU's caches, as in a server
 ROUTES = 30
-VALUES = 1_000  # in a round, for each store
-OURS, INSTRUMENTATOR = "PerformanceMiddleware", "prometheus_fastapi_instrumentator"
+VALUES = 1_000  # per round and store
+STATEMENTS = 20
+MICROSECONDS = 1e6  # in a second
+
+OURS = "PerformanceMiddleware"
+INSTRUMENTATOR = "prometheus_fastapi_instrumentator"
+
+SCOPE = {
+    "type": "http",
+    "asgi": {"version": "3.0", "spec_version": "2.3"},
+    "http_version": "1.1",
+    "method": "GET",
+    "scheme": "http",
+    "path": "/item/7",
+    "root_path": "",
+    "query_string": b"",
+    "headers": [],
+    "client": ("127.0.0.1", 1),
+    "server": ("127.0.0.1", 80),
+}
 
 
-def rounds_of(variants, number=ROUNDS):
-    """Seconds of each variant in each round."""
-    taken, order, chance = {name: [] for name in variants}, list(variants), random.Random(1)
+def time_rounds(variants, rounds=ROUNDS):
+    """Return the seconds that each variant took in each round."""
+    seconds = {name: [] for name in variants}
+    order = list(variants)
+    rng = random.Random(1)
     for run in variants.values():
         run()
-    for _ in range(number):
-        chance.shuffle(order)
+    for _ in range(rounds):
+        rng.shuffle(order)
         for name in order:
-            began = time.perf_counter()
+            start = time.perf_counter()
             variants[name]()
-            taken[name].append(time.perf_counter() - began)
-    return taken
+            seconds[name].append(time.perf_counter() - start)
+    return seconds
 
 
-def added(seconds, bare):
-    """What each round took longer than the bare variant's."""
-    return [one - other for one, other in zip(seconds, bare, strict=True)]
+def differences(seconds, bare):
+    """Return how much longer each round took than the bare variant's."""
+    return [total - base for total, base in zip(seconds, bare, strict=True)]
 
 
 def interval(values):
-    """The median, and the bounds of its 95% interval."""
+    """Return the median, and the bounds of its 95% interval."""
     import numpy as np
 
     resampled = np.random.default_rng(1).choice(values, size=(1_000, len(values)))
@@ -62,8 +86,11 @@ def interval(values):
     return float(np.median(values)), float(low), float(high)
 
 
-def app_of_thirty_routes(monitored=lambda app: None):
-    """The last of the routes is the one that is called."""
+# --- requests ---------------------------------------------------------------------------------
+
+
+def create_app(monitored=lambda app: None):
+    """Return an app with thirty routes, of which the last one is called."""
     app = FastAPI()
     for number in range(ROUTES - 1):
         app.get(f"/route{number}/{{item}}")(lambda item: item)
@@ -76,54 +103,61 @@ def app_of_thirty_routes(monitored=lambda app: None):
     return app
 
 
-class Nothing:
-    """A middleware that hands on, and no more."""
+class EmptyMiddleware:
+    """A middleware that only calls the app."""
 
     def __init__(self, app):
         self.app = app
 
     async def __call__(self, scope, receive, send):
-        """Hand a request on."""
+        """Call the app."""
         await self.app(scope, receive, send)
 
 
-def bare_timer(app):
-    """What most people write."""
+def add_empty(app):
+    app.add_middleware(EmptyMiddleware)
+
+
+def add_ours(app):
+    app.add_middleware(PerformanceMiddleware, monitor=PerformanceMonitor())
+
+
+def add_timer(app):
+    """Add what most people write."""
 
     @app.middleware("http")
     async def timer(request: Request, call_next):
-        began = time.perf_counter()
+        start = time.perf_counter()
         response = await call_next(request)
-        response.headers["X-Process-Time"] = str(time.perf_counter() - began)
+        response.headers["X-Process-Time"] = str(time.perf_counter() - start)
         return response
 
 
-def instrumentator(app):
+def add_instrumentator(app):
     from prometheus_client import CollectorRegistry
     from prometheus_fastapi_instrumentator import Instrumentator
 
     Instrumentator(registry=CollectorRegistry()).instrument(app)
 
 
-def exporter(app):
+def add_exporter(app):
     from starlette_exporter import PrometheusMiddleware
 
     app.add_middleware(PrometheusMiddleware)
 
 
-def added_to_a_request():
-    """Microseconds that each middleware adds, in this process."""
+def microseconds_per_request():
+    """Return the microseconds that each middleware adds to a request, in this process."""
     apps = {
-        "bare": app_of_thirty_routes(),
-        "a middleware that does nothing": app_of_thirty_routes(lambda app: app.add_middleware(Nothing)),
-        OURS: app_of_thirty_routes(lambda app: app.add_middleware(PerformanceMiddleware, monitor=PerformanceMonitor())),
-        '@app.middleware("http") with a timer': app_of_thirty_routes(bare_timer),
+        "bare": create_app(),
+        "a middleware that does nothing": create_app(add_empty),
+        OURS: create_app(add_ours),
+        '@app.middleware("http") with a timer': create_app(add_timer),
     }
-    peers = {INSTRUMENTATOR: instrumentator, "starlette_exporter": exporter}
-    apps |= {name: app_of_thirty_routes(peer) for name, peer in peers.items() if find_spec(name)}
-    scope = {"type": "http", "method": "GET", "path": "/item/7", "root_path": "", "query_string": b"", "headers": []}
-    scope |= {"asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1", "scheme": "http"}
-    scope |= {"client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80)}
+    packages = {INSTRUMENTATOR: add_instrumentator, "starlette_exporter": add_exporter}
+    for name, add_package in packages.items():
+        if find_spec(name):
+            apps[name] = create_app(add_package)
 
     async def receive():
         return {"type": "http.request", "body": b"", "more_body": False}
@@ -131,38 +165,55 @@ def added_to_a_request():
     async def send(message):
         assert message.get("status", 200) == 200
 
-    async def requests(app):
+    async def send_requests(app):
         for _ in range(REQUESTS):
-            await app(dict(scope), receive, send)
+            await app(dict(SCOPE), receive, send)
 
     loop = asyncio.new_event_loop()
-    taken = rounds_of({name: lambda app=app: loop.run_until_complete(requests(app)) for name, app in apps.items()})
-    each = {name: median(added(seconds, taken["bare"])) for name, seconds in taken.items()}
-    each["bare"] = median(taken["bare"])
-    return {name: seconds / REQUESTS * 1e6 for name, seconds in each.items()}
+
+    def variant(app):
+        return lambda: loop.run_until_complete(send_requests(app))
+
+    seconds = time_rounds({name: variant(app) for name, app in apps.items()})
+    medians = {name: median(differences(seconds[name], seconds["bare"])) for name in apps}
+    medians["bare"] = median(seconds["bare"])
+    return {name: value / REQUESTS * MICROSECONDS for name, value in medians.items()}
 
 
-def of_requests():
+def measure_requests():
     command = [sys.executable, __file__, "--one-process"]
-    runs = [json.loads(subprocess.run(command, check=True, capture_output=True).stdout) for _ in range(PROCESSES)]
-    bare = median(run["bare"] for run in runs)
+    processes = []
+    for _ in range(PROCESSES):
+        output = subprocess.run(command, check=True, capture_output=True).stdout
+        processes.append(json.loads(output))
+    bare = median(costs["bare"] for costs in processes)
     print(f"\nA request to the last of {ROUTES} routes, in process: {bare:.1f} us. Added:")
-    for name in list(runs[0])[1:]:
-        found = [run[name] for run in runs]
-        bar = "   (bar: 5 us)" if name == OURS else ""
-        print(f"  {name:40} {median(found):6.1f} us ({min(found):.1f} to {max(found):.1f}){bar}")
-    if INSTRUMENTATOR in runs[0]:
-        share = median(run[OURS] / run[INSTRUMENTATOR] for run in runs)
-        print(f"  of what the instrumentator adds, ours is {share:.1%}   (bar: 10%)")
+    for name in list(processes[0])[1:]:
+        added = [costs[name] for costs in processes]
+        spread = f"({min(added):.1f} to {max(added):.1f})"
+        limit = "   (limit: 5 us)" if name == OURS else ""
+        print(f"  {name:40} {median(added):6.1f} us {spread}{limit}")
+    if INSTRUMENTATOR in processes[0]:
+        share = median(costs[OURS] / costs[INSTRUMENTATOR] for costs in processes)
+        print(f"  ours adds {share:.1%} of what the instrumentator adds   (limit: 10%)")
 
 
-def stores():
-    """Of each store: make one, add a value to it, ask it for a percentile in seconds."""
-    found = {"Histogram": (Histogram, Histogram.add, lambda store, percent: store.percentiles(percent)[0])}
+# --- stores -----------------------------------------------------------------------------------
+
+
+def installed_stores():
+    """Return, for each store, functions that make one, add seconds, and return a percentile."""
+    stores = {
+        "Histogram": (
+            Histogram,
+            Histogram.add,
+            lambda store, percent: store.percentiles(percent)[0],
+        )
+    }
     if find_spec("ddsketch"):
         from ddsketch import DDSketch
 
-        found["ddsketch"] = (
+        stores["ddsketch"] = (
             lambda: DDSketch(0.01),
             DDSketch.add,
             lambda store, percent: store.get_quantile_value(percent / 100),
@@ -170,97 +221,129 @@ def stores():
     if find_spec("hdrh"):
         from hdrh.histogram import HdrHistogram
 
-        found["hdrhistogram"] = (
+        stores["hdrhistogram"] = (
             lambda: HdrHistogram(1, 86_400_000_000, 2),  # in microseconds, two digits
-            lambda store, seconds: store.record_value(int(seconds * 1e6)),
-            lambda store, percent: store.get_value_at_percentile(percent) / 1e6,
+            lambda store, seconds: store.record_value(int(seconds * MICROSECONDS)),
+            lambda store, percent: store.get_value_at_percentile(percent) / MICROSECONDS,
         )
     if find_spec("prometheus_client"):
-        from prometheus_client import Histogram as Buckets
+        from prometheus_client import Histogram as PrometheusHistogram
 
-        found["prometheus_client's histogram"] = (
-            lambda: Buckets("seconds", "of a request", registry=None),
-            Buckets.observe,
-            by_buckets,
+        stores["prometheus_client's histogram"] = (
+            lambda: PrometheusHistogram("seconds", "of a request", registry=None),
+            PrometheusHistogram.observe,
+            histogram_quantile,
         )
-    return found
+    return stores
 
 
-def by_buckets(store, percent):
-    """As Prometheus' histogram_quantile: straight lines inside a bucket."""
-    samples = [sample for sample in store.collect()[0].samples if sample.name.endswith("_bucket")]
-    rank, below, low = percent / 100 * samples[-1].value, 0.0, 0.0
-    for sample in samples:
-        bound = float(sample.labels["le"])
-        if sample.value >= rank:
-            return low if math.isinf(bound) else low + (bound - low) * (rank - below) / (sample.value - below)
-        below, low = sample.value, bound
+def histogram_quantile(store, percent):
+    """Interpolate linearly inside a bucket, like Prometheus' histogram_quantile."""
+    samples = store.collect()[0].samples
+    buckets = [sample for sample in samples if sample.name.endswith("_bucket")]
+    rank = percent / 100 * buckets[-1].value
+    below, low = 0.0, 0.0
+    for bucket in buckets:
+        bound = float(bucket.labels["le"])
+        if bucket.value >= rank:
+            if math.isinf(bound):
+                return low
+            return low + (bound - low) * (rank - below) / (bucket.value - below)
+        below, low = bucket.value, bound
     raise AssertionError
 
 
-def of_stores():
+def fill(store, add, values):
+    for value in values:
+        add(store, value)
+
+
+def worst_error(make, add, percentile, distributions):
+    """Return the largest relative error of P50, P90 and P99 in all distributions."""
     import numpy as np
 
     from course_lib.lab import bench
 
-    chance = np.random.default_rng(1)
-    values = chance.lognormal(-4, 1, VALUES).tolist()
-    made = {name: (make(), add) for name, (make, add, _) in stores().items()}
-
-    def fill(store, add):
-        for value in values:
-            add(store, value)
-
-    variants = {name: lambda store=store, add=add: fill(store, add) for name, (store, add) in made.items()}
-    taken = rounds_of({"an empty call": lambda: fill(None, lambda *_: None), **variants})
-    distributions = {
-        "lognormal": chance.lognormal(-4, 1, 1_000_000),
-        "heavy tail": 0.001 * (1 + chance.pareto(1.5, 1_000_000)),
-        "hits and misses": np.where(chance.random(1_000_000) < 0.88, 0.004, 0.48) * chance.uniform(0.9, 1.1, 10**6),
-    }
-    print("\nA value added to a store; the worst error of P50, P90 and P99 of a million; bytes:")
-    for name, (make, add, percentile) in stores().items():
-        microseconds = [seconds / VALUES * 1e6 for seconds in added(taken[name], taken["an empty call"])]
-        worst = 0.0
-        for sample in distributions.values():
-            store, ordered = make(), np.sort(sample)
-            for value in sample.tolist():
-                add(store, value)
-            for percent in (50, 90, 99):
-                exact = bench.percentile(ordered, percent)
-                worst = max(worst, abs(percentile(store, percent) - exact) / exact)
-        tracemalloc.start()
+    errors = []
+    for values in distributions.values():
         store = make()
-        for value in values:
-            add(store, value)
-        size = tracemalloc.get_traced_memory()[0]
-        tracemalloc.stop()
-        bar = "   (bar: 1%)" if name == "Histogram" else ""
-        middle, low, high = interval(microseconds)
-        print(f"  {name:32} {middle:5.2f} us ({low:.2f} to {high:.2f})   {worst:7.2%}{bar}   {size:9,}")
+        fill(store, add, values.tolist())
+        ordered = np.sort(values)
+        for percent in (50, 90, 99):
+            exact = bench.percentile(ordered, percent)
+            errors.append(abs(percentile(store, percent) - exact) / exact)
+    return max(errors)
 
 
-def of_polls():
-    """What a worker's report and a look at the dashboard cost its event loop."""
-    worker, chance = PerformanceMonitor(), random.Random(1)
+def bytes_of_store(make, add, values):
+    tracemalloc.start()
+    store = make()
+    fill(store, add, values)
+    size = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    return size
+
+
+def measure_stores():
+    import numpy as np
+
+    stores = installed_stores()
+    rng = np.random.default_rng(1)
+    values = rng.lognormal(-4, 1, VALUES).tolist()
+
+    def variant(make, add):
+        store = make()
+        return lambda: fill(store, add, values)
+
+    variants = {name: variant(make, add) for name, (make, add, _) in stores.items()}
+    variants["bare"] = lambda: fill(None, lambda *_: None, values)
+    seconds = time_rounds(variants)
+
+    hits_and_misses = np.where(rng.random(1_000_000) < 0.88, 0.004, 0.48)
+    distributions = {
+        "lognormal": rng.lognormal(-4, 1, 1_000_000),
+        "heavy tail": 0.001 * (1 + rng.pareto(1.5, 1_000_000)),
+        "hits and misses": hits_and_misses * rng.uniform(0.9, 1.1, 1_000_000),
+    }
+    print("\nAdding a value to a store; the worst error of P50, P90 and P99 of a million; bytes:")
+    for name, (make, add, percentile) in stores.items():
+        per_round = differences(seconds[name], seconds["bare"])
+        middle, low, high = interval([value / VALUES * MICROSECONDS for value in per_round])
+        cost = f"{middle:5.2f} us ({low:.2f} to {high:.2f})"
+        limit = "   (limit: 1%)" if name == "Histogram" else ""
+        error = f"{worst_error(make, add, percentile, distributions):7.2%}{limit}"
+        print(f"  {name:32} {cost}   {error}   {bytes_of_store(make, add, values):9,}")
+
+
+# --- reports ----------------------------------------------------------------------------------
+
+
+def measure_polls():
+    """Print how long a worker's report and the dashboard's figures block its event loop."""
+    monitor = PerformanceMonitor()
+    rng = random.Random(1)
     for _ in range(200_000):
-        worker.log_request(f"GET /{chance.randrange(ROUTES)}", chance.lognormvariate(-4, 1))
-        worker.log_query(f"SELECT {chance.randrange(20)}", chance.lognormvariate(-5, 1), endpoint="GET /")
-    taken = rounds_of({"a report": worker.dump, "the dashboard's figures": lambda: figures(worker)}, 100)
-    print(f"\nWith {ROUTES} endpoints and 20 statements:")
-    for name, seconds in taken.items():
+        monitor.log_request(f"GET /{rng.randrange(ROUTES)}", rng.lognormvariate(-4, 1))
+        statement = f"SELECT {rng.randrange(STATEMENTS)}"
+        monitor.log_query(statement, rng.lognormvariate(-5, 1), endpoint="GET /")
+    variants = {"a report": monitor.dump, "the dashboard's figures": lambda: figures(monitor)}
+    print(f"\nWith {ROUTES} endpoints and {STATEMENTS} statements:")
+    for name, seconds in time_rounds(variants).items():
         print(f"  {name:32} {median(seconds) * 1e3:.2f} ms")
 
 
 def main():
-    logging.getLogger("course_lib.monitor.lines").setLevel(logging.CRITICAL)  # no line for each request
-    parts = {"request": of_requests, "store": of_stores, "poll": of_polls}
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    # Don't log a line for each request.
+    logging.getLogger("course_lib.monitor.lines").setLevel(logging.CRITICAL)
+    parts = {"request": measure_requests, "store": measure_stores, "poll": measure_polls}
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("part", nargs="*", choices=[[], *parts], default=[])
     parser.add_argument("--one-process", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one_process:
-        print(json.dumps(added_to_a_request()))
+        print(json.dumps(microseconds_per_request()))
         return
     for part in options.part or parts:
         parts[part]()

@@ -1,4 +1,4 @@
-"""A service of several processes for tests/test_monitor.py."""
+"""The service with several processes that tests/test_monitor.py starts."""
 
 import os
 from typing import Any
@@ -8,10 +8,12 @@ from fastapi import FastAPI
 from course_lib import redis_client
 from course_lib.monitor import PerformanceMiddleware, PerformanceMonitor, workers
 
+NAMESPACE = os.environ["NAMESPACE"]
+
 workers.DEAD_AFTER = 3_000
 
 redis = redis_client.connect(os.environ["REDIS_URL"])
-monitor = PerformanceMonitor(redis=redis, namespace=os.environ["NAMESPACE"])
+monitor = PerformanceMonitor(redis=redis, namespace=NAMESPACE)
 app = FastAPI()
 app.add_middleware(PerformanceMiddleware, monitor=monitor)
 
@@ -26,9 +28,13 @@ async def process() -> int:
     return os.getpid()
 
 
-@app.get("/truth")
-async def truth() -> dict[str, Any]:
-    whole = await monitor.merged()
-    metrics = whole.get_performance_metrics().get("GET /item/{number}")
-    folds = await redis.hget(f"{{{os.environ['NAMESPACE']}}}:0.01:past", "folds")
-    return {"workers": whole.workers, "count": metrics.count if metrics else 0, "folds": int(folds or 0)}
+@app.get("/totals")
+async def totals() -> dict[str, Any]:
+    merged = await monitor.merged()
+    metrics = merged.get_performance_metrics().get("GET /item/{number}")
+    folds = await redis.hget(f"{{{NAMESPACE}}}:0.01:past", "folds")
+    return {
+        "workers": merged.workers,
+        "count": metrics.count if metrics else 0,
+        "folds": int(folds or 0),
+    }

@@ -1,5 +1,6 @@
-"""What the monitor shows: to Prometheus' own parser, on a page in a real browser, in a notebook, with plans beside."""
+"""The monitor's figures in Prometheus' own parser, in a real browser, and in a notebook."""
 
+import asyncio
 import json
 import os
 import re
@@ -7,13 +8,13 @@ import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import ConsoleMessage, Page, Route, expect
 from prometheus_client.parser import text_string_to_metric_families
 
 from course_lib.api import create_app
@@ -30,7 +31,8 @@ def db(tmp_path: Path) -> Path:
     path = tmp_path / "events.db"
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute(
-            "CREATE TABLE events(id INTEGER PRIMARY KEY, user_id INTEGER NOT NULL, type TEXT NOT NULL,"
+            "CREATE TABLE events(id INTEGER PRIMARY KEY,"
+            " user_id INTEGER NOT NULL, type TEXT NOT NULL,"
             " status INTEGER NOT NULL, duration_ms INTEGER NOT NULL, title TEXT NOT NULL,"
             " starts_at INTEGER NOT NULL, created_at INTEGER NOT NULL, payload TEXT NOT NULL)"
         )
@@ -47,39 +49,66 @@ def server(db: Path) -> Iterator[serve.Server]:
         yield server
 
 
-def asked(server: serve.Server) -> dict[str, Any]:
+def fetch_figures(server: serve.Server) -> dict[str, Any]:
     return server.get("/dashboard/figures").json()
 
 
-# --- the API ----------------------------------------------------------------------------------------------------------
+def counts_by_endpoint(server: serve.Server) -> dict[str, int]:
+    endpoints = fetch_figures(server)["endpoints"]
+    return {endpoint["endpoint"]: endpoint["count"] for endpoint in endpoints}
 
 
-def test_statements_are_shown_with_the_route_that_ran_them_and_the_plan_that_they_have_now(
+def ten_seconds_later(clock: Callable[[], float]) -> Callable[[], float]:
+    """Return a clock that's ten seconds ahead, but not in an event loop: its timers would hang."""
+
+    def later() -> float:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return clock() + 10
+        return clock()
+
+    return later
+
+
+# --- the API ----------------------------------------------------------------------------------
+
+
+def test_statements_are_shown_with_their_endpoint_and_their_current_plan(
     server: serve.Server, db: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.get("/api/stats", user_id=7)
     server.get("/api/events", user_id=7)
     server.client.post("/api/events", json={"type": "view", "title": "x"})
-    found = {(each["endpoint"], each["sql"].split()[0]): each for each in asked(server)["statements"]}
-    assert {*found} == {("GET /api/stats", "SELECT"), ("GET /api/events", "SELECT"), ("POST /api/events", "INSERT")}
-    newest = found["GET /api/events", "SELECT"]
-    assert "user_id = ?" in newest["sql"]
-    assert "SCAN events" in newest["plan"]
-    assert found["POST /api/events", "INSERT"]["plan"] is None
+    statements = {
+        (statement["endpoint"], statement["sql"].split()[0]): statement
+        for statement in fetch_figures(server)["statements"]
+    }
+    assert {*statements} == {
+        ("GET /api/stats", "SELECT"),
+        ("GET /api/events", "SELECT"),
+        ("POST /api/events", "INSERT"),
+    }
+    newest_events = statements["GET /api/events", "SELECT"]
+    assert "user_id = ?" in newest_events["sql"]
+    assert "SCAN events" in newest_events["plan"]
+    assert statements["POST /api/events", "INSERT"]["plan"] is None
     with closing(sqlite3.connect(db)) as connection:
         connection.execute(INDEX)
-    later = time.monotonic() + 10
     with monkeypatch.context() as patch:
-        patch.setattr(time, "monotonic", lambda: later)
-        plans = [each["plan"] for each in asked(server)["statements"] if each["sql"] == newest["sql"]]
-    assert "USING INDEX of_users" in plans[0]
+        patch.setattr(time, "monotonic", ten_seconds_later(time.monotonic))
+        later = fetch_figures(server)["statements"]
+    plans = {statement["sql"]: statement["plan"] for statement in later}
+    assert "USING INDEX of_users" in plans[newest_events["sql"]]
 
 
-def test_endpoints_are_told_by_method_and_the_pages_of_the_monitor_are_not_counted(server: serve.Server) -> None:
+def test_endpoints_differ_by_method_and_the_pages_of_the_monitor_are_not_counted(
+    server: serve.Server,
+) -> None:
     for path in ("/health", "/api/events", "/nowhere/1", "/nowhere/2", "/metrics", "/dashboard"):
         server.get(path)
     server.client.post("/api/events", json={"type": "view", "title": "x"})
-    assert {each["endpoint"]: each["count"] for each in asked(server)["endpoints"]} == {
+    assert counts_by_endpoint(server) == {
         "GET /health": 1,
         "GET /api/events": 1,
         "POST /api/events": 1,
@@ -87,50 +116,60 @@ def test_endpoints_are_told_by_method_and_the_pages_of_the_monitor_are_not_count
     }
 
 
-def test_cache_hits_and_misses_are_counted_over_both_parts(
+def test_cache_hits_and_misses_are_counted_for_both_parts_of_the_stats(
     db: Path, any_server: redis_server.Server, tmp_path: Path
 ) -> None:
     own = tmp_path / "own.db"
     shutil.copyfile(db, own)
-    app = create_app(own, redis_url=any_server.url, cache=True, monitor=True, namespace=f"api-{time.monotonic_ns()}")
+    app = create_app(
+        own,
+        redis_url=any_server.url,
+        cache=True,
+        monitor=True,
+        namespace=f"api-{time.monotonic_ns()}",
+    )
     with serve.here(app) as server:
         for user in (7, 7, 8):
             server.get("/api/stats", user_id=user)
-        assert asked(server)["counts"] == {"cache_miss": 3, "cache_hit": 3}
+        assert fetch_figures(server)["counts"] == {"cache_miss": 3, "cache_hit": 3}
 
 
-def test_without_a_monitor_there_is_none_of_its_pages(db: Path) -> None:
+def test_without_a_monitor_its_pages_do_not_exist(db: Path) -> None:
     with serve.here(create_app(db)) as server:
-        assert {server.get(path).status_code for path in ("/metrics", "/dashboard", "/dashboard/figures")} == {404}
+        assert {
+            server.get(path).status_code
+            for path in ("/metrics", "/dashboard", "/dashboard/figures")
+        } == {404}
         assert "X-Request-ID" not in server.get("/health").headers
-        with pytest.raises(RuntimeError, match=r"start it with serve\.start\(\.\.\., monitor=True\)"):
+        with pytest.raises(
+            RuntimeError, match=r"start it with serve\.start\(\.\.\., monitor=True\)"
+        ):
             with live.view(server):
                 pass
 
 
-def test_while_redis_is_away_the_service_answers_and_its_pages_say_what_they_lack(
+def test_while_redis_is_unavailable_the_service_responds_and_its_pages_are_marked_incomplete(
     db: Path, server_to_break: redis_server.Server
 ) -> None:
     with serve.here(create_app(db, redis_url=server_to_break.url, monitor=True)) as server:
         assert server.get("/health").status_code == 200
-        assert asked(server)["complete"]
+        assert fetch_figures(server)["complete"]
         server_to_break.kill()
         assert server.get("/health").status_code == 200
-        found = asked(server)
-        assert not found["complete"]
-        assert [each["count"] for each in found["endpoints"]] == [2]
+        assert not fetch_figures(server)["complete"]
+        assert counts_by_endpoint(server) == {"GET /health": 2}
         assert server.get("/metrics").status_code == 503
 
 
-# --- Prometheus -------------------------------------------------------------------------------------------------------
+# --- Prometheus -------------------------------------------------------------------------------
 
 
 def test_prometheus_own_parser_reads_all_figures(server: serve.Server) -> None:
     for path in ("/health", "/health", "/api/stats", "/nowhere"):
         server.get(path)
-    answer = server.get("/metrics")
-    assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
-    families = {family.name: family for family in text_string_to_metric_families(answer.text)}
+    response = server.get("/metrics")
+    assert response.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    families = {family.name: family for family in text_string_to_metric_families(response.text)}
     assert {name: family.type for name, family in families.items()} == {
         "http_requests": "counter",
         "http_request_duration_seconds": "histogram",
@@ -140,47 +179,58 @@ def test_prometheus_own_parser_reads_all_figures(server: serve.Server) -> None:
         "app_workers": "gauge",
     }
     requests = {
-        (each.labels["endpoint"], each.labels["status"]): each.value for each in families["http_requests"].samples
+        (sample.labels["endpoint"], sample.labels["status"]): sample.value
+        for sample in families["http_requests"].samples
     }
-    assert requests == {("GET /health", "200"): 2, ("GET /api/stats", "200"): 1, ("(unknown path)", "404"): 1}
+    assert requests == {
+        ("GET /health", "200"): 2,
+        ("GET /api/stats", "200"): 1,
+        ("(unknown path)", "404"): 1,
+    }
     statements = families["db_statement_duration_seconds"].samples
-    assert [each.value for each in statements if each.name.endswith("_count")] == [4]
+    assert [sample.value for sample in statements if sample.name.endswith("_count")] == [4]
 
 
-def test_buckets_hold_what_they_say_within_the_error_and_end_with_the_count() -> None:
+def samples_of(monitor: PerformanceMonitor) -> list[Any]:
+    families = text_string_to_metric_families(prometheus(monitor))
+    return [sample for family in families for sample in family.samples]
+
+
+def test_buckets_count_the_durations_up_to_their_bound_and_end_with_the_total() -> None:
     monitor = PerformanceMonitor()
     durations = [0.0001, 0.02, 0.02, 0.3, 7.0, 300.0]
     for duration in durations:
         monitor.log_request("GET /a", duration)
-    text = prometheus(monitor)
-    samples = [each for family in text_string_to_metric_families(text) for each in family.samples]
-    buckets = [each for each in samples if each.name == "http_request_duration_seconds_bucket"]
+    name = "http_request_duration_seconds"
+    buckets = [sample for sample in samples_of(monitor) if sample.name == f"{name}_bucket"]
     for bucket in buckets:
         assert bucket.value == sum(duration <= float(bucket.labels["le"]) for duration in durations)
     assert buckets[-1].labels["le"] == "+Inf"
-    sums = [each.value for each in samples if each.name == "http_request_duration_seconds_sum"]
+    sums = [sample.value for sample in samples_of(monitor) if sample.name == f"{name}_sum"]
     assert sums == [pytest.approx(sum(durations))]
 
 
-def test_names_with_quotes_backslashes_and_line_ends_survive() -> None:
+def test_names_with_quotes_backslashes_and_newlines_are_escaped() -> None:
     monitor, name = PerformanceMonitor(), 'GET /"a"\\n\n{b}'
     monitor.log_request(name, 0.1)
     monitor.count(name)
-    samples = [each for family in text_string_to_metric_families(prometheus(monitor)) for each in family.samples]
-    assert {each.labels.get("endpoint", each.labels.get("name", name)) for each in samples} == {name}
+    names = set()
+    for sample in samples_of(monitor):
+        names |= {sample.labels[label] for label in ("endpoint", "name") if label in sample.labels}
+    assert names == {name}
 
 
-# --- the page ---------------------------------------------------------------------------------------------------------
+# --- the page ---------------------------------------------------------------------------------
 
 
-def test_the_page_takes_nothing_from_elsewhere() -> None:
+def test_the_page_loads_nothing_from_other_sites() -> None:
     assert not re.findall(r'(?:src|href)="(?!data:)', page())
     assert [*re.findall(r"https?://[\w./]+", page())] == ["http://www.w3.org/2000/svg"]
 
 
-def test_figures_of_a_monitor_that_has_seen_nothing_can_be_shown() -> None:
-    found = json.loads(json.dumps(figures(PerformanceMonitor())))
-    assert (found["requests"]["counts"], found["endpoints"], found["statements"]) == ([], [], [])
+def test_the_figures_of_an_empty_monitor_are_valid_json() -> None:
+    empty = json.loads(json.dumps(figures(PerformanceMonitor())))
+    assert (empty["requests"]["counts"], empty["endpoints"], empty["statements"]) == ([], [], [])
 
 
 @pytest.fixture
@@ -215,15 +265,18 @@ def test_the_page_is_live_under_load_in_both_themes_and_by_keyboard(
     folder = Path(os.environ.get("SCREENSHOTS", work))
     folder.mkdir(parents=True, exist_ok=True)
     for theme in ("light", "dark"):
-        with closing(chromium.new_page(viewport={"width": 1200, "height": 1100}, color_scheme=theme)) as tab:
+        with closing(
+            chromium.new_page(viewport={"width": 1200, "height": 1100}, color_scheme=theme)
+        ) as tab:
             look_at(tab, under_load, theme)
             tab.screenshot(path=folder / f"dashboard_{theme}.png", full_page=True)
             use_the_keyboard(tab)
     with closing(chromium.new_page(viewport={"width": 1024, "height": 768})) as tab:
         tab.goto(f"{under_load.url}/dashboard")
         expect(tab.locator("#endpoints tr", has_text="GET /api/events")).to_be_visible()
-        cut_off = "[...document.querySelectorAll('section')].filter(each => each.scrollWidth > each.clientWidth).length"
-        assert tab.evaluate(cut_off) == 0
+        sections = "[...document.querySelectorAll('section')]"
+        cut_off = "section => section.scrollWidth > section.clientWidth"
+        assert tab.evaluate(f"{sections}.filter({cut_off}).length") == 0
         tab.set_viewport_size({"width": 400, "height": 800})
         expect(tile(tab, "requests/s")).not_to_have_text("0")
         assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -235,17 +288,22 @@ def tile(tab: Page, name: str) -> Any:
 
 
 def look_at(tab: Page, server: serve.Server, theme: str) -> None:
-    """No fault in the console, nothing asked of anybody else, and figures that move."""
-    faults: list[str] = []
-    tab.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
-    tab.on("pageerror", lambda error: faults.append(str(error)))
+    """Check for figures that move, no errors in the console, and no requests to other sites."""
+    problems: list[str] = []
 
-    def only_from_here(route: Route) -> None:
+    def note_errors(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            problems.append(message.text)
+
+    tab.on("console", note_errors)
+    tab.on("pageerror", lambda error: problems.append(str(error)))
+
+    def note_other_sites(route: Route) -> None:
         if not route.request.url.startswith(server.url):
-            faults.append(route.request.url)
+            problems.append(route.request.url)
         route.continue_()
 
-    tab.route("**/*", only_from_here)
+    tab.route("**/*", note_other_sites)
     tab.goto(f"{server.url}/dashboard")
     requests = tab.locator("#endpoints tr", has_text="GET /api/events").locator("td").nth(1)
     expect(requests).not_to_be_empty(timeout=20_000)
@@ -255,25 +313,25 @@ def look_at(tab: Page, server: serve.Server, theme: str) -> None:
         expect(tile(tab, name)).to_have_text(re.compile(r"^\d"), timeout=20_000)
     expect(tile(tab, "workers")).to_have_text("1")
     for line in ("rate", "p50", "p90"):
-        drawn = tab.locator(f"path[data-line={line}]")
-        expect(drawn).to_have_attribute("d", re.compile(r"^M.*L"), timeout=20_000)
+        path = tab.locator(f"path[data-line={line}]")
+        expect(path).to_have_attribute("d", re.compile(r"^M.*L"), timeout=20_000)
     expect(tab.locator("#rate")).to_have_attribute("aria-label", re.compile(r"^Now: all \d"))
     expect(tab.locator("#statements")).to_contain_text("plan: reads a whole table or index")
     light = tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(246, 247, 249)"
     assert light == (theme == "light")
-    assert faults == []
+    assert problems == []
 
 
 @pytest.fixture
-def few_of_some(server: serve.Server) -> serve.Server:
-    """A service that was asked a hundred times, ten times and nine times."""
+def some_requests(server: serve.Server) -> serve.Server:
+    """Return a service whose three endpoints have had 100, 10 and 9 requests."""
     for path, times in (("/api/events", 100), ("/api/stats", 10), ("/health", 9)):
         for _ in range(times):
             server.get(path)
     return server
 
 
-TOLD = {  # P50, P90 and P99
+SHOWN = {  # are P50, P90 and P99 shown?
     "GET /api/events": [True, True, True],
     "GET /api/stats": [True, True, False],
     "GET /health": [True, False, False],
@@ -281,22 +339,26 @@ TOLD = {  # P50, P90 and P99
 
 
 @pytest.mark.measures
-def test_the_page_shows_a_percentile_of_an_endpoint_or_a_statement_only_where_there_is_enough_to_tell_it(
+def test_the_page_shows_a_percentile_only_with_enough_samples(
     chromium: Any,
-    few_of_some: serve.Server,
+    some_requests: serve.Server,
 ) -> None:
     with closing(chromium.new_page()) as tab:
-        tab.goto(f"{few_of_some.url}/dashboard")
-        for table, names in (("endpoints", [*TOLD]), ("statements", ["GET /api/events", "GET /api/stats"])):
+        tab.goto(f"{some_requests.url}/dashboard")
+        for table, names in (
+            ("endpoints", [*SHOWN]),
+            ("statements", ["GET /api/events", "GET /api/stats"]),
+        ):
             for name in names:
                 cells = tab.locator(f"#{table} tbody tr", has_text=name).first.locator("td")
-                expect(cells.nth(4)).to_have_text(re.compile(r"^\d"))  # P50; the others come with it
-                told = [cells.nth(column).inner_text()[0].isdigit() for column in (4, 5, 6)]
-                assert told == TOLD[name], (table, name)
+                p50 = cells.nth(4)
+                expect(p50).to_have_text(re.compile(r"^\d"))  # P90 and P99 appear with it
+                shown = [cells.nth(column).inner_text()[0].isdigit() for column in (4, 5, 6)]
+                assert shown == SHOWN[name], (table, name)
 
 
 def use_the_keyboard(tab: Page) -> None:
-    """Sort a table, open a plan and pause, by Tab and Enter alone; nothing is lost when new figures come."""
+    """Sort a table, open a plan and pause, with Tab and Enter only, while the figures change."""
     tab.locator("body").click(position={"x": 2, "y": 2})
     tab.keyboard.press("Tab")
     expect(tab.locator("#pause")).to_be_focused()
@@ -320,15 +382,20 @@ def use_the_keyboard(tab: Page) -> None:
 
 
 @pytest.mark.measures
-def test_the_page_says_so_when_the_service_does_not_answer(chromium: Any, db: Path) -> None:
+def test_the_page_says_so_if_the_service_does_not_respond(
+    chromium: Any,
+    db: Path,
+) -> None:
     with closing(chromium.new_page()) as tab:
         with serve.here(create_app(db, monitor=True)) as server:
             tab.goto(f"{server.url}/dashboard")
             expect(tab.locator("#state")).to_have_text("live")
-        expect(tab.locator("#state")).to_contain_text("no answer from the service", timeout=10_000)
+        expect(tab.locator("#state")).to_contain_text(
+            "The service isn't responding", timeout=10_000
+        )
 
 
-# --- the notebook -----------------------------------------------------------------------------------------------------
+# --- the notebook -----------------------------------------------------------------------------
 
 
 def test_the_same_figures_show_in_a_notebook_while_a_load_runs(
@@ -340,23 +407,26 @@ def test_the_same_figures_show_in_a_notebook_while_a_load_runs(
         def update(self, content: Any) -> None:
             shown.append(content.data)
 
-    monkeypatch.setattr(live, "display", lambda content, **_: shown.append(content.data) or Handle())
+    monkeypatch.setattr(
+        live, "display", lambda content, **_: shown.append(content.data) or Handle()
+    )
     with live.view(server):
         load(f"{server.url}/api/events?user_id=7", users=2, seconds=1.5)
-    requests = [int(row) for look in shown for row in re.findall(r"<td>GET /api/events</td><td>(\d+)</td>", look)]
+    cells = r"<td>GET /api/events</td><td>(\d+)</td>"
+    requests = [int(count) for table in shown for count in re.findall(cells, table)]
     assert len({*requests}) >= 2
     assert requests == sorted(requests)
-    found = {each["endpoint"]: each["count"] for each in asked(server)["endpoints"]}
-    assert requests[-1] == found["GET /api/events"]
+    assert requests[-1] == counts_by_endpoint(server)["GET /api/events"]
     assert "requests/s" in shown[-1] and "loop lag" in shown[-1]
 
 
-def test_a_notebook_shows_a_percentile_of_an_endpoint_only_where_there_is_enough_to_tell_it(
-    few_of_some: serve.Server,
+def test_a_notebook_shows_a_percentile_only_with_enough_samples(
+    some_requests: serve.Server,
 ) -> None:
-    figures = asked(few_of_some)
-    told = {
-        name: ["-" not in cell for cell in re.findall(r"<td>(.*?)</td>", rest)[-3:]]
-        for name, rest in re.findall(r"<tr><td>(\w+ /[\w/]+)</td>(.*?)</tr>", live._html(figures, figures))
-    }
-    assert told == TOLD
+    figures = fetch_figures(some_requests)
+    rows = re.findall(r"<tr><td>(\w+ /[\w/]+)</td>(.*?)</tr>", live._html(figures, figures))
+    shown = {}
+    for endpoint, row in rows:
+        percentiles = re.findall(r"<td>(.*?)</td>", row)[-3:]
+        shown[endpoint] = ["-" not in percentile for percentile in percentiles]
+    assert shown == SHOWN

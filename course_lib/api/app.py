@@ -33,7 +33,7 @@ from course_lib.cache import Cache
 from course_lib.limiter import Algorithm, RateLimiter, RateLimitMiddleware, address, parse, too_many_requests
 from course_lib.monitor import PerformanceMiddleware, PerformanceMonitor, figures, page, prometheus
 from course_lib.monitor.dashboard import PROMETHEUS
-from course_lib.monitor.monitor import endpoint_of
+from course_lib.monitor.endpoints import endpoint_of
 from course_lib.optimizer import analyze_query_performance, create_indexes
 
 ANONYMOUS_USER = 123

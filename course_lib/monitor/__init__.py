@@ -1,14 +1,17 @@
-"""Measure what requests and statements take: percentiles that add up over workers, slow statements, a dashboard.
+"""Performance monitoring: latency percentiles per endpoint, slow statements, and a dashboard.
 
     monitor = PerformanceMonitor()
     app.add_middleware(PerformanceMiddleware, monitor=monitor)
 
-Read `monitor.py` first, then `histogram.py`.
+Read `monitor.py` first, then `histogram.py`; `middleware.py` shows how a request is timed.
 """
 
 from course_lib.monitor.dashboard import figures, page, prometheus
+from course_lib.monitor.endpoints import endpoint_of
+from course_lib.monitor.entries import Metrics, SlowQuery
 from course_lib.monitor.histogram import Histogram
-from course_lib.monitor.monitor import Metrics, PerformanceMiddleware, PerformanceMonitor, SlowQuery
+from course_lib.monitor.middleware import PerformanceMiddleware
+from course_lib.monitor.monitor import PerformanceMonitor
 
 __all__ = [
     "Histogram",
@@ -16,6 +19,7 @@ __all__ = [
     "PerformanceMiddleware",
     "PerformanceMonitor",
     "SlowQuery",
+    "endpoint_of",
     "figures",
     "page",
     "prometheus",

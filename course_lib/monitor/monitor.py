@@ -1,138 +1,56 @@
-"""What an API's users wait for: percentiles that merge, slow statements, errors, and a line of JSON for each request.
+"""Performance monitoring: percentiles that merge across workers, slow statements, and counts.
 
     monitor = PerformanceMonitor()
     app.add_middleware(PerformanceMiddleware, monitor=monitor)
     monitor.get_performance_metrics()["GET /items/{item_id}"].p90
 
-The monitor counts, the middleware tells it of each request. What durations are counted in is in `histogram.py`, what a
-request is counted for in `endpoints.py`, and how the workers of a service add up in `workers.py`.
+The monitor counts and reports. Around it:
+
+    middleware.py -- log_request --+
+    the app       -- log_query   --+--> entries.py --> get_performance_metrics, get_counts, ...
+                  -- count       --+        |
+    lag.py        -- lag         --+        +--> workers.py <--> Redis --> merged
 """
 
 import asyncio
 import contextlib
-import itertools
-import json
 import logging
 import math
-import secrets
 import threading
-import time
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Container, Iterable, MutableMapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from course_lib.checks import check_namespace
-from course_lib.monitor.endpoints import Scope, endpoint_of
+from course_lib.monitor.entries import Counters, Metrics, SlowQuery, combine
 from course_lib.monitor.histogram import Histogram
-from course_lib.monitor.workers import Total, Workers
+from course_lib.monitor.lag import measure_lag
+from course_lib.monitor.lines import milliseconds, write_line
+from course_lib.monitor.workers import Workers
 from course_lib.redis_client import RedisUnavailable
 
-__all__ = ["Histogram", "Metrics", "PerformanceMiddleware", "PerformanceMonitor", "SlowQuery", "endpoint_of"]
-
-BATCH = 256  # requests that are counted at once
-MOST_ENTRIES = 200  # endpoints, and statements; what comes after these shares one entry
-LONGEST_NAME = 4_000  # characters of an endpoint or a statement
-OTHERS = "(others)"
-TOO_MANY, HUNG_UP = 429, 499  # 499 is nginx's word for a client that closed its connection before the answer
-PATIENCE = 0.1  # seconds before somebody may have given up waiting
-LAG_SECONDS, MOST_MISSED = 0.1, 600  # between two looks at the event loop; a laptop may have slept for a night
-
-_now, _INFINITE = time.perf_counter, math.inf  # looked up once: a request is counted in microseconds
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+BATCH = 256  # requests that are counted together
+REPORT_INTERVAL = 1  # seconds between two reports to Redis
+_INFINITE = math.inf  # looked up once, because every request is compared with it
 
 log = logging.getLogger(__package__)
-lines = logging.getLogger(f"{__package__}.lines")
-"""Takes one JSON object for each request and slow statement: at INFO, what was slow or failed at WARNING."""
-
-
-class _Entry(Histogram):
-    """The durations of an endpoint or a statement, and how often it was answered with which status."""
-
-    __slots__ = ("statuses",)
-
-    def __init__(self, relative_error: float) -> None:
-        super().__init__(relative_error)
-        self.statuses: defaultdict[int, int] = defaultdict(int)
-
-    def dump(self) -> list[Any]:
-        return [*super().dump(), list(self.statuses.items())]
-
-    def add_dump(self, dump: Sequence[Any], times: int = 1) -> None:
-        *durations, statuses = dump
-        super().add_dump(durations, times)
-        for status, count in statuses:
-            self.statuses[status] += count * times
-
-
-class _Entries(dict[Any, _Entry]):
-    """Entries by endpoint, or by endpoint and statement: made when first asked for, while there is room."""
-
-    def __init__(self, relative_error: float, others: str | tuple[str, ...]) -> None:
-        self._relative_error, self._others = relative_error, others
-
-    def __missing__(self, name: str | tuple[str, ...]) -> _Entry:
-        if len(self) >= MOST_ENTRIES:
-            name = self._others
-        short = name[:LONGEST_NAME] if isinstance(name, str) else tuple(part[:LONGEST_NAME] for part in name)
-        return self.setdefault(short, _Entry(self._relative_error))
-
-    def dump(self) -> list[Any]:
-        return [(name, entry.dump()) for name, entry in self.items()]
-
-    def add_dump(self, dump: Iterable[Any], times: int = 1) -> None:
-        for name, counted in dump:
-            self[tuple(name) if isinstance(name, list) else name].add_dump(counted, times)
-
-
-@dataclass(frozen=True)
-class Metrics:
-    """What became of the requests to an endpoint, or how late the event loop was. All times are in seconds.
-
-    `errors` were answered with a status from 500 on, or ended by an exception; `refused` with 429; `hung_up` counts
-    clients that did not wait for the end. `clamped` were shorter than a microsecond or longer than a day.
-    """
-
-    count: int
-    total: float
-    mean: float
-    p50: float
-    p90: float
-    p99: float
-    max: float
-    errors: int = 0
-    refused: int = 0
-    hung_up: int = 0
-    clamped: int = 0
-
-
-@dataclass(frozen=True)
-class SlowQuery(Metrics):
-    """A statement as it was written, the endpoint that ran it, and how long that took."""
-
-    sql: str = ""
-    endpoint: str = ""
 
 
 class PerformanceMonitor:
-    """Counts the requests and statements of a process, from any of its threads, and adds up those of several.
+    """Count the requests and statements of a process, and merge the counts of several processes.
 
-    - `slow`: seconds from which a request or a statement is logged at WARNING.
-    - `relative_error`: of percentiles, at most.
-    - `redis`: an asyncio client, best from `redis_client.connect`, through which the workers of one service, on any
-      number of machines, know of one another. While Redis is away each counts on, and tells the others later.
-    - `namespace`: of the service; what it has counted is kept for a week after its last worker.
+    - `slow`: requests and statements that take this many seconds or more are logged at WARNING.
+    - `relative_error`: the largest error of a percentile; 0.01 is 1%.
+    - `redis`: an asyncio client, preferably from `redis_client.connect`. Through it, all workers of
+      a service, on any number of machines, share their counts. While Redis is unavailable, each
+      worker keeps counting, and reports later.
+    - `namespace`: the service's name in Redis. Counts are kept for a week after the last report.
 
-    Memory is bounded, whatever comes: of endpoints, of statements and of names that are counted the first 200 have
-    an entry of their own (10 KB at 1%), and all others share one, "(others)".
+    Any thread may call it. Memory is bounded: the first 200 endpoints, statements and counted names
+    each have an entry of their own (10 KB at 1%), and all others share one, "(others)".
     """
 
     def __init__(
@@ -144,163 +62,166 @@ class PerformanceMonitor:
         namespace: str = "monitor",
     ) -> None:
         check_namespace(namespace)
-        self.slow, self.relative_error = slow, relative_error
+        self.slow = slow
+        self.relative_error = relative_error
         self.workers = 1
-        """How many processes' requests are counted here; those that have ended since are not among them."""
+        """The number of live processes whose requests are counted here."""
         self.complete = True
-        """Whether those are all; False in what `merged` gives while Redis is away."""
+        """False if `merged` couldn't read the other workers' counts from Redis."""
         self._lock = threading.Lock()
-        self._waiting: list[tuple[str, float, int]] = []  # requests to be counted
-        self._endpoints = _Entries(relative_error, OTHERS)
-        self._statements = _Entries(relative_error, (OTHERS, OTHERS))
-        self._lag = _Entry(relative_error)
-        self._counts: dict[str, int] = {}
-        prefix = f"{{{namespace}}}:{relative_error:g}:"  # other buckets cannot be added
-        self._workers = None if redis is None else Workers(redis, prefix, self._combined)
+        self._pending: list[tuple[str, float, int]] = []  # requests that aren't counted yet
+        self._counters = Counters(relative_error)
+        self._workers: Workers | None = None
+        if redis is not None:
+            # The error bound decides the buckets, and only equal buckets can be added.
+            prefix = f"{{{namespace}}}:{relative_error:g}:"
+            self._workers = Workers(redis, prefix, partial(combine, relative_error))
         self._tasks: list[asyncio.Task[None]] = []
 
-    # --- counting -------------------------------------------------------------------------------------------------
+    # --- counting -----------------------------------------------------------------------------
 
     def log_request(self, endpoint: str, duration: float, status: int = 200) -> None:
-        """Count a request, which took `duration` seconds. ValueError for a negative one."""
-        if not 0 <= duration < _INFINITE:
-            raise ValueError(f"a duration is {duration!r}: give seconds, 0 or more")
-        self._waiting.append((endpoint, duration, status))
-        if len(self._waiting) >= BATCH:
-            self._settle()
+        """Count a request that took `duration` seconds.
 
-    def _settle(self) -> None:
-        """Count the requests that wait for it: those of one endpoint together, which is quicker than one by one."""
-        alike: defaultdict[tuple[str, int], list[float]] = defaultdict(list)
+        Raises ValueError if the duration is negative, infinite or NaN.
+        """
+        if not 0 <= duration < _INFINITE:
+            raise ValueError(f"duration is {duration!r}: pass seconds, 0 or more")
+        self._pending.append((endpoint, duration, status))
+        if len(self._pending) >= BATCH:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Count the pending requests."""
         with self._lock:
-            batch = self._waiting[:]
-            del self._waiting[: len(batch)]  # and not what another thread has put behind these meanwhile
-            for endpoint, duration, status in batch:
-                alike[endpoint, status].append(duration)
-            for (endpoint, status), durations in alike.items():
-                entry = self._endpoints[endpoint]
-                entry.add_all(durations)
-                entry.statuses[status] += len(durations)
+            batch = self._pending[:]
+            del self._pending[: len(batch)]  # not what other threads have just appended
+            self._counters.add_requests(batch)
 
     def log_query(self, sql: str, duration: float, *, endpoint: str) -> None:
-        """Count a statement, which took `duration` seconds to its last row; log it at WARNING where that is slow.
+        """Count a statement that took `duration` seconds to its last row; log it if it's slow.
 
-        `sql` is the statement as it was written: with placeholders, never with the values. `endpoint` ran it; inside a
-        request that is `endpoint_of(request.scope)`.
+        Pass `sql` with its placeholders, never with the values. `endpoint` is the endpoint that ran
+        it; inside a request, that's `endpoint_of(request.scope)`.
         """
         with self._lock:
-            self._statements[endpoint, sql].add(duration)
+            self._counters.statements[endpoint, sql].add(duration)
         if duration >= self.slow:
-            _write_line(logging.WARNING, endpoint=endpoint, statement=sql, duration_ms=round(duration * 1000, 3))
+            rounded = milliseconds(duration)
+            write_line(logging.WARNING, endpoint=endpoint, statement=sql, duration_ms=rounded)
 
     def count(self, name: str, times: int = 1) -> None:
-        """Count something by its name, such as "cache_hit"."""
+        """Count anything by a name, such as "cache_hit"."""
         with self._lock:
-            if name not in self._counts and len(self._counts) >= MOST_ENTRIES:
-                name = OTHERS
-            self._counts[name] = self._counts.get(name, 0) + times
+            self._counters.count(name, times)
 
-    # --- asking ---------------------------------------------------------------------------------------------------
+    def _count_lag(self, lags: Sequence[float]) -> None:
+        with self._lock:
+            self._counters.lag.add_all(lags)
+
+    # --- reporting ----------------------------------------------------------------------------
 
     def get_performance_metrics(self) -> dict[str, Metrics]:
-        """What is known of each endpoint, the one that took most time in all first."""
-        self._settle()
+        """Return the metrics of each endpoint, sorted by total time, largest first."""
+        self._flush()
         with self._lock:
-            found = {name: Metrics(**_figures(entry)) for name, entry in self._endpoints.items()}
-        return dict(sorted(found.items(), key=lambda item: -item[1].total))
+            entries = self._counters.endpoints.items()
+            metrics = [(endpoint, Metrics(**entry.figures())) for endpoint, entry in entries]
+        metrics.sort(key=lambda item: item[1].total, reverse=True)
+        return dict(metrics)
 
     def get_slow_queries(self, n: int = 10, by: str = "total") -> list[SlowQuery]:
-        """The `n` statements that took most time in `total`, or whose `p99` is longest. ValueError for another `by`."""
+        """Return the `n` statements with the largest total time, or the largest P99 if `by="p99"`.
+
+        Raises ValueError for any other `by`.
+        """
         if by not in {"total", "p99"}:
-            raise ValueError(f"by is {by!r}: order statements by 'total' or by 'p99'")
+            raise ValueError(f"by is {by!r}: sort statements by 'total' or by 'p99'")
         with self._lock:
-            found = [
-                SlowQuery(**_figures(entry), sql=sql, endpoint=endpoint)
-                for (endpoint, sql), entry in self._statements.items()
+            queries = [
+                SlowQuery(**entry.figures(), sql=sql, endpoint=endpoint)
+                for (endpoint, sql), entry in self._counters.statements.items()
             ]
-        return sorted(found, key=lambda query: -getattr(query, by))[:n]
+        queries.sort(key=lambda query: getattr(query, by), reverse=True)
+        return queries[:n]
 
     def get_counts(self) -> dict[str, int]:
-        """What was counted by `count`."""
+        """Return everything that was counted by `count`."""
         with self._lock:
-            return dict(self._counts)
+            return dict(self._counters.counts)
 
     def get_event_loop_lag(self) -> Metrics | None:
-        """How late the event loop comes to what is due: a wait that no timer inside a request sees.
+        """Return how late the event loop runs what's due, or None before the first check.
 
-        It is looked at ten times a second, and a look that it kept from happening counts as late as it came. None
-        before the first.
+        It's checked ten times a second; see `lag.py`.
         """
         with self._lock:
-            return Metrics(**_figures(self._lag)) if self._lag.count else None
+            lag = self._counters.lag
+            return Metrics(**lag.figures()) if lag.count else None
 
     def overall(self) -> Histogram:
-        """The durations of all requests together."""
-        whole = Histogram(self.relative_error)
-        self._settle()
+        """Return the durations of all requests in one histogram."""
+        durations = Histogram(self.relative_error)
+        self._flush()
         with self._lock:
-            for entry in self._endpoints.values():
-                whole.merge(entry)
-        return whole
+            for entry in self._counters.endpoints.values():
+                durations.merge(entry)
+        return durations
 
-    # --- adding up ------------------------------------------------------------------------------------------------
+    # --- merging ------------------------------------------------------------------------------
 
     def merge(self, other: "PerformanceMonitor") -> None:
-        """Add all that another monitor has counted; nothing is lost or rounded. ValueError for another error bound."""
+        """Add everything that another monitor has counted. Nothing is lost or rounded.
+
+        Raises ValueError if its relative error differs.
+        """
         if other.relative_error != self.relative_error:
-            raise ValueError(f"errors of {self.relative_error} and {other.relative_error} cannot be merged")
+            errors = f"{self.relative_error} and {other.relative_error}"
+            raise ValueError(f"relative errors of {errors} can't be merged: use the same for both")
         self._add_dump(other.dump())
         self.workers += other.workers
 
-    def dump(self) -> Total:
-        """All that is counted, as JSON can hold it."""
-        self._settle()
+    def dump(self) -> dict[str, Any]:
+        """Return everything counted, in a form that JSON can hold."""
+        self._flush()
         with self._lock:
-            return {
-                "endpoints": self._endpoints.dump(),
-                "statements": self._statements.dump(),
-                "lag": self._lag.dump(),
-                "counts": dict(self._counts),
-            }
+            return self._counters.dump()
 
-    def _add_dump(self, dump: Total, times: int = 1) -> None:
+    def _add_dump(self, dump: dict[str, Any]) -> None:
         with self._lock:
-            self._endpoints.add_dump(dump["endpoints"], times)
-            self._statements.add_dump(dump["statements"], times)
-            self._lag.add_dump(dump["lag"], times)
-        for name, count in dump["counts"].items():
-            self.count(name, count * times)
-
-    def _combined(self, plus: Iterable[Total], minus: Iterable[Total]) -> Total:
-        whole = PerformanceMonitor(relative_error=self.relative_error)
-        for times, totals in ((1, plus), (-1, minus)):
-            for total in totals:
-                whole._add_dump(total, times)
-        return whole.dump()
+            self._counters.add_dump(dump)
 
     async def merged(self) -> "PerformanceMonitor":
-        """A monitor that holds what all workers have counted, those that have ended included; without Redis a copy."""
-        whole = PerformanceMonitor(slow=self.slow, relative_error=self.relative_error)
+        """Return a new monitor with the counts of all workers, including those that have ended.
+
+        Without Redis, it's a copy. If Redis is unavailable, it's a copy with `complete` False.
+        """
+        merged = PerformanceMonitor(slow=self.slow, relative_error=self.relative_error)
+        total = None
         if self._workers:
             try:
                 await self._workers.write(self.dump)
-                total, whole.workers = await self._workers.collect()
-                whole._add_dump(total)
-                return whole
+                total, merged.workers = await self._workers.collect()
             except RedisUnavailable:
-                whole.complete = False
-        whole._add_dump(self.dump())
-        return whole
+                merged.complete = False
+        merged._add_dump(total or self.dump())
+        return merged
+
+    # --- background tasks ---------------------------------------------------------------------
 
     def start(self) -> None:
-        """Begin to measure the event loop's lag, and with Redis to write each second; the middleware calls it."""
-        if not self._tasks:
-            self._tasks = [asyncio.create_task(self._measure_lag())]
-            if self._workers:
-                self._tasks.append(asyncio.create_task(self._write_each_second(self._workers)))
+        """Start measuring event-loop lag and, with Redis, reporting once a second.
+
+        The middleware calls it when the app starts. Calling it again does nothing.
+        """
+        if self._tasks:
+            return
+        self._tasks = [asyncio.create_task(measure_lag(self._count_lag))]
+        if self._workers:
+            self._tasks.append(asyncio.create_task(self._report(self._workers)))
 
     async def stop(self) -> None:
-        """End what `start` began, and write for the last time; again is no error."""
+        """Stop what `start` started, and report one last time. Calling it again does nothing."""
         tasks, self._tasks = self._tasks, []
         for task in tasks:
             task.cancel()
@@ -309,194 +230,16 @@ class PerformanceMonitor:
             with contextlib.suppress(RedisUnavailable):
                 await self._workers.write(self.dump)
 
-    async def _write_each_second(self, workers: Workers) -> None:
+    async def _report(self, workers: Workers) -> None:
         while True:
             try:
                 await workers.write(self.dump)
             except RedisUnavailable:
-                pass  # it is told what it missed when it is back
+                pass  # a report holds the running total, so the next one makes up for this one
             except RedisError as error:
-                log.error("Redis takes no report, so the other workers do not know of this one: %s", error)
+                log.error(
+                    "Could not report to Redis; this worker is missing from the merged metrics: %s",
+                    error,
+                )
                 return
-            await asyncio.sleep(1)
-
-    async def _measure_lag(self) -> None:
-        loop = asyncio.get_running_loop()
-        due = loop.time()
-        while True:
-            due += LAG_SECONDS
-            await asyncio.sleep(due - loop.time())
-            late = max(loop.time() - due, 0.0)
-            missed = int(late / LAG_SECONDS)
-            with self._lock:
-                for number in range(min(missed, MOST_MISSED) + 1):
-                    self._lag.add(late - number * LAG_SECONDS)
-            due += missed * LAG_SECONDS
-
-
-def _figures(entry: _Entry) -> dict[str, Any]:
-    count, total = entry.count, entry.total / 1e9
-    p50, p90, p99 = entry.percentiles(50, 90, 99)
-    return {
-        **{"count": count, "total": total, "mean": total / count, "max": entry.longest / 1e9},
-        **{"p50": p50, "p90": p90, "p99": p99},
-        "errors": sum(times for status, times in entry.statuses.items() if status >= 500),
-        "refused": entry.statuses.get(TOO_MANY, 0),
-        "hung_up": entry.statuses.get(HUNG_UP, 0),
-        "clamped": entry.clamped,
-    }
-
-
-# --- the middleware ---------------------------------------------------------------------------------------------------
-
-
-class PerformanceMiddleware:
-    """Times each request to the last byte of its answer, by the template of its route: "GET /items/{item_id}".
-
-    Plain ASGI, for FastAPI and Starlette: `app.add_middleware(PerformanceMiddleware, monitor=monitor)`, added last, so
-    that it stands round all others. An exception counts as 500, a client that hangs up as 499. What no route answers
-    shares one entry, "(unknown path)". The endpoints in `ignore`, such as "GET /metrics", are neither counted nor
-    logged.
-
-    An answer whose request has a line in the log bears the number of that line in `X-Request-ID` (not a stream that
-    turns out to be slow, or fails, after it has begun).
-    """
-
-    def __init__(self, app: App, *, monitor: PerformanceMonitor, ignore: Container[str] = ()) -> None:
-        self.app, self.monitor, self.ignore = app, monitor, ignore
-        self._process, self._numbers = secrets.token_hex(4), itertools.count(1)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if scope["type"] != "http":
-            await (self._live if scope["type"] == "lifespan" else self.app)(scope, receive, send)
-            return
-        request = _Request(self, scope, receive, send)
-        try:
-            await self.app(scope, request.receive, request.send)
-        except BaseException as error:
-            request.fail(error)
-            raise
-        if not request.ended:
-            request.fail(None)
-
-    def number(self) -> str:
-        """A number for a request, which no other worker gives."""
-        return f"{self._process}-{next(self._numbers)}"
-
-    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let the monitor's own tasks run as long as the app does, whose Redis must still be open at the end."""
-
-        async def receive_and_stop() -> Message:
-            message = await receive()
-            if message["type"] == "lifespan.shutdown":
-                await self.monitor.stop()
-            return message
-
-        self.monitor.start()
-        try:
-            await self.app(scope, receive_and_stop, send)
-        finally:
-            await self.monitor.stop()
-
-
-class _Request:
-    """One request on its way: when it began, what it was answered, whether its client is still there."""
-
-    __slots__ = (
-        *("middleware", "scope", "from_server", "to_server", "began"),
-        *("status", "number", "ended", "gone", "reading", "peeked"),
-    )
-
-    def __init__(self, middleware: PerformanceMiddleware, scope: Scope, receive: Receive, send: Send) -> None:
-        self.middleware, self.scope, self.from_server, self.to_server = middleware, scope, receive, send
-        self.status = 0  # until the answer begins
-        self.number = ""  # where there is a line in the log
-        self.ended = False
-        self.gone = False  # the client
-        self.reading = False  # the app waits for a message
-        self.peeked: Message | None = None  # what the app has not asked for yet
-        self.began = _now()
-
-    async def receive(self) -> Message:
-        """What the server has for the app."""
-        if self.peeked:
-            message, self.peeked = self.peeked, None
-            return message
-        self.reading = True
-        try:
-            message = await self.from_server()
-        finally:
-            self.reading = False
-        if message["type"] == "http.disconnect":
-            self.gone = True
-        return message
-
-    def send(self, message: Message) -> Awaitable[None]:
-        """Hand on what the app answers. No coroutine of its own: most answers begin without a wait here."""
-        if self.status or message["type"] != "http.response.start":
-            return self.go_on(message)
-        self.status = status = message["status"]
-        duration = _now() - self.began
-        if status >= 500 or duration >= self.middleware.monitor.slow or lines.isEnabledFor(logging.INFO):
-            self.number = self.middleware.number()
-            message["headers"] = [*message.get("headers", ()), (b"x-request-id", self.number.encode())]
-        if duration > PATIENCE and not self.reading and not self.peeked:
-            return self.begin_late(message)
-        return self.to_server(message)
-
-    async def begin_late(self, message: Message) -> None:
-        """Hand on the beginning of an answer that took its time, after a look at whether anybody waits for it."""
-        await self.peek()
-        await self.to_server(message)
-
-    async def go_on(self, message: Message) -> None:
-        """Hand on what comes after the beginning, and count the request with its last byte."""
-        try:
-            await self.to_server(message)
-        except OSError:
-            self.gone = True
-            raise
-        if self.status and not message.get("more_body"):
-            self.end(HUNG_UP if self.gone else self.status, None)
-
-    async def peek(self) -> None:
-        """See if the client has hung up: nobody tells an app that does not ask, and what it sends goes nowhere."""
-        asking = asyncio.ensure_future(self.from_server())
-        await asyncio.sleep(0)
-        if not asking.done():
-            asking.cancel()
-        elif not asking.exception():
-            self.peeked = asking.result()
-            self.gone = self.peeked["type"] == "http.disconnect"
-
-    def fail(self, error: BaseException | None) -> None:
-        """Count the request where the app has ended, and its answer has not."""
-        if self.gone or (error and not isinstance(error, Exception)):  # a server may cancel what nobody waits for
-            self.end(HUNG_UP, error)
-        else:
-            self.end(500 if error or not self.status else HUNG_UP, error)  # Starlette ends a stream nobody listens to
-
-    def end(self, status: int, error: BaseException | None) -> None:
-        """Count the request, once: at the last byte, which background tasks come after, or when it has failed."""
-        if self.ended:
-            return
-        self.ended = True
-        duration = _now() - self.began
-        endpoint, middleware = endpoint_of(self.scope), self.middleware
-        if endpoint in middleware.ignore:
-            return
-        monitor = middleware.monitor
-        monitor.log_request(endpoint, duration, status)
-        warn = status >= 500 or duration >= monitor.slow
-        if warn or self.number:
-            about = {"request_id": self.number or middleware.number(), "route": endpoint, "status": status}
-            failure = {"error": type(error).__name__} if error else {}
-            level = logging.WARNING if warn else logging.INFO
-            _write_line(level, **about, duration_ms=round(duration * 1000, 3), **failure)
-
-
-def _write_line(level: int, **fields: Any) -> None:
-    """Log one JSON object: names and figures, and nothing that a client sent."""
-    moment = datetime.now(UTC).isoformat(timespec="milliseconds")
-    lines.log(level, "%s", json.dumps({"time": moment, "level": logging.getLevelName(level), **fields}))
+            await asyncio.sleep(REPORT_INTERVAL)

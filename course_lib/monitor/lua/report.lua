@@ -1,8 +1,10 @@
--- Writes a worker's running total, unless the worker was taken for dead: then that would be counted twice.
+-- Writes a worker's running total, unless the worker was folded: then its total would count twice.
 --
--- KEYS  1 the worker's hash   2 the workers, by the moment of their last report   3 which report of it was folded in
--- ARGV  1 the worker   2 the number of this report   3 the total   4 how long all of it is kept, in milliseconds
--- Returns nil when written, else the number of the report that was folded in.
+-- KEYS  1 the worker's hash   2 the workers, by the time of their last report
+--       3 the number of the worker's folded report
+-- ARGV  1 the worker's ID   2 the number of this report   3 the total
+--       4 the TTL of the keys, in milliseconds
+-- Returns nil if the total was written, else the number of the folded report.
 
 local folded = redis.call("GET", KEYS[3])
 if folded then
