@@ -17,7 +17,7 @@ from redis import Redis
 from redis.exceptions import ConnectionError, TimeoutError
 
 from course_lib.cache import Cache
-from course_lib.lab import redis_server
+from course_lib.lab import redis_process, redis_server
 
 OWNER = """
 import signal
@@ -120,7 +120,7 @@ def test_the_same_server_is_given_again_and_another_where_it_has_died(monkeypatc
     assert Redis.from_url(redis_server.url()).ping()
 
 
-def test_a_server_is_private_and_keeps_nothing_on_disk(any_server: redis_server.Server) -> None:
+def test_a_server_is_private_and_keeps_nothing_on_disk(any_server: redis_server.RedisServer) -> None:
     socket = Path(any_server.url.removeprefix("unix://"))
     assert stat.S_IMODE(socket.stat().st_mode) == 0o700
     assert stat.S_IMODE(socket.parent.stat().st_mode) == 0o700
@@ -128,7 +128,7 @@ def test_a_server_is_private_and_keeps_nothing_on_disk(any_server: redis_server.
     assert client.config_get("port", "save", "appendonly") == {"port": "0", "save": "", "appendonly": "no"}
 
 
-def test_a_server_can_be_broken_and_mended(server_to_break: redis_server.Server) -> None:
+def test_a_server_can_be_broken_and_mended(server_to_break: redis_server.RedisServer) -> None:
     client = Redis.from_url(server_to_break.url, socket_timeout=0.2)
     client.set("key", "value")
     server_to_break.pause()
@@ -148,11 +148,11 @@ def test_a_server_can_be_broken_and_mended(server_to_break: redis_server.Server)
 
 
 def test_where_no_server_can_be_started_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redis_server.shutil, "which", lambda _: None)
-    monkeypatch.setattr(redis_server.metadata, "files", lambda _: None)
+    monkeypatch.setattr(redis_process.shutil, "which", lambda _: None)
+    monkeypatch.setattr(redis_process.metadata, "files", lambda _: None)
     with pytest.raises(RuntimeError, match="there is no Redis server to start: install one"):
         redis_server.start()
-    monkeypatch.setattr(redis_server, "_binary", lambda: "/bin/false")
+    monkeypatch.setattr(redis_process, "find_binary", lambda: "/bin/false")
     with pytest.raises(RuntimeError, match="the Redis server did not start"):
         redis_server.start()
 
@@ -181,7 +181,7 @@ print(redis_server.version())
 
 
 def test_on_somebody_elses_server_nothing_of_theirs_is_touched_and_nothing_of_ours_stays(
-    any_server: redis_server.Server, tmp_path: Path
+    any_server: redis_server.RedisServer, tmp_path: Path
 ) -> None:
     theirs = Redis.from_url(any_server.url)
     theirs.flushall()
@@ -225,7 +225,7 @@ def test_a_redis_url_that_does_not_answer_is_an_error_that_says_what_to_do(
 
 
 @pytest.fixture
-def make_client(any_server: redis_server.Server, monkeypatch: pytest.MonkeyPatch):
+def make_client(any_server: redis_server.RedisServer, monkeypatch: pytest.MonkeyPatch):
     Redis.from_url(any_server.url).flushall()
     monkeypatch.delenv("REDIS_URL", raising=False)
     monkeypatch.setattr(redis_server, "_own", any_server)
@@ -245,7 +245,7 @@ async def test_a_client_with_a_namespace_sees_its_own_keys_only(make_client) -> 
     await one.clear()
     assert await bare.keys("*") == [b"other:key"]
     assert ("SET", "key") in one.commands
-    with pytest.raises(ValueError, match="has none: give it one"):
+    with pytest.raises(ValueError, match="has none: pass a namespace"):
         await bare.clear()
 
 
@@ -325,7 +325,7 @@ def test_a_namespace_is_no_pattern(make_client) -> None:
 
 
 def test_a_paused_server_is_stopped_and_started_again_at_once_and_an_ended_one_says_so(
-    server_to_break: redis_server.Server,
+    server_to_break: redis_server.RedisServer,
 ) -> None:
     url = server_to_break.url
     server_to_break.pause()
@@ -360,10 +360,10 @@ def test_a_server_too_old_for_the_lessons_is_passed_over(tmp_path: Path, monkeyp
     old.write_text("#!/bin/sh\necho 'Redis server v=6.0.16 sha=00000000:0 malloc=jemalloc-5.2.1 bits=64'\n")
     old.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert redis_server._binary() != str(old)
+    assert redis_process.find_binary() != str(old)
 
 
-def test_a_foreign_server_that_has_gone_at_the_end_is_no_error(server_to_break: redis_server.Server) -> None:
+def test_a_foreign_server_that_has_gone_at_the_end_is_no_error(server_to_break: redis_server.RedisServer) -> None:
     code = "from course_lib.lab import redis_server; print(redis_server.url(), flush=True); input()"
     environment = {**os.environ, "REDIS_URL": server_to_break.url}
     command = [sys.executable, "-c", code]
