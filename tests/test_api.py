@@ -16,8 +16,8 @@ import httpx
 import psutil
 import pytest
 
-from course_lib.api import EventsDatabase, create_app
-from course_lib.api import app as api
+from course_lib.api import NEWEST_EVENTS, EventsDatabase, create_app, login, parsing
+from course_lib.api.server_timing import Usage, usage_of_request
 from course_lib.lab import redis_server, serve
 from course_lib.lab.load import Route, Schedule, load
 
@@ -122,8 +122,8 @@ def test_the_time_of_a_statement_runs_to_its_last_row(db: Path) -> None:
         WITH RECURSIVE number(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM number WHERE i < 300000)
         SELECT 1 AS found UNION ALL SELECT count(*) FROM number
     """
-    usage = api.Usage()
-    api.usage_of_request.set(usage)
+    usage = Usage()
+    usage_of_request.set(usage)
     began = time.perf_counter()
     assert EventsDatabase(db).rows(first_row_at_once) == [{"found": 1}, {"found": 300_000}]
     assert usage.statements == 1
@@ -154,7 +154,7 @@ def test_an_open_connection_sees_an_index_that_was_made_later(db: Path) -> None:
     def steps_of_query() -> int:
         nonlocal steps
         steps = 0
-        connection.execute(api.NEWEST_EVENTS, (8, 20)).fetchall()
+        connection.execute(NEWEST_EVENTS, (8, 20)).fetchall()
         return steps
 
     connection = EventsDatabase(db).connection
@@ -201,7 +201,7 @@ def test_a_database_that_does_not_exist_is_an_error_and_is_not_made(tmp_path: Pa
 
 
 @pytest.fixture
-def cached(any_server: redis_server.Server, db: Path, tmp_path: Path) -> Iterator[serve.Server]:
+def cached(any_server: redis_server.RedisServer, db: Path, tmp_path: Path) -> Iterator[serve.Server]:
     """The service with a cache, on a table and a namespace of the test's own."""
     own = tmp_path / "events.db"
     shutil.copyfile(db, own)
@@ -288,7 +288,7 @@ def test_512_users_at_once_get_an_answer_each_and_one_of_them_loads_for_all(cach
 
 
 def test_without_a_redis_the_service_answers_all_the_same(
-    server_to_break: redis_server.Server, db: Path, server: serve.Server
+    server_to_break: redis_server.RedisServer, db: Path, server: serve.Server
 ) -> None:
     with serve.here(create_app(db, redis_url=server_to_break.url, cache=True)) as cached:
         cached.get("/api/stats", user_id=7)
@@ -316,9 +316,9 @@ Limited = Callable[..., serve.Server]
 
 
 @pytest.fixture
-def limited(any_server: redis_server.Server, db: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Limited]:
+def limited(any_server: redis_server.RedisServer, db: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Limited]:
     """Serve with limits, in a namespace of the test's own, and a model that takes no time."""
-    monkeypatch.setattr(api, "MODEL_SECONDS", 0)
+    monkeypatch.setattr(parsing, "MODEL_SECONDS", 0)
     servers = []
 
     def serve_limited(limits: Any = True, **switches: Any) -> serve.Server:
@@ -339,7 +339,7 @@ def log_in(client: httpx.Client, account: str = "seven@example.com", password: s
 def test_a_text_becomes_an_event_and_the_model_takes_one_call_at_a_time(
     server: serve.Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api, "MODEL_SECONDS", 0.05)
+    monkeypatch.setattr(parsing, "MODEL_SECONDS", 0.05)
     began = time.monotonic()
     with ThreadPoolExecutor(4) as pool:
         calls = [
@@ -379,7 +379,7 @@ def test_a_password_is_hashed_off_the_event_loop(server: serve.Server, monkeypat
         return real(password, **options)
 
     real = hashlib.scrypt
-    monkeypatch.setattr(api.hashlib, "scrypt", scrypt)
+    monkeypatch.setattr(login.hashlib, "scrypt", scrypt)
     with ThreadPoolExecutor(1) as pool:
         call = pool.submit(log_in, server.client)
         assert begun.wait(10)
@@ -431,7 +431,7 @@ def elsewhere(server: serve.Server, number: int) -> httpx.Client:
     [({"/api/events": "many"}, "'many' is no limit"), ({"api": "1/day"}, "'api' is no route"), (True, "redis_url")],
 )
 def test_limits_that_cannot_hold_are_an_error_at_the_start(
-    db: Path, any_server: redis_server.Server, limits: Any, words: str
+    db: Path, any_server: redis_server.RedisServer, limits: Any, words: str
 ) -> None:
     url = None if limits is True else any_server.url
     with pytest.raises(ValueError, match=words), serve.here(create_app(db, redis_url=url, limits=limits)):
