@@ -15,14 +15,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from course_lib.lab import events
+from course_lib.lab import events, seeded_rows
 
 BAR = 1.5
 
 
 def insert(file: Path, users: list[tuple[Any, ...]], rows: list[tuple[Any, ...]]) -> None:
     with closing(sqlite3.connect(file, isolation_level=None)) as database:
-        database.executescript(events.SCHEMA)
+        database.executescript(seeded_rows.SCHEMA)
         database.executemany("INSERT INTO users VALUES (?, ?, ?, ?, ?, ?)", users)
         database.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
         database.execute("COMMIT")

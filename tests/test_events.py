@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from course_lib.lab import events, lifeline, paths
+from course_lib.lab import events, lifeline, paths, seeded_rows
 
 SMALL = 2_000
 
@@ -109,7 +109,7 @@ def test_the_repeated_block_leaves_no_copies_behind(full):
 
 def test_times_are_in_order_and_within_their_bounds(full):
     first, last = ask(full, "SELECT min(created_at), max(created_at) FROM events")[0]
-    assert first >= events.START and last < events.START + 60 * 86_400
+    assert first >= seeded_rows.START and last < seeded_rows.START + 60 * 86_400
     assert last - first > 59 * 86_400
     earlier = "SELECT created_at < lag(created_at) OVER (ORDER BY id) AS is_earlier FROM events"
     assert one(full, f"SELECT count(*) FROM ({earlier}) WHERE is_earlier") == 0
@@ -286,7 +286,7 @@ def test_a_full_disk_is_an_error_before_anything_is_copied(monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage(10, 9, 1))
     before = set(lifeline.folder().iterdir())
-    with pytest.raises(OSError, match=r"MB are free.*make room"):
+    with pytest.raises(OSError, match=r"MB are free.*free some space"):
         events.copy()
     assert set(lifeline.folder().iterdir()) == before
 
