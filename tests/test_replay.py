@@ -4,7 +4,7 @@ import pytest
 from redis import Redis
 
 from course_lib.lab import redis_server
-from course_lib.lab.replay import ALGORITHMS, Replay, most, page_visits, picture, replay
+from course_lib.lab.replay import ALGORITHMS, Admissions, most, page_visits, picture, replay
 from course_lib.limiter import Limit
 
 pytestmark = pytest.mark.anyio
@@ -59,7 +59,7 @@ def test_a_visitors_pages_come_in_bursts_of_three_at_most_and_eighteen_requests_
 
 
 def test_a_picture_says_the_most_in_a_minute_and_in_a_second():
-    came = Replay([0.0, 0.5, 30.0, 90.0], [True, True, True, False])
+    came = Admissions([0.0, 0.5, 30.0, 90.0], [True, True, True, False])
     drawn = picture({"log": came}, "One message")
     assert drawn.alt == "One message. Admitted: log 3 of 4."
     assert "3 in a minute,\n2 in a second" in [text.get_text() for text in drawn.figure.axes[0].texts]
