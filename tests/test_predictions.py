@@ -82,7 +82,7 @@ def test_a_choice_is_its_letter_whatever_its_case():
         (0, 30, "Off by 30."),
         (0, 0, "Exactly."),
         ("b", "b", "Right."),
-        ("b", "c", "Not so."),
+        ("b", "c", "Not quite."),
     ],
 )
 def test_the_prediction_comes_back_with_how_far_off_it_was(shown, guess, measured, verdict):
