@@ -1,6 +1,7 @@
-"""Seeding against `executemany` over ready tuples: rows a second, and their ratio (the bar: 1.5).
+"""Compare seeding with `executemany` over ready tuples: rows a second, and their ratio.
 
-Both write the same rows into the same tables with the same pragmas; the tuples are made outside the clock.
+The ratio should be at least 1.5. Both write the same rows into the same tables with the same
+pragmas; creating the tuples isn't timed.
 Run: python benchmarks/seeding.py [--rows N] [--rounds N]
 """
 
@@ -39,7 +40,7 @@ def seconds(action: Callable[[Path], object], folder: Path) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Seeding against executemany.")
+    parser = argparse.ArgumentParser(description="Compare seeding with executemany.")
     parser.add_argument("--rows", type=int, default=events.ROWS)
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()

@@ -10,7 +10,7 @@ two lessons. The rest has a file an idea:
     callers.py        whose request it is: the X-API-Key header
     login.py          passwords and API keys
     parsing.py        the endpoint that stands in for an expensive model
-    limits.py         who may send how much
+    limits.py         how many requests each caller may send
     server_timing.py  what a request cost the database, in a header
     monitoring.py     /metrics and /dashboard
 """

@@ -1,4 +1,4 @@
-"""How much each caller may send: the usual limits, and how the app enforces them."""
+"""Limit how many requests each caller may send: the usual limits, and how they are enforced."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -35,7 +35,7 @@ CheckAccount = Callable[[str], Awaitable[None]]
 def add_limits(app: FastAPI, limiter: RateLimiter, limits: Limits) -> CheckAccount:
     """Put the limits in front of the app, and return the function that checks an account's limit.
 
-    The middleware can't check accounts: only the login route knows which account a request is for.
+    The middleware can't check accounts: only the login route reads which account a request is for.
     Raises ValueError if a limit is malformed.
     """
     by_route = dict(limits)

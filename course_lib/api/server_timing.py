@@ -28,9 +28,9 @@ usage_of_request: ContextVar[Usage] = ContextVar("usage_of_request")
 class ServerTimingMiddleware:
     """Add a header with the request's cost: `Server-Timing: db;dur=1.234;desc="statements: 2"`.
 
-    `dur` is the database's time in milliseconds. The standard (https://www.w3.org/TR/server-timing/)
-    has no field for a count, so the number of statements is in the description, which browsers
-    show beside the time.
+    `dur` is the database's time in milliseconds. The standard has no field for a count
+    (https://www.w3.org/TR/server-timing/), so the number of statements is in the description,
+    which browsers show beside the time.
     """
 
     def __init__(self, app: App) -> None:

@@ -4,7 +4,7 @@
     client.keys("k*")   --> KEYS lesson:k*, and the replies come back without "lesson:"
     client.flushall()   --> ValueError: it could reach other keys
 
-It also notes its `commands`, so that an exercise can see what an answer asked Redis for.
+It also records its `commands`, so that an exercise can see which ones an answer sent.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ def _key_positions(command: str, arguments: list[Any]) -> slice | None:
 
 
 class _Namespaced:
-    """Notes every command, and puts its keys under `prefix`; for a client and its pipelines."""
+    """Records every command and puts its keys under `prefix`; for a client and its pipelines."""
 
     prefix: str
     commands: list[tuple[str, ...]]
@@ -91,7 +91,7 @@ class _NamespacedPipeline(_Namespaced, Pipeline):  # type: ignore[misc]  # redis
 
 
 class Client(_Namespaced, redis.asyncio.Redis):  # type: ignore[misc]
-    """redis-py's asyncio client that notes its `commands` and works in several event loops.
+    """redis-py's asyncio client that records its `commands` and works in several event loops.
 
     With a `prefix`, every key is put under it, replies of KEYS and SCAN come back without it, and
     a command that could reach other keys raises ValueError. A Lua script could reach them too, so

@@ -1,4 +1,4 @@
-"""The seeded file: create it once, complete or not at all, and know when to create it again.
+"""The seeded file: created once, complete or not at all, and again when it no longer fits.
 
     missing, damaged, other recipe --> lock --> write events.db.part --> rename to events.db
 

@@ -28,19 +28,29 @@ START = 1_704_067_200  # 2024-01-01 00:00 UTC
 BLOCKS = 20
 BLOCK_SECONDS = 3 * 86_400
 
+# fmt: off
 TYPES = [
-    *("view", "click", "search", "share", "login"),
-    *("logout", "comment", "signup", "purchase", "refund"),
+    "view", "click", "search", "share", "login",
+    "logout", "comment", "signup", "purchase", "refund",
 ]
 STATUSES = [200] * 85 + [304] * 5 + [404] * 5 + [500] * 3 + [429] * 2
 MOODS = [
-    *("Annual", "Daily", "Evening", "Monthly", "Open"),
-    *("Private", "Quick", "Summer", "Team", "Weekly"),
+    "Annual", "Daily", "Evening", "Monthly", "Open",
+    "Private", "Quick", "Summer", "Team", "Weekly",
 ]
 GATHERINGS = [
-    *("Demo", "Lunch", "Meetup", "Panel", "Planning"),
-    *("Retro", "Review", "Standup", "Talk", "Tour"),
+    "Demo", "Lunch", "Meetup", "Panel", "Planning",
+    "Retro", "Review", "Standup", "Talk", "Tour",
 ]
+FIRST_NAMES = [
+    "Ada", "Alan", "Barbara", "Dennis", "Edsger",
+    "Frances", "Grace", "Katherine", "Ken", "Leslie",
+]
+LAST_NAMES = [
+    "Archer", "Baker", "Carter", "Dyer", "Fisher",
+    "Hunter", "Mason", "Porter", "Smith", "Weaver",
+]
+# fmt: on
 TITLES = [f"{mood} {gathering}" for mood in MOODS for gathering in GATHERINGS]
 # The second part of a payload; the first is the session.
 DETAILS = [
@@ -49,14 +59,6 @@ DETAILS = [
     for page in ("calendar", "events", "groups", "people", "search")
     for number in range(100_000, 100_040)
     for device in ("phone", "tablet", "laptop")
-]
-FIRST_NAMES = [
-    *("Ada", "Alan", "Barbara", "Dennis", "Edsger"),
-    *("Frances", "Grace", "Katherine", "Ken", "Leslie"),
-]
-LAST_NAMES = [
-    *("Archer", "Baker", "Carter", "Dyer", "Fisher"),
-    *("Hunter", "Mason", "Porter", "Smith", "Weaver"),
 ]
 COUNTRIES = ["US", "DE", "IN", "BR", "GB", "FR", "JP", "CA", "ES", "IT"]
 PLANS = ["free"] * 90 + ["pro"] * 9 + ["team"]
