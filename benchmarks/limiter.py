@@ -22,7 +22,7 @@ from caching import interleaved, tell
 from fastapi import FastAPI, Request
 
 from course_lib import redis_client
-from course_lib.lab import redis_server, show
+from course_lib.lab import redis_process, redis_server, show
 from course_lib.limiter import RateLimiter, RateLimitMiddleware
 from course_lib.limiter.scripts import SCRIPTS
 
@@ -271,7 +271,7 @@ def main():
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"unknown part {', '.join(unknown)}: choose from {', '.join(PARTS)}")
     if options.embedded:
-        redis_server.shutil.which = lambda _: None
+        redis_process.shutil.which = lambda _: None
     for part in options.parts or PARTS:
         asyncio.run(PARTS[part]())
 

@@ -1,8 +1,8 @@
-"""Seconds from a fresh clone to an open lesson: `make lab` in a clone, until JupyterLab hands out the lesson.
+"""Time a fresh clone until a lesson is open: `make lab`, until JupyterLab serves the lesson.
 
     python benchmarks/opening.py [runs]
 
-Packages come from the registry or from uv's cache, wherever this machine finds them.
+Packages come from the registry or from uv's cache, wherever this machine has them.
 """
 
 import contextlib
@@ -22,13 +22,17 @@ LESSON = "api/contents/02_indexing.ipynb?content=0&token=measuring"
 
 
 def open_lesson(folder):
-    """Clone, `make lab`, ask for the lesson until it comes; the seconds that this took."""
+    """Clone, run `make lab` and request the lesson until it's served; return the seconds."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     subprocess.run(["git", "clone", "-q", ROOT, folder], check=True)
     flags = f"--no-browser --port {port} --IdentityProvider.token=measuring"
-    began = time.monotonic()
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(("VIRTUAL_ENV", "COURSE_"))}
+    start = time.monotonic()
+    environment = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("VIRTUAL_ENV", "COURSE_"))
+    }
     lab = subprocess.Popen(
         ["make", "lab", f"ARGS={flags}"],
         cwd=folder,
@@ -41,10 +45,12 @@ def open_lesson(folder):
         while lab.poll() is None:
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{port}/{LESSON}", timeout=5):
-                    return time.monotonic() - began
+                    return time.monotonic() - start
             except OSError:
                 time.sleep(0.05)
-        raise RuntimeError(f"make lab ended before the lesson was open; try it by hand: make lab ARGS='{flags}'")
+        raise RuntimeError(
+            f"make lab ended before the lesson was open; run it yourself: make lab ARGS='{flags}'"
+        )
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(lab.pid, signal.SIGTERM)

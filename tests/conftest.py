@@ -77,7 +77,7 @@ def any_server(request):
         pytest.skip("no redis-server is installed here")
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "embedded":
-            patch.setattr(redis_server.shutil, "which", lambda _: None)
+            patch.setattr(shutil, "which", lambda _: None)
         server = redis_server.start()
     yield server
     server.stop()

@@ -1,4 +1,4 @@
-"""The seeded table: the same rows everywhere, skewed as promised, whole or not there at all."""
+"""The seeded table: the same rows everywhere, skewed as promised, complete or not there at all."""
 
 import contextlib
 import gc
@@ -17,14 +17,14 @@ from pathlib import Path
 
 import pytest
 
-from course_lib.lab import events, lifeline, paths
+from course_lib.lab import events, lifeline, paths, seeded_rows
 
 SMALL = 2_000
 
 
 @pytest.fixture(autouse=True)
 def data(tmp_path, monkeypatch):
-    """An own data folder, and a table that is quick to make."""
+    """A data folder of the test's own, and a table that is seeded quickly."""
     monkeypatch.setattr(paths, "DATA", tmp_path / "data")
     monkeypatch.setenv("COURSE_ROWS", str(SMALL))
     return paths.DATA
@@ -37,13 +37,13 @@ def full(tmp_path_factory):
     file.unlink()
 
 
-def ask(file, query):
+def fetch(file, query):
     with closing(sqlite3.connect(file)) as database:
         return database.execute(query).fetchall()
 
 
-def one(file, query):
-    return ask(file, query)[0][0]
+def fetch_one(file, query):
+    return fetch(file, query)[0][0]
 
 
 def digest(file, query):
@@ -79,14 +79,14 @@ def test_the_rows_of_the_full_table_never_change(full):
 
 
 def test_the_full_table_has_its_million_rows_and_no_index(full):
-    assert one(full, "SELECT count(*) FROM events") == 1_000_000
-    assert one(full, "SELECT count(*) FROM users") == 20_000
-    assert ask(full, "SELECT name FROM sqlite_master ORDER BY name") == [("events",), ("users",)]
+    assert fetch_one(full, "SELECT count(*) FROM events") == 1_000_000
+    assert fetch_one(full, "SELECT count(*) FROM users") == 20_000
+    assert fetch(full, "SELECT name FROM sqlite_master ORDER BY name") == [("events",), ("users",)]
     assert 130e6 < full.stat().st_size < 138e6
 
 
 def test_the_full_table_is_skewed_as_the_lessons_need_it(full):
-    counts = dict(ask(full, "SELECT user_id, count(*) FROM events GROUP BY user_id"))
+    counts = dict(fetch(full, "SELECT user_id, count(*) FROM events GROUP BY user_id"))
     hottest, median = events.hottest_user(full), events.median_user(full)
     ordered = sorted(counts.values())
     assert counts[hottest] == ordered[-1] and 35_000 <= counts[hottest] <= 45_000
@@ -94,40 +94,50 @@ def test_the_full_table_is_skewed_as_the_lessons_need_it(full):
     assert counts[median] == ordered[(len(ordered) - 1) // 2] and 28 <= counts[median] <= 36
     assert median == min(user for user, count in counts.items() if count == counts[median])
     assert counts[123] == counts[median]
-    statuses = dict(ask(full, "SELECT status, count(*) FROM events GROUP BY status"))
+    statuses = dict(fetch(full, "SELECT status, count(*) FROM events GROUP BY status"))
     assert 840_000 <= statuses[200] <= 860_000
-    assert one(full, "SELECT count(DISTINCT type) FROM events") == 10
+    assert fetch_one(full, "SELECT count(DISTINCT type) FROM events") == 10
 
 
 def test_the_repeated_block_leaves_no_copies_behind(full):
-    assert one(full, "SELECT count(DISTINCT user_id) FROM events") == 16_384
-    assert one(full, "SELECT count(DISTINCT title) FROM events") == 2_000
-    assert one(full, "SELECT count(DISTINCT payload) FROM events") > 990_000
-    beside = ask(full, "SELECT user_id, title, payload, created_at FROM events WHERE id % 50000 = 777")
+    assert fetch_one(full, "SELECT count(DISTINCT user_id) FROM events") == 16_384
+    assert fetch_one(full, "SELECT count(DISTINCT title) FROM events") == 2_000
+    assert fetch_one(full, "SELECT count(DISTINCT payload) FROM events") > 990_000
+    beside = fetch(
+        full, "SELECT user_id, title, payload, created_at FROM events WHERE id % 50000 = 777"
+    )
     assert [len(set(column)) for column in zip(*beside, strict=True)] == [20, 20, 20, 20]
 
 
 def test_times_are_in_order_and_within_their_bounds(full):
-    first, last = ask(full, "SELECT min(created_at), max(created_at) FROM events")[0]
-    assert first >= events.START and last < events.START + 60 * 86_400
+    first, last = fetch(full, "SELECT min(created_at), max(created_at) FROM events")[0]
+    assert first >= seeded_rows.START and last < seeded_rows.START + 60 * 86_400
     assert last - first > 59 * 86_400
     earlier = "SELECT created_at < lag(created_at) OVER (ORDER BY id) AS is_earlier FROM events"
-    assert one(full, f"SELECT count(*) FROM ({earlier}) WHERE is_earlier") == 0
-    assert one(full, "SELECT count(*) FROM events WHERE starts_at <= created_at OR starts_at % 900 <> 0") == 0
-    assert ask(full, "SELECT min(duration_ms) >= 5, max(duration_ms) <= 3000 FROM events") == [(1, 1)]
+    assert fetch_one(full, f"SELECT count(*) FROM ({earlier}) WHERE is_earlier") == 0
+    assert (
+        fetch_one(
+            full,
+            "SELECT count(*) FROM events WHERE starts_at <= created_at OR starts_at % 900 <> 0",
+        )
+        == 0
+    )
+    assert fetch(full, "SELECT min(duration_ms) >= 5, max(duration_ms) <= 3000 FROM events") == [
+        (1, 1)
+    ]
 
 
 def test_each_payload_is_json(tmp_path):
     file = events.seed(tmp_path / "small.db", SMALL)
-    payloads = [json.loads(payload) for (payload,) in ask(file, "SELECT payload FROM events")]
+    payloads = [json.loads(payload) for (payload,) in fetch(file, "SELECT payload FROM events")]
     assert {tuple(payload) for payload in payloads} == {("session", "page", "device", "version")}
 
 
 @pytest.mark.parametrize("rows", [1, 7, 19, 21, 10_000, 99_999])
-def test_any_number_of_rows_can_be_had(tmp_path, rows):
+def test_any_number_of_rows_can_be_seeded(tmp_path, rows):
     file = events.seed(tmp_path / "some.db", rows)
-    assert ask(file, "SELECT count(*), min(id), max(id) FROM events") == [(rows, 1, rows)]
-    assert one(file, "PRAGMA integrity_check") == "ok"
+    assert fetch(file, "SELECT count(*), min(id), max(id) FROM events") == [(rows, 1, rows)]
+    assert fetch_one(file, "PRAGMA integrity_check") == "ok"
 
 
 # The file
@@ -140,7 +150,7 @@ def test_the_number_of_rows_comes_from_the_environment(monkeypatch):
 
 
 @pytest.mark.parametrize("text", ["", "many", "0", "-5", "1e6"])
-def test_a_bad_number_of_rows_is_named(monkeypatch, text):
+def test_an_invalid_number_of_rows_raises_an_error_that_names_it(monkeypatch, text):
     monkeypatch.setenv("COURSE_ROWS", text)
     with pytest.raises(ValueError, match="COURSE_ROWS"):
         events.rows()
@@ -148,7 +158,7 @@ def test_a_bad_number_of_rows_is_named(monkeypatch, text):
         events.seed("nowhere.db", 0)
 
 
-def test_the_file_is_made_once_and_named_after_its_rows(data, capsys):
+def test_the_file_is_created_once_and_named_after_its_rows(data, capsys):
     file = events.path()
     assert capsys.readouterr().out == "", "no progress bar for what is done at once"
     assert file == data / f"events-{SMALL}.db"
@@ -163,21 +173,21 @@ def test_the_file_is_made_once_and_named_after_its_rows(data, capsys):
         lambda file: file.write_bytes(b"not a database"),
         lambda file: os.truncate(file, file.stat().st_size // 2),
         lambda file: os.truncate(file, file.stat().st_size - 100),
-        lambda file: ask(file, "PRAGMA user_version = 99"),
-        lambda file: ask(file, "CREATE INDEX own ON events(user_id)"),
-        lambda file: ask(file, "DROP TABLE events"),
+        lambda file: fetch(file, "PRAGMA user_version = 99"),
+        lambda file: fetch(file, "CREATE INDEX own ON events(user_id)"),
+        lambda file: fetch(file, "DROP TABLE events"),
     ],
     ids=["empty", "foreign", "half", "cut", "recipe", "index", "dropped"],
 )
-def test_a_file_that_is_not_as_we_left_it_is_made_anew(damage):
+def test_a_file_that_was_changed_or_damaged_is_created_again(damage):
     file = events.path()
     before = digest(file, "SELECT * FROM events")
     damage(file)
     assert digest(events.path(), "SELECT * FROM events") == before
-    assert ask(file, "SELECT count(*) FROM sqlite_master") == [(2,)]
+    assert fetch(file, "SELECT count(*) FROM sqlite_master") == [(2,)]
 
 
-def test_seeding_killed_at_any_moment_leaves_nothing_half_made(data):
+def test_seeding_killed_at_any_time_leaves_no_incomplete_file(data):
     for delay in (0.0, 0.1, 0.5):
         process = seeding(data / "killed.db", "--rows", 2_000_000)
         while not (data / "killed.db.part").exists():
@@ -189,21 +199,21 @@ def test_seeding_killed_at_any_moment_leaves_nothing_half_made(data):
         process.stdout.close()
         assert not (data / "killed.db").exists()
     events.seed(data / "killed.db", SMALL)
-    assert one(data / "killed.db", "SELECT count(*) FROM events") == SMALL
+    assert fetch_one(data / "killed.db", "SELECT count(*) FROM events") == SMALL
     assert {file.name for file in data.iterdir()} == {"killed.db", "killed.db.lock"}
 
 
-def test_two_processes_that_seed_at_once_both_end_well(data):
+def test_two_processes_can_seed_the_same_file_at_once(data):
     file = data / "shared.db"
     processes = [seeding(file, "--rows", 50_000) for _ in range(2)]
     for process in processes:
         output, _ = process.communicate()
         assert process.returncode == 0, output
-    assert one(file, "SELECT count(*) FROM events") == 50_000
+    assert fetch_one(file, "SELECT count(*) FROM events") == 50_000
     assert {file.name for file in data.iterdir()} == {"shared.db", "shared.db.lock"}
 
 
-def test_the_side_files_of_an_older_table_do_not_reach_the_new_one():
+def test_the_side_files_of_a_replaced_table_are_removed():
     file = events.path()
     Path(f"{file}-wal").write_bytes(b"old")
     os.truncate(file, 4096)
@@ -211,7 +221,7 @@ def test_the_side_files_of_an_older_table_do_not_reach_the_new_one():
     assert not Path(f"{file}-wal").exists()
 
 
-def test_the_command_seeds_a_file_and_leaves_other_peoples_alone(tmp_path):
+def test_the_command_seeds_a_file_and_never_overwrites_a_foreign_one(tmp_path):
     own = tmp_path / "letters.db"
     with closing(sqlite3.connect(own)) as database:
         database.execute("CREATE TABLE letters(text)")
@@ -224,7 +234,7 @@ def test_the_command_seeds_a_file_and_leaves_other_peoples_alone(tmp_path):
     process = seeding(tmp_path / "new.db", "--rows", 10)
     output, _ = process.communicate()
     assert process.returncode == 0 and "10 events" in output
-    assert one(tmp_path / "new.db", "SELECT count(*) FROM events") == 10
+    assert fetch_one(tmp_path / "new.db", "SELECT count(*) FROM events") == 10
 
 
 # Copies
@@ -236,17 +246,20 @@ def test_a_copy_is_private_and_equal_to_the_seeded_file():
         assert copy.path.read_bytes() == events.path().read_bytes()
         with closing(sqlite3.connect(copy)) as database:
             database.execute("DROP TABLE events")
-    assert one(events.path(), "SELECT count(*) FROM events") == SMALL
+    assert fetch_one(events.path(), "SELECT count(*) FROM events") == SMALL
 
 
-def test_statements_are_run_on_the_copy_and_then_analyze():
+def test_a_copy_runs_its_statements_and_then_analyze():
     with events.copy("CREATE INDEX by_user ON events(user_id)") as copy:
-        assert ask(copy, "SELECT idx FROM sqlite_stat1 WHERE tbl = 'events'") == [("by_user",)]
+        assert fetch(copy, "SELECT idx FROM sqlite_stat1 WHERE tbl = 'events'") == [("by_user",)]
     with events.copy() as copy:
-        assert one(copy, "SELECT count(*) FROM sqlite_master WHERE name LIKE 'sqlite_stat%'") == 0
+        assert (
+            fetch_one(copy, "SELECT count(*) FROM sqlite_master WHERE name LIKE 'sqlite_stat%'")
+            == 0
+        )
 
 
-def test_a_copy_goes_with_its_side_files_when_closed():
+def test_closing_a_copy_removes_it_and_its_side_files():
     copy = events.copy()
     with closing(sqlite3.connect(copy, isolation_level=None)) as database:
         database.execute("PRAGMA journal_mode = WAL")
@@ -259,7 +272,7 @@ def test_a_copy_goes_with_its_side_files_when_closed():
         sqlite3.connect(copy)
 
 
-def test_a_copy_goes_with_the_last_reference_to_it():
+def test_a_copy_is_removed_with_the_last_reference_to_it():
     path = events.copy().path
     gc.collect()
     assert not path.exists()
@@ -273,7 +286,7 @@ def test_a_failing_statement_leaves_no_copy_behind():
     assert set(lifeline.folder().iterdir()) == before
 
 
-def test_a_copy_too_many_is_an_error_that_names_the_way_out():
+def test_one_copy_too_many_raises_an_error_that_names_the_way_out():
     with contextlib.ExitStack() as stack:
         copies = [stack.enter_context(events.copy()) for _ in range(events.MOST_COPIES)]
         with pytest.raises(RuntimeError, match=r"close.*with events.copy"):
@@ -282,11 +295,11 @@ def test_a_copy_too_many_is_an_error_that_names_the_way_out():
         stack.enter_context(events.copy())
 
 
-def test_a_full_disk_is_an_error_before_anything_is_copied(monkeypatch):
+def test_a_full_disk_raises_an_error_before_anything_is_copied(monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage(10, 9, 1))
     before = set(lifeline.folder().iterdir())
-    with pytest.raises(OSError, match=r"MB are free.*make room"):
+    with pytest.raises(OSError, match=r"MB are free.*free some space"):
         events.copy()
     assert set(lifeline.folder().iterdir()) == before
 
@@ -305,7 +318,7 @@ def test_users_are_found_by_path_and_by_connection(tmp_path):
     assert (events.hottest_user(file), events.median_user(str(file))) == (9, 4)
 
 
-def test_a_missing_file_is_named_and_not_created(tmp_path):
+def test_a_missing_file_raises_an_error_and_is_not_created(tmp_path):
     with pytest.raises(FileNotFoundError, match="absent"):
         events.hottest_user(tmp_path / "absent.db")
     assert not (tmp_path / "absent.db").exists()

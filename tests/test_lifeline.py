@@ -1,4 +1,4 @@
-"""A child and a folder live as long as the process that asked for them, be it a kernel or a script."""
+"""A child and a folder live as long as the process that started them, a kernel or a script."""
 
 import ast
 import contextlib
@@ -44,15 +44,15 @@ def kill(process: psutil.Process) -> None:
 
 
 def processes_of(base: Path) -> list[psutil.Process]:
-    """All who were given `base` as temporary folder: owners, guardians, children."""
-    found = []
+    """Return the processes whose temporary folder is `base`: owners, guardians, children."""
+    processes = []
     for process in psutil.process_iter():
         try:
             if process.environ().get("TMPDIR") == str(base):
-                found.append(process)
+                processes.append(process)
         except (psutil.Error, OSError):  # a zombie, or another user's
             continue
-    return found
+    return processes
 
 
 def nothing_left(base: Path) -> bool:
@@ -88,8 +88,12 @@ class Kernel:
         assert self.client.execute(code, reply=True, timeout=60)["content"]["status"] == "ok"
 
     def value(self, expression: str) -> tuple[Path, int]:
-        reply = self.client.execute("", user_expressions={"value": expression}, reply=True, timeout=60)
-        folder, pid = ast.literal_eval(reply["content"]["user_expressions"]["value"]["data"]["text/plain"])
+        reply = self.client.execute(
+            "", user_expressions={"value": expression}, reply=True, timeout=60
+        )
+        folder, pid = ast.literal_eval(
+            reply["content"]["user_expressions"]["value"]["data"]["text/plain"]
+        )
         return Path(folder), pid
 
     def has_all(self) -> bool:
@@ -107,7 +111,9 @@ def kernel(base: Path) -> Iterator[Kernel]:
     kernel.end()
 
 
-def test_interrupt_leaves_the_children_running_and_restart_leaves_nothing(kernel: Kernel, base: Path) -> None:
+def test_interrupt_leaves_the_children_running_and_restart_leaves_nothing(
+    kernel: Kernel, base: Path
+) -> None:
     request = kernel.client.execute("import time; time.sleep(60)")
     wait_until(lambda: kernel.client.get_iopub_msg(timeout=10)["msg_type"] == "execute_input")
     kernel.manager.interrupt_kernel()
@@ -115,7 +121,10 @@ def test_interrupt_leaves_the_children_running_and_restart_leaves_nothing(kernel
     assert reply["parent_header"]["msg_id"] == request
     assert reply["content"]["ename"] == "KeyboardInterrupt"
     assert kernel.has_all()
-    assert kernel.value("(str(lifeline.folder()), lifeline.start(['sleep', '1000']).pid)")[0] == kernel.folder
+    assert (
+        kernel.value("(str(lifeline.folder()), lifeline.start(['sleep', '1000']).pid)")[0]
+        == kernel.folder
+    )
 
     before = processes_of(base)
     folder = kernel.folder
@@ -142,7 +151,7 @@ def test_a_kernel_that_is_shut_down_or_killed_leaves_nothing_and_another_keeps_i
 
 
 class Owner:
-    """A plain Python process that has a folder and a child and does what `then` says."""
+    """A plain Python process that has a folder and a child, and then runs the code in `then`."""
 
     def __init__(self, base: Path, then: str = "input()") -> None:
         code = f"""
@@ -227,12 +236,16 @@ def test_output_goes_to_a_log_of_the_childs_own() -> None:
 
 
 def test_a_child_gets_the_environment_given() -> None:
-    child = lifeline.start(["sh", "-c", "echo $COLOUR"], environment={**os.environ, "COLOUR": "green"})
+    child = lifeline.start(
+        ["sh", "-c", "echo $COLOUR"], environment={**os.environ, "COLOUR": "green"}
+    )
     wait_until(lambda: child.tail() == "green")
 
 
-def test_a_program_that_does_not_exist_is_an_error_that_names_it() -> None:
-    with pytest.raises(RuntimeError, match=r"could not start no-such-program: .*No such file or directory"):
+def test_a_missing_program_raises_an_error_that_names_it() -> None:
+    with pytest.raises(
+        RuntimeError, match=r"could not start no-such-program: .*No such file or directory"
+    ):
         lifeline.start(["no-such-program"])
 
 
@@ -275,28 +288,35 @@ input() if forked else time.sleep(1000)
     wait_until(lambda: nothing_left(base))
 
 
-def test_folders_of_dead_owners_are_swept_and_nothing_else(base: Path) -> None:
+def test_only_the_folders_of_dead_owners_are_removed(base: Path) -> None:
     living, dead = Owner(base), Owner(base)
-    for process in (dead.guardian_of_folder(), dead.guardian_of_child(), psutil.Process(dead.child)):
+    for process in (
+        dead.guardian_of_folder(),
+        dead.guardian_of_child(),
+        psutil.Process(dead.child),
+    ):
         kill(process)
     dead.kill()
     assert dead.folder.is_dir()
-    somebody_elses = base / "course-notes"
-    somebody_elses.mkdir()
+    foreign = base / "course-notes"
+    foreign.mkdir()
 
     another = Owner(base)
     wait_until(lambda: not dead.folder.exists())
     assert living.folder.is_dir()
     assert another.folder.is_dir()
-    assert somebody_elses.is_dir()
+    assert foreign.is_dir()
     for owner in (living, another):
         owner.kill()
 
 
-def test_when_a_guardian_was_killed_the_next_start_has_a_new_folder_and_the_child_ends_all_the_same(
+def test_after_a_guardian_was_killed_there_is_a_new_folder_and_the_child_still_ends(
     base: Path,
 ) -> None:
-    owner = Owner(base, then="input(); print(lifeline.folder(), lifeline.start(['sleep', '1000']).pid, flush=True)")
+    owner = Owner(
+        base,
+        then="input(); print(lifeline.folder(), lifeline.start(['sleep', '1000']).pid, flush=True)",
+    )
     kill(owner.guardian_of_child())
     kill(owner.guardian_of_folder())
     assert owner.process.stdin
@@ -305,7 +325,9 @@ def test_when_a_guardian_was_killed_the_next_start_has_a_new_folder_and_the_chil
     folder, child = owner.line().split()
     assert Path(folder) != owner.folder
     owner.process.communicate()
-    wait_until(lambda: not running(owner.child) and not running(int(child)) and not Path(folder).exists())
+    wait_until(
+        lambda: not running(owner.child) and not running(int(child)) and not Path(folder).exists()
+    )
 
 
 def test_the_stop_button_during_a_start_leaves_no_child(base: Path) -> None:
@@ -318,7 +340,7 @@ for attempt in range(20):
     signal.setitimer(signal.ITIMER_REAL, 0.001 + 0.002 * attempt)
     try:
         child = lifeline.start(["sleep", "1000"])
-        signal.setitimer(signal.ITIMER_REAL, 0)  # a Stop after the start is another matter: the child then runs on
+        signal.setitimer(signal.ITIMER_REAL, 0)  # after a start, a Stop leaves the child running
         child.end()
     except KeyboardInterrupt as interrupt:
         kept.append(interrupt)

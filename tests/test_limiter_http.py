@@ -32,7 +32,7 @@ def limiter(any_server: redis_server.Server, request: pytest.FixtureRequest) -> 
 
 @pytest.fixture(autouse=True)
 def empty(any_server: redis_server.Server) -> None:
-    with redis_server._plain(any_server.url) as client:
+    with redis_server.plain_client(any_server.url) as client:
         client.flushall()
 
 

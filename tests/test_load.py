@@ -1,4 +1,4 @@
-"""A load says what its users met: how often, how fast, what it cost, and whether it kept its own schedule."""
+"""A load reports what users experienced: how fast, at what cost, and if it kept its schedule."""
 
 import asyncio
 import contextlib
@@ -84,28 +84,33 @@ def test_a_url_alone_is_a_load(server: serve.Server) -> None:
     assert "an empty route at the same load takes" in repr(result)
 
 
-def test_requests_are_those_of_the_schedule_their_keys_in_turn(server: serve.Server) -> None:
+def test_requests_follow_the_schedule_and_take_their_keys_in_turn(server: serve.Server) -> None:
     keys = [1, 2, 1, 1, 3]
     result = load(Schedule(server.url, [Route("/item/{}", keys)]), users=4, requests=50)
     assert result.requests == 50
     assert seen == {"1": 30, "2": 10, "3": 10}
 
 
-def test_routes_come_by_their_shares_and_bodies_are_sent(server: serve.Server) -> None:
+def test_routes_are_sent_by_their_shares_with_their_bodies(server: serve.Server) -> None:
     routes = [Route("/item", method="POST", body={"number": 1}), Route("/slow", share=3)]
     result = load(Schedule(server.url, routes), users=8, requests=200)
     assert seen["posted"] == len(result.latencies("/item"))
     assert 30 <= seen["posted"] <= 70
     assert result.table()["requests"].tolist() == [seen["posted"], 200 - seen["posted"], 200]
     again = load(Schedule(server.url, routes), users=8, requests=200)
-    assert len(again.latencies("/item")) == len(result.latencies("/item")), "the same seed, the same requests"
+    assert len(again.latencies("/item")) == len(result.latencies("/item")), (
+        "the same seed, the same requests"
+    )
 
 
-def test_routes_of_one_path_are_told_apart_by_their_names_and_a_key_stands_in_the_headers_too(
+def test_routes_of_one_path_differ_by_name_and_keys_are_put_into_headers(
     server: serve.Server,
 ) -> None:
     key = {"X-API-Key": "free-{}"}
-    routes = [Route("/who", [666], headers=key, name="attacker"), Route("/who", [1, 2], headers=key, name="others")]
+    routes = [
+        Route("/who", [666], headers=key, name="attacker"),
+        Route("/who", [1, 2], headers=key, name="others"),
+    ]
     result = load(Schedule(server.url, routes), requests=40)
     assert seen["free-666"] == len(result.latencies("attacker"))
     assert seen["free-1"] + seen["free-2"] == len(result.latencies("others"))
@@ -113,7 +118,7 @@ def test_routes_of_one_path_are_told_apart_by_their_names_and_a_key_stands_in_th
     assert list(result.table().index) == ["attacker", "others", "all"]
 
 
-def test_what_the_answers_say_in_their_headers_is_added_up(server: serve.Server) -> None:
+def test_cache_hits_and_statements_are_added_up_from_the_headers(server: serve.Server) -> None:
     result = load(Schedule(server.url, [Route("/item/{}", ["a", "b", "a", "a"])]), requests=20)
     assert result.hit_rate() == 0.9
     assert result.hit_rate(of_users=True) == 0
@@ -121,26 +126,26 @@ def test_what_the_answers_say_in_their_headers_is_added_up(server: serve.Server)
     assert math.isnan(load(server.url + "/health", requests=5).hit_rate())
 
 
-def test_an_answer_without_a_length_is_read_to_its_end(server: serve.Server) -> None:
+def test_a_response_without_a_length_is_read_to_its_end(server: serve.Server) -> None:
     result = load(server.url + "/stream", users=2, requests=20)
     assert (result.requests, result.errors) == (20, 0)
 
 
-def test_errors_are_counted_and_their_times_are_not(server: serve.Server) -> None:
+def test_errors_are_counted_and_their_latencies_are_not(server: serve.Server) -> None:
     result = load(Schedule(server.url, [Route("/fails"), Route("/slow")]), users=4, requests=40)
     assert 10 <= result.errors <= 30
     assert result.latencies("/fails") == []
     assert result.table().loc["/fails", "P50"] == "-"
 
 
-def test_a_server_that_is_not_there_gives_errors_and_no_exception() -> None:
+def test_a_missing_server_counts_as_errors_and_raises_nothing() -> None:
     result = load("http://127.0.0.1:1/", requests=10)
     assert (result.requests, result.errors) == (10, 10)
     assert math.isnan(result.floor)
     assert math.isnan(result.statements_per_thousand())
 
 
-def test_a_connection_that_the_server_ended_while_it_was_idle_is_not_used_again() -> None:
+def test_an_idle_connection_that_the_server_closed_is_not_used_again() -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError):
             await reader.readuntil(b"\r\n\r\n")
@@ -154,17 +159,17 @@ def test_a_connection_that_the_server_ended_while_it_was_idle_is_not_used_again(
             for _ in range(5):
                 await client.send(0, b"GET / HTTP/1.1\r\n\r\n", time.perf_counter())
                 await asyncio.sleep(0.02)
-        return [each.status for each in client.answers]
+        return [answer.status for answer in client.answers]
 
     assert asyncio.run(send_to_it()) == [200] * 5
 
 
-def test_512_users_at_once_get_an_answer_each(server: serve.Server) -> None:
+def test_512_concurrent_users_get_a_response_each(server: serve.Server) -> None:
     result = load(server.url + "/slow", users=512, requests=1024, seconds=30)
     assert (result.requests, result.errors) == (1024, 0)
 
 
-def test_with_a_rate_all_who_should_have_come_during_a_stall_feel_it(server: serve.Server) -> None:
+def test_with_a_rate_every_request_due_during_a_stall_is_slow(server: serve.Server) -> None:
     closed = load(server.url + "/stalls", seconds=1.0)
     seen.clear()
     opened = load(server.url + "/stalls", seconds=1.0, rate=100)
@@ -173,38 +178,46 @@ def test_with_a_rate_all_who_should_have_come_during_a_stall_feel_it(server: ser
     assert 95 <= opened.requests <= 100
 
 
-def test_with_a_rate_what_is_unfinished_at_the_end_counts_with_its_age(server: serve.Server) -> None:
+def test_with_a_rate_unfinished_requests_count_with_their_age(
+    server: serve.Server,
+) -> None:
     result = load(server.url + "/never", seconds=0.5, rate=20)
     assert (result.requests, result.errors) == (10, 0)
     assert 0.4 < max(result.latencies()) < 2
     assert min(result.latencies()) < 0.2
 
 
-def test_with_a_rate_so_many_requests_are_all_waited_for_and_no_longer(server: serve.Server) -> None:
+def test_with_a_rate_and_a_number_of_requests_all_are_waited_for(
+    server: serve.Server,
+) -> None:
     result = load(server.url + "/slow", seconds=30, rate=200, requests=20)
     assert (result.requests, result.errors) == (20, 0)
     assert min(result.latencies()) >= 0.05
     assert result.seconds < 10
 
 
-def test_people_who_know_nothing_of_one_another_come_at_random_and_the_same_each_time() -> None:
+def test_poisson_arrivals_are_random_and_the_same_for_the_same_seed() -> None:
     plan = {"rate": 100, "seed": 3, "poisson": True}
     gaps = list(itertools.islice(sender._gaps(plan), 10_000))
     assert gaps[:100] == list(itertools.islice(sender._gaps(plan), 100))
     assert abs(sum(gaps) / len(gaps) - 0.01) < 0.0005
-    assert abs(sum(gap > 0.01 for gap in gaps) / len(gaps) - math.exp(-1)) < 0.02  # as the exponential has it
+    share_of_long_gaps = sum(gap > 0.01 for gap in gaps) / len(gaps)
+    assert abs(share_of_long_gaps - math.exp(-1)) < 0.02  # the exponential distribution's
 
 
-def test_a_key_stands_in_the_body_too(server: serve.Server) -> None:
+def test_keys_are_put_into_the_body_too(server: serve.Server) -> None:
     seen.clear()
-    load(Schedule(server.url, [Route("/item", [3, 4], method="POST", body={"number": "{}"})]), requests=4)
+    load(
+        Schedule(server.url, [Route("/item", [3, 4], method="POST", body={"number": "{}"})]),
+        requests=4,
+    )
     assert seen["posted"] == 14
 
 
-def test_a_schedule_that_cannot_be_kept_is_said_so(server: serve.Server) -> None:
+def test_a_load_that_fell_behind_says_so(server: serve.Server) -> None:
     result = load(server.url + "/health", seconds=0.5, rate=1_000_000)
     assert not result.kept
-    assert "THE SCHEDULE WAS NOT KEPT" in repr(result)
+    assert "THE LOAD GENERATOR FELL BEHIND" in repr(result)
 
 
 @pytest.mark.parametrize(
@@ -219,17 +232,23 @@ def test_a_schedule_that_cannot_be_kept_is_said_so(server: serve.Server) -> None
         {"target": Schedule("http://127.0.0.1", [])},
     ],
 )
-def test_a_load_on_another_machine_or_without_sense_is_refused(server: serve.Server, wrong: dict[str, object]) -> None:
+def test_a_load_on_another_machine_or_out_of_range_raises_an_error(
+    server: serve.Server, wrong: dict[str, object]
+) -> None:
     with pytest.raises(ValueError, match=r"not on this machine|a load has 1 to"):
         load(**({"target": server.url} | wrong))
 
 
-def test_a_route_that_was_not_sent_is_an_error_that_names_those_that_were(server: serve.Server) -> None:
+def test_an_unknown_route_raises_an_error_that_names_the_known_ones(
+    server: serve.Server,
+) -> None:
     with pytest.raises(ValueError, match="there are /health"):
         load(server.url + "/health", requests=1).latencies("/nowhere")
 
 
-def test_the_stop_button_ends_the_load(server: serve.Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_stop_button_ends_the_load(
+    server: serve.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
@@ -248,7 +267,7 @@ def test_a_finished_load_leaves_no_process(server: serve.Server) -> None:
     assert set(psutil.Process().children(recursive=True)) <= before
 
 
-def test_a_skew_of_users_is_the_same_each_time_and_as_skewed_as_it_says() -> None:
+def test_zipf_users_are_reproducible_and_as_skewed_as_promised() -> None:
     users = zipf_users(200, 20_000)
     assert users == zipf_users(200, 20_000)
     assert users != zipf_users(200, 20_000, seed=2)

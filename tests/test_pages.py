@@ -1,4 +1,4 @@
-"""The pages that a query reads are counted as SQLite reads them, and the file is left as it is."""
+"""Pages are counted as SQLite reads them, and the file stays unchanged."""
 
 import sqlite3
 from contextlib import closing
@@ -28,18 +28,18 @@ def test_a_lookup_reads_a_few_pages_a_range_some_and_a_scan_nearly_all(table):
     assert lookup.touched <= scan.touched
 
 
-def test_the_total_is_the_files_pages_and_page_numbers_lie_inside_it(table):
+def test_the_total_is_the_files_pages_and_page_numbers_are_below_it(table):
     scan = pages.read(table, ALL, ["no such title"])
     with closing(sqlite3.connect(table)) as database:
         assert scan.total == database.execute("PRAGMA page_count").fetchone()[0]
     assert all(0 <= page < scan.total for page in scan.touched)
 
 
-def test_each_reading_begins_with_nothing_in_memory(table):
+def test_each_read_starts_with_nothing_cached(table):
     assert pages.read(table, BY_ID, [7_000]) == pages.read(table, BY_ID, [7_000])
 
 
-def test_an_index_makes_a_scan_a_lookup(table, tmp_path):
+def test_an_index_turns_a_scan_into_a_lookup(table, tmp_path):
     copy = tmp_path / "indexed.db"
     copy.write_bytes(table.read_bytes())
     query, user = "SELECT count(*) FROM events WHERE user_id = ?", events.median_user(table)
@@ -48,7 +48,7 @@ def test_an_index_makes_a_scan_a_lookup(table, tmp_path):
     assert len(pages.read(copy, query, [user])) * 20 < len(pages.read(table, query, [user]))
 
 
-def test_the_file_is_untouched_and_nothing_lies_beside_it(table):
+def test_the_file_is_unchanged_and_no_side_file_is_left(table):
     before = table.read_bytes()
     with pytest.raises(apsw.ReadOnlyError):
         pages.read(table, "DELETE FROM events")
@@ -57,9 +57,11 @@ def test_the_file_is_untouched_and_nothing_lies_beside_it(table):
     assert {file.name for file in table.parent.iterdir()} <= {"events.db", "events.db.lock"}
 
 
-def test_the_picture_tells_in_words_how_many_pages_each_query_read(table):
+def test_the_alt_text_says_how_many_pages_each_query_read(table):
     lookup, scan = pages.read(table, BY_ID, [7_000]), pages.read(table, ALL, ["no such title"])
     picture = pages.picture({"by id": lookup, "all": scan}, "A scan reads them all")
-    assert picture.alt == f"A scan reads them all. Pages read: by id {len(lookup)}, all {len(scan):,}."
+    assert (
+        picture.alt == f"A scan reads them all. Pages read: by id {len(lookup)}, all {len(scan):,}."
+    )
     assert len(picture.figure.axes) == 2
     assert picture.png()

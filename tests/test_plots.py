@@ -1,4 +1,4 @@
-"""Pictures are opaque, say in words what they show, and take a log axis where the values need one."""
+"""Pictures are opaque, have alt text, and get a log axis if their values need one."""
 
 import base64
 import html
@@ -14,7 +14,7 @@ SLOW, FAST = [0.011, 0.010, 0.012], [0.0011, 0.0010, 0.0012]
 
 
 def times(**samples):
-    medians = {name: sorted(taken)[len(taken) // 2] for name, taken in samples.items()}
+    medians = {name: sorted(values)[len(values) // 2] for name, values in samples.items()}
     return plots.times(samples, medians, "One message", "time of one call")
 
 
@@ -22,9 +22,14 @@ PICTURES = {
     "times": times(slow=SLOW, fast=FAST),
     "bars": plots.bars({"table": 107.3, "index": 12.0}, "One message", "MB on disk"),
     "gains": plots.gains({"lookup": 1500.0, "sum": 0.6}, "One message"),
-    "lines": plots.lines({"hits": [(1, 10), (3, 95.5)], "stale": [(1, 0), (3, 60)]}, "One message", "seconds", "%"),
+    "lines": plots.lines(
+        {"hits": [(1, 10), (3, 95.5)], "stale": [(1, 0), (3, 60)]}, "One message", "seconds", "%"
+    ),
     "admitted": plots.admitted(
-        {"log": [(0.0, True), (0.0, False), (2.0, True)], "window": [(0.0, True), (0.0, True), (2.0, True)]},
+        {
+            "log": [(0.0, True), (0.0, False), (2.0, True)],
+            "window": [(0.0, True), (0.0, True), (2.0, True)],
+        },
         "One message",
         {"log": "two", "window": "three"},
     ),
@@ -52,7 +57,7 @@ def test_jupyterlab_gets_an_image_with_alt_text(picture):
 
 
 @each_picture
-def test_a_pictures_message_is_its_title_and_its_axis_is_named(picture):
+def test_a_pictures_message_is_its_title_and_its_axis_has_a_label(picture):
     assert axes(picture).get_title(loc="left") == "One message"
     assert picture.alt.startswith("One message. ")
     assert axes(picture).get_xlabel()
@@ -77,7 +82,7 @@ def test_alt_text_cannot_end_the_tag():
     assert tag.startswith('<img alt="A &quot;quoted&quot; &lt;title&gt;. rows: a 1." width="')
 
 
-def test_the_axis_is_logarithmic_and_says_so_where_the_values_span_more_than_ten_times():
+def test_the_axis_is_logarithmic_and_says_so_if_values_span_a_factor_of_ten():
     wide, narrow = times(slow=SLOW, fast=FAST), times(one=SLOW, other=[0.020, 0.021, 0.022])
     assert (axes(wide).get_xscale(), axes(narrow).get_xscale()) == ("log", "linear")
     assert "log scale" in axes(wide).get_xlabel()
@@ -85,7 +90,7 @@ def test_the_axis_is_logarithmic_and_says_so_where_the_values_span_more_than_ten
     assert axes(narrow).get_xlim()[0] == 0
 
 
-def test_lines_stand_on_a_log_axis_where_they_span_more_than_ten_times_and_none_is_zero():
+def test_lines_get_a_log_axis_if_they_span_a_factor_of_ten_and_none_is_zero():
     wide = axes(plots.lines({"one": [(0, 1), (1, 100)]}, "One message", "seconds", "ms", mark=0.5))
     assert (wide.get_yscale(), wide.get_ylabel()) == ("log", "ms (log scale)")
     assert axes(PICTURES["lines"]).get_yscale() == "linear", "a zero has no place on a log axis"
@@ -112,8 +117,10 @@ def test_a_gain_goes_to_the_right_of_one_and_a_loss_to_the_left_in_another_colou
     assert gain.get_facecolor() != loss.get_facecolor()
 
 
-def test_who_is_admitted_stands_above_a_rows_line_and_who_is_refused_below_in_another_colour():
-    above, below, *_ = (line for line in axes(PICTURES["admitted"]).lines if line.get_marker() == "o")
+def test_admitted_requests_are_above_the_line_and_refused_ones_below_in_another_colour():
+    above, below, *_ = (
+        line for line in axes(PICTURES["admitted"]).lines if line.get_marker() == "o"
+    )
     assert list(above.get_xdata()) == [0, 2]
     assert list(below.get_xdata()) == [0]
     assert max(above.get_ydata()) < 0 < min(below.get_ydata())  # the axis points downwards

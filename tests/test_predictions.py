@@ -1,4 +1,4 @@
-"""A prediction is locked before the measurement and comes back beside it."""
+"""A prediction is locked before the measurement and shown again beside it."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from course_lib.lab.predictions import board, predict, reveal
 
 @pytest.fixture(autouse=True)
 def shown(monkeypatch):
-    """What was displayed, in words."""
+    """The cards that were displayed, as text."""
     shown = []
     monkeypatch.setattr(predictions, "display", lambda card: shown.append(repr(card)))
     return shown
@@ -18,7 +18,7 @@ def kept():
     return progress.latest("prediction", session.lesson())
 
 
-def test_a_guess_is_locked_with_how_sure_one_is():
+def test_a_guess_is_locked_with_how_sure_the_learner_is():
     card = predict("one_list", guess=30, sure=60, unit="ms")
     assert repr(card) == "Locked: 30 ms, 60% sure. You will see it again beside the measurement."
     assert (kept()["one_list"]["guess"], kept()["one_list"]["sure"]) == (30, 60)
@@ -27,11 +27,13 @@ def test_a_guess_is_locked_with_how_sure_one_is():
 def test_the_first_guess_counts():
     predict("one_list", guess=30, sure=60, unit="ms")
     again = predict("one_list", guess=99, sure=100, unit="ms")
-    assert repr(again) == "Locked: You said 30 ms, 60% sure. A locked prediction stays; now measure."
+    assert (
+        repr(again) == "Locked: You said 30 ms, 60% sure. A locked prediction stays; now measure."
+    )
     assert kept()["one_list"]["guess"] == 30
 
 
-def test_after_a_reset_one_may_guess_anew():
+def test_after_a_reset_a_new_guess_is_locked():
     predict("one_list", guess=30, sure=60, unit="ms")
     progress.reset(session.lesson())
     predict("one_list", guess=99, sure=100, unit="ms")
@@ -39,7 +41,9 @@ def test_after_a_reset_one_may_guess_anew():
 
 
 def test_dots_lock_nothing():
-    assert repr(predict("one_list", guess=..., sure=..., unit="ms")).startswith("No prediction yet: Replace the dots")
+    assert repr(predict("one_list", guess=..., sure=..., unit="ms")).startswith(
+        "No prediction yet: Replace the dots"
+    )
     assert kept() == {}
 
 
@@ -59,14 +63,14 @@ def test_dots_lock_nothing():
         (30, float("nan"), "from 0 (a coin toss) to 100 (certain)"),
     ],
 )
-def test_what_is_no_guess_is_answered_with_a_sentence_and_locks_nothing(guess, sure, sentence):
+def test_an_invalid_guess_gets_a_sentence_and_locks_nothing(guess, sure, sentence):
     card = repr(predict("one_list", guess=guess, sure=sure, unit="ms"))
     assert card.startswith("Not locked: ")
     assert sentence in card
     assert kept() == {}
 
 
-def test_a_choice_is_its_letter_whatever_its_case():
+def test_a_choice_is_its_letter_in_any_case():
     predict("which", guess=" B ", sure=50)
     assert kept()["which"]["guess"] == "b"
 
@@ -82,10 +86,10 @@ def test_a_choice_is_its_letter_whatever_its_case():
         (0, 30, "Off by 30."),
         (0, 0, "Exactly."),
         ("b", "b", "Right."),
-        ("b", "c", "Not so."),
+        ("b", "c", "Not quite."),
     ],
 )
-def test_the_prediction_comes_back_with_how_far_off_it_was(shown, guess, measured, verdict):
+def test_reveal_says_how_far_off_the_prediction_was(shown, guess, measured, verdict):
     predict("one_list", guess=guess, sure=50)
     reveal("one_list", measured)
     assert shown == [f"Measured: {measured}. You said {guess}, 50% sure. {verdict}"]
@@ -93,9 +97,14 @@ def test_the_prediction_comes_back_with_how_far_off_it_was(shown, guess, measure
 
 @pytest.mark.parametrize(
     ("sure", "measured", "remark"),
-    [(70, 300, "worth a second look"), (30, 31, "knew more than you thought"), (50, 300, ""), (90, 31, "")],
+    [
+        (70, 300, "worth a second look"),
+        (30, 31, "knew more than you thought"),
+        (50, 300, ""),
+        (90, 31, ""),
+    ],
 )
-def test_being_sure_and_wrong_or_unsure_and_right_is_remarked_on(shown, sure, measured, remark):
+def test_sure_and_wrong_or_unsure_and_right_gets_a_remark(shown, sure, measured, remark):
     predict("one_list", guess=30, sure=sure, unit="ms")
     reveal("one_list", measured, unit="ms")
     assert remark in shown[0]
@@ -117,5 +126,5 @@ def test_the_board_shows_every_prediction_beside_what_was_measured():
     ]
 
 
-def test_the_board_of_who_predicted_nothing_is_a_sentence():
+def test_the_board_without_predictions_is_a_sentence():
     assert repr(board()).startswith("No predictions: ")

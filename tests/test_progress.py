@@ -1,4 +1,4 @@
-"""What the learner has done survives damage, deletion and two kernels at once."""
+"""The learner's record survives damage, deletion and two kernels at once."""
 
 import json
 import subprocess
@@ -17,11 +17,15 @@ def test_the_last_record_of_a_name_counts():
     solve("first", verdict="refused")
     solve("second")
     solve("first")
-    assert {name: each["verdict"] for name, each in progress.verdicts("tiny").items()} == {
+    assert {name: record["verdict"] for name, record in progress.verdicts("tiny").items()} == {
         "first": "right",
         "second": "right",
     }
-    assert [each["verdict"] for each in progress.records("verdict", "tiny")] == ["refused", "right", "right"]
+    assert [record["verdict"] for record in progress.records("verdict", "tiny")] == [
+        "refused",
+        "right",
+        "right",
+    ]
 
 
 def test_kinds_and_lessons_are_kept_apart():
@@ -31,7 +35,7 @@ def test_kinds_and_lessons_are_kept_apart():
     assert progress.latest("prediction", "tiny")["first"]["guess"] == 3
 
 
-def test_the_same_again_is_not_written_again():
+def test_an_equal_record_is_not_written_again():
     for _ in range(3):
         solve("first")
     assert len(progress.file().read_text().splitlines()) == 1
@@ -45,7 +49,7 @@ def test_a_lesson_is_done_when_an_exercise_of_it_is_solved():
     assert not progress.done("other")
 
 
-def test_reset_begins_one_lesson_anew():
+def test_reset_starts_one_lesson_over():
     solve("first")
     solve("first", lesson="other")
     progress.reset("tiny")
@@ -56,9 +60,10 @@ def test_reset_begins_one_lesson_anew():
 
 
 @pytest.mark.parametrize(
-    "damage", [b"{", b"\xff\xfe\x00", b"[]", b"null", b'{"lesson": "tiny", "kind": "verdict"}', b"\n\n"]
+    "damage",
+    [b"{", b"\xff\xfe\x00", b"[]", b"null", b'{"lesson": "tiny", "kind": "verdict"}', b"\n\n"],
 )
-def test_a_damaged_line_is_passed_over(damage):
+def test_a_damaged_line_is_skipped(damage):
     solve("first")
     with progress.file().open("ab") as stream:
         stream.write(damage + b"\n")
@@ -66,7 +71,7 @@ def test_a_damaged_line_is_passed_over(damage):
     assert list(progress.verdicts("tiny")) == ["first", "second"]
 
 
-def test_a_line_that_was_cut_short_costs_itself_and_not_the_next():
+def test_a_line_that_was_cut_short_does_not_damage_the_next():
     solve("first")
     solve("second")
     progress.file().write_bytes(progress.file().read_bytes()[:-5])
@@ -74,7 +79,7 @@ def test_a_line_that_was_cut_short_costs_itself_and_not_the_next():
     assert list(progress.verdicts("tiny")) == ["first", "third"]
 
 
-def test_a_deleted_file_begins_anew():
+def test_after_the_file_is_deleted_a_new_one_is_started():
     solve("first")
     progress.file().unlink()
     assert progress.verdicts("tiny") == {}
@@ -82,13 +87,15 @@ def test_a_deleted_file_begins_anew():
     assert list(progress.verdicts("tiny")) == ["second"]
 
 
-def test_a_folder_that_is_missing_is_made(tmp_path, monkeypatch):
+def test_a_missing_folder_is_created(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "WORK", tmp_path / "not" / "yet")
     solve("first")
     assert progress.done("tiny")
 
 
-def test_a_folder_that_cannot_be_written_costs_one_line_and_never_the_lesson(tmp_path, monkeypatch, capsys):
+def test_a_read_only_folder_prints_one_line_and_never_stops_the_lesson(
+    tmp_path, monkeypatch, capsys
+):
     in_the_way = tmp_path / "work"
     in_the_way.write_text("no folder")
     monkeypatch.setattr(paths, "WORK", in_the_way)
@@ -105,13 +112,19 @@ from course_lib.lab import progress
 print("ready", flush=True)
 sys.stdin.readline()
 for number in range(100):
-    progress.record("verdict", "tiny", f"{sys.argv[1]} {number}", verdict="right", sentence="x" * 500)
+    name = f"{sys.argv[1]} {number}"
+    progress.record("verdict", "tiny", name, verdict="right", sentence="x" * 500)
 """
 
 
 def test_two_kernels_that_write_at_once_lose_nothing():
     kernels = [
-        subprocess.Popen([sys.executable, "-c", APPEND, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [sys.executable, "-c", APPEND, name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         for name in ("one", "other")
     ]
     for kernel in kernels:

@@ -1,4 +1,4 @@
-"""A Redis server is started on demand, is private, goes with its owner, and another's is left as it was."""
+"""A Redis server is private and ends with its owner; one that we didn't start is left alone."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ from redis import Redis
 from redis.exceptions import ConnectionError, TimeoutError
 
 from course_lib.cache import Cache
-from course_lib.lab import redis_server
+from course_lib.lab import redis_process, redis_server
 
 OWNER = """
 import signal
@@ -30,7 +30,9 @@ while True:
 
 
 @pytest.mark.parametrize(("persistent", "kept"), [(True, b"1"), (False, None)])
-def test_only_a_persistent_server_has_after_a_crash_what_it_held_before(persistent: bool, kept: bytes | None) -> None:
+def test_only_a_persistent_server_keeps_its_data_over_a_crash(
+    persistent: bool, kept: bytes | None
+) -> None:
     with redis_server.start(persistent=persistent) as server, Redis.from_url(server.url) as client:
         client.set("key", 1)
         server.kill()
@@ -45,7 +47,9 @@ def owners(tmp_path: Path) -> Iterator[list["subprocess.Popen[str]"]]:
     environment.pop("REDIS_URL", None)
     command = [sys.executable, "-c", OWNER]
     started = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True)
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True
+        )
         for _ in range(2)
     ]
     yield started
@@ -61,14 +65,15 @@ def url_of(owner: "subprocess.Popen[str]") -> str:
 
 def servers(folder: Path) -> list[psutil.Process]:
     """The servers whose socket is under a folder."""
-    found = []
+    processes = []
     for process in psutil.process_iter():
         try:
             if str(folder) in " ".join(process.cmdline()) and "--unixsocket" in process.cmdline():
-                found.append(process)
+                processes.append(process)
         except psutil.Error:
             continue
-    return [each for each in found if each.cmdline()[0].endswith(("redis-server", "valkey-server"))]
+    programs = ("redis-server", "valkey-server")
+    return [process for process in processes if process.cmdline()[0].endswith(programs)]
 
 
 def wait_until_nothing_is_left(folder: Path) -> None:
@@ -78,7 +83,7 @@ def wait_until_nothing_is_left(folder: Path) -> None:
         time.sleep(0.05)
 
 
-def test_two_owners_do_not_meet_and_sigkill_of_both_leaves_no_process_socket_or_folder(
+def test_two_owners_share_nothing_and_sigkill_leaves_no_process_socket_or_folder(
     owners: list["subprocess.Popen[str]"], tmp_path: Path
 ) -> None:
     one, other = (Redis.from_url(url_of(owner)) for owner in owners)
@@ -98,7 +103,9 @@ def test_the_stop_button_leaves_the_server_alive(owners: list["subprocess.Popen[
     assert client.get("key") == b"value"
 
 
-def test_a_paused_server_goes_with_its_owner_too(owners: list["subprocess.Popen[str]"], tmp_path: Path) -> None:
+def test_a_paused_server_ends_with_its_owner_too(
+    owners: list["subprocess.Popen[str]"], tmp_path: Path
+) -> None:
     for owner in owners:
         url_of(owner)
     for server in servers(tmp_path):
@@ -108,7 +115,9 @@ def test_a_paused_server_goes_with_its_owner_too(owners: list["subprocess.Popen[
     wait_until_nothing_is_left(tmp_path)
 
 
-def test_the_same_server_is_given_again_and_another_where_it_has_died(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_url_returns_the_same_server_until_it_has_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.delenv("REDIS_URL", raising=False)
     monkeypatch.setattr(redis_server, "_own", None)
     url = redis_server.url()
@@ -120,15 +129,23 @@ def test_the_same_server_is_given_again_and_another_where_it_has_died(monkeypatc
     assert Redis.from_url(redis_server.url()).ping()
 
 
-def test_a_server_is_private_and_keeps_nothing_on_disk(any_server: redis_server.Server) -> None:
+def test_a_server_is_private_and_keeps_nothing_on_disk(
+    any_server: redis_server.RedisServer,
+) -> None:
     socket = Path(any_server.url.removeprefix("unix://"))
     assert stat.S_IMODE(socket.stat().st_mode) == 0o700
     assert stat.S_IMODE(socket.parent.stat().st_mode) == 0o700
     client = Redis.from_url(any_server.url)
-    assert client.config_get("port", "save", "appendonly") == {"port": "0", "save": "", "appendonly": "no"}
+    assert client.config_get("port", "save", "appendonly") == {
+        "port": "0",
+        "save": "",
+        "appendonly": "no",
+    }
 
 
-def test_a_server_can_be_broken_and_mended(server_to_break: redis_server.Server) -> None:
+def test_a_server_can_be_paused_resumed_killed_and_restarted(
+    server_to_break: redis_server.RedisServer,
+) -> None:
     client = Redis.from_url(server_to_break.url, socket_timeout=0.2)
     client.set("key", "value")
     server_to_break.pause()
@@ -147,17 +164,19 @@ def test_a_server_can_be_broken_and_mended(server_to_break: redis_server.Server)
     assert "ended" in repr(server_to_break)
 
 
-def test_where_no_server_can_be_started_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redis_server.shutil, "which", lambda _: None)
-    monkeypatch.setattr(redis_server.metadata, "files", lambda _: None)
+def test_if_no_server_can_be_started_the_error_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(redis_process.shutil, "which", lambda _: None)
+    monkeypatch.setattr(redis_process.metadata, "files", lambda _: None)
     with pytest.raises(RuntimeError, match="there is no Redis server to start: install one"):
         redis_server.start()
-    monkeypatch.setattr(redis_server, "_binary", lambda: "/bin/false")
+    monkeypatch.setattr(redis_process, "find_binary", lambda: "/bin/false")
     with pytest.raises(RuntimeError, match="the Redis server did not start"):
         redis_server.start()
 
 
-# --- somebody else's server -------------------------------------------------------------------------------------------
+# --- a server that we didn't start ----------------------------------------------------------------
 
 VISITOR = """
 import asyncio
@@ -180,8 +199,8 @@ print(redis_server.version())
 """
 
 
-def test_on_somebody_elses_server_nothing_of_theirs_is_touched_and_nothing_of_ours_stays(
-    any_server: redis_server.Server, tmp_path: Path
+def test_on_a_foreign_server_other_keys_are_untouched_and_ours_are_removed(
+    any_server: redis_server.RedisServer, tmp_path: Path
 ) -> None:
     theirs = Redis.from_url(any_server.url)
     theirs.flushall()
@@ -190,7 +209,11 @@ def test_on_somebody_elses_server_nothing_of_theirs_is_touched_and_nothing_of_ou
     environment = {**os.environ, "REDIS_URL": any_server.url, "TMPDIR": str(tmp_path)}
     with theirs.monitor() as monitor:
         result = subprocess.run(
-            [sys.executable, "-c", VISITOR], env=environment, capture_output=True, text=True, check=True
+            [sys.executable, "-c", VISITOR],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
         )
         theirs.echo("the end")
         sent = []
@@ -209,11 +232,25 @@ def test_on_somebody_elses_server_nothing_of_theirs_is_touched_and_nothing_of_ou
 
 
 HARMLESS = {"PING", "INFO", "CLIENT", "HELLO", "MULTI", "EXEC", "TIME"}
-WITH_KEYS = {"SET", "SADD", "SCAN", "KEYS", "UNLINK", "EVAL", "EVALSHA", "ZADD", "ZRANGEBYSCORE", "ZRANGE", "PEXPIREAT"}
+WITH_KEYS = {
+    "SET",
+    "SADD",
+    "SCAN",
+    "KEYS",
+    "UNLINK",
+    "EVAL",
+    "EVALSHA",
+    "ZADD",
+    "ZRANGEBYSCORE",
+    "ZRANGE",
+    "PEXPIREAT",
+}
 
 
-@pytest.mark.parametrize("url", ["redis://127.0.0.1:1", "unix:///no/such/socket", "http://localhost"])
-def test_a_redis_url_that_does_not_answer_is_an_error_that_says_what_to_do(
+@pytest.mark.parametrize(
+    "url", ["redis://127.0.0.1:1", "unix:///no/such/socket", "http://localhost"]
+)
+def test_an_unreachable_redis_url_raises_an_error_that_says_what_to_do(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REDIS_URL", url)
@@ -221,11 +258,11 @@ def test_a_redis_url_that_does_not_answer_is_an_error_that_says_what_to_do(
         redis_server.url()
 
 
-# --- the client of lessons and checks ---------------------------------------------------------------------------------
+# --- the client of lessons and checks -------------------------------------------------------------
 
 
 @pytest.fixture
-def make_client(any_server: redis_server.Server, monkeypatch: pytest.MonkeyPatch):
+def make_client(any_server: redis_server.RedisServer, monkeypatch: pytest.MonkeyPatch):
     Redis.from_url(any_server.url).flushall()
     monkeypatch.delenv("REDIS_URL", raising=False)
     monkeypatch.setattr(redis_server, "_own", any_server)
@@ -245,18 +282,24 @@ async def test_a_client_with_a_namespace_sees_its_own_keys_only(make_client) -> 
     await one.clear()
     assert await bare.keys("*") == [b"other:key"]
     assert ("SET", "key") in one.commands
-    with pytest.raises(ValueError, match="has none: give it one"):
+    with pytest.raises(ValueError, match="has none: pass a namespace"):
         await bare.clear()
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("command", ["FLUSHALL", "FLUSHDB", "CONFIG", "SHUTDOWN", "DEBUG", "MIGRATE", "SORT"])
-async def test_a_client_with_a_namespace_refuses_what_it_cannot_keep_inside_it(make_client, command: str) -> None:
-    with pytest.raises(ValueError, match=f"{command} is not sent: this client keeps to the keys under 'one:'"):
+@pytest.mark.parametrize(
+    "command", ["FLUSHALL", "FLUSHDB", "CONFIG", "SHUTDOWN", "DEBUG", "MIGRATE", "SORT"]
+)
+async def test_a_client_with_a_namespace_rejects_commands_that_reach_outside(
+    make_client, command: str
+) -> None:
+    with pytest.raises(
+        ValueError, match=f"{command} is not sent: this client keeps to the keys under 'one:'"
+    ):
         await make_client("one").execute_command(command, "*", "*")
 
 
-def test_a_client_serves_several_event_loops(make_client) -> None:
+def test_a_client_works_in_several_event_loops(make_client) -> None:
     client = make_client("one")
     asyncio.run(client.set("key", 1))
     assert asyncio.run(client.get("key")) == b"1"
@@ -265,7 +308,7 @@ def test_a_client_serves_several_event_loops(make_client) -> None:
     assert asyncio.run(cache.get("key")) == 2
 
 
-def test_a_pool_goes_with_its_event_loop(make_client) -> None:
+def test_a_pool_is_dropped_with_its_event_loop(make_client) -> None:
     client = make_client()
     for _ in range(5):
         asyncio.run(client.set("key", 1))
@@ -273,7 +316,9 @@ def test_a_pool_goes_with_its_event_loop(make_client) -> None:
 
 
 @pytest.mark.anyio
-async def test_keys_of_any_kind_go_under_the_namespace_and_come_back_without_it(make_client) -> None:
+async def test_keys_of_any_kind_go_under_the_namespace_and_come_back_without_it(
+    make_client,
+) -> None:
     client, bare = make_client("one"), make_client()
     await client.mset({"text": 1, b"\xff": 2})
     assert sorted(await bare.keys()) == [b"one:text", b"one:\xff"]
@@ -302,7 +347,7 @@ async def test_a_transaction_and_a_lock_stay_in_the_namespace(make_client) -> No
 
 
 @pytest.mark.anyio
-async def test_without_a_namespace_nothing_is_refused_or_changed(make_client) -> None:
+async def test_without_a_namespace_no_command_is_rejected_or_changed(make_client) -> None:
     client = make_client(decode_responses=True)
     await client.config_set("maxmemory-policy", "noeviction")
     await client.set("key", "value")
@@ -314,18 +359,18 @@ async def test_without_a_namespace_nothing_is_refused_or_changed(make_client) ->
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("way", ["monitor", "pubsub"])
-async def test_what_everybody_shares_is_refused_in_a_namespace(make_client, way: str) -> None:
+async def test_monitor_and_pubsub_are_rejected_in_a_namespace(make_client, way: str) -> None:
     with pytest.raises(ValueError, match="is not sent"):
         getattr(make_client("one"), way)()
 
 
-def test_a_namespace_is_no_pattern(make_client) -> None:
+def test_a_namespace_cannot_be_a_pattern(make_client) -> None:
     with pytest.raises(ValueError, match="use letters, digits and the signs"):
         make_client("a*")
 
 
-def test_a_paused_server_is_stopped_and_started_again_at_once_and_an_ended_one_says_so(
-    server_to_break: redis_server.Server,
+def test_a_paused_server_can_be_restarted_and_an_ended_one_raises_an_error(
+    server_to_break: redis_server.RedisServer,
 ) -> None:
     url = server_to_break.url
     server_to_break.pause()
@@ -355,19 +400,27 @@ def test_a_password_in_redis_url_is_not_shown(monkeypatch: pytest.MonkeyPatch) -
     assert "secret" not in str(error.value)
 
 
-def test_a_server_too_old_for_the_lessons_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_too_old_for_the_lessons_is_skipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     old = tmp_path / "redis-server"
-    old.write_text("#!/bin/sh\necho 'Redis server v=6.0.16 sha=00000000:0 malloc=jemalloc-5.2.1 bits=64'\n")
+    old.write_text(
+        "#!/bin/sh\necho 'Redis server v=6.0.16 sha=00000000:0 malloc=jemalloc-5.2.1 bits=64'\n"
+    )
     old.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert redis_server._binary() != str(old)
+    assert redis_process.find_binary() != str(old)
 
 
-def test_a_foreign_server_that_has_gone_at_the_end_is_no_error(server_to_break: redis_server.Server) -> None:
+def test_a_foreign_server_that_ended_before_us_causes_no_error(
+    server_to_break: redis_server.RedisServer,
+) -> None:
     code = "from course_lib.lab import redis_server; print(redis_server.url(), flush=True); input()"
     environment = {**os.environ, "REDIS_URL": server_to_break.url}
     command = [sys.executable, "-c", code]
-    with subprocess.Popen(command, stdin=-1, stdout=-1, stderr=-1, text=True, env=environment) as process:
+    with subprocess.Popen(
+        command, stdin=-1, stdout=-1, stderr=-1, text=True, env=environment
+    ) as process:
         assert process.stdout
         assert process.stdout.readline() == f"{server_to_break.url}\n"
         server_to_break.kill()
@@ -377,9 +430,17 @@ def test_a_foreign_server_that_has_gone_at_the_end_is_no_error(server_to_break: 
 def test_a_temporary_folder_may_have_any_name() -> None:
     folder = Path(tempfile.mkdtemp(prefix="a %41 "))
     code = "from course_lib.lab import redis_server; print(redis_server.version())"
-    environment = {key: value for key, value in os.environ.items() if key != "REDIS_URL"} | {"TMPDIR": str(folder)}
+    environment = {key: value for key, value in os.environ.items() if key != "REDIS_URL"} | {
+        "TMPDIR": str(folder)
+    }
     try:
-        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         assert done.stdout.endswith("(private to this notebook)\n")
     finally:
         folder.rmdir()

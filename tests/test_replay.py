@@ -1,10 +1,10 @@
-"""A replay turns the clock and nothing else: the limiter decides, and leaves no key behind."""
+"""A replay sets the clock and nothing else: the limiter decides, and no key is left behind."""
 
 import pytest
 from redis import Redis
 
 from course_lib.lab import redis_server
-from course_lib.lab.replay import ALGORITHMS, Replay, most, page_visits, picture, replay
+from course_lib.lab.replay import ALGORITHMS, Admissions, most, page_visits, picture, replay
 from course_lib.limiter import Limit
 
 pytestmark = pytest.mark.anyio
@@ -17,7 +17,7 @@ def keys():
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-async def test_an_hour_is_replayed_as_the_limiter_decides_and_no_key_stays(algorithm, keys):
+async def test_the_limiter_decides_an_hour_of_requests_and_no_key_is_left(algorithm, keys):
     before = set(keys())
     result = await replay([0, 0, 0, 3_600, 3_600.5], algorithm, "2/minute")
     assert list(result.passed) == [True, True, False, True, True]
@@ -26,7 +26,7 @@ async def test_an_hour_is_replayed_as_the_limiter_decides_and_no_key_stays(algor
     assert set(keys()) <= before
 
 
-async def test_windows_begin_at_zero_and_requests_come_in_the_order_of_time(keys):
+async def test_windows_begin_at_zero_and_requests_are_sorted_by_time(keys):
     result = await replay([60, 59.9, 60, 59.9], "fixed_window", Limit(1, 60))
     assert list(result.moments) == [59.9, 59.9, 60, 60]
     assert list(result.passed) == [True, False, True, False]
@@ -34,7 +34,7 @@ async def test_windows_begin_at_zero_and_requests_come_in_the_order_of_time(keys
 
 
 @pytest.mark.parametrize(
-    ("moments", "seconds", "found"),
+    ("moments", "seconds", "largest"),
     [
         ([], 60, 0),
         ([5], 60, 1),
@@ -44,12 +44,12 @@ async def test_windows_begin_at_zero_and_requests_come_in_the_order_of_time(keys
         ([1, 1, 1, 100, 101], 2, 3),
     ],
 )
-def test_the_most_in_some_stretch_of_time_wherever_it_begins(moments, seconds, found):
-    assert most(moments, seconds) == found
+def test_most_counts_the_fullest_stretch_wherever_it_begins(moments, seconds, largest):
+    assert most(moments, seconds) == largest
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_a_visitors_pages_come_in_bursts_of_three_at_most_and_eighteen_requests_a_minute_on_the_average(seed):
+def test_a_visitor_opens_three_pages_at_most_and_averages_18_requests_a_minute(seed):
     moments = page_visits(60, seed=seed)
     assert moments == page_visits(60, seed=seed) == sorted(moments)
     assert len(moments) % 12 == 0
@@ -58,8 +58,10 @@ def test_a_visitors_pages_come_in_bursts_of_three_at_most_and_eighteen_requests_
     assert most(moments, 20) == 36
 
 
-def test_a_picture_says_the_most_in_a_minute_and_in_a_second():
-    came = Replay([0.0, 0.5, 30.0, 90.0], [True, True, True, False])
-    drawn = picture({"log": came}, "One message")
+def test_a_picture_shows_the_most_in_a_minute_and_in_a_second():
+    admissions = Admissions([0.0, 0.5, 30.0, 90.0], [True, True, True, False])
+    drawn = picture({"log": admissions}, "One message")
     assert drawn.alt == "One message. Admitted: log 3 of 4."
-    assert "3 in a minute,\n2 in a second" in [text.get_text() for text in drawn.figure.axes[0].texts]
+    assert "3 in a minute,\n2 in a second" in [
+        text.get_text() for text in drawn.figure.axes[0].texts
+    ]

@@ -1,4 +1,4 @@
-"""Servers answer over real HTTP, fail to start with a clear error, and leave nothing when they stop."""
+"""Servers respond over real HTTP, fail to start with a clear error, and leave nothing behind."""
 
 import asyncio
 import sqlite3
@@ -22,11 +22,14 @@ def db(tmp_path: Path) -> Path:
     path = tmp_path / "events.db"
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute(
-            "CREATE TABLE events(id INTEGER PRIMARY KEY, user_id INTEGER NOT NULL, type TEXT NOT NULL,"
-            " status INTEGER NOT NULL, duration_ms INTEGER NOT NULL, title TEXT NOT NULL,"
-            " starts_at INTEGER NOT NULL, created_at INTEGER NOT NULL, payload TEXT NOT NULL)"
+            "CREATE TABLE events(id INTEGER PRIMARY KEY, user_id INTEGER NOT NULL,"
+            " type TEXT NOT NULL, status INTEGER NOT NULL, duration_ms INTEGER NOT NULL,"
+            " title TEXT NOT NULL, starts_at INTEGER NOT NULL, created_at INTEGER NOT NULL,"
+            " payload TEXT NOT NULL)"
         )
-        connection.execute("INSERT INTO events VALUES (1, 42, 'view', 200, 5, 'Daily Standup 1', 900, 800, '{}')")
+        connection.execute(
+            "INSERT INTO events VALUES (1, 42, 'view', 200, 5, 'Daily Standup 1', 900, 800, '{}')"
+        )
     return path
 
 
@@ -49,7 +52,7 @@ def descendants() -> set[int]:
 
 
 class Copy:
-    """Something that stands for a path, as a copy of the table does."""
+    """An object that works as a path, as a copy of the table does."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -73,12 +76,22 @@ def test_a_server_runs_in_a_process_of_its_own_until_it_is_stopped(db: Path) -> 
 def test_switches_reach_the_app_and_two_servers_run_side_by_side(db: Path) -> None:
     with serve.start(db) as plain, serve.start(db, indexes=True) as indexed:
         assert plain.url != indexed.url
-        assert plain.get("/api/events", user_id=42).json() == indexed.get("/api/events", user_id=42).json()
+        assert (
+            plain.get("/api/events", user_id=42).json()
+            == indexed.get("/api/events", user_id=42).json()
+        )
     with closing(sqlite3.connect(db)) as connection:
-        assert connection.execute("SELECT count(*) FROM sqlite_master WHERE type = 'index'").fetchone()[0] > 0
+        assert (
+            connection.execute(
+                "SELECT count(*) FROM sqlite_master WHERE type = 'index'"
+            ).fetchone()[0]
+            > 0
+        )
 
 
-def test_a_copy_of_the_table_lives_as_long_as_it_is_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_copy_of_the_table_lives_as_long_as_it_is_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(paths, "DATA", tmp_path)
     with serve.start(events.copy(rows=1_000)) as server:
         assert server.get("/api/stats").is_success
@@ -87,7 +100,9 @@ def test_a_copy_of_the_table_lives_as_long_as_it_is_served(tmp_path: Path, monke
     assert not file.exists()
 
 
-def test_a_database_that_does_not_exist_is_an_error_that_starts_and_makes_nothing(tmp_path: Path) -> None:
+def test_a_missing_database_raises_an_error_and_starts_nothing(
+    tmp_path: Path,
+) -> None:
     before = descendants()
     with pytest.raises(FileNotFoundError, match=str(tmp_path / "missing.db")):
         serve.start(tmp_path / "missing.db")
@@ -95,14 +110,14 @@ def test_a_database_that_does_not_exist_is_an_error_that_starts_and_makes_nothin
     assert descendants() == before
 
 
-def test_a_switch_that_does_not_exist_is_an_error_that_names_it(db: Path) -> None:
+def test_an_unknown_switch_raises_an_error_that_names_it(db: Path) -> None:
     before = descendants()
     with pytest.raises(RuntimeError, match="unexpected keyword argument 'idnexes'"):
         serve.start(db, idnexes=True)
     assert descendants() == before
 
 
-def test_a_start_up_that_fails_is_an_error_with_the_logs_end(tmp_path: Path) -> None:
+def test_a_failed_start_up_raises_an_error_with_the_end_of_the_log(tmp_path: Path) -> None:
     before = descendants()
     broken = tmp_path / "broken.db"
     broken.write_text("this is no database, and long enough to be seen as none " * 100)
@@ -111,24 +126,26 @@ def test_a_start_up_that_fails_is_an_error_with_the_logs_end(tmp_path: Path) -> 
     assert descendants() == before
 
 
-def test_calls_share_one_connection_and_go_past_a_proxy(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_calls_share_one_connection_and_ignore_a_proxy(
+    app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
     with serve.here(app) as server:
         assert len({server.get("/port").json() for _ in range(5)}) == 1
 
 
-def test_a_call_on_the_open_connection_waits_for_no_delayed_acknowledgement(app: FastAPI) -> None:
-    """Where the server's sockets lack TCP_NODELAY, it takes 40 ms more than a call on a new connection."""
+def test_a_call_on_the_open_connection_has_no_delayed_acknowledgement(app: FastAPI) -> None:
+    """If the server's sockets lack TCP_NODELAY, it takes 40 ms more than on a new connection."""
     durations: dict[str, list[float]] = {"keep-alive": [], "close": []}
     with serve.here(app) as server:
         for _ in range(30):
-            for connection, taken in durations.items():
+            for connection, seconds in durations.items():
                 # The call before leaves a connection that is open, or none.
                 server.client.get("/port", headers={"Connection": connection})
                 began = time.perf_counter()
                 server.client.get("/port", headers={"Connection": connection})
-                taken.append(time.perf_counter() - began)
+                seconds.append(time.perf_counter() - began)
     assert min(durations["keep-alive"]) < 2 * min(durations["close"])
 
 
@@ -150,7 +167,9 @@ def test_an_app_is_served_while_this_processs_own_event_loop_runs(app: FastAPI) 
     assert asyncio.run(cell()) == 400
 
 
-def test_the_same_app_can_be_served_again_beside_itself_and_stop_ends_the_thread(app: FastAPI) -> None:
+def test_an_app_can_be_served_twice_at_once_and_stop_ends_the_thread(
+    app: FastAPI,
+) -> None:
     before = threading.active_count()
     first, second = serve.here(app), serve.here(app)
     assert first.url != second.url
@@ -174,7 +193,7 @@ def test_an_app_without_a_start_up_of_its_own_is_served() -> None:
         assert server.get("/").status_code == 204
 
 
-def test_a_start_up_that_raises_here_is_an_error_that_says_what_and_where(
+def test_a_start_up_that_raises_here_is_reported_with_what_and_where(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     @asynccontextmanager
@@ -183,12 +202,14 @@ def test_a_start_up_that_raises_here_is_an_error_that_says_what_and_where(
         yield
 
     before = threading.active_count()
-    with pytest.raises(RuntimeError, match=r"start-up raised ValueError: no model \(in load_model, line \d+\)"):
+    with pytest.raises(
+        RuntimeError, match=r"start-up raised ValueError: no model \(in load_model, line \d+\)"
+    ):
         serve.here(FastAPI(lifespan=load_model))
     assert threading.active_count() == before
     assert "Traceback" not in capfd.readouterr().err
 
 
-def test_what_is_no_app_is_refused() -> None:
+def test_serving_something_that_is_not_an_app_raises_an_error() -> None:
     with pytest.raises(TypeError, match="takes an app, such as FastAPI"):
         serve.here("app")  # type: ignore[arg-type]

@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 
-from course_lib.lab import events, workload
+from course_lib.lab import events, paths, workload
 
 ROWS = 20_000
 QUERIES = [("SELECT count(*) FROM events WHERE user_id = 123", 10), ("SELECT max(duration_ms) FROM events", 1)]
@@ -15,7 +15,7 @@ INDEX = "CREATE INDEX i ON events(user_id)"
 
 @pytest.fixture(autouse=True)
 def table(tmp_path, monkeypatch):
-    monkeypatch.setattr(events.paths, "DATA", tmp_path)
+    monkeypatch.setattr(paths, "DATA", tmp_path)
 
 
 def test_each_set_is_measured_and_none_is_left_out():

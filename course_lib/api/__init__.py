@@ -1,17 +1,28 @@
-"""The Events API, the example service that every lesson works on. Read `app.py`."""
+"""The Events API: the example service that every lesson works on.
 
-from course_lib.api.app import (
-    LIMITS,
-    LOGIN,
-    NEWEST_EVENTS,
-    EventsDatabase,
-    Limits,
-    NewEvent,
-    ServerTimingMiddleware,
-    create_app,
-)
+    app = create_app("events.db", redis_url="redis://localhost:6379", indexes=True, cache=True)
+
+Read `app.py` first: it has `create_app`, with each fix off or on, and the routes of the first
+two lessons. The rest has a file an idea:
+
+    database.py       the SQLite file, its queries, a connection for each thread
+    models.py         the bodies of requests
+    callers.py        whose request it is: the X-API-Key header
+    login.py          passwords and API keys
+    parsing.py        the endpoint that stands in for an expensive model
+    limits.py         how many requests each caller may send
+    server_timing.py  what a request cost the database, in a header
+    monitoring.py     /metrics and /dashboard
+"""
+
+from course_lib.api.app import create_app
+from course_lib.api.database import NEWEST_EVENTS, EventsDatabase
+from course_lib.api.limits import LIMITS, LOGIN, Limits
+from course_lib.api.models import LARGEST_INTEGER, NewEvent
+from course_lib.api.server_timing import ServerTimingMiddleware
 
 __all__ = [
+    "LARGEST_INTEGER",
     "LIMITS",
     "LOGIN",
     "NEWEST_EVENTS",

@@ -1,17 +1,44 @@
-"""The lab: the seeded table, the servers, the bench, the plots and the learner's progress."""
+"""The lab: what every lesson runs on. A notebook's first cell calls `lab.start("caching")`.
+
+stage     events.py         the seeded table, and private copies of it
+                            (seeded_file.py creates the file, seeded_rows.py its rows)
+          redis_server.py   Redis: yours at REDIS_URL, or one that's private to the kernel
+                            (redis_process.py is the server, namespaced_client.py the client)
+          serve.py          the Events API, or your own app, over real HTTP
+          lifeline.py       starts every process and ends it with the kernel
+measure   bench.py          compares ways of doing one thing, in one interleaved run
+          load.py           sends the traffic of many users (sender.py is its process)
+          replay.py         an hour of requests through a limiter, in a second
+          pages.py          which pages of the database file a query reads
+          workload.py       a contest of index sets on one workload
+show      plots.py          pictures with one message each, in words too
+          show.py           numbers, durations, cards and tables
+          live.py           the monitor's dashboard in a notebook
+learner   session.py        the lesson in progress
+          progress.py       verdicts and predictions, kept over restarts
+          predictions.py    predict before you measure
+          lessons.py        the shipped notebooks (paths.py has the folders)
+"""
 
 
 def start(lesson: str, *, redis: bool = False) -> None:
-    """Set up a lesson, and say in three lines what was found: the servers, the table, and where progress is kept."""
-    import platform  # noqa: PLC0415  who imports a single part of the lab does not pay for the others
+    """Set up a lesson and print three lines: the versions, the table, and the learner's progress.
+
+    With `redis` it also makes sure that there's a Redis server. Raises ValueError if there's no
+    such lesson.
+    """
+    # Imported here, so that a program that uses one part of the lab doesn't load the others.
+    import platform  # noqa: PLC0415
     import sqlite3  # noqa: PLC0415
 
     from course_lib.lab import events, progress, redis_server, session  # noqa: PLC0415
 
     session.begin(lesson)
     table = events.path()
-    solved = sum(each["verdict"] == "right" for each in progress.verdicts(lesson).values())
+    verdicts = progress.verdicts(lesson).values()
+    solved = sum(record["verdict"] == "right" for record in verdicts)
     server = f", {redis_server.version()}" if redis else ""
     print(f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}{server}")
     print(f"events: {events.rows():,} rows, {table.stat().st_size / 1e6:,.0f} MB")
-    print(f"{lesson}: {solved} exercises solved so far, kept in {progress.file().name} beside your copy")
+    saved = f"saved in {progress.file().name} beside your copy"
+    print(f"{lesson}: {solved} exercises solved so far, {saved}")

@@ -18,77 +18,107 @@ from course_lib.lab.bench import shown_percentiles
 from course_lib.lab.serve import Server
 from course_lib.monitor import Histogram
 
-EVERY = 0.5  # seconds between two looks
-KEPT = 11  # answers: the figures are those of five seconds
+Figures = dict[str, Any]
+"""What the monitor has counted up to a time, as `/dashboard/figures` returns it."""
+
+INTERVAL = 0.5  # seconds between two requests for the figures
+KEPT = 11  # figures to keep: the table covers the last five seconds
 ENDPOINTS = 8  # rows of the table
 
 
 @contextlib.contextmanager
 def view(server: Server) -> Iterator[None]:
-    """Show what a server with `monitor=True` says of itself, until the block ends; the last look stays.
+    """Show the figures of a server with `monitor=True` until the block ends; the last ones stay.
 
-    RuntimeError where the server has no monitor.
+    Raises RuntimeError if the server has no monitor.
     """
-    first = _ask(server.client)
+    first = _fetch(server.client)
     handle = display(HTML(_html(first, first)), display_id=True)
     ended = threading.Event()
-    # A client of its own: the server's belongs to the thread that runs the block.
-    watch = threading.Thread(target=_watch, args=(server.url, first, handle, ended), daemon=True)
-    watch.start()
+    arguments = (server.url, first, handle, ended)
+    watcher = threading.Thread(target=_watch, args=arguments, daemon=True)
+    watcher.start()
     try:
         yield
     finally:
         ended.set()
-        watch.join()
+        watcher.join()
 
 
-def _watch(url: str, first: dict[str, Any], handle: DisplayHandle, ended: threading.Event) -> None:
-    answers = [first]
-    with httpx.Client(base_url=url, timeout=10, trust_env=False) as client, contextlib.suppress(httpx.HTTPError):
-        last_look = False
-        while not last_look:
-            last_look = ended.wait(EVERY)
-            answers = [*answers[-KEPT + 1 :], _ask(client)]
-            handle.update(HTML(_html(first if last_look else answers[0], answers[-1])))
+def _watch(url: str, first: Figures, handle: DisplayHandle, ended: threading.Event) -> None:
+    """Update the display until the block has ended, then show the figures of the whole block."""
+    recent = [first]
+    # A client of its own: the server's belongs to the thread that runs the block.
+    client = httpx.Client(base_url=url, timeout=10, trust_env=False)
+    with client, contextlib.suppress(httpx.HTTPError):
+        is_last = False
+        while not is_last:
+            is_last = ended.wait(INTERVAL)
+            recent = [*recent[-KEPT + 1 :], _fetch(client)]
+            older = first if is_last else recent[0]
+            handle.update(HTML(_html(older, recent[-1])))
 
 
-def _ask(client: httpx.Client) -> dict[str, Any]:
-    answer = client.get("/dashboard/figures")
-    if answer.status_code == httpx.codes.NOT_FOUND:
-        raise RuntimeError("this server has no monitor: start it with serve.start(..., monitor=True)")
-    figures: dict[str, Any] = answer.raise_for_status().json()
+def _fetch(client: httpx.Client) -> Figures:
+    response = client.get("/dashboard/figures")
+    if response.status_code == httpx.codes.NOT_FOUND:
+        raise RuntimeError(
+            "this server has no monitor: start it with serve.start(..., monitor=True)"
+        )
+    figures: Figures = response.raise_for_status().json()
     return figures
 
 
-def _html(older: dict[str, Any], newer: dict[str, Any]) -> str:
-    """The figures of the time between two answers, and of each endpoint since the server began."""
-    seconds = newer["now"] - older["now"]
-    times = _between(older, newer, "requests")
-    tiles = {"requests/s": show.number(times.count / seconds) if seconds else "-", **_percentiles(times)}
-    tiles |= {name: str(newer["requests"][name] - older["requests"][name]) for name in ("errors", "refused")}
-    hits, misses = (newer["counts"].get(name, 0) - older["counts"].get(name, 0) for name in ("cache_hit", "cache_miss"))
-    tiles["cache hits"] = f"{hits / (hits + misses):.0%}" if hits + misses else "-"
-    tiles["loop lag, P90"] = _percentiles(_between(older, newer, "event_loop_lag"))["P90"]
-    total = sum(each["total"] for each in newer["endpoints"]) or 1
-    endpoints = [_row(each, total) for each in newer["endpoints"][:ENDPOINTS]]
+def _html(older: Figures, newer: Figures) -> str:
+    """Return a table of what happened between two figures, and one of each endpoint in total."""
+    between = _between(older, newer)
+    total = sum(endpoint["total"] for endpoint in newer["endpoints"]) or 1
+    endpoints = [_row(endpoint, total) for endpoint in newer["endpoints"][:ENDPOINTS]]
     head = ["since it began", "requests", "share of time", "mean", "P50", "P90", "P99"]
-    return show.table(list(tiles), [list(tiles.values())]) + show.table(head, endpoints)
+    return show.table(list(between), [list(between.values())]) + show.table(head, endpoints)
 
 
-def _row(endpoint: dict[str, Any], total: float) -> list[str]:
+def _between(older: Figures, newer: Figures) -> dict[str, str]:
+    """Return the first table: requests, errors, cache hits and lag between two figures."""
+    seconds = newer["now"] - older["now"]
+    requests = _difference(older, newer, "requests")
+    rate = show.number(requests.count / seconds) if seconds else "-"
+    table = {"requests/s": rate, **_percentiles(requests)}
+    for outcome in ("errors", "refused"):
+        table[outcome] = str(newer["requests"][outcome] - older["requests"][outcome])
+    hits = _counted(older, newer, "cache_hit")
+    lookups = hits + _counted(older, newer, "cache_miss")
+    table["cache hits"] = f"{hits / lookups:.0%}" if lookups else "-"
+    table["loop lag, P90"] = _percentiles(_difference(older, newer, "event_loop_lag"))["P90"]
+    return table
+
+
+def _counted(older: Figures, newer: Figures, name: str) -> int:
+    count: int = newer["counts"].get(name, 0) - older["counts"].get(name, 0)
+    return count
+
+
+def _row(endpoint: Figures, total: float) -> list[str]:
+    """Return an endpoint's row; `total` is the time of all endpoints, in seconds."""
     percentiles = shown_percentiles(endpoint["count"], lambda percent: endpoint[f"p{percent}"])
-    name, share = html.escape(endpoint["endpoint"]), f"{endpoint['total'] / total:.0%}"
-    return [name, str(endpoint["count"]), share, show.duration(endpoint["mean"]), *percentiles.values()]
+    return [
+        html.escape(endpoint["endpoint"]),
+        str(endpoint["count"]),
+        f"{endpoint['total'] / total:.0%}",
+        show.duration(endpoint["mean"]),
+        *percentiles.values(),
+    ]
 
 
-def _between(older: dict[str, Any], newer: dict[str, Any], name: str) -> Histogram:
-    """What was counted between two answers: mergeable counts can be subtracted as well."""
+def _difference(older: Figures, newer: Figures, name: str) -> Histogram:
+    """Return what a histogram counted in between: counts that add up can be subtracted too."""
     histogram = Histogram(newer["relative_error"])
-    for figures, times in ((newer, 1), (older, -1)):
-        histogram.add_dump([0, 0, 0, figures[name]["first"], figures[name]["counts"]], times)
-    histogram.longest = 86_400 * 10**9  # not known of a difference
+    for figures, factor in ((newer, 1), (older, -1)):
+        counts = figures[name]
+        histogram.add_dump([0, 0, 0, counts["first"], counts["counts"]], factor)
+    histogram.longest = 86_400 * 10**9  # unknown for a difference, so as long as a day
     return histogram
 
 
-def _percentiles(times: Histogram) -> dict[str, str]:
-    return shown_percentiles(times.count, lambda percent: times.percentiles(percent)[0])
+def _percentiles(histogram: Histogram) -> dict[str, str]:
+    return shown_percentiles(histogram.count, lambda percent: histogram.percentiles(percent)[0])

@@ -1,8 +1,13 @@
-"""Send an API the traffic of many users, and say what they met.
+"""Send an API the traffic of many users, and report what they experienced.
 
-Two kinds of load (Schroeder, Wierman, Harchol-Balter, "Open Versus Closed", NSDI 2006). *Closed*: so many users, each
-of whom asks again when answered; a slow server is asked less. *Open*: requests start at a `rate`, whatever becomes of
-those before; latency counts from the intended start, so that a stall is felt by all who should have come meanwhile.
+Two kinds of load (Schroeder, Wierman, Harchol-Balter, "Open Versus Closed", NSDI 2006):
+
+- *Closed*: a fixed number of users, each of whom sends the next request after a response. A slow
+  server gets fewer requests.
+- *Open*: requests start at a `rate`, whatever happened to those before. Latency counts from the
+  intended start, so a stall is felt by every user who should have arrived during it.
+
+The requests are sent by a process of its own, `sender.py`.
 """
 
 import json
@@ -24,13 +29,16 @@ from course_lib.lab.bench import percentile, percentiles
 from course_lib.lab.sender import Answer
 
 BAD_REQUEST, TOO_MANY_REQUESTS = 400, 429
+SERVER_ERROR = 500
+LOCALHOST = {"127.0.0.1", "localhost", "::1"}
 
 
 @dataclass(frozen=True)
 class Route:
-    """One kind of request, called by its `name`, else by its path; `share` is its weight.
+    """One kind of request, called by its `name`, or else by its path; `share` is its weight.
 
-    Each of `keys` in turn takes the place of `{}` in the path, the values of `headers` and the text of `body`.
+    The `keys` take turns to replace `{}` in the path, in the values of `headers` and in the text
+    of `body`.
     """
 
     path: str
@@ -44,9 +52,9 @@ class Route:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Requests to a server, by route: the same order for the same `seed`, whatever the server answers.
+    """Requests to a server, by route. The same `seed` gives the same order, whatever it responds.
 
-    `poisson`: with a rate they come at random, as from people who know nothing of one another, and not evenly.
+    `poisson`: with a rate, requests arrive at random, as from independent users, and not evenly.
     """
 
     url: str
@@ -56,7 +64,10 @@ class Schedule:
 
 
 def zipf_users(users: int, requests: int, *, exponent: float = 1.0, seed: int = 1) -> list[int]:
-    """Who sends each request: of the users 1 to `users`, number k comes as often as k to the power -`exponent`."""
+    """Return which user sends each request, from 1 to `users`, skewed by Zipf's law.
+
+    User k sends requests in proportion to k to the power -`exponent`.
+    """
     weights = np.arange(1, users + 1) ** -exponent
     chosen = np.random.default_rng(seed).choice(users, size=requests, p=weights / weights.sum())
     return [int(user) + 1 for user in chosen]
@@ -64,32 +75,41 @@ def zipf_users(users: int, requests: int, *, exponent: float = 1.0, seed: int = 
 
 @dataclass(frozen=True)
 class Load:
-    """What the users met. `floor` is the median of an empty route at the same load, in seconds; nan without one."""
+    """What the users of a load experienced."""
 
     answers: Sequence[Answer] = field(repr=False)
     seconds: float
     names: Sequence[str]
     floor: float
+    """The median latency of an empty route at the same load, in seconds; nan if there is none."""
     kept: bool
-    """Whether the requests began when they were meant to."""
+    """True if the requests started when they were meant to."""
 
     def __repr__(self) -> str:
-        floor = "" if math.isnan(self.floor) else f"; an empty route at the same load takes {show.duration(self.floor)}"
-        late = "" if self.kept else "; THE SCHEDULE WAS NOT KEPT: send less, or let nothing else run"
-        return f"{self.requests:,} requests in {show.duration(self.seconds)}, {self.errors:,} errors{floor}{late}"
+        text = (
+            f"{self.requests:,} requests in {show.duration(self.seconds)}, {self.errors:,} errors"
+        )
+        if not math.isnan(self.floor):
+            text += f"; an empty route at the same load takes {show.duration(self.floor)}"
+        if not self.kept:
+            text += "; THE LOAD GENERATOR FELL BEHIND: lower the rate, or close other programs"
+        return text
 
     @property
     def requests(self) -> int:
-        """How many requests were sent."""
+        """The number of requests that were sent."""
         return len(self.answers)
 
     @property
     def errors(self) -> int:
-        """How many failed, or were answered by a status of 400 and more."""
+        """The number of requests that failed, or had a response with a status of 400 or more."""
         return sum(answer.status == 0 or answer.status >= BAD_REQUEST for answer in self.answers)
 
     def of(self, route: str | None) -> Sequence[Answer]:
-        """The answers of one route, by its name, or of all. ValueError for a route that was not sent."""
+        """Return the answers of one route, by its name, or all of them.
+
+        Raises ValueError if there's no such route.
+        """
         if route is None:
             return self.answers
         if route not in self.names:
@@ -97,53 +117,79 @@ class Load:
         return [answer for answer in self.answers if self.names[answer.route] == route]
 
     def latencies(self, route: str | None = None) -> list[float]:
-        """Seconds from the intended start, of the answers that were no errors (of one route, by its name)."""
-        return [answer.latency for answer in self.of(route) if answer.status == -1 or 0 < answer.status < BAD_REQUEST]
+        """Return the seconds from each intended start to its response, errors left out.
+
+        Requests without a response at the end count, with the time that they had waited by then.
+        """
+        answers = self.of(route)
+        return [answer.latency for answer in answers if _unfinished_or_good(answer)]
 
     def hit_rate(self, *, of_users: bool = False) -> float:
-        """The share of lookups that were hits, by X-Cache, or `of_users` by X-Cache-User; nan where there were none."""
-        seen = [answer.cache_of_user if of_users else answer.cache for answer in self.answers]
-        lookups = [each for each in seen if each]
-        return lookups.count("hit") / len(lookups) if lookups else math.nan
+        """Return the share of cache lookups that were hits; nan if there were no lookups.
+
+        Counts the outcomes in the header X-Cache, or with `of_users` in X-Cache-User.
+        """
+        outcomes = [answer.cache_of_user if of_users else answer.cache for answer in self.answers]
+        lookups = [outcome for outcome in outcomes if outcome]
+        if not lookups:
+            return math.nan
+        return lookups.count("hit") / len(lookups)
 
     def statements_per_thousand(self, route: str | None = None) -> float:
-        """How many statements the database ran for 1,000 answered requests (of one route, by its name)."""
-        answered = [answer for answer in self.of(route) if answer.status > 0]
-        return 1000 * sum(answer.statements for answer in answered) / len(answered) if answered else math.nan
+        """Return the number of database statements per 1,000 responses; nan without responses."""
+        responses = [answer for answer in self.of(route) if answer.status > 0]
+        if not responses:
+            return math.nan
+        return 1000 * sum(answer.statements for answer in responses) / len(responses)
 
     def refused(self, route: str | None = None) -> int:
-        """How many were refused by a limit (of one route, by its name)."""
+        """Return how many requests a limit rejected with 429."""
         return sum(answer.status == TOO_MANY_REQUESTS for answer in self.of(route))
 
     def failures(self, route: str | None = None) -> int:
-        """How many got no answer, or an error of the server's own, 500 and more (of one route, by its name)."""
-        return sum(answer.status <= 0 or answer.status >= 500 for answer in self.of(route))
+        """Return how many requests got no response, or an error of the server's, 500 or more."""
+        answers = self.of(route)
+        return sum(answer.status <= 0 or answer.status >= SERVER_ERROR for answer in answers)
 
     @classmethod
     def joined(cls, loads: Sequence["Load"]) -> "Load":
-        """Loads of the same routes as one."""
-        floors = [each.floor for each in loads if not math.isnan(each.floor)]
+        """Return loads of the same routes as one."""
+        answers = [answer for load in loads for answer in load.answers]
+        floors = [load.floor for load in loads if not math.isnan(load.floor)]
         return cls(
-            [answer for each in loads for answer in each.answers],
-            sum(each.seconds for each in loads),
+            answers,
+            sum(load.seconds for load in loads),
             loads[0].names,
             percentile(floors, 50) if floors else math.nan,
-            all(each.kept for each in loads),
+            all(load.kept for load in loads),
         )
 
     def table(self) -> pd.DataFrame:
-        """Requests, errors, mean and percentiles, by route and in all; a dash where there are too few for one."""
+        """Return requests, errors, mean and percentiles, by route and overall.
+
+        A dash marks a percentile of too few requests.
+        """
         rows = {name: self._row(name) for name in self.names}
-        return pd.DataFrame.from_dict(rows | ({"all": self._row(None)} if len(rows) > 1 else {}), orient="index")
+        if len(rows) > 1:
+            rows["all"] = self._row(None)
+        return pd.DataFrame.from_dict(rows, orient="index")
 
     def _row(self, route: str | None) -> dict[str, object]:
-        requests, latencies = len(self.of(route)), self.latencies(route)
+        requests = len(self.of(route))
+        latencies = self.latencies(route)
+        mean = "-"
+        if latencies:
+            mean = show.duration(sum(latencies) / len(latencies))
         return {
             "requests": requests,
             "errors": requests - len(latencies),
-            "mean": show.duration(sum(latencies) / len(latencies)) if latencies else "-",
+            "mean": mean,
             **percentiles(latencies),
         }
+
+
+def _unfinished_or_good(answer: Answer) -> bool:
+    return answer.status == sender.UNFINISHED or 0 < answer.status < BAD_REQUEST
 
 
 def load(
@@ -155,51 +201,64 @@ def load(
     rate: float | None = None,
     doing: str = "sending",
 ) -> Load:
-    """Send a load to a URL or by a schedule, for `seconds` or so many `requests`, whichever ends first.
+    """Send a load to a URL, or by a schedule, and return what its users experienced.
 
-    Closed, with so many `users` at once; with a `rate` (requests a second) open, with users enough; so many `requests`
-    are all waited for until the `seconds` are over. `doing` stands before the bar. Beforehand the same
-    load is sent to `/health` for a moment. ValueError for another machine than this one, or a load that makes no sense.
+    Stops after `seconds` or after that many `requests`, whichever comes first. Closed, with that
+    many concurrent `users`; with a `rate` (requests a second) open, with as many users as it
+    takes. With both `rate` and `requests` it waits for every response until the `seconds` are
+    over. `doing` is the label of the progress bar. Before it starts it sends the same load to
+    `/health` for a moment, to measure the floor.
+
+    Raises ValueError if the URL is on another machine or an argument is out of range, RuntimeError
+    if the sending process ends early.
     """
     if isinstance(target, str):
-        parts = urlsplit(target)
-        target = Schedule(
-            f"{parts.scheme}://{parts.netloc}", [Route(target.removeprefix(f"http://{parts.netloc}") or "/")]
-        )
-    if urlsplit(target.url).hostname not in {"127.0.0.1", "localhost", "::1"}:
-        raise ValueError(f"{target.url} is not on this machine: load goes to http://127.0.0.1 only")
-    if (
-        not 1 <= users <= sender.MOST_CONNECTIONS
-        or seconds <= 0
-        or (rate is not None and rate <= 0)
-        or not target.routes
-    ):
-        raise ValueError(
-            f"a load has 1 to {sender.MOST_CONNECTIONS} users, some seconds, a rate above 0, and a route or more"
-        )
+        target = _schedule_of(target)
+    _check(target, users, seconds, rate)
     plan = asdict(target) | {"users": users, "seconds": seconds, "requests": requests, "rate": rate}
-    result = lifeline.folder() / f"load-{time.monotonic_ns()}.json"
-    order = result.with_suffix(".plan")
-    order.write_text(json.dumps(plan))
-    child = lifeline.start([sys.executable, "-m", sender.__name__, order, result])
+    result_file = lifeline.folder() / f"load-{time.monotonic_ns()}.json"
+    plan_file = result_file.with_suffix(".plan")
+    plan_file.write_text(json.dumps(plan))
+    child = lifeline.start([sys.executable, "-m", sender.__name__, plan_file, result_file])
     try:
         expected = min(seconds, requests / rate if requests and rate else math.inf)
-        _wait(child, result, expected + sender.FLOOR_SECONDS, doing)
-    finally:  # also where the Stop button ends the wait
+        _wait(child, result_file, expected + sender.FLOOR_SECONDS, doing)
+    finally:  # also if the Stop button interrupts the wait
         child.end()
-    found = json.loads(result.read_text())
-    result.unlink()
-    order.unlink()
-    answers = [Answer(*answer) for answer in found["answers"]]
+    result = json.loads(result_file.read_text())
+    result_file.unlink()
+    plan_file.unlink()
+    answers = [Answer(*answer) for answer in result["answers"]]
     names = [route.name or route.path for route in target.routes]
-    return Load(answers, found["seconds"], names, found["floor"], found["kept"])
+    return Load(answers, result["seconds"], names, result["floor"], result["kept"])
 
 
-def _wait(child: lifeline.Child, result: Path, seconds: float, doing: str) -> None:
-    began = time.monotonic()
+def _schedule_of(url: str) -> Schedule:
+    parts = urlsplit(url)
+    path = url.removeprefix(f"http://{parts.netloc}") or "/"
+    return Schedule(f"{parts.scheme}://{parts.netloc}", [Route(path)])
+
+
+def _check(schedule: Schedule, users: int, seconds: float, rate: float | None) -> None:
+    if urlsplit(schedule.url).hostname not in LOCALHOST:
+        raise ValueError(
+            f"{schedule.url} is not on this machine: send load to http://127.0.0.1 only"
+        )
+    possible = 1 <= users <= sender.MOST_CONNECTIONS and seconds > 0 and schedule.routes
+    if not possible or (rate is not None and rate <= 0):
+        raise ValueError(
+            f"a load has 1 to {sender.MOST_CONNECTIONS} users, more than 0 seconds, "
+            "a rate above 0 if it has one, and at least one route"
+        )
+
+
+def _wait(child: lifeline.Child, result_file: Path, seconds: float, doing: str) -> None:
+    """Show a progress bar until the result is there, which should take that many seconds."""
+    start = time.monotonic()
     with tqdm(total=100, desc=doing, **(show.BAR | {"delay": 2})) as bar:
-        while child.alive() and not result.exists():
+        while child.alive() and not result_file.exists():
             time.sleep(0.02)
-            bar.update(min(100 * (time.monotonic() - began) / seconds, 100) - bar.n)
-    if not result.exists():
+            percent = 100 * (time.monotonic() - start) / seconds
+            bar.update(min(percent, 100) - bar.n)
+    if not result_file.exists():
         raise RuntimeError(f"the load ended early; its log ends:\n{child.tail()}")

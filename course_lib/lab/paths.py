@@ -1,4 +1,4 @@
-"""Where things lie: the project's own folder, the seeded data, and the learner's copies."""
+"""The folders of the project: the shipped lessons, the seeded data, and the learner's copies."""
 
 import os
 from pathlib import Path

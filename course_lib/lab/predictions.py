@@ -1,7 +1,7 @@
-"""Predict before you measure: a guess is locked, and shown again beside what was measured.
+"""Predict before you measure: a guess is locked, and shown again beside the measurement.
 
-Committing to a prediction is what makes a demonstration teach (Crouch, Fagen, Callan, Mazur 2004), and being sure and
-wrong is what is remembered (Butterfield, Metcalfe 2001).
+A demonstration teaches if you commit to a prediction first (Crouch, Fagen, Callan, Mazur 2004), and
+what you remember is what you were sure of and got wrong (Butterfield, Metcalfe 2001).
 """
 
 import math
@@ -15,32 +15,55 @@ from course_lib.lab.show import Card, number
 
 Guess = float | str
 
+SURE, UNSURE = 70, 30  # percent, from and up to
+CLOSE = 2  # a guess within this factor counts as close
 
-def predict(name: str, guess: Guess | EllipsisType = ..., sure: float | EllipsisType = ..., *, unit: str = "") -> Card:
-    """Lock a guess (a number in `unit`, or the letter of a choice) and how sure you are, from 0 to 100 percent.
 
-    The first guess counts: once locked, a prediction stays, until the lesson is reset.
+def predict(
+    name: str,
+    guess: Guess | EllipsisType = ...,
+    sure: float | EllipsisType = ...,
+    *,
+    unit: str = "",
+) -> Card:
+    """Lock a guess (a number in `unit`, or the letter of a choice) and how sure you are.
+
+    `sure` is from 0 to 100 percent. The first guess counts: a locked prediction stays until the
+    lesson is reset. Never raises; the card says what is missing.
     """
     locked = progress.latest("prediction", session.lesson()).get(name)
     if locked:
-        return Card("Locked", f"You said {_said(locked)}. A locked prediction stays; now measure.")
+        said = _said(locked)
+        return Card("Locked", f"You said {said}. A locked prediction stays; now measure.")
     if isinstance(guess, EllipsisType):
-        return Card("No prediction yet", "Replace the dots by your guess and by how sure you are (0 to 100).")
-    wanted = "a number, without its unit" if unit else "a number or the letter of a choice"
-    is_number = isinstance(guess, int | float) and not isinstance(guess, bool) and math.isfinite(guess)
-    if not is_number and (unit or not isinstance(guess, str)):
-        return Card("Not locked", f"A guess is {wanted}; this is {guess!r}.")
+        return Card(
+            "No prediction yet", "Replace the dots with your guess and how sure you are (0 to 100)."
+        )
+    if not _is_number(guess) and (unit or not isinstance(guess, str)):
+        expected = "a number, without its unit" if unit else "a number or the letter of a choice"
+        return Card("Not locked", f"A guess is {expected}; this is {guess!r}.")
     if isinstance(sure, EllipsisType) or not isinstance(sure, int | float) or not 0 <= sure <= 100:
-        return Card("Not locked", "How sure are you? Give sure= a number from 0 (a coin toss) to 100 (certain).")
-    guess = guess.strip().lower() if isinstance(guess, str) else guess
-    progress.record("prediction", session.lesson(), name, guess=guess, sure=sure, unit=unit)
+        return Card(
+            "Not locked",
+            "How sure are you? Set sure= to a number from 0 (a coin toss) to 100 (certain).",
+        )
+    if isinstance(guess, str):
+        guess = guess.strip().lower()
     locked = {"guess": guess, "sure": sure, "unit": unit}
+    progress.record("prediction", session.lesson(), name, **locked)
     return Card("Locked", f"{_said(locked)}. You will see it again beside the measurement.")
 
 
+def _is_number(guess: object) -> bool:
+    if isinstance(guess, bool) or not isinstance(guess, int | float):
+        return False
+    return math.isfinite(guess)
+
+
 def reveal(name: str, measured: Guess, *, unit: str = "") -> None:
-    """Show the locked prediction beside what was measured, and how far apart they are; at once, so that a table or a
-    plot may follow in the same cell.
+    """Show the locked prediction beside the measurement, and how far apart they are.
+
+    Displays a card and returns None, so that a table or a plot can follow in the same cell.
     """
     measured = measured if isinstance(measured, str) else float(measured)
     truth = f"{number(measured)} {unit}".strip()
@@ -49,28 +72,38 @@ def reveal(name: str, measured: Guess, *, unit: str = "") -> None:
         display(Card("Measured", f"{truth}. (You made no prediction for this one.)"))
         return
     progress.record("measurement", session.lesson(), name, measured=measured, unit=unit)
-    display(Card("Measured", f"{truth}. You said {_said(locked)}. {_verdict(locked, measured)}"))
+    verdict = _verdict(locked, measured)
+    display(Card("Measured", f"{truth}. You said {_said(locked)}. {verdict}"))
 
 
 def board(*lessons: str) -> pd.DataFrame | Card:
-    """Every prediction of these lessons, else of the one in progress, beside what was measured."""
-    rows = {name: row for lesson in lessons or [session.lesson()] for name, row in _rows(lesson).items()}
+    """Return every prediction of these lessons, by default this one, beside its measurement."""
+    rows: dict[str, dict[str, str]] = {}
+    for lesson in lessons or [session.lesson()]:
+        rows |= _rows(lesson)
     if not rows:
-        return Card("No predictions", "You made none here. Next time, do: it is how a surprise stays.")
+        return Card(
+            "No predictions",
+            "You made none here. Make some next time: a surprise is what you keep.",
+        )
     columns = ["you said", "sure", "measured"]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("prediction")
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    return table.rename_axis("prediction")
 
 
 def _rows(lesson: str) -> dict[str, dict[str, str]]:
-    measured = progress.latest("measurement", lesson)
-    return {
-        name: {
+    measurements = progress.latest("measurement", lesson)
+    rows = {}
+    for name, locked in progress.latest("prediction", lesson).items():
+        measured = "-"
+        if measurement := measurements.get(name):
+            measured = f"{number(measurement['measured'])} {measurement['unit']}"
+        rows[name] = {
             "you said": f"{number(locked['guess'])} {locked['unit']}",
             "sure": f"{number(locked['sure'])}%",
-            "measured": f"{number(measured[name]['measured'])} {measured[name]['unit']}" if name in measured else "-",
+            "measured": measured,
         }
-        for name, locked in progress.latest("prediction", lesson).items()
-    }
+    return rows
 
 
 def _said(locked: progress.Record) -> str:
@@ -79,21 +112,25 @@ def _said(locked: progress.Record) -> str:
 
 
 def _verdict(locked: progress.Record, measured: Guess) -> str:
-    guess, sure = locked["guess"], locked["sure"]
+    close, verdict = _distance(locked["guess"], measured, locked["unit"])
+    if locked["sure"] >= SURE and not close:
+        verdict += " You were sure: this one is worth a second look at why."
+    if locked["sure"] <= UNSURE and close:
+        verdict += " You knew more than you thought."
+    return verdict
+
+
+def _distance(guess: Guess, measured: Guess, unit: str) -> tuple[bool, str]:
+    """Return True if a guess was close, and in words how far off it was."""
     if isinstance(guess, str) or isinstance(measured, str):
-        close = guess == measured
-        distance = "Right." if close else "Not so."
-    elif guess == measured:
-        close, distance = True, "Exactly."
-    elif guess <= 0 or measured <= 0:
-        close = False
-        distance = f"Off by {number(abs(guess - measured))} {locked['unit']}".strip() + "."
-    else:
-        apart = max(guess / measured, measured / guess)
-        close = apart <= 2
-        distance = "Within a factor of two." if close else f"Off by a factor of {number(apart)}."
-    if sure >= 70 and not close:
-        distance += " You were sure: this one is worth a second look at why."
-    if sure <= 30 and close:
-        distance += " You knew more than you thought."
-    return distance
+        right = guess == measured
+        return right, "Right." if right else "Not quite."
+    if guess == measured:
+        return True, "Exactly."
+    if guess <= 0 or measured <= 0:
+        apart = f"{number(abs(guess - measured))} {unit}".strip()
+        return False, f"Off by {apart}."
+    factor = max(guess / measured, measured / guess)
+    if factor <= CLOSE:
+        return True, "Within a factor of two."
+    return False, f"Off by a factor of {number(factor)}."

@@ -1,6 +1,6 @@
-"""Requests at given moments sent through a limiter whose clock is turned: an hour of them takes a second.
+"""Send an hour of requests through a limiter in a second, by setting the limiter's clock.
 
-The limiter is the real one, on a real Redis; only the time that it goes by is ours.
+The limiter is the real one, on a real Redis; only its clock is ours.
 """
 
 import random
@@ -11,12 +11,19 @@ from dataclasses import dataclass, field
 from course_lib.lab import plots, redis_server
 from course_lib.limiter import Algorithm, Limit, RateLimiter
 
-ALGORITHMS: tuple[Algorithm, ...] = ("fixed_window", "sliding_log", "sliding_window", "token_bucket")
+ALGORITHMS: tuple[Algorithm, ...] = (
+    "fixed_window",
+    "sliding_log",
+    "sliding_window",
+    "token_bucket",
+)
+
+REQUESTS_PER_PAGE = 12
 
 
 @dataclass(frozen=True)
-class Replay:
-    """What became of requests at these moments (seconds, in their order): whether each passed."""
+class Admissions:
+    """Which requests a limiter let through: their times in seconds, in order, and `passed`."""
 
     moments: Sequence[float] = field(repr=False)
     passed: Sequence[bool] = field(repr=False)
@@ -26,51 +33,67 @@ class Replay:
 
     @property
     def refused(self) -> float:
-        """The share of the requests that were refused."""
+        """The share of the requests that the limiter rejected, from 0 to 1."""
         return self.passed.count(False) / len(self.passed)
 
     def most(self, seconds: float) -> int:
-        """How many passed in the stretch of so many seconds in which most did, wherever it begins."""
-        return most([moment for moment, passed in zip(self.moments, self.passed, strict=True) if passed], seconds)
+        """Return the largest number of requests that passed within any stretch of that length."""
+        requests = zip(self.moments, self.passed, strict=True)
+        return most([moment for moment, passed in requests if passed], seconds)
 
 
 def most(moments: Iterable[float], seconds: float) -> int:
-    """How many of the moments lie in one stretch of so many seconds; what is that long ago lies no longer in it."""
+    """Return the largest number of moments within any stretch of `seconds`.
+
+    The stretch may begin anywhere. Two moments exactly `seconds` apart aren't in the same one.
+    """
     in_order = sorted(moments)
-    first = found = 0
-    for number, moment in enumerate(in_order, start=1):
+    first = largest = 0
+    for count, moment in enumerate(in_order, start=1):
         while moment - in_order[first] >= seconds:
             first += 1
-        found = max(found, number - first)
-    return found
+        largest = max(largest, count - first)
+    return largest
 
 
-async def replay(moments: Iterable[float], algorithm: Algorithm, limit: str | Limit) -> Replay:
-    """Send requests of one client at these moments, in their order in time; windows begin at 0."""
-    in_order, now = sorted(moments), 0.0
+async def replay(moments: Iterable[float], algorithm: Algorithm, limit: str | Limit) -> Admissions:
+    """Send requests of one client at these times, in order, and return which ones passed.
+
+    Times are in seconds; windows begin at 0.
+    """
+    in_order = sorted(moments)
+    now = 0.0
     redis = redis_server.client(f"replay-{secrets.token_hex(6)}")
     limiter = RateLimiter(redis, algorithm=algorithm, clock=lambda: now)
     passed = []
     try:
-        for now in in_order:  # noqa: B007  the clock reads it
-            passed.append(bool(await limiter.check_rate_limit("client", "/", limit)))
+        for now in in_order:  # noqa: B007  the limiter's clock reads it
+            decision = await limiter.check_rate_limit("client", "/", limit)
+            passed.append(bool(decision))
     finally:
         await redis.clear()
         await redis.connection_pool.disconnect()
-    return Replay(in_order, passed)
+    return Admissions(in_order, passed)
 
 
-def picture(replays: Mapping[str, Replay], title: str) -> plots.Picture:
-    """Who was admitted, on one axis of time, a row for each replay; with the most in any minute and any second."""
-    requests = {name: list(zip(each.moments, each.passed, strict=True)) for name, each in replays.items()}
-    facts = {name: f"{each.most(60)} in a minute,\n{each.most(1)} in a second" for name, each in replays.items()}
+def picture(replays: Mapping[str, Admissions], title: str) -> plots.Picture:
+    """Plot which requests passed, a row for each replay on one time axis.
+
+    Beside each row is the most that passed within a minute and within a second.
+    """
+    requests = {}
+    facts = {}
+    for name, admissions in replays.items():
+        requests[name] = list(zip(admissions.moments, admissions.passed, strict=True))
+        facts[name] = f"{admissions.most(60)} in a minute,\n{admissions.most(1)} in a second"
     return plots.admitted(requests, title, facts)
 
 
 def page_visits(minutes: float = 60, *, seed: int = 1) -> list[float]:
-    """When a visitor's browser asks the API: 12 times within half a second for each page.
+    """Return when a visitor's browser sends requests: 12 within half a second for each page.
 
-    One to three pages are opened some seconds apart, then they are read: 18 requests a minute on the average.
+    The visitor opens one to three pages some seconds apart, then reads them: 18 requests a minute
+    on average. Times are in seconds.
     """
     chance = random.Random(seed)
     moments: list[float] = []
@@ -79,7 +102,7 @@ def page_visits(minutes: float = 60, *, seed: int = 1) -> list[float]:
         pages = chance.choice([1, 2, 3])
         gaps = [chance.uniform(4, 8) for _ in range(pages)]
         for gap in gaps:
-            moments += [now + 0.04 * number for number in range(12)]
+            moments += [now + 0.04 * number for number in range(REQUESTS_PER_PAGE)]
             now += gap
         now += 40 * pages - sum(gaps) + chance.uniform(-10, 10)
     return moments

@@ -1,7 +1,14 @@
-"""The process that sends a load: `python -m course_lib.lab.sender PLAN RESULT`, both files of JSON.
+"""The process that sends a load: `python -m course_lib.lab.sender PLAN RESULT`, two JSON files.
 
-On plain asyncio streams, and with nothing imported that takes long to start: a shared httpx client would be the thing
-measured.
+The life of a request:
+
+    due --> in `waiting`, with its intended start --> a connection: idle or new --> sent
+        --> response read to its end --> an Answer with its status; the connection is idle again
+        --> error, or no response within a minute --> an Answer with status 0
+        --> the load ends first (open loads)      --> an Answer with status -1 and its age
+
+It uses plain asyncio streams and imports nothing that's slow to load: with a shared httpx client,
+we would measure the client.
 """
 
 import asyncio
@@ -20,14 +27,24 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 FLOOR_SECONDS = 0.3
-MOST_CONNECTIONS = 900  # a process may usually have 1,024 files open
-TIME_LIMIT = 60.0  # seconds for an answer
-LATE = 0.1  # of the requests: with more of them begun late, the schedule was not kept
+MOST_CONNECTIONS = 900  # a process can usually have 1,024 open files
+TIME_LIMIT = 60.0  # seconds for one response
+LATE_SHARE = 0.1  # a schedule is kept if no more than this share of its requests starts late
+LATE_SECONDS = 0.01  # beyond the gap to the next request
 STATEMENTS = re.compile(r'db;dur=([\d.]+);desc="statements: (\d+)"')
+
+FAILED = 0
+UNFINISHED = -1
+
+Requests = Iterator[tuple[int, bytes]]
+"""The number of a route, and the bytes of a request to it."""
 
 
 class Answer(NamedTuple):
-    """What became of one request; latency in seconds. Status 0 is an error before any answer, -1 one still awaited."""
+    """The outcome of one request, with its latency in seconds.
+
+    The status is 0 if it failed without a response, -1 if it was still waiting at the end.
+    """
 
     route: int
     latency: float
@@ -39,33 +56,37 @@ class Answer(NamedTuple):
 
 
 class _Sender:
-    """Sends requests of a plan to a server, and keeps the answers."""
+    """Sends requests to a server on a pool of connections, and keeps the answers."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
-        self.host, self.port = parts.hostname or "", parts.port or 80
+        self.host = parts.hostname or ""
+        self.port = parts.port or 80
         self.answers: list[Answer] = []
-        self.awaited: dict[int, tuple[int, float]] = {}  # by number: route and intended start
+        self.waiting: dict[int, tuple[int, float]] = {}
+        """The route and the intended start of each request without a response, by number."""
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
         self._numbers = itertools.count()
-        self._room = asyncio.Semaphore(MOST_CONNECTIONS)
+        self._connections = asyncio.Semaphore(MOST_CONNECTIONS)
 
     async def send(self, route: int, request: bytes, intended: float) -> None:
-        """Send one request, on an idle connection if there is one."""
+        """Send one request, on an idle connection if there is one, and keep its answer."""
         number = next(self._numbers)
-        self.awaited[number] = route, intended
-        status, headers = 0, b""
-        async with self._room:
+        self.waiting[number] = route, intended
+        status, head = FAILED, b""
+        async with self._connections:
             try:
                 async with asyncio.timeout(TIME_LIMIT):
-                    status, headers = await self._exchange(request)
+                    status, head = await self._exchange(request)
             except (OSError, EOFError, ValueError, asyncio.LimitOverrunError):
-                pass  # it stays an error; a TimeoutError is an OSError
-        del self.awaited[number]
-        self.answers.append(_answer(route, time.perf_counter() - intended, status, headers))
+                pass  # the status stays FAILED; TimeoutError is an OSError
+        del self.waiting[number]
+        latency = time.perf_counter() - intended
+        self.answers.append(_answer(route, latency, status, head))
 
     async def _exchange(self, request: bytes) -> tuple[int, bytes]:
-        reader, writer = await self._connection()
+        """Send a request, read the response to its end, and return its status and its head."""
+        reader, writer = await self._connect()
         try:
             writer.write(request)
             head = (await reader.readuntil(b"\r\n\r\n")).lower()
@@ -80,19 +101,20 @@ class _Sender:
             writer.close()
         else:
             self._idle.append((reader, writer))
-        return int(head.split(b" ", 2)[1]), head
+        status = int(head.split(b" ", 2)[1])
+        return status, head
 
-    async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         while self._idle:
             reader, writer = self._idle.pop()
             if not reader.at_eof():
                 return reader, writer
-            writer.close()  # a server ends what has been idle for some seconds, as a client has to know
+            writer.close()  # a server closes what has been idle for some seconds
         return await asyncio.open_connection(self.host, self.port)
 
 
 async def _read_chunks(reader: asyncio.StreamReader) -> None:
-    """RFC 9112, section 7.1."""
+    """Read a chunked body to its end (RFC 9112, section 7.1)."""
     while size := int((await reader.readline()).split(b";")[0], 16):
         await reader.readexactly(size + 2)
     await reader.readline()
@@ -102,39 +124,65 @@ def _answer(route: int, latency: float, status: int, head: bytes) -> Answer:
     text = head.decode("latin-1")
 
     def header(name: str) -> str:
-        found = re.search(rf"\r\n{name}: *([^\r]*)", text)
-        return found[1] if found else ""
+        match = re.search(rf"\r\n{name}: *([^\r]*)", text)
+        return match[1] if match else ""
 
-    cost = STATEMENTS.fullmatch(header("server-timing"))
-    statements, milliseconds = (int(cost[2]), float(cost[1])) if cost else (0, 0.0)
-    return Answer(route, latency, status, header("x-cache"), header("x-cache-user"), statements, milliseconds / 1000)
+    statements, milliseconds = 0, 0.0
+    if cost := STATEMENTS.fullmatch(header("server-timing")):
+        milliseconds = float(cost[1])
+        statements = int(cost[2])
+    return Answer(
+        route,
+        latency,
+        status,
+        header("x-cache"),
+        header("x-cache-user"),
+        statements,
+        milliseconds / 1000,
+    )
 
 
-def _requests(plan: dict[str, Any]) -> Iterator[tuple[int, bytes]]:
-    """The plan's requests in their order, each with the number of its route."""
-    routes, chance = plan["routes"], random.Random(plan["seed"])
-    keys = [itertools.cycle(route["keys"] or [None]) for route in routes]
+def _requests(plan: dict[str, Any]) -> Requests:
+    """Yield the plan's requests in order: routes at random by their shares, keys in turn."""
+    routes = plan["routes"]
+    host = urlsplit(plan["url"]).netloc
+    chance = random.Random(plan["seed"])
     shares = [route["share"] for route in routes]
-    for _ in itertools.repeat(None) if plan["requests"] is None else range(plan["requests"]):
+    keys = [itertools.cycle(route["keys"] or [None]) for route in routes]
+    count = plan["requests"]
+    for _ in itertools.repeat(None) if count is None else range(count):
         (number,) = chance.choices(range(len(routes)), shares)
-        route, key = routes[number], next(keys[number])
-        body = "" if route["body"] is None else json.dumps(route["body"])
-        body = body if key is None else body.replace("{}", str(key))
-        headers = {"Host": urlsplit(plan["url"]).netloc, **route["headers"]}
-        if body:
-            headers |= {"Content-Type": "application/json", "Content-Length": str(len(body))}
-        fields = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        head = f"{route['method']} {route['path']} HTTP/1.1\r\n{fields}\r\n"
-        yield number, ((head if key is None else head.replace("{}", str(key))) + body).encode()
+        yield number, _bytes_of(routes[number], next(keys[number]), host)
+
+
+def _bytes_of(route: dict[str, Any], key: Any, host: str) -> bytes:
+    """Return a request to a route, with the key in place of each `{}`."""
+    body = "" if route["body"] is None else json.dumps(route["body"])
+    if key is not None:
+        body = body.replace("{}", str(key))
+    headers = {"Host": host, **route["headers"]}
+    if body:
+        headers["Content-Type"] = "application/json"
+        headers["Content-Length"] = str(len(body))
+    fields = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    head = f"{route['method']} {route['path']} HTTP/1.1\r\n{fields}\r\n"
+    if key is not None:
+        head = head.replace("{}", str(key))
+    return (head + body).encode()
 
 
 def _gaps(plan: dict[str, Any]) -> Iterator[float]:
-    """Seconds from each request's start to the next one's: even, or as people come who know nothing of one another."""
-    rate, chance = plan["rate"], random.Random(plan["seed"])
-    return iter(lambda: chance.expovariate(rate), None) if plan["poisson"] else itertools.repeat(1 / rate)
+    """Yield the seconds between the starts of requests: even, or as of independent users."""
+    rate = plan["rate"]
+    if not plan["poisson"]:
+        return itertools.repeat(1 / rate)
+    chance = random.Random(plan["seed"])
+    return iter(lambda: chance.expovariate(rate), None)
 
 
-async def _closed(sender: _Sender, requests: Iterator[tuple[int, bytes]], users: int, end: float) -> bool:
+async def _send_closed(sender: _Sender, requests: Requests, users: int, end: float) -> None:
+    """Let each user send the next request after a response, until the end."""
+
     async def user() -> None:
         for route, request in requests:
             await sender.send(route, request, time.perf_counter())
@@ -142,60 +190,88 @@ async def _closed(sender: _Sender, requests: Iterator[tuple[int, bytes]], users:
                 return
 
     await asyncio.gather(*[user() for _ in range(users)])
-    return True
 
 
-async def _open(sender: _Sender, requests: Iterator[tuple[int, bytes]], gaps: Iterator[float], end: float) -> bool:
-    """Start each request when it is due; what is unfinished at the end counts with its age. Whether that was kept."""
-    due, late, tasks = time.perf_counter(), 0.0, set()
+async def _send_open(
+    sender: _Sender, requests: Requests, gaps: Iterator[float], end: float
+) -> bool:
+    """Start each request when it's due, until the end; return True if the schedule was kept.
+
+    A request that's unfinished at the end counts with its age.
+    """
+    due = time.perf_counter()
+    late = 0.0
+    tasks: set[asyncio.Task[None]] = set()
     for (route, request), gap in zip(requests, gaps, strict=False):
         if due >= end:
             break
         await asyncio.sleep(max(due - time.perf_counter(), 0))
-        if time.perf_counter() >= end:
+        now = time.perf_counter()
+        if now >= end:  # so late that requests before the end were never started
             late = math.inf
             break
-        late += time.perf_counter() - due > gap + 0.01
+        if now - due > gap + LATE_SECONDS:
+            late += 1
         task = asyncio.create_task(sender.send(route, request, due))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
         due += gap
-    if tasks:  # the last answers are on their way
+    await _finish(sender, tasks, end)
+    return late <= LATE_SHARE * len(sender.answers)
+
+
+async def _finish(sender: _Sender, tasks: set[asyncio.Task[None]], end: float) -> None:
+    """Wait for the last responses until the end, then record what is unfinished."""
+    if tasks:
         await asyncio.wait(tasks, timeout=max(end - time.perf_counter(), 0))
-    now, awaited = time.perf_counter(), list(sender.awaited.values())
-    for task in list(tasks):
+    now = time.perf_counter()
+    unfinished = list(sender.waiting.values())
+    cancelled = list(tasks)
+    for task in cancelled:
         task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    sender.answers += [Answer(route, now - intended, -1, "", "", 0, 0.0) for route, intended in awaited]
-    return late <= LATE * len(sender.answers)
+    await asyncio.gather(*cancelled, return_exceptions=True)
+    for route, intended in unfinished:
+        sender.answers.append(Answer(route, now - intended, UNFINISHED, "", "", 0, 0.0))
 
 
-async def _drive(plan: dict[str, Any]) -> tuple[list[Answer], float, bool]:
-    sender, requests = _Sender(plan["url"]), _requests(plan)
-    began = time.perf_counter()
-    end = began + plan["seconds"]
+async def _send(plan: dict[str, Any]) -> tuple[list[Answer], float, bool]:
+    """Send a plan; return the answers, the seconds that it took, and if the schedule was kept."""
+    sender = _Sender(plan["url"])
+    requests = _requests(plan)
+    start = time.perf_counter()
+    end = start + plan["seconds"]
+    kept = True
     if plan["rate"]:
-        kept = await _open(sender, requests, _gaps(plan), end)
+        kept = await _send_open(sender, requests, _gaps(plan), end)
     else:
-        kept = await _closed(sender, requests, plan["users"], end)
-    return sender.answers, time.perf_counter() - began, kept
+        await _send_closed(sender, requests, plan["users"], end)
+    return sender.answers, time.perf_counter() - start, kept
 
 
-async def _main(order: str, result: str) -> None:
-    plan = json.loads(Path(order).read_text())
-    empty = {"path": "/health", "keys": [], "share": 1, "method": "GET", "body": None, "headers": {}}
-    answers, _, _ = await _drive(plan | {"routes": [empty], "seconds": FLOOR_SECONDS, "requests": None})
-    latencies = [answer.latency for answer in answers if answer.status == 200]
-    answers, seconds, kept = await _drive(plan)
-    found = {
-        "answers": answers,
-        "seconds": seconds,
-        "floor": statistics.median_low(latencies) if latencies else math.nan,
-        "kept": kept,
+async def _measure_floor(plan: dict[str, Any]) -> float:
+    """Return the median latency of an empty route at the same load, in seconds; nan without one."""
+    empty = {
+        "path": "/health",
+        "keys": [],
+        "share": 1,
+        "method": "GET",
+        "body": None,
+        "headers": {},
     }
-    unfinished = Path(result + ".part")
-    unfinished.write_text(json.dumps(found))
-    os.replace(unfinished, result)
+    changes = {"routes": [empty], "seconds": FLOOR_SECONDS, "requests": None}
+    answers, _, _ = await _send(plan | changes)
+    latencies = [answer.latency for answer in answers if answer.status == 200]
+    return statistics.median_low(latencies) if latencies else math.nan
+
+
+async def _main(plan_file: str, result_file: str) -> None:
+    plan = json.loads(Path(plan_file).read_text())
+    floor = await _measure_floor(plan)
+    answers, seconds, kept = await _send(plan)
+    result = {"answers": answers, "seconds": seconds, "floor": floor, "kept": kept}
+    unfinished = Path(result_file + ".part")
+    unfinished.write_text(json.dumps(result))
+    os.replace(unfinished, result_file)
 
 
 if __name__ == "__main__":

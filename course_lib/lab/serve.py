@@ -1,4 +1,11 @@
-"""Serve over real HTTP: the Events API in a process of its own, a learner's app in a thread of the kernel."""
+"""Serve over real HTTP: the Events API in a process, a learner's app in a thread of the kernel.
+
+    start(db, cache=True) --> a process runs create_app --> it writes its port to a file --> Server
+    here(app)             --> a thread of the kernel runs it, so it sees the variables --> Server
+    Server.stop(), or the last reference dropped --> client closed, process or thread ended
+
+Compare only what runs in the same way: a process of its own isn't slowed down by the kernel.
+"""
 
 import contextlib
 import itertools
@@ -16,26 +23,31 @@ from typing import Any, Self
 
 import httpx
 import uvicorn
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from course_lib.api import EventsDatabase, create_app
+from course_lib.asgi import App, Message, Receive, Scope, Send
 from course_lib.lab import lifeline, redis_server
 
 HOST = "127.0.0.1"
-PATIENCE = 60.0  # seconds for one answer; the first waits for the indexes of a million rows, when they are asked for
+# Seconds for one response. The first may have to wait until a million rows are indexed.
+RESPONSE_TIMEOUT = 60.0
+STOP_TIMEOUT = (
+    5.0  # seconds for an app in a thread; an endpoint that never returns keeps its thread
+)
 
-_numbers = itertools.count(1)  # of servers with keys in Redis: each has its own
+_namespace_numbers = itertools.count(1)
 
 
 class Server:
-    """A running server at `url`, and `client`, the one httpx client whose connection to it stays open."""
+    """A running server at `url`, with `client`, an httpx client that keeps its connection open."""
 
     def __init__(self, port: int, end: Callable[[], None]) -> None:
         self.url = f"http://{HOST}:{port}"
-        # Without the environment, for a proxy that is set there could not reach this machine's loopback.
-        self.client = httpx.Client(base_url=self.url, timeout=PATIENCE, trust_env=False)
-        self._end = weakref.finalize(self, _end_server, self.client, end)  # also when its name is given to another
-        # What it serves: a copy of the table goes with the last reference to it.
+        # Ignore the environment: a proxy that's set there can't reach this machine's loopback.
+        self.client = httpx.Client(base_url=self.url, timeout=RESPONSE_TIMEOUT, trust_env=False)
+        # Also called when the server's name is reused for another.
+        self._end = weakref.finalize(self, _end_server, self.client, end)
+        # Keep a reference to the served table: a copy is removed with the last one.
         self.db: str | os.PathLike[str] | None = None
         self.redis_url: str | None = None
         self.pid = os.getpid()
@@ -44,14 +56,15 @@ class Server:
         return f"<Server {self.url}>"
 
     def get(self, path: str, **params: Any) -> httpx.Response:
-        """Answer a GET request: `server.get("/api/events", user_id=42)`."""
+        """Send a GET request and return the response: `server.get("/api/events", user_id=42)`."""
         try:
             return self.client.get(path, params=params)
-        except (httpx.ReadError, httpx.RemoteProtocolError):  # uvicorn closes the connection after a 500
+        except (httpx.ReadError, httpx.RemoteProtocolError):
+            # uvicorn closes the connection after a 500; try once more on a new one.
             return self.client.get(path, params=params)
 
     def stop(self) -> None:
-        """End the server, as the last reference to it does; again is no error."""
+        """End the server; do nothing if it has ended."""
         self._end()
         self.db = None
 
@@ -68,22 +81,33 @@ def _end_server(client: httpx.Client, end: Callable[[], None]) -> None:
 
 
 def start(db_path: str | os.PathLike[str], **switches: Any) -> Server:
-    """Run `create_app(db_path, **switches)` in a process of its own and return when it answers.
+    """Run `create_app(db_path, **switches)` in a process of its own; return when it responds.
 
-    With `cache` or `limits` it uses the lesson's Redis, under a name of its own. FileNotFoundError when there is no
-    such database; RuntimeError, with the end of the server's log, when it does not start.
+    With `cache` or `limits` it uses the lesson's Redis, in a namespace of its own. Raises
+    FileNotFoundError if there is no such database, RuntimeError with the end of the server's log
+    if it doesn't start.
     """
     path = EventsDatabase(db_path).path
     if switches.get("cache") or switches.get("limits"):
-        ours = {"redis_url": redis_server.url(), "namespace": redis_server.namespace(f"api-{next(_numbers)}")}
-        switches = ours | switches
+        namespace = redis_server.namespace(f"api-{next(_namespace_numbers)}")
+        switches = {"redis_url": redis_server.url(), "namespace": namespace} | switches
     port_file = lifeline.folder() / f"{time.monotonic_ns()}.port"
-    child = lifeline.start([sys.executable, "-m", __name__, path, port_file, json.dumps(switches)])
+    command: list[str | os.PathLike[str]] = [
+        sys.executable,
+        "-m",
+        __name__,
+        path,
+        port_file,
+        json.dumps(switches),
+    ]
+    child = lifeline.start(command)
     try:
         while child.alive() and not port_file.exists():
             time.sleep(0.01)
         server = Server(int(port_file.read_text()), child.end)
-        server.db, server.redis_url, server.pid = db_path, switches.get("redis_url"), child.pid
+        server.db = db_path
+        server.redis_url = switches.get("redis_url")
+        server.pid = child.pid
         server.get("/health").raise_for_status()
     except (OSError, httpx.HTTPError):
         child.end()
@@ -94,33 +118,19 @@ def start(db_path: str | os.PathLike[str], **switches: Any) -> Server:
     return server
 
 
-def here(app: ASGIApp) -> Server:
-    """Run an app that was written in this kernel in a thread of it, so that it sees the kernel's variables.
+def here(app: App) -> Server:
+    """Run an app in a thread of this kernel, so that it sees the kernel's variables.
 
-    RuntimeError when the app's own start-up raises; the error says what and where.
+    Raises RuntimeError, which says what and where, if the app's own start-up raises.
     """
     if not callable(app):
         raise TypeError(f"serve.here() takes an app, such as FastAPI(), not {app!r}")
     failures: list[BaseException] = []
-
-    async def watched_app(scope: Scope, receive: Receive, send: Send) -> None:
-        """Keep what the app's start-up raises: uvicorn would only log it."""
-
-        async def send_without_traceback(message: Message) -> None:
-            await send({"type": message["type"]})
-
-        try:
-            await app(scope, receive, send_without_traceback if scope["type"] == "lifespan" else send)
-        except BaseException as error:
-            if scope["type"] == "lifespan":
-                failures.append(error)
-            raise
-
-    listener = _listener()
-    server = _uvicorn(watched_app)
+    listener = _listen()
+    server = _uvicorn(_watch_startup(app, failures))
 
     def run() -> None:
-        with contextlib.suppress(SystemExit):  # uvicorn's word for a start-up that failed
+        with contextlib.suppress(SystemExit):  # uvicorn raises it if the start-up fails
             server.run([listener])
 
     thread = threading.Thread(target=run, daemon=True)
@@ -129,38 +139,70 @@ def here(app: ASGIApp) -> Server:
         time.sleep(0.005)
     if not server.started:
         listener.close()
-        error = "failed"  # what an app may also say without raising
-        for failure in failures:
-            place = traceback.extract_tb(failure.__traceback__)[-1]
-            error = f"raised {type(failure).__name__}: {failure} (in {place.name}, line {place.lineno})"
-        raise RuntimeError(f"the app's start-up {error}")
+        raise RuntimeError(f"the app's start-up {_describe(failures)}")
 
     def end() -> None:
         server.should_exit = True
-        thread.join(timeout=5)  # an endpoint that never returns keeps its thread
+        thread.join(timeout=STOP_TIMEOUT)
 
     return Server(listener.getsockname()[1], end)
 
 
-def _listener() -> socket.socket:
-    """Listen on a free port; who connects before the app has started waits, and is not refused."""
-    # asyncio sets TCP_NODELAY only on sockets that name their protocol; without it an answer takes 40 ms.
+def _watch_startup(app: App, failures: list[BaseException]) -> App:
+    """Return the app, wrapped to keep what its start-up raises: uvicorn would only log it."""
+
+    async def watched(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await app(scope, receive, send)
+            return
+
+        async def send_without_traceback(message: Message) -> None:
+            await send({"type": message["type"]})
+
+        try:
+            await app(scope, receive, send_without_traceback)
+        except BaseException as error:
+            failures.append(error)
+            raise
+
+    return watched
+
+
+def _describe(failures: list[BaseException]) -> str:
+    if not failures:
+        return "failed"  # an app can report a failure without raising
+    failure = failures[-1]
+    frame = traceback.extract_tb(failure.__traceback__)[-1]
+    error = f"{type(failure).__name__}: {failure}"
+    return f"raised {error} (in {frame.name}, line {frame.lineno})"
+
+
+def _listen() -> socket.socket:
+    """Listen on a free port, so that a client that connects before the app has started can wait."""
+    # asyncio sets TCP_NODELAY only on sockets that name their protocol. Without it a response
+    # takes 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind((HOST, 0))
     listener.listen()
     return listener
 
 
-def _uvicorn(app: ASGIApp) -> uvicorn.Server:
-    # By default uvicorn believes anybody on this machine who says in X-Forwarded-For where a request comes from.
-    return uvicorn.Server(
-        uvicorn.Config(app, access_log=False, log_config=None, timeout_graceful_shutdown=1, proxy_headers=False)
+def _uvicorn(app: App) -> uvicorn.Server:
+    config = uvicorn.Config(
+        app,
+        access_log=False,
+        log_config=None,
+        timeout_graceful_shutdown=1,
+        # By default uvicorn trusts any local client's X-Forwarded-For.
+        proxy_headers=False,
     )
+    return uvicorn.Server(config)
 
 
 def _serve(db_path: str, port_file: str, switches: str) -> None:
+    """Serve the Events API in this process, and write the port to a file once it's known."""
     app = create_app(db_path, **json.loads(switches))
-    listener = _listener()
+    listener = _listen()
     unfinished = Path(port_file + ".part")
     unfinished.write_text(str(listener.getsockname()[1]))
     unfinished.rename(port_file)

@@ -1,4 +1,4 @@
-"""How things are said to the learner: HTML in JupyterLab, the same words as plain text elsewhere."""
+"""Show results to the learner: HTML in JupyterLab, the same words as plain text elsewhere."""
 
 import html
 import math
@@ -8,15 +8,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# What all progress bars share. tqdm's own stream, stderr, would be shown on red in JupyterLab.
 BAR: dict[str, Any] = {
+    # tqdm's default is stderr, which JupyterLab shows on red.
     "file": sys.stdout,
     "leave": False,
     "delay": 0.5,
     "bar_format": "{desc}: {percentage:3.0f}% |{bar:40}| {remaining} left",
 }
+"""The options of every progress bar."""
 
 TONES = {"plain": "#0072B2", "good": "#009E73", "bad": "#D55E00"}
+CARD_STYLE = "border-left:4px solid {};padding:.4em .9em;margin:.3em 0;white-space:normal"
 
 
 @dataclass(frozen=True)
@@ -31,30 +33,30 @@ class Card:
         return f"{self.heading}: {self.text}"
 
     def _repr_html_(self) -> str:
-        return (
-            f'<div style="border-left:4px solid {TONES[self.tone]};padding:.4em .9em;margin:.3em 0;white-space:normal">'
-            f"<strong>{html.escape(self.heading)}.</strong> {prose(self.text)}</div>"
-        )
+        style = CARD_STYLE.format(TONES[self.tone])
+        heading = html.escape(self.heading)
+        return f'<div style="{style}"><strong>{heading}.</strong> {prose(self.text)}</div>'
 
 
 def prose(text: str) -> str:
-    """Text as HTML: backticks mark code, lines are kept."""
+    """Return text as HTML: backticks mark code, line breaks are kept."""
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text)).replace("\n", "<br>")
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, style: str = "") -> str:
-    """A table in HTML, of cells that are HTML already; `style` is that of every cell."""
+    """Return an HTML table of cells that are HTML already; `style` is the CSS of every cell."""
     attribute = f' style="{style}"' if style else ""
 
     def row(tag: str, cells: Sequence[str]) -> str:
-        return "<tr>" + "".join(f"<{tag}{attribute}>{cell}</{tag}>" for cell in cells) + "</tr>"
+        content = "".join(f"<{tag}{attribute}>{cell}</{tag}>" for cell in cells)
+        return f"<tr>{content}</tr>"
 
     body = "".join(row("td", cells) for cells in rows)
     return f"<table><thead>{row('th', head)}</thead><tbody>{body}</tbody></table>"
 
 
 class Markdown(str):
-    """Text that JupyterLab renders as Markdown and everything else shows as it is."""
+    """Text that JupyterLab renders as Markdown; elsewhere it's shown unchanged."""
 
     def __repr__(self) -> str:
         return str(self)
@@ -64,9 +66,10 @@ class Markdown(str):
 
 
 def number(value: object) -> str:
-    """A number as one reads it out: three digits, all of those before the point, thousands set apart (1,234; 0.0123).
+    """Return a number as a person would read it out: 1,234 or 0.0123.
 
-    Other values as they are.
+    Shows three significant digits, more only before the decimal point. Returns other values as
+    `str` does.
     """
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return str(value)
@@ -76,7 +79,7 @@ def number(value: object) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds in the unit that reads best: 0.0000123 is "12.3 µs", 0.0831 is "83.1 ms", 2.5 is "2.5 s"."""
+    """Return seconds in the unit that reads best: "12.3 µs", "83.1 ms" or "2.5 s"."""
     for scale, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
         if seconds >= scale:
             return f"{number(seconds / scale)} {unit}"

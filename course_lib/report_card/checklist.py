@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import redis
 
-from course_lib.api.app import LARGEST_INTEGER
+from course_lib.api import LARGEST_INTEGER
 from course_lib.lab import show
 from course_lib.lab.serve import Server
 from course_lib.optimizer import EVENTS_INDEXES

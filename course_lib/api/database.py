@@ -1,0 +1,140 @@
+"""The SQLite file behind the Events API, and every query that the service runs."""
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from course_lib.api.models import NewEvent
+from course_lib.api.server_timing import usage_of_request
+from course_lib.monitor.endpoints import endpoint_of
+
+NEWEST_EVENTS = """
+    SELECT id, user_id, type, status, duration_ms, title, starts_at, created_at
+    FROM events WHERE user_id = ? ORDER BY created_at DESC, id DESC LIMIT ?
+"""
+
+TOTALS_OF_USER = """
+    SELECT type, count(*) AS events, sum(duration_ms) AS duration_ms
+    FROM events WHERE user_id = ? GROUP BY type ORDER BY events DESC, type
+"""
+
+TOTALS_BY_TYPE = (
+    "SELECT type, count(*) AS events FROM events GROUP BY type ORDER BY events DESC, type"
+)
+
+BUSIEST_USERS = """
+    SELECT user_id, count(*) AS events
+    FROM events GROUP BY user_id ORDER BY events DESC, user_id LIMIT 10
+"""
+
+USERS_IN_SEVEN_DAYS = """
+    SELECT count(DISTINCT user_id) AS users FROM events
+    WHERE created_at > (SELECT max(created_at) FROM events) - 7 * 86400
+"""
+
+USER_OF_ACCOUNT = "SELECT id, plan FROM users WHERE email = ?"
+
+ADD_EVENT = (
+    "INSERT INTO events"
+    "(user_id, type, status, duration_ms, title, starts_at, created_at, payload) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+
+class EventsDatabase:
+    """A SQLite file of events, with one read-only connection per thread.
+
+    Raises FileNotFoundError if there is no such file.
+    """
+
+    log_query: Callable[..., None] | None = None
+    """Called with each statement of a request, in the way of `PerformanceMonitor.log_query`."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._thread = threading.local()
+        self.path = Path(path).absolute()
+        if not self.path.is_file():
+            raise FileNotFoundError(
+                f"no database at {self.path}: create one with `python -m course_lib.lab.events`"
+            )
+
+    def user_totals(self, user: int) -> dict[str, Any]:
+        """Return a user's number of events and their total time, overall and by type.
+
+        Runs one statement.
+        """
+        by_type = self.rows(TOTALS_OF_USER, (user,))
+        return {
+            "user_id": user,
+            "events": sum(row["events"] for row in by_type),
+            "duration_ms": sum(row["duration_ms"] for row in by_type),
+            "by_type": by_type,
+        }
+
+    def platform_totals(self) -> dict[str, Any]:
+        """Return the totals that are the same for every user.
+
+        Runs three statements, each over the whole table.
+        """
+        return {
+            "by_type": self.rows(TOTALS_BY_TYPE),
+            "busiest_users": self.rows(BUSIEST_USERS),
+            "users_in_seven_days": self.rows(USERS_IN_SEVEN_DAYS)[0]["users"],
+        }
+
+    def api_key(self, account: str) -> str | None:
+        """Return the API key of an account, or None if there is no such account."""
+        users = self.rows(USER_OF_ACCOUNT, (account,))
+        return f"{users[0]['plan']}-{users[0]['id']}" if users else None
+
+    def add(self, user: int, event: NewEvent) -> int:
+        """Write an event of a user, created now, in a transaction of its own; return its ID."""
+        now = int(time.time())
+        starts_at = now if event.starts_at is None else event.starts_at
+        values = (user, event.type, 200, event.duration_ms, event.title, starts_at, now, "{}")
+        with closing(self._connect("rw")) as connection, self._recorded(ADD_EVENT), connection:
+            cursor = connection.execute(ADD_EVENT, values)
+        assert cursor.lastrowid
+        return cursor.lastrowid
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """This thread's connection, which can only read."""
+        if not hasattr(self._thread, "connection"):
+            self._thread.connection = self._connect("ro")
+        connection: sqlite3.Connection = self._thread.connection
+        return connection
+
+    def rows(self, statement: str, parameters: tuple[object, ...] = ()) -> list[dict[str, Any]]:
+        """Run a statement to its last row and return the rows as dicts.
+
+        The statement and its time count toward the current request.
+        """
+        cursor = self.connection.cursor()
+        with self._recorded(statement):
+            # execute() alone would stop at the first row.
+            rows = cursor.execute(statement, parameters).fetchall()
+        columns = [column[0] for column in cursor.description]
+        return [dict(zip(columns, row, strict=True)) for row in rows]
+
+    def _connect(self, mode: str) -> sqlite3.Connection:
+        return sqlite3.connect(f"{self.path.as_uri()}?mode={mode}", uri=True)
+
+    @contextmanager
+    def _recorded(self, statement: str) -> Iterator[None]:
+        """Add a statement and its time to the current request's usage, if there is a request."""
+        start = time.perf_counter()
+        yield
+        seconds = time.perf_counter() - start
+        usage = usage_of_request.get(None)
+        if usage is None:
+            return
+        usage.seconds += seconds
+        usage.statements += 1
+        if self.log_query:
+            self.log_query(statement, seconds, endpoint=endpoint_of(usage.scope))
