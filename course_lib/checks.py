@@ -12,14 +12,20 @@ def check_namespace(namespace: str) -> str:
 
 
 def check_user_id(user_id: int | str) -> str:
-    """Return a user's ID as text. Raises TypeError unless it's a whole number or a string with something in it."""
+    """Return a user's ID as text.
+
+    Raises TypeError unless it's a whole number or a non-empty string.
+    """
     if isinstance(user_id, bool) or not isinstance(user_id, int | str) or user_id == "":
         raise TypeError(f"user_id must be a whole number or a non-empty string, not {user_id!r}")
     return str(user_id)
 
 
 def check_seconds(name: str, value: float, longest: float = LONGEST) -> float:
-    """Return a number of seconds. Raises TypeError if it isn't a number, ValueError if it's out of range."""
+    """Return a number of seconds.
+
+    Raises TypeError if it isn't a number, ValueError if it's out of range.
+    """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{name} must be a number of seconds, not {value!r}")
     if not 0 < value <= longest:

@@ -1,4 +1,4 @@
-"""The report card's traffic: the same for both sides, and what users, a crowd and an attacker meet is counted right."""
+"""The report card's traffic is the same for both sides, and its results are counted right."""
 
 from collections import Counter
 
@@ -10,7 +10,7 @@ from course_lib.lab.load import TOO_MANY_REQUESTS, load
 from course_lib.report_card import traffic
 
 ROWS = 20_000
-CURES = {"indexes": True, "cache": True, "limits": traffic.LIMITS, "monitor": True}
+FIXES = {"indexes": True, "cache": True, "limits": traffic.LIMITS, "monitor": True}
 
 
 @pytest.fixture(scope="module")
@@ -21,18 +21,18 @@ def off():
 
 @pytest.fixture(scope="module")
 def on():
-    with serve.start(events.copy(rows=ROWS), **CURES) as server:
+    with serve.start(events.copy(rows=ROWS), **FIXES) as server:
         yield server
 
 
-def asked(side):
+def requests_by_route(side):
     return Counter(side.names[answer.route] for answer in side.answers)
 
 
 @pytest.mark.measures
-def test_both_sides_are_asked_the_same_and_what_they_answer_is_told_apart(off, on):
+def test_both_sides_get_the_same_requests_and_hits_are_told_from_misses(off, on):
     replay = traffic.replay(off, on)
-    assert asked(replay.off) == asked(replay.on)
+    assert requests_by_route(replay.off) == requests_by_route(replay.on)
     assert replay.off.requests == 2 * round(replay.rate * 3.5)
     assert replay.rate == replay.capacity / 2
     assert replay.off.failures() == replay.on.failures() == 0
@@ -45,23 +45,27 @@ def test_both_sides_are_asked_the_same_and_what_they_answer_is_told_apart(off, o
     assert replay.short
 
 
-def test_every_route_of_the_mix_is_answered_as_it_should_be(off):
+def test_every_route_of_the_mix_responds_with_its_status(off):
     sent = load(traffic.schedule(off), users=4, requests=300, seconds=60)
-    assert asked(sent).keys() == traffic.SHARES.keys()
+    assert requests_by_route(sent).keys() == traffic.SHARES.keys()
     by_route = {(sent.names[answer.route], answer.status) for answer in sent.answers}
-    assert by_route == {(name, 201 if name == "POST /api/events" else 200) for name in traffic.SHARES}
+    assert by_route == {
+        (name, 201 if name == "POST /api/events" else 200) for name in traffic.SHARES
+    }
 
 
-def test_a_crowd_of_128_gets_an_answer_each_time_and_only_logins_from_one_address_are_refused(on):
+def test_128_users_get_every_response_and_only_logins_are_rejected(on):
     stress = traffic.stress(on)
     assert (stress.users, stress.load.failures()) == (128, 0)
-    refused = {sent.names[a.route] for sent in [stress.load] for a in sent.answers if a.status == TOO_MANY_REQUESTS}
-    assert refused <= {api.LOGIN}
+    routes = stress.load.names
+    answers = stress.load.answers
+    rejected = {routes[answer.route] for answer in answers if answer.status == TOO_MANY_REQUESTS}
+    assert rejected <= {api.LOGIN}
     assert 0 < stress.bytes_before < 2 * stress.bytes_after
     assert "128 users at once" in repr(stress)
 
 
-def test_an_attacker_gets_what_the_limit_allows_and_nobody_else_is_refused(on):
+def test_the_limit_holds_back_the_attacker_and_no_honest_client(on):
     attack = traffic.attack(on)
     assert attack.honest_refused == 0
     assert traffic.ATTACK_LIMIT <= attack.admitted <= attack.most
@@ -69,13 +73,13 @@ def test_an_attacker_gets_what_the_limit_allows_and_nobody_else_is_refused(on):
     assert attack.sent(traffic.HONEST) + attack.sent(traffic.ATTACKER) == attack.load.requests
 
 
-def test_without_limits_the_attacker_gets_everything_and_a_brief_attack_is_marked(off):
+def test_without_limits_the_attacker_is_admitted_and_a_short_attack_is_marked(off):
     attack = traffic.attack(off)
     assert attack.admitted == attack.sent(traffic.ATTACKER) > attack.most
     assert attack.short
 
 
-def test_only_a_test_is_brief(monkeypatch):
+def test_only_a_test_is_shortened(monkeypatch):
     assert session.is_short()
     monkeypatch.delenv("COURSE_SHORT")
     assert not session.is_short()

@@ -1,7 +1,14 @@
-"""The traffic of the report card: the same requests for an API as it was and as it is, then many users, an attack.
+"""Send the report card's traffic: the same requests before and after, many users, and an attack.
 
-All of it comes from a fixed seed. `COURSE_SHORT` in the environment makes everything brief, as the tests need it; the
-figures of such a run are marked, and not to be compared with those of a whole one.
+Three measurements, each with a result of its own:
+
+    replay(off, on) --> SameTraffic   a warm-up, then slices: off, on, on, off, off, on, ...
+    stress(on)      --> Stress        128 users who never pause
+    attack(on)      --> Attack        20 honest clients below their limit, one at ten times that
+
+All requests follow from fixed seeds. If `COURSE_SHORT` is set in the environment, as in the tests,
+every measurement is shortened. A shortened result is marked, because its figures can't be compared
+with those of a full run.
 """
 
 import math
@@ -19,29 +26,36 @@ from course_lib.lab.load import Load, Route, Schedule, load, zipf_users
 from course_lib.lab.serve import Server
 
 STATS, LISTS = "GET /api/stats", "GET /api/events"
-USERS = 200  # active ones, number k coming as often as 1 / k
-FEWEST = {**FEWEST_SAMPLES, 99: 1_000}  # of a mix of routes a P99 needs more samples than of one call
+USERS = 200  # active users; user k sends requests in proportion to 1 / k
 SHARES = {STATS: 25, LISTS: 60, "POST /api/events": 10, api.LOGIN: 4, "POST /api/events/parse": 1}
+FEWEST = {
+    **FEWEST_SAMPLES,
+    99: 1_000,
+}  # the P99 of mixed routes needs more samples than that of one
 
-WARM_UP, CALIBRATION = 50, 51  # seeds; those of the slices are counted from 1
+WARM_UP, CALIBRATION = 50, 51  # seeds; slices use their own numbers, 1 and up
 
 HONEST, ATTACKER = "honest clients", "the attacker"
 CLIENTS = 20
 ATTACK_WINDOW = 10  # seconds
 ATTACK_LIMIT = 20
 LIMITS: api.Limits = {
-    LISTS: {"free": f"{ATTACK_LIMIT} per {ATTACK_WINDOW} seconds", "pro": "1000/minute", "team": "5000/minute"},
+    LISTS: {
+        "free": f"{ATTACK_LIMIT} per {ATTACK_WINDOW} seconds",
+        "pro": "1000/minute",
+        "team": "5000/minute",
+    },
     **api.LIMITS,
 }
-"""The limits of the card's API: the free tier's window is short, so that an attack need not take minutes."""
+"""The limits of the card's API. The free tier's window is short, so an attack takes seconds."""
 
 
-def _seconds(whole: float, short: float) -> float:
-    return short if session.is_short() else whole
+def _seconds(full: float, short: float) -> float:
+    return short if session.is_short() else full
 
 
 def schedule(server: Server, *, tier: str = "pro", seed: int = 1) -> Schedule:
-    """The mix of requests, by these shares, from users of this tier."""
+    """Return the mix of requests in `SHARES`, sent to a server by users of one tier."""
     users = zipf_users(USERS, 2_000, seed=seed)
     key = {"X-API-Key": f"{tier}-{{}}"}
     bodies: dict[str, dict[str, Any]] = {
@@ -49,39 +63,41 @@ def schedule(server: Server, *, tier: str = "pro", seed: int = 1) -> Schedule:
         api.LOGIN: {"account": "user{}@example.com", "password": "events"},
         "POST /api/events/parse": {"text": "Lunch with user {}, 45 min"},
     }
-    routes = [
-        Route(path, users, share, method, bodies.get(name), {} if name == api.LOGIN else key, name)
-        for name, share in SHARES.items()
-        for method, path in [name.split()]
-    ]
+    routes = []
+    for name, share in SHARES.items():
+        method, path = name.split()
+        headers = {} if name == api.LOGIN else key
+        routes.append(Route(path, users, share, method, bodies.get(name), headers, name))
     return Schedule(server.url, routes, seed, poisson=True)
 
 
 def mix() -> pd.DataFrame:
-    """Who asks for what, as a table."""
-    whose = {api.LOGIN: "by the user's account"}
-    rows = {
-        name: {"share": f"{share}%", "who": whose.get(name, f"{USERS} users, number k as often as 1 / k")}
-        for name, share in SHARES.items()
-    }
+    """Return the mix of requests as a table: each route's share, and who sends it."""
+    senders = dict.fromkeys(SHARES, f"{USERS} users, user k in proportion to 1 / k")
+    senders[api.LOGIN] = "the same users, by account"
+    rows = {name: {"share": f"{SHARES[name]}%", "sent by": senders[name]} for name in SHARES}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("request")
 
 
 def _row(side: Load, route: str | None) -> dict[str, object]:
-    """Requests, failures, refusals and percentiles of a load, or of one route of it."""
-    counts = {"requests": len(side.of(route)), "failed": side.failures(route), "refused": side.refused(route)}
-    return {**counts, **percentiles(side.latencies(route), FEWEST)}
+    """Return requests, failures, rejections and percentiles of a load, or of one of its routes."""
+    return {
+        "requests": len(side.of(route)),
+        "failed": side.failures(route),
+        "rejected": side.refused(route),
+        **percentiles(side.latencies(route), FEWEST),
+    }
 
 
-# --- A: the same traffic, off and on ----------------------------------------------------------------------------------
+# --- the same traffic, before and after -------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Replay:
-    """The same requests for an API without cures (`off`) and with them (`on`), in alternating slices.
+class SameTraffic:
+    """The same requests to an API without fixes (`off`) and with them (`on`), in slices.
 
-    `rate` is how many a second, `capacity` how many `off` could answer at most; `cold` is what `on` met first, with
-    nothing in its cache.
+    `rate` is in requests a second; `capacity` is the highest rate that `off` can serve. `cold` is
+    the warm-up of `on`, which starts with an empty cache.
     """
 
     off: Load
@@ -92,73 +108,85 @@ class Replay:
     short: bool
 
     def table(self) -> pd.DataFrame:
-        """Requests, failures, refusals and percentiles of both, for all requests and for the stats alone."""
-        sides = {"off": self.off, "on": self.on}
-        rows = {
-            f"{name}, {what}": _row(side, route)
-            for what, route in (("all", None), ("stats", STATS))
-            for name, side in sides.items()
-        }
+        """Return counts and percentiles of both sides, for all requests and for the stats alone."""
+        rows = {}
+        for label, route in (("all", None), ("stats", STATS)):
+            rows[f"off, {label}"] = _row(self.off, route)
+            rows[f"on, {label}"] = _row(self.on, route)
         return pd.DataFrame.from_dict(rows, orient="index")
 
     def by_outcome(self) -> pd.DataFrame:
-        """The stats of `on`, apart: hits in both parts, and what had to be loaded."""
-        return pd.DataFrame.from_dict(
-            {
-                "hits": percentiles(outcome_latencies(self.on, hit=True), FEWEST),
-                "misses": percentiles(outcome_latencies(self.on, hit=False), FEWEST),
-            },
-            orient="index",
-        )
+        """Return the percentiles of `on`'s stats, with hits and misses apart.
+
+        A request is a hit if both of its parts came from the cache.
+        """
+        rows = {
+            "hits": percentiles(outcome_latencies(self.on, hit=True), FEWEST),
+            "misses": percentiles(outcome_latencies(self.on, hit=False), FEWEST),
+        }
+        return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def replay(off: Server, on: Server) -> Replay:
-    """Send the traffic to both in turns, in slices of 15 seconds, at half of what `off` can answer at most.
+def replay(off: Server, on: Server) -> SameTraffic:
+    """Alternate the same traffic between two servers, at half the rate that `off` can serve.
 
-    Until each side has had a minute, and 300 requests; what is unanswered half a minute after its slice counts with its
-    age. Arrivals are random (Poisson) and the same for both. A warm-up is not counted.
+    Each slice takes 15 seconds; each side gets at least a minute and 300 requests. Arrivals are
+    random (Poisson) and the same for both sides. A request that is unanswered 30 seconds after its
+    slice counts with its age as its latency. A warm-up comes first and isn't counted.
     """
     capacity = _capacity(off)
-    rate, length, patience = capacity / 2, _seconds(15, 3.5), _seconds(30, 8)
+    rate = capacity / 2
+    length, patience = _seconds(15, 3.5), _seconds(30, 8)
     requests = max(round(rate * length), 1)
     slices = 2 if session.is_short() else max(4, math.ceil(300 / requests))
 
-    def send(server: Server, number: int, count: int, doing: str) -> Load:
-        traffic = schedule(server, seed=number)
-        return load(traffic, rate=rate, requests=count, seconds=length + patience, doing=doing)
+    def send(server: Server, seed: int, count: int, label: str) -> Load:
+        requests_of_slice = schedule(server, seed=seed)
+        limit = length + patience
+        return load(requests_of_slice, rate=rate, requests=count, seconds=limit, doing=label)
 
     warm_up = max(round(rate * _seconds(5, 2)), 1)
     send(off, WARM_UP, warm_up, "warm-up, off")
     cold = send(on, WARM_UP, warm_up, "warm-up, on")
-    sides: dict[str, list[Load]] = {"off": [], "on": []}
+    loads: dict[str, list[Load]] = {"off": [], "on": []}
     for number in range(1, slices + 1):
-        order = [("off", off), ("on", on)] if number % 2 else [("on", on), ("off", off)]
-        for name, server in order:
-            sides[name].append(send(server, number, requests, f"slice {number} of {slices}, {name}"))
-    return Replay(Load.joined(sides["off"]), Load.joined(sides["on"]), cold, rate, capacity, session.is_short())
+        order = [("off", off), ("on", on)]
+        if number % 2 == 0:
+            order.reverse()
+        for side, server in order:
+            label = f"slice {number} of {slices}, {side}"
+            loads[side].append(send(server, number, requests, label))
+    joined_off, joined_on = Load.joined(loads["off"]), Load.joined(loads["on"])
+    return SameTraffic(joined_off, joined_on, cold, rate, capacity, session.is_short())
 
 
 def _capacity(server: Server) -> float:
-    """Requests a second that a server answers when four users never pause."""
-    measured = load(schedule(server, seed=CALIBRATION), users=4, seconds=_seconds(8, 3), doing="how much can it take?")
+    """Return the requests a second that a server answers if four users never pause."""
+    traffic = schedule(server, seed=CALIBRATION)
+    measured = load(traffic, users=4, seconds=_seconds(8, 3), doing="measuring capacity")
     return sum(answer.status > 0 for answer in measured.answers) / measured.seconds
 
 
 def outcome_latencies(side: Load, *, hit: bool) -> list[float]:
-    """Seconds of the stats whose parts were both found in the cache, or of the others."""
-    return [
-        answer.latency
-        for answer in side.answers
-        if answer.status == 200 and answer.cache and (answer.cache == answer.cache_of_user == "hit") == hit
-    ]
+    """Return the latencies, in seconds, of the stats served from the cache, or of the others.
+
+    A request counts as a hit if both of its parts came from the cache.
+    """
+    latencies = []
+    for answer in side.answers:
+        looked_up = answer.status == 200 and answer.cache
+        is_hit = answer.cache == answer.cache_of_user == "hit"
+        if looked_up and is_hit == hit:
+            latencies.append(answer.latency)
+    return latencies
 
 
-# --- B: many users at once --------------------------------------------------------------------------------------------
+# --- many users at once -----------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Stress:
-    """What so many users at once met, each asking again when answered; the server's memory at first and at the end."""
+    """A closed load from many users at once, and the server's memory at the start and the end."""
 
     load: Load
     users: int
@@ -167,30 +195,39 @@ class Stress:
     short: bool
 
     def __repr__(self) -> str:
-        answered = self.load.requests - self.load.failures()
+        failures, rejected = self.load.failures(), self.load.refused()
+        throughput = (self.load.requests - failures) / self.load.seconds
+        before, after = self.bytes_before / 1e6, self.bytes_after / 1e6
         return (
-            f"{self.users} users at once: {answered / self.load.seconds:,.0f} answers a second, "
-            f"{self.load.failures()} failures, {self.load.refused():,} refused by a limit; "
-            f"memory {self.bytes_before / 1e6:.0f} MB, at the end {self.bytes_after / 1e6:.0f} MB"
+            f"{self.users} users at once: {throughput:,.0f} responses a second, "
+            f"{failures} failures, {rejected:,} rejected by a limit; "
+            f"memory {before:.0f} MB at the start, {after:.0f} MB at the end"
         )
 
 
 def stress(server: Server, *, users: int = 128) -> Stress:
-    """Send the traffic from so many users who never pause. Their waits are a closed load's: they flatter."""
+    """Send the traffic from many users at once, who send the next request on each response.
+
+    This is a closed load, so its latencies look better than they are.
+    """
     process = psutil.Process(server.pid)
     traffic = schedule(server, tier="team")
-    first = load(traffic, users=users, seconds=_seconds(5, 2), doing=f"{users} users at once")
+    first = load(traffic, users=users, seconds=_seconds(5, 2), doing=f"{users} users, starting")
     before = process.memory_info().rss
-    rest = load(traffic, users=users, seconds=_seconds(15, 3), doing=f"{users} users, and more of it")
-    return Stress(Load.joined([first, rest]), users, before, process.memory_info().rss, session.is_short())
+    rest = load(traffic, users=users, seconds=_seconds(15, 3), doing=f"{users} users, continuing")
+    after = process.memory_info().rss
+    return Stress(Load.joined([first, rest]), users, before, after, session.is_short())
 
 
-# --- refusals under attack --------------------------------------------------------------------------------------------
+# --- an attack --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Attack:
-    """What became of honest clients and of an attacker on one route; `most` is all that the limit lets through."""
+    """Honest clients and an attacker on one route.
+
+    `most` is the largest number of the attacker's requests that the limit can let through.
+    """
 
     load: Load
     most: int
@@ -198,39 +235,49 @@ class Attack:
 
     @property
     def honest_refused(self) -> int:
-        """How many requests of honest clients were refused."""
+        """The number of honest clients' requests that were rejected."""
         return self.load.refused(HONEST)
 
     @property
     def refused(self) -> int:
-        """How many of the attacker's requests were refused."""
+        """The number of the attacker's requests that were rejected."""
         return self.load.refused(ATTACKER)
 
     @property
     def admitted(self) -> int:
-        """How many of the attacker's requests were not refused."""
+        """The number of the attacker's requests that weren't rejected."""
         return self.sent(ATTACKER) - self.refused
 
     def sent(self, who: str) -> int:
-        """How many requests they sent."""
+        """Return the number of requests from `HONEST` or from `ATTACKER`."""
         return len(self.load.of(who))
 
     def table(self) -> pd.DataFrame:
-        """Requests, refusals and waits of both."""
+        """Return requests, rejections and latencies of the honest clients and of the attacker."""
         rows = {who: _row(self.load, who) for who in (HONEST, ATTACKER)}
         return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def attack(server: Server) -> Attack:
-    """Let an attacker send ten times the limit, while 20 honest clients keep to three quarters of theirs."""
+    """Send ten times the limit as one client, while 20 honest clients stay at 75% of theirs."""
     seconds = _seconds(2 * ATTACK_WINDOW, 4)
-    honest, attacker = 0.75 * CLIENTS * ATTACK_LIMIT / ATTACK_WINDOW, 10 * ATTACK_LIMIT / ATTACK_WINDOW
-    names = {HONEST: (honest, range(1001, 1001 + CLIENTS)), ATTACKER: (attacker, [666])}
+    limit = ATTACK_LIMIT / ATTACK_WINDOW  # requests a second
+    honest_rate, attack_rate = 0.75 * CLIENTS * limit, 10 * limit
     routes = [
-        Route("/api/events", list(users), rate, headers={"X-API-Key": "free-{}"}, name=name)
-        for name, (rate, users) in names.items()
+        _free_tier(HONEST, list(range(1001, 1001 + CLIENTS)), honest_rate),
+        _free_tier(ATTACKER, [666], attack_rate),
     ]
-    began = time.time()
-    sent = load(Schedule(server.url, routes), rate=honest + attacker, seconds=seconds, doing="an attack")
-    windows = time.time() // ATTACK_WINDOW - began // ATTACK_WINDOW + 1
+    start = time.time()
+    sent = load(
+        Schedule(server.url, routes),
+        rate=honest_rate + attack_rate,
+        seconds=seconds,
+        doing="attack",
+    )
+    windows = time.time() // ATTACK_WINDOW - start // ATTACK_WINDOW + 1
     return Attack(sent, int(windows * ATTACK_LIMIT), session.is_short())
+
+
+def _free_tier(name: str, users: list[int], rate: float) -> Route:
+    headers = {"X-API-Key": "free-{}"}
+    return Route("/api/events", users, rate, headers=headers, name=name)

@@ -1,1 +1,1 @@
-"""What the Makefile calls: the lessons as files (`notebooks`), and what a machine lacks (`doctor`)."""
+"""Run the Makefile's commands: `notebooks` handles lesson files, `doctor` checks this machine."""

