@@ -23,11 +23,11 @@ from course_lib.optimizer import (
     VacuumError,
     analyze_query_performance,
     create_indexes,
+    explain,
     get_table_stats,
-    optimizer,
     vacuum_database,
 )
-from course_lib.optimizer.optimizer import IndexConflictError
+from course_lib.optimizer.indexes import IndexConflictError
 
 NAMES = ["idx_events_user_id_created_at", "idx_events_type", "idx_events_created_at_user_id"]
 NEWEST = "SELECT * FROM events WHERE user_id = ? ORDER BY created_at DESC, id DESC LIMIT 20"
@@ -274,7 +274,7 @@ def test_inside_a_transaction_is_an_error_and_the_transaction_stays(connection):
 @pytest.mark.parametrize("call", [create_indexes, vacuum_database])
 def test_a_connection_that_is_always_inside_a_transaction_is_told_to_give_the_path(call, events):
     with closing(sqlite3.connect(events, autocommit=False)) as connection:
-        with pytest.raises(sqlite3.Error, match="with autocommit=False, give the path"):
+        with pytest.raises(sqlite3.Error, match="with autocommit=False, pass the path"):
             call(connection)
 
 
@@ -646,7 +646,7 @@ def test_a_plan_that_takes_too_long_is_given_up(connection, monkeypatch):
     for level in range(10):
         twice = f"SELECT * FROM v{level} UNION ALL SELECT * FROM v{level} WHERE status > {level}"
         connection.execute(f"CREATE VIEW v{level + 1} AS {twice}")
-    monkeypatch.setattr(optimizer, "_PLANNING_SECONDS", 0.01)
+    monkeypatch.setattr(explain, "PLANNING_SECONDS", 0.01)
     with pytest.raises(ValueError, match=r"planning takes over 0\.01 s"):
         analyze_query_performance(connection, "SELECT * FROM v10 x JOIN v2 y USING (user_id)")
     monkeypatch.undo()

@@ -15,7 +15,7 @@ from functools import cache
 from itertools import permutations
 from typing import Any, TypeAlias
 
-from course_lib.optimizer.optimizer import quoted
+from course_lib.optimizer.database import quoted
 
 try:
     import sqlglot

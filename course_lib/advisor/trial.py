@@ -16,7 +16,8 @@ from typing import Any, NamedTuple, Self, TypeAlias
 
 from course_lib.advisor.candidates import Index, Keys, Table, meaning, plain
 from course_lib.optimizer import Database, analyze_query_performance
-from course_lib.optimizer.optimizer import connected, definition, quoted
+from course_lib.optimizer.database import connected, quoted
+from course_lib.optimizer.indexes import definition
 
 Indexes: TypeAlias = frozenset[Index]
 
