@@ -12,7 +12,7 @@ from course_lib.optimizer.plan import Plan
 
 @dataclass(frozen=True)
 class IndexStats:
-    """An index: its columns, its bytes on disk (None if SQLite lacks dbstat), the queries that use it."""
+    """An index: its columns, the queries that use it, its bytes (None if SQLite lacks dbstat)."""
 
     name: str
     columns: tuple[str, ...]

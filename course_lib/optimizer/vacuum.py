@@ -10,7 +10,7 @@ from course_lib.optimizer.database import Database, connected, remedy
 
 
 class VacuumError(sqlite3.OperationalError):
-    """The space couldn't be freed, for the stated reason. The database is intact, no row is lost."""
+    """The space couldn't be freed, for the stated reason. The database is intact, with all rows."""
 
 
 @dataclass(frozen=True)
