@@ -1,11 +1,12 @@
-"""Schemas and workloads unlike the workbook's events, on which the advisor is tested and measured.
+"""Schemas and workloads unlike the workbook's events, to test and measure the advisor with.
 
-Each entry of SCHEMAS is a function that fills an open database, a list of (name, frequency, SQL with places for
-literals, sets of literals), and a write: (INSERT statement, function that makes a row from `random()` and a number, rows
-written while the workload runs once). The advisor is shown the first set of literals only. SCHEMA_ROWS sets the size.
+Each entry of SCHEMAS has a function that fills an open database; a list of queries, each with a
+name, a frequency, SQL with placeholders for literals, and sets of literals; and a write: an INSERT
+statement, a function that makes a row from `random()` and a number, and the rows written while the
+workload runs once. The advisor sees only the first set of literals. SCHEMA_ROWS sets the size.
 """
 
-# ruff: noqa: E501  a query is easier to read in one line
+# ruff: noqa: E501  a query is easier to read on one line
 
 import json
 import os
@@ -35,8 +36,21 @@ CITIES = [
     "Lund",
     "Riga",
 ]
-SHOP_STATES = ["delivered"] * 900 + ["shipped"] * 50 + ["paid"] * 25 + ["cancelled"] * 20 + ["disputed"] * 5
-CATEGORIES = ["books", "games", "garden", "kitchen", "music", "office", "outdoor", "pets", "sport", "toys"]
+SHOP_STATES = (
+    ["delivered"] * 900 + ["shipped"] * 50 + ["paid"] * 25 + ["cancelled"] * 20 + ["disputed"] * 5
+)
+CATEGORIES = [
+    "books",
+    "games",
+    "garden",
+    "kitchen",
+    "music",
+    "office",
+    "outdoor",
+    "pets",
+    "sport",
+    "toys",
+]
 QUEUES = ["billing", "access", "network", "hardware", "mail", "printing", "travel", "other"]
 STATES = ["closed"] * 93 + ["open"] * 3 + ["waiting"] * 3 + ["escalated"]
 LANGUAGES = ["en", "de", "fr", "es", "it", "fi"]
@@ -58,17 +72,17 @@ WORDS = [
 ]
 
 
-def _moment(seconds):
+def _timestamp(seconds):
     return (START + timedelta(seconds=seconds)).isoformat(sep=" ")
 
 
 def _skewed(number, limit, power=3):
-    """A whole number below `limit`; the low ones come often."""
+    """Return a whole number below `limit`; low ones are frequent."""
     return int(limit * number**power)
 
 
 def shop(connection, rows=None):
-    """Customers, orders with JSON in them, their items, and products: joins, JSON, text dates, groups."""
+    """Create customers, orders, items and products: joins, JSON, text dates, groups."""
     rows = rows or ROWS
     orders, customers, products = rows * 3 // 10, max(rows // 20, 10), max(rows // 200, 10)
     draw = random.Random(11).random
@@ -85,7 +99,7 @@ def shop(connection, rows=None):
         "INSERT INTO customers VALUES (?, ?, ?, ?, ?)",
         (
             (number, f"c{number}@shop.example", f"Customer {number * 7 % customers}", CITIES[_skewed(draw(), 18)],
-             _moment(int(draw() * DAYS * 86400))[:10])
+             _timestamp(int(draw() * DAYS * 86400))[:10])
             for number in range(1, customers + 1)
         ),
     )  # fmt: skip
@@ -102,7 +116,7 @@ def shop(connection, rows=None):
         "INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?)",
         (
             (number, 1 + _skewed(draw(), customers), SHOP_STATES[int(draw() * 1000)],
-             _moment(number * DAYS * 86400 // orders), round(5 + 500 * draw() ** 3, 2),
+             _timestamp(number * DAYS * 86400 // orders), round(5 + 500 * draw() ** 3, 2),
              json.dumps({"city": CITIES[_skewed(draw(), 18)], "carrier": ["post", "dhl", "ups", "gls"][_skewed(draw(), 4)],
                          "code": f"T{int(draw() * orders * 2):08d}"}),
              None if draw() < 0.9 else f"please ring {int(draw() * 90)} times, and wait at the door")
@@ -132,7 +146,7 @@ SHOP = [
      [{"t": "T00001234"}, {"t": "T00200001"}]),
     ("to be sent", 60, "SELECT id, customer_id, placed_at FROM orders WHERE state = 'paid' ORDER BY placed_at LIMIT 50",
      [{}]),
-    ("disputed, dearest", 20, "SELECT id, total FROM orders WHERE state = 'disputed' ORDER BY total DESC LIMIT 20", [{}]),
+    ("disputed, most expensive", 20, "SELECT id, total FROM orders WHERE state = 'disputed' ORDER BY total DESC LIMIT 20", [{}]),
     ("by state in a month", 5, "SELECT state, count(*), sum(total) FROM orders WHERE placed_at >= '{m}-01' AND"
      " placed_at < '{m}-31' GROUP BY state", [{"m": "2024-05"}, {"m": "2023-08"}]),
     ("sales of a product", 50, "SELECT sum(quantity), sum(quantity * price) FROM items WHERE sku = '{s}'",
@@ -158,14 +172,14 @@ SHOP = [
 ]  # fmt: skip
 SHOP_WRITE = (
     "INSERT INTO orders(customer_id, state, placed_at, total, shipping) VALUES (?, ?, ?, ?, ?)",
-    lambda draw, number: (1 + int(5000 * draw()), "paid", _moment(DAYS * 86400 + number), 9.5,
+    lambda draw, number: (1 + int(5000 * draw()), "paid", _timestamp(DAYS * 86400 + number), 9.5,
                           json.dumps({"city": "Lyon", "carrier": "dhl", "code": f"T99{number:06d}"})),
     10_000,
 )  # fmt: skip
 
 
 def tickets(connection, rows=None):
-    """Tickets and their log: LIKE, OR, text dates, NULLs, rare states among many closed ones."""
+    """Create tickets and their log: LIKE, OR, text dates, NULLs, few tickets that aren't closed."""
     rows = rows or ROWS
     count = rows * 2 // 5
     draw = random.Random(12).random
@@ -180,7 +194,10 @@ def tickets(connection, rows=None):
     """)
     connection.executemany(
         "INSERT INTO agents VALUES (?, ?, ?)",
-        ((number, f"Agent {number}", ["north", "south", "east", "west"][number % 4]) for number in range(1, 201)),
+        (
+            (number, f"Agent {number}", ["north", "south", "east", "west"][number % 4])
+            for number in range(1, 201)
+        ),
     )
     connection.executemany(
         "INSERT INTO tickets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -189,8 +206,8 @@ def tickets(connection, rows=None):
              (state := STATES[int(draw() * 100)]), 1 + _skewed(draw(), 5), 1 + _skewed(draw(), 200),
              f"user{_skewed(draw(), count // 8 + 1)}@corp.example",
              f"{WORDS[_skewed(draw(), 14)].title()} {WORDS[int(draw() * 14)]} problem {int(draw() * 500)}",
-             _moment(number * DAYS * 86400 // count),
-             _moment(number * DAYS * 86400 // count + int(draw() * 900000)) if state == "closed" else None,
+             _timestamp(number * DAYS * 86400 // count),
+             _timestamp(number * DAYS * 86400 // count + int(draw() * 900000)) if state == "closed" else None,
              "Hello, since this morning nothing works any more. " * (1 + int(draw() * 3)))
             for number in range(1, count + 1)
         ),
@@ -212,7 +229,7 @@ TICKETS = [
     ("by reference", 300, "SELECT * FROM tickets WHERE reference = '{r}'", [{"r": "BIL-0000800"}, {"r": "NET-0100002"}]),
     ("my open tickets", 200, "SELECT id, reference, subject, priority FROM tickets WHERE agent_id = {a} AND"
      " state IN ('open', 'waiting', 'escalated') ORDER BY priority DESC, opened LIMIT 25", [{"a": 3}, {"a": 90}, {"a": 1}]),
-    ("nobody's tickets", 100, "SELECT id, queue, subject FROM tickets WHERE agent_id IS NULL ORDER BY opened LIMIT 20",
+    ("unassigned tickets", 100, "SELECT id, queue, subject FROM tickets WHERE agent_id IS NULL ORDER BY opened LIMIT 20",
      [{}]),
     ("queue's open, newest", 80, "SELECT id, subject FROM tickets WHERE queue = '{q}' AND state = 'open' ORDER BY"
      " opened DESC LIMIT 20", [{"q": "mail"}, {"q": "billing"}, {"q": "other"}]),
@@ -248,14 +265,14 @@ TICKETS = [
 TICKETS_WRITE = (
     "INSERT INTO tickets(reference, queue, state, priority, requester, subject, opened, body) VALUES (?,?,?,?,?,?,?,?)",
     lambda draw, number: (f"NEW-{number:07d}", QUEUES[int(draw() * 8)], "open", 2,
-                          f"user{int(draw() * 20000)}@corp.example", "Printer on fire", _moment(DAYS * 86400 + number),
+                          f"user{int(draw() * 20000)}@corp.example", "Printer on fire", _timestamp(DAYS * 86400 + number),
                           "Please help."),
     5_000,
 )  # fmt: skip
 
 
 def library(connection, rows=None):
-    """Books, members and loans; the members' table has no rowid, and what is out has no date of return."""
+    """Create books, members (WITHOUT ROWID) and loans, with no date of return if a book is out."""
     rows = rows or ROWS
     books, members, loans = rows // 10, rows // 10, rows * 4 // 5
     draw = random.Random(13).random
@@ -345,4 +362,3 @@ SCHEMAS = {
     "tickets": (tickets, TICKETS, TICKETS_WRITE),
     "library": (library, LIBRARY, LIBRARY_WRITE),
 }
-HAND: dict[str, list[str]] = {}
