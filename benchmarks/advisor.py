@@ -2,7 +2,7 @@
 
     python benchmarks/advisor.py [shop tickets library ...] [--rounds 3]
 
-The schemas are those of tests/advisor_schemas.py, to which the advisor hasn't been fitted, with
+The schemas are those of tests/advisor_schemas, to which the advisor hasn't been fitted, with
 half a million rows (SCHEMA_ROWS sets another number). The advisor sees one set of literals, and is
 measured with others too. "net" adds the schema's inserts, a transaction for each row, in WAL mode.
 Needs the sqlite3 shell. Don't run anything else at the same time.

@@ -4,19 +4,19 @@
 
 Read `advisor.py` first. The steps, with their files:
 
-    read      workload.py      every query, with typical values (values.py) to run it with
-              reading.py       a query as a syntax tree (dialect.py)
-              scans.py         what a SELECT needs of each table (select_table.py, orders.py)
-              candidates.py    indexes that might serve it (schema.py: Table, Index)
-    try       database_copy.py the copy
-              trial.py         indexes on it: built, shown, hidden
-              reads.py         plans and times of queries
-              inserts.py       times of inserts
-    decide    measurements.py  the times, by query and plan
-              costs.py         what a set of indexes costs
-              search.py        the cheapest set
-              verification.py  every query timed again
-    explain   explanation.py   gains and costs of each index (recommendation.py)
+    read     workload.py       the queries, with typical values to run them with (values.py)
+             reading.py        one query, as a syntax tree (dialect.py)
+             scans.py          what a SELECT needs from each table (select_table.py, orders.py)
+             candidates.py     indexes that might serve it (schema.py has Table and Index)
+    try      database_copy.py  the copy on which everything runs
+             trial.py          indexes on it: built, shown, hidden
+             reads.py          plans and times of queries
+             inserts.py        times of inserts
+    decide   measurements.py   the times, by query and plan
+             costs.py          what a set of indexes costs
+             search.py         the cheapest set
+             verification.py   every query timed again
+    explain  explanation.py    what each index gains and costs (recommendation.py)
 """
 
 try:

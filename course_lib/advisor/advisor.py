@@ -6,11 +6,13 @@
 
 No cost model is trusted, not even SQLite's own. Every index that a query might use is built on a
 copy of the database, and the query is timed with it: with the value that's written in it, and with
-the hottest and the median value of the column. The phases share the time, `seconds`:
+the hottest and the median value of the column. Five phases share the time, `seconds`:
 
-    0%       25%                     35%        up to 80%          95%       110%
-    |- copy, -|- time the workload    -|- search -|- time it again, -|- explain -|
-       read      without indexes                     verify
+    until 25%   copy the database, and read the queries
+    until 35%   time the queries without indexes
+    until 80%   search (until 45% if the queries are slow, because verifying then takes longer)
+    until 95%   verify: time the queries again with the indexes found
+    until 110%  explain; up to here, times that are still missing are measured
 """
 
 import sqlite3

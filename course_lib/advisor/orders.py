@@ -34,10 +34,11 @@ def _orders(select: Node) -> Iterator[Order]:
 
 def _order_keys(table: SelectTable, order: Order) -> Keys:
     """Return the leading keys that are this table's; DESC only if directions differ."""
+    rowid = table.table.rowid
     descends: dict[str, bool] = {}
     for node, descending in order:
         key = table.key(_resolved(node, table.select.selects))
-        if key is None or key in table.table.rowid:
+        if key is None or key in rowid:
             break
         descends.setdefault(key, descending)
     if len(set(descends.values())) == 1:  # an index can be read backwards

@@ -81,7 +81,7 @@ class _ScanReader:
                 columns = map(self.table.column_name, condition.find_all(exp.Column))
                 filters.append((where, tuple(columns)))
         return Scan(
-            table=self.table.table.name.lower(),
+            table=self.table.name,
             equal=_unique(keys["equal"]),
             joined=_unique(keys["joined"]),
             ranges=_unique(keys["range"]),
@@ -136,7 +136,7 @@ class _ScanReader:
         if isinstance(side, exp.Column) and isinstance(other, kinds):
             # A condition that was pushed down is a copy: the note belongs to the original.
             original = other.meta.get("original", other)
-            original.meta["column"] = self.table.table.name.lower(), side.name.lower()
+            original.meta["column"] = self.table.name, side.name.lower()
 
 
 def _unique(keys: Sequence[str]) -> Keys:

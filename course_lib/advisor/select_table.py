@@ -17,6 +17,7 @@ class SelectTable:
         self.tables = tables
         self.alias = alias
         self.table = tables[alias]
+        self.name = self.table.name.lower()
 
     def key(self, node: Node) -> str | None:
         """Return an expression as an index contains it; None if it needs more than this row."""

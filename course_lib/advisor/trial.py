@@ -26,8 +26,9 @@ LONGEST_NAME = 60  # of a recommended index, before a number is added
 
 SchemaRow: TypeAlias = tuple[Any, ...]  # an index's row of sqlite_master, and its statistics
 
-# An interruption must leave the file intact. The undo journal is small: nearly all pages are new.
-UNSAFE_BUT_SOUND = "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF;"
+# With a journal, because an interruption must leave the file intact. In memory, because it is small:
+# nearly all pages are new.
+FAST_CHANGES = "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF;"
 
 
 class Trial:
@@ -70,7 +71,7 @@ class Trial:
         self.by_name[name] = index
         self.shown |= {index}
         with closing(self.copy.change()) as connection, self.copy.bounded(connection):
-            connection.executescript(f"{UNSAFE_BUT_SOUND} PRAGMA cache_size = -200000")
+            connection.executescript(f"{FAST_CHANGES} PRAGMA cache_size = -200000")
             try:
                 connection.execute(index.statement(name))
                 connection.execute(f"ANALYZE {name}")
@@ -89,7 +90,7 @@ class Trial:
         if indexes == self.shown:
             return
         with closing(self.copy.change()) as connection:
-            connection.executescript(f"{UNSAFE_BUT_SOUND} PRAGMA writable_schema = ON; BEGIN")
+            connection.executescript(f"{FAST_CHANGES} PRAGMA writable_schema = ON; BEGIN")
             hidden = [[name] for name, index in self.by_name.items() if index in self.shown]
             connection.executemany("DELETE FROM sqlite_master WHERE name = ?", hidden)
             # SQLite would take the statistics of a missing index for the table's own.
