@@ -837,13 +837,13 @@ def assert_nothing_is_lost(path: Path, rows: int) -> None:
 
 
 @pytest.mark.parametrize("journal", ["delete", "wal"])
-@pytest.mark.parametrize("given", ["path", "connection"])
-def test_vacuum_frees_the_disk_space_that_deleting_does_not(journal, given, events):
+@pytest.mark.parametrize("passed", ["path", "connection"])
+def test_vacuum_frees_the_disk_space_that_deleting_does_not(journal, passed, events):
     before = events.stat().st_size
     rows = empty_most(events, journal)
     assert events.stat().st_size >= before
     with closing(sqlite3.connect(events)) as connection:
-        report = vacuum_database(events if given == "path" else connection)
+        report = vacuum_database(events if passed == "path" else connection)
         assert (report.bytes_before, report.bytes_after) == (before, events.stat().st_size)
         assert report.bytes_after < before / 3
         page_size = connection.execute("PRAGMA page_size").fetchone()[0]

@@ -2,7 +2,7 @@
 
 The rule is the one that lesson 2 teaches: the equalities first, then one range or the order, then
 the columns that are missing to cover the query. If a condition keeps few rows, a partial index of
-those rows is proposed too. Only measuring can tell which of them is worth its cost (`search.py`).
+those rows is proposed too. Only a measurement can tell which are worth their cost (`search.py`).
 """
 
 from collections.abc import Callable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Explain a set of indexes: what each serves, gains and costs, from what has been measured."""
+"""Explain a set of indexes: what each serves, gains and costs, from the measurements."""
 
 from collections.abc import Sequence
 from contextlib import suppress

@@ -1,10 +1,10 @@
 """What has been measured: the seconds of each query with each plan.
 
-A time belongs to a query *and its plan*. If hiding an index doesn't change the plan of a query,
-nothing is measured again:
+A time belongs to a query *and its plan*. Planning takes less than a millisecond, running can take
+seconds, and most sets of indexes lead to a plan that has been timed already:
 
-    query, set of indexes --> plan --> seconds
-                         (milliseconds)  (as long as the query takes, once for each plan)
+    query, set of indexes --> plan --+-- new -----> run and time the query
+                                     +-- known ---> return the time that it took
 """
 
 from dataclasses import dataclass

@@ -61,10 +61,10 @@ class Reading:
     def variants(
         self, typical: TypicalValues, constants: Set[Literal]
     ) -> list[tuple[str, dict[str, Any]]]:
-        """Return the query with the hottest, and with the median, value for each that may vary.
+        """Return the query twice: with the hottest and with the median values of its columns.
 
         Each is SQL and the values of its parameters. `typical(table, column)` returns the two
-        values; the literals in `constants` stay as they are.
+        values; the literals in `constants` stay as they are. If nothing can vary, return [].
         """
         if not self.parameters and self.literals <= constants:
             return []

@@ -26,8 +26,8 @@ LONGEST_NAME = 60  # of a recommended index, before a number is added
 
 SchemaRow: TypeAlias = tuple[Any, ...]  # an index's row of sqlite_master, and its statistics
 
-# With a journal, because an interruption must leave the file intact. In memory, because it is small:
-# nearly all pages are new.
+# A journal is needed, because an interruption must leave the file intact. It fits into memory,
+# because nearly all changed pages are new.
 FAST_CHANGES = "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF;"
 
 

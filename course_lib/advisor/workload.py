@@ -59,7 +59,7 @@ def read_workload(
     for sql, reading in readings.items():
         runs = _runs(sql, reading, reads, values, constants)
         if not runs:
-            skipped[sql] = "it cannot be run: replace each parameter by a value"
+            skipped[sql] = "it cannot be run: replace each parameter with a value"
             continue
         candidates = list[Index]()
         for scan in reading.scans:

@@ -21,7 +21,7 @@ class Step:
     - "search": finds its rows directly, by an index or the primary key.
     - "skip-scan": searches an index once for each value of a leading column that the query leaves
       open.
-    - "virtual table": calls a module (full-text search, JSON), and only that knows how much it
+    - "virtual table": calls a module (full-text search, JSON); SQLite doesn't know how much that
       reads.
     - "subquery": reads the rows of a subquery, a view or a common table expression. (A CTE that the
       query gives an alias looks like a table, and counts as one.)
@@ -141,7 +141,7 @@ _RESULT = re.compile(r"(?:CO-ROUTINE|MATERIALIZE) (.+)")
 
 
 def _read_step(text: str) -> Step:
-    """Read a line, without what only the lines around it can tell."""
+    """Read one line of a plan, without the lines around it."""
     if match := _SORT.fullmatch(text):
         purpose = match["compound"] or _PART.sub("PART OF ", match["purpose"])
         return Step(text, "sort", purpose=purpose)
@@ -178,7 +178,7 @@ def _result_name(text: str) -> str | None:
 
 
 def _is_inside(name: str | None, ancestors: Sequence[str]) -> bool:
-    """Check for a step inside the computation of the result that has this name.
+    """Check whether a step is part of computing the result that has this name.
 
     Inside `WITH events AS (SELECT ... FROM main.events)` the name still means the table. Only the
     recursive step of a recursive query reads the result there.
