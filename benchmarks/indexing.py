@@ -1,8 +1,9 @@
-"""What lesson 2 claims, in longer runs than the lesson's own; also draws the README's picture.
+"""Measure what lesson 2 claims, in longer runs than the lesson's, and draw the README's picture.
 
     python benchmarks/indexing.py [--picture docs/first_index.png]
 
-Each ratio is of medians, in one interleaved run; the interval resamples its rounds. Run nothing beside it.
+Each ratio is of medians, in one interleaved run; its interval comes from resampling the rounds.
+Don't run anything else at the same time.
 """
 
 import argparse
@@ -12,43 +13,66 @@ from course_lib.exercises import indexing as ex
 from course_lib.lab import bench, events
 
 ROUNDS = 100
-SECONDS = 600.0  # the rounds end a run, not the clock
+SECONDS = 600.0  # long enough that a run ends after its rounds
+
+COLUMNS = ["user_id", "type", "status", "duration_ms", "title", "created_at"]
+
+
+def compare(variants):
+    return bench.compare(variants, rounds=ROUNDS, seconds=SECONDS)
 
 
 def against_no_index(query, index, *values, rows=None):
-    """How many times faster the query is with the index than without any."""
+    """Time a query without an index ("scan") and with it ("index")."""
     with events.copy(rows=rows) as plain, events.copy(index, rows=rows) as indexed:
-        variants = {"scan": bench.query(plain, query, values), "index": bench.query(indexed, query, values)}
-        return bench.compare(variants, rounds=ROUNDS, seconds=SECONDS)
+        scan = bench.query(plain, query, values)
+        search = bench.query(indexed, query, values)
+        return compare({"scan": scan, "index": search})
+
+
+def measure_first_index(picture):
+    user = events.median_user(events.path())
+    result = against_no_index(ex.ONE_USER, ex.FirstIndex.first_index, user)
+    print(f"a median user's rows, faster with an index       {result.ratio()}   (bar: 100)")
+    if picture:
+        plot = result.plot("One user's events, of a million: by a scan, and by an index")
+        picture.write_bytes(plot.png())
+
+
+def measure_composite_index():
+    user = events.hottest_user(events.path())
+    one_column = events.copy(ex.FirstIndex.first_index)
+    two_columns = events.copy(ex.Composite.composite)
+    with one_column as one, two_columns as two:
+        first = bench.query(one, ex.NEWEST_OF_USER, [user])
+        second = bench.query(two, ex.NEWEST_OF_USER, [user])
+        result = compare({"one": first, "two": second})
+    print("the hottest user's newest twenty, (user_id) to (user_id, created_at)", end="   ")
+    print(f"{result.ratio()}   (bar: 10)")
+
+
+def measure_harmful_index():
+    grouped = against_no_index(ex.TIME_SPENT, ex.FirstIndex.first_index, rows=200_000)
+    slower = grouped.ratio(of="scan", over="index")
+    print("time spent by user, slower with an index on user_id", end="   ")
+    print(f"{slower}   (bar: more than 1; the lesson claims 1.5)")
+
+
+def measure_inserts():
+    six = [f"CREATE INDEX i_{column} ON events({column})" for column in COLUMNS]
+    with events.copy(*six) as indexed, events.copy() as plain:
+        result = compare({"six": bench.insert(indexed), "none": bench.insert(plain)})
+    print(f"bulk inserts, slower with six indexes   {result.ratio()}   (bar: 2)")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--picture", type=Path)
-    picture = parser.parse_args().picture
-    table = events.path()
-    median, hottest = events.median_user(table), events.hottest_user(table)
-
-    first = against_no_index(ex.ONE_USER, ex.FirstIndex.first_index, median)
-    print(f"a median user's rows, faster with an index       {first.ratio()}   (bar: 100)")
-    if picture:
-        picture.write_bytes(first.plot("One user's events, of a million: by a scan, and by an index").png())
-
-    with events.copy(ex.FirstIndex.first_index) as one, events.copy(ex.Composite.composite) as two:
-        variants = {name: bench.query(db, ex.NEWEST_OF_USER, [hottest]) for name, db in (("one", one), ("two", two))}
-        newest = bench.compare(variants, rounds=ROUNDS, seconds=SECONDS)
-    print(f"the hottest user's newest twenty, (user_id) to (user_id, created_at)   {newest.ratio()}   (bar: 10)")
-
-    grouped = against_no_index(ex.TIME_SPENT, ex.FirstIndex.first_index, rows=200_000)
-    slower = grouped.ratio(of="scan", over="index")
-    print(f"time spent by user, slower with an index on user_id   {slower}   (bar: more than 1; the lesson claims 1.5)")
-
-    columns = ["user_id", "type", "status", "duration_ms", "title", "created_at"]
-    six = [f"CREATE INDEX i_{column} ON events({column})" for column in columns]
-    with events.copy(*six) as much, events.copy() as none:
-        variants = {"six": bench.insert(much), "none": bench.insert(none)}
-        inserts = bench.compare(variants, rounds=ROUNDS, seconds=SECONDS)
-    print(f"bulk inserts, slower with six indexes   {inserts.ratio()}   (bar: 2)")
+    arguments = parser.parse_args()
+    measure_first_index(arguments.picture)
+    measure_composite_index()
+    measure_harmful_index()
+    measure_inserts()
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ workers share the machine, such a failure doesn't count yet: after the last test
 it, and only that result counts. The summary names every test that ran again, so a flaky claim can't hide.
 """
 
-import os
 import subprocess
 import sys
 from collections.abc import Generator
@@ -18,20 +17,20 @@ AGAIN = "run again alone"
 def pytest_configure(config: pytest.Config) -> None:
     """Add what runs tests again, except in a worker: only the process that started the workers sees them all end."""
     config.addinivalue_line("markers", "measures: depends on how fast something is; counts only when it runs alone")
-    if not is_worker():
+    if not is_worker(config):
         config.pluginmanager.register(RunsAgain(config))
 
 
-def is_worker() -> bool:
+def is_worker(config: pytest.Config) -> bool:
     """Return whether this process is one of several that run tests side by side."""
-    return "PYTEST_XDIST_WORKER" in os.environ
+    return hasattr(config, "workerinput")
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Keep the failure of a measuring test from counting while others run beside it."""
     report = yield
-    if is_worker() and report.failed and item.get_closest_marker("measures"):
+    if is_worker(item.config) and report.failed and item.get_closest_marker("measures"):
         report.outcome = AGAIN  # type: ignore[assignment]
     return report
 

@@ -1,7 +1,7 @@
-"""Query plans as releases of SQLite from 3.33 to 3.54 word them.
+"""Query plans in the words of SQLite's releases from 3.33 to 3.54.
 
-They stand in data/plans.json: per query each wording, and the releases that use it. The SQLite that Python
-has adds its own by `python tests/plan_texts.py`.
+data/plans.json has, for each query, every wording and the releases that use it. To add the wording
+of the SQLite that Python uses, run `python tests/plan_texts.py`.
 """
 
 import json
@@ -11,8 +11,8 @@ from pathlib import Path
 FILE = Path(__file__).parent / "data" / "plans.json"
 
 SCHEMA = """
-CREATE TABLE events(id INTEGER PRIMARY KEY, user_id INTEGER NOT NULL, type TEXT NOT NULL, status INTEGER,
-                    duration_ms INTEGER, created_at INTEGER NOT NULL);
+CREATE TABLE events(id INTEGER PRIMARY KEY, user_id INTEGER NOT NULL, type TEXT NOT NULL,
+                    status INTEGER, duration_ms INTEGER, created_at INTEGER NOT NULL);
 CREATE TABLE users(id INTEGER PRIMARY KEY, email TEXT UNIQUE, country TEXT);
 CREATE TABLE plain(a, b);
 CREATE TABLE pairs(a, b, PRIMARY KEY (a, b)) WITHOUT ROWID;
@@ -32,7 +32,7 @@ INSERT INTO users SELECT i, i, i % 5 FROM n;
 ANALYZE;
 """
 
-# query: (scans, searches, skip-scans: each as (table, index)), sorts, covering
+# query: scans, searches and skip-scans, all as (table, index), then sorts and covering
 FACTS = {
     "select * from events": ([("events", None)], [], [], [], False),
     "select * from events e": ([("e", None)], [], [], [], False),
@@ -41,11 +41,35 @@ FACTS = {
         ([], [("e", "i_user")], [], [], False)
     ),
     "select * from events where id=5": ([], [("events", None)], [], [], False),
-    "select type,count(*) from events group by type": ([("events", "i_type_user")], [], [], [], True),
-    "select status,count(*) from events group by status": ([("events", None)], [], [], ["GROUP BY"], False),
+    "select type,count(*) from events group by type": (
+        [("events", "i_type_user")],
+        [],
+        [],
+        [],
+        True,
+    ),
+    "select status,count(*) from events group by status": (
+        [("events", None)],
+        [],
+        [],
+        ["GROUP BY"],
+        False,
+    ),
     "select distinct country from users": ([("users", None)], [], [], ["DISTINCT"], False),
-    "select user_id from events where user_id=5 and created_at>3": ([], [("events", "i_user")], [], [], True),
-    "select * from events where user_id=5 order by type": ([], [], [("events", "i_type_user")], [], False),
+    "select user_id from events where user_id=5 and created_at>3": (
+        [],
+        [("events", "i_user")],
+        [],
+        [],
+        True,
+    ),
+    "select * from events where user_id=5 order by type": (
+        [],
+        [],
+        [("events", "i_type_user")],
+        [],
+        False,
+    ),
     "select * from events order by user_id, type": (
         [("events", "i_user")],
         [],
@@ -62,11 +86,20 @@ FACTS = {
     "select * from f where x match 'a'": ([], [], [], [], False),
     "select 1": ([], [], [], [], False),
     "values(1),(2),(3)": ([], [], [], [], False),
-    "select * from plain a join plain b on a.a=b.b": ([("a", None), ("b", None)], [], [], [], False),
+    "select * from plain a join plain b on a.a=b.b": (
+        [("a", None), ("b", None)],
+        [],
+        [],
+        [],
+        False,
+    ),
     "select (select count(*) from events where user_id=users.id) from users": (
         ([("users", "sqlite_autoindex_users_1")], [("events", "i_user")], [], [], True)
     ),
-    ("with events as (select user_id, count(*) n from main.events group by user_id) select * from events order by n"): (
+    (
+        "with events as (select user_id, count(*) n from main.events group by user_id)"
+        " select * from events order by n"
+    ): (
         [("events", "i_user")],
         [],
         [],
@@ -80,7 +113,7 @@ FACTS = {
 
 
 def plans(query: str) -> dict[str, list[tuple[int, int, int, str]]]:
-    """The rows of EXPLAIN QUERY PLAN for a query, by release."""
+    """Return the rows of EXPLAIN QUERY PLAN for a query, by release."""
     wordings = json.loads(FILE.read_text())[query]
     return {
         release: [(number, parent, 0, text) for number, parent, text in wording["plan"]]
@@ -90,7 +123,7 @@ def plans(query: str) -> dict[str, list[tuple[int, int, int, str]]]:
 
 
 def record(connection: sqlite3.Connection, release: str) -> None:
-    """Add this SQLite's wordings to the file."""
+    """Add the wording of this SQLite to the file."""
     recorded = json.loads(FILE.read_text())
     connection.executescript(SCHEMA)
     for query, wordings in recorded.items():
@@ -100,20 +133,20 @@ def record(connection: sqlite3.Connection, release: str) -> None:
         try:
             rows = connection.execute("EXPLAIN QUERY PLAN " + query).fetchall()
         except sqlite3.OperationalError:
-            continue  # RIGHT JOIN is younger than 3.39
-        # SQLite numbers the steps by addresses in its program: their order is enough.
-        order = {0: 0} | {number: at for at, (number, *_) in enumerate(rows, 1)}
-        plan = [[order[number], order[parent], text] for number, parent, _, text in rows]
+            continue  # SQLite has no RIGHT JOIN before 3.39
+        # SQLite numbers the steps by addresses in its program. Number them from 1 instead.
+        numbers = {0: 0} | {address: number for number, (address, *_) in enumerate(rows, 1)}
+        plan = [[numbers[address], numbers[parent], text] for address, parent, _, text in rows]
         same = next((wording for wording in wordings if wording["plan"] == plan), None)
         if same is None:
             wordings.append(same := {"sqlite": [], "plan": plan})
         same["sqlite"].append(release)
         recorded[query] = [wording for wording in wordings if wording["sqlite"]]
-    lines = (
-        f" {json.dumps(query)}: [\n" + ",\n".join("  " + json.dumps(wording) for wording in wordings) + "\n ]"
-        for query, wordings in recorded.items()
-    )
-    FILE.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    entries = []
+    for query, wordings in recorded.items():
+        lines = ",\n".join(f"  {json.dumps(wording)}" for wording in wordings)
+        entries.append(f" {json.dumps(query)}: [\n{lines}\n ]")
+    FILE.write_text("{\n" + ",\n".join(entries) + "\n}\n")
 
 
 if __name__ == "__main__":

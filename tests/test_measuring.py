@@ -7,7 +7,7 @@ import pytest
 
 from course_lib.lab import paths
 
-FAILS_BESIDE_OTHERS = "assert not measuring.is_worker()"
+FAILS_BESIDE_OTHERS = "assert not measuring.is_worker(pytestconfig)"
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def run(tmp_path):
 
     def run(body, mark="measures"):
         (tmp_path / "conftest.py").write_text('pytest_plugins = ["tests.measuring"]\n')
-        lines = ["import pytest", "from tests import measuring", f"@pytest.mark.{mark}", "def test_speed():"]
+        lines = ["import pytest", "from tests import measuring", f"@pytest.mark.{mark}", "def test_speed(pytestconfig):"]
         (tmp_path / "test_it.py").write_text("\n".join([*lines, f"    {body}"]))
         plugins = ["--disable-plugin-autoload", "-p", "xdist.plugin", "-p", "no:cacheprovider"]
         command = [sys.executable, "-m", "pytest", "-q", *plugins, "--rootdir", tmp_path, "-n", "2", tmp_path]

@@ -13,7 +13,8 @@ from course_lib.api import LARGEST_INTEGER
 from course_lib.lab import show
 from course_lib.lab.serve import Server
 from course_lib.optimizer import EVENTS_INDEXES
-from course_lib.optimizer.optimizer import connected, definition
+from course_lib.optimizer.database import connected
+from course_lib.optimizer.indexes import definition
 from course_lib.report_card.traffic import Attack, Stress
 
 LEAST_HIT_RATE = 0.7  # where production would raise an alert; the report card's target is 80%

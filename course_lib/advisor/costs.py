@@ -1,0 +1,97 @@
+"""What a set of indexes costs: the time of reads and writes, and the space."""
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+
+from course_lib.advisor.database_copy import OutOfTime
+from course_lib.advisor.inserts import Inserts
+from course_lib.advisor.measurements import Measurements
+from course_lib.advisor.schema import Indexes, Table
+from course_lib.advisor.workload import Query
+
+# What the advisor can't know, and therefore assumes.
+WRITES_PER_QUERY = 5  # rows inserted for each query run, unless the caller passes `writes`
+COST_OF_SPACE = 0.1  # an index as large as the whole database must save a tenth of the time
+
+LEAST_GAIN = 0.005  # a step of the search must lower the cost by this share
+PENALTY = 10  # a query that has become slower counts as if it took so many times as long
+
+
+class Costs:
+    """Computes costs, and remembers the cheapest set of indexes.
+
+    `writes` has the rows inserted into each table while the workload runs once.
+    """
+
+    def __init__(
+        self,
+        measurements: Measurements,
+        inserts: Inserts,
+        queries: Sequence[Query],
+        writes: Mapping[str, float],
+    ) -> None:
+        self.measurements = measurements
+        self.trial = measurements.trial
+        self.inserts = inserts
+        self.queries = queries
+        self.writes = writes
+        self.tables = frozenset[str]().union(*(query.tables for query in queries))
+        self.lowest = math.inf
+        self.cheapest: Indexes | None = None
+
+    def of(self, chosen: Indexes) -> float:
+        """Return the cost of a set of indexes.
+
+        It's the logarithm of the seconds, so that shares count and not units, plus the space.
+        Raises OutOfTime at the deadline.
+        """
+        if time.perf_counter() > self.trial.copy.deadline:
+            raise OutOfTime
+        space = sum(self.trial.bytes[index] for index in chosen) / self.trial.copy.bytes
+        seconds = self._reads(chosen) + self._writes(chosen)
+        cost = math.log(seconds) + COST_OF_SPACE * space
+        if cost < self.lowest:
+            self.lowest = cost
+            self.cheapest = chosen
+        return cost
+
+    def _reads(self, chosen: Indexes) -> float:
+        total = 0.0
+        for query in self.queries:
+            seconds = query.frequency * self.measurements.mean(query, chosen)
+            if self.measurements.is_slower(query, chosen):
+                seconds *= PENALTY
+            total += seconds
+        return total
+
+    def _writes(self, chosen: Indexes) -> float:
+        total = 0.0
+        for table in self.tables:
+            total += self.writes[table] * self.inserts.seconds(table)
+        for index in chosen:
+            total += self.writes[index.table] * self.inserts.seconds(index.table, index)
+        return total
+
+    def pruned(self, chosen: Indexes) -> Indexes:
+        """Drop the index that is worth least, repeatedly, until each is worth its cost."""
+        while chosen:
+            smaller_sets = [chosen - {index} for index in chosen]
+            cheapest = min(smaller_sets, key=self.of)
+            if self.of(cheapest) >= self.of(chosen) + LEAST_GAIN:
+                break
+            chosen = cheapest
+        return chosen
+
+
+def expected_writes(
+    tables: Mapping[str, Table], queries: Sequence[Query], writes: float | None
+) -> dict[str, float]:
+    """Return the rows inserted into each table while the workload runs once.
+
+    `writes` is the number for the largest table; the others get rows in proportion to their size.
+    """
+    if writes is None:
+        writes = WRITES_PER_QUERY * sum(query.frequency for query in queries)
+    largest = max((table.rows for table in tables.values()), default=0) or 1
+    return {name: writes * table.rows / largest for name, table in tables.items()}

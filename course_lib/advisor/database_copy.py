@@ -1,0 +1,169 @@
+"""A copy of a database in a temporary folder, so that nothing is tried on the original."""
+
+import errno
+import math
+import shutil
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Self
+
+from course_lib.advisor.dialect import view_query
+from course_lib.advisor.schema import read_table
+from course_lib.optimizer import Database
+from course_lib.optimizer.database import connected, quoted
+from course_lib.optimizer.indexes import definition
+
+PAGES_PER_STEP = 10_000  # copied before looking at the clock again
+INSTRUCTIONS_PER_CHECK = 20_000  # of SQLite's virtual machine, before looking at the clock again
+DEFENSIVE = 1010  # SQLITE_DBCONFIG_DEFENSIVE, which Python 3.11 doesn't define
+
+
+class OutOfTime(Exception):  # noqa: N818  it ends a phase and is not an error
+    """The deadline has passed."""
+
+
+class DatabaseCopy:
+    """The copy and its schema, while a `with DatabaseCopy.of(...)` block lasts.
+
+    `deadline` is a time of `time.perf_counter`; each phase of the advisor sets its own.
+    """
+
+    def __init__(self, path: Path, deadline: float) -> None:
+        self.path = path
+        self.deadline = deadline
+        self._reader: sqlite3.Connection | None = None
+        self._prepare()
+
+    @classmethod
+    @contextmanager
+    def of(cls, db: Database, deadline: float) -> Iterator[Self]:
+        """Copy the main database.
+
+        Raises OSError if the disk is too small, TimeoutError if the deadline passes first.
+        """
+        if isinstance(db, sqlite3.Connection) and db.in_transaction:
+            raise sqlite3.ProgrammingError(
+                "the connection is inside a transaction: commit it or roll it back first"
+            )
+        with tempfile.TemporaryDirectory(prefix="advisor-") as folder:
+            path = Path(folder) / "copy.db"
+            timeout = max(deadline - time.perf_counter(), 0.0)
+            with connected(db, timeout, "ro") as source, closing(sqlite3.connect(path)) as target:
+                _check_space(source, folder)
+                watch = _watch(deadline)
+                source.backup(target, pages=PAGES_PER_STEP, progress=watch, sleep=0.05)
+            copy = cls(path, deadline)
+            try:
+                yield copy
+            finally:
+                copy.close_reader()
+
+    def _prepare(self) -> None:
+        """Read the schema, run ANALYZE, and drop triggers: they'd run when rows are rewritten."""
+        with closing(self.connect()) as connection, self.bounded(connection):
+            connection.execute("PRAGMA journal_mode = DELETE")
+            schema = connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
+            for kind, name, _ in schema:
+                if kind == "trigger":
+                    connection.execute(f"DROP TRIGGER {quoted(name)}")
+            connection.execute("ANALYZE")
+            tables = [read_table(connection, name) for kind, name, _ in schema if kind == "table"]
+        self.tables = {table.name.lower(): table for table in tables if table}
+        self.views = {}
+        self.indexes = {}  # the definition of each index by its name
+        for kind, name, sql in schema:
+            if kind == "view" and (query := view_query(sql)):
+                self.views[name] = query
+            if kind == "index" and sql:
+                self.indexes[name] = columns_of(sql)
+        self.names = {name.lower() for _, name, _ in schema}
+        self.bytes = self.path.stat().st_size
+
+    @property
+    def reader(self) -> sqlite3.Connection:
+        """The connection on which queries are planned and timed, until the next change."""
+        if self._reader is None:
+            self._reader = self.connect()
+        return self._reader
+
+    def close_reader(self) -> None:
+        """Close the reading connection, if there is one."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    def change(self) -> sqlite3.Connection:
+        """Return a connection for a change of the schema.
+
+        Closes the reader, which would go on using the schema as it was.
+        """
+        self.close_reader()
+        return self.connect()
+
+    def connect(self) -> sqlite3.Connection:
+        """Return a new connection."""
+        connection = sqlite3.connect(self.path, isolation_level=None, cached_statements=0)
+        if hasattr(connection, "setconfig"):  # since Python 3.12
+            connection.setconfig(DEFENSIVE, False)  # some builds of SQLite protect their schema
+        return connection
+
+    @contextmanager
+    def bounded(self, connection: sqlite3.Connection, end: float = math.inf) -> Iterator[None]:
+        """Interrupt what the connection runs at `end`; raise OutOfTime at the deadline."""
+        end = min(end, self.deadline)
+        connection.set_progress_handler(lambda: time.perf_counter() > end, INSTRUCTIONS_PER_CHECK)
+        try:
+            yield
+        finally:
+            connection.set_progress_handler(None, 0)
+            if time.perf_counter() > self.deadline:
+                raise OutOfTime
+
+    def free_name(self, wanted: str) -> str:
+        """Return a name that nothing in the schema has: this one, or with a number after it."""
+        name = wanted
+        number = 2
+        while name in self.names:
+            name = f"{wanted}_{number}"
+            number += 1
+        self.names.add(name)
+        return name
+
+
+def columns_of(create_index: str) -> str:
+    """Return what an index is on, table and columns, in a form that can be compared."""
+    return definition(create_index).partition(" on ")[2]
+
+
+def _watch(deadline: float) -> Callable[[int, int, int], None]:
+    def watch(status: int, remaining: int, total: int) -> None:
+        if time.perf_counter() > deadline:
+            if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                reason = "another connection has it locked"
+            else:
+                reason = f"{remaining:,} of its {total:,} pages are left"
+            raise TimeoutError(
+                f"the database cannot be copied in time ({reason}):"
+                " try later, or pass a larger `seconds`"
+            )
+
+    return watch
+
+
+def _check_space(source: sqlite3.Connection, folder: str) -> None:
+    """Raise OSError unless the disk has space for the copy and for as much again in indexes."""
+    pages, page_size = source.execute(
+        "SELECT page_count, page_size FROM pragma_page_count, pragma_page_size"
+    ).fetchone()
+    needed = 2 * pages * page_size
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        advice = (
+            f"a copy with indexes needs {needed:,} bytes, {free:,} are free:"
+            " free some space, or set TMPDIR to a folder on another disk"
+        )
+        raise OSError(errno.ENOSPC, advice, folder)

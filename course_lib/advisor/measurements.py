@@ -1,0 +1,106 @@
+"""What has been measured: the seconds of each query with each plan.
+
+A time belongs to a query *and its plan*. Planning takes less than a millisecond, running can take
+seconds, and most sets of indexes lead to a plan that has been timed already:
+
+    query, set of indexes --> plan --+-- new -----> run and time the query
+                                     +-- known ---> return the time that it took
+"""
+
+from dataclasses import dataclass
+from statistics import fmean
+from typing import TypeAlias
+
+from course_lib.advisor.reads import PlanRows, Reads, Run
+from course_lib.advisor.schema import Indexes
+from course_lib.advisor.trial import Trial
+from course_lib.advisor.workload import Query
+from course_lib.optimizer import Plan
+
+FASTER = 0.9  # an index has to reduce the time of some query to this share, or less
+# A query has become slower if it takes this many times as long, and this many seconds more.
+SLOWER, NOISE = 1.3, 20e-6
+
+NO_INDEXES: Indexes = frozenset()
+
+Times: TypeAlias = dict[tuple[Run, PlanRows], float]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """The seconds of each run of a query, and the names of the indexes that its plans use."""
+
+    seconds: tuple[float, ...]
+    index_names: frozenset[str]
+
+
+class Measurements:
+    """Measures queries with sets of indexes, and remembers the times."""
+
+    def __init__(self, trial: Trial, reads: Reads) -> None:
+        self.trial = trial
+        self.reads = reads
+        self.times: Times = {}
+        self._known: dict[tuple[Query, Indexes], Measurement] = {}
+
+    def measure(self, query: Query, chosen: Indexes = NO_INDEXES) -> Measurement:
+        """Return the times of a query with these indexes, measured now if they aren't known."""
+        relevant = frozenset(index for index in chosen if index.table in query.tables)
+        if (query, relevant) not in self._known:
+            self.trial.show(chosen)
+            self._known[query, relevant] = self._measure_shown(query)
+        return self._known[query, relevant]
+
+    def _measure_shown(self, query: Query) -> Measurement:
+        seconds = []
+        index_names = set[str]()
+        for number, run in enumerate(query.runs):
+            plan = self.reads.plan(run)
+            index_names.update(Plan.from_rows(plan).indexes)
+            if (run, plan) not in self.times:
+                self.times[run, plan] = self.reads.seconds(run, self._limit(query, number))
+            seconds.append(self.times[run, plan])
+        return Measurement(tuple(seconds), frozenset(index_names))
+
+    def _limit(self, query: Query, number: int) -> float:
+        """Return how long a run may take.
+
+        A time that's longer than without indexes needn't be known exactly.
+        """
+        if (query, NO_INDEXES) not in self._known:
+            return self.reads.limit
+        without = self.measure(query).seconds[number]
+        return min(self.reads.limit, 1.5 * without + 0.001)
+
+    def mean(self, query: Query, chosen: Indexes = NO_INDEXES) -> float:
+        """Return the mean seconds of the runs of a query."""
+        return fmean(self.measure(query, chosen).seconds)
+
+    def used(self, query: Query, chosen: Indexes) -> Indexes:
+        """Return those of the indexes that the query uses."""
+        names = self.measure(query, chosen).index_names
+        by_name = self.trial.by_name
+        return frozenset(index for name, index in by_name.items() if name in names)
+
+    def is_slower(self, query: Query, chosen: Indexes) -> bool:
+        """Check whether the indexes make a query slower, as it's written or on average."""
+        before = self.measure(query).seconds[0]
+        after = self.measure(query, chosen).seconds[0]
+        pairs = [(before, after), (self.mean(query), self.mean(query, chosen))]
+        return any(after > SLOWER * before + NOISE for before, after in pairs)
+
+    def use(self, times: Times) -> None:
+        """Continue with these times: {} to measure everything again."""
+        self.times = times
+        self._known.clear()
+
+    def forget(self, query: Query) -> None:
+        """Measure a query again when it's needed next. The dict of times given to `use` is kept."""
+        kept: Times = {}
+        for (run, plan), seconds in self.times.items():
+            if run not in query.runs:
+                kept[run, plan] = seconds
+        self.times = kept
+        for known_query, chosen in list(self._known):
+            if known_query == query:
+                del self._known[known_query, chosen]

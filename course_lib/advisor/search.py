@@ -1,0 +1,133 @@
+"""Search for the cheapest set of indexes.
+
+                     +------- a set that is cheaper <------+
+                     v                                     |
+    best for each --> drop what isn't --> try the sets one step away:
+    query, together   worth its cost      narrow, merge, exchange, add --> none is cheaper: done
+
+Such a search, from too many indexes down, is the "relaxation" of Bruno and Chaudhuri ("Automatic
+Physical Database Tuning: A Relaxation-based Approach", SIGMOD 2005). They estimate; we measure.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from itertools import permutations
+
+from course_lib.advisor.candidates import MOST_COLUMNS
+from course_lib.advisor.costs import LEAST_GAIN, Costs
+from course_lib.advisor.database_copy import OutOfTime
+from course_lib.advisor.measurements import FASTER, Measurements
+from course_lib.advisor.schema import Index, Indexes
+from course_lib.advisor.workload import Query
+
+SHARE_FOR_QUERIES = 0.6  # of the search's time, to find the best indexes for each query
+
+
+class Search:
+    """Searches the sets of indexes for `queries`, which are sorted: most expensive first."""
+
+    def __init__(self, measurements: Measurements, costs: Costs, queries: Sequence[Query]) -> None:
+        self.measurements = measurements
+        self.trial = measurements.trial
+        self.costs = costs
+        self.queries = queries
+
+    def run(self, until: float) -> Indexes:
+        """Return the cheapest set found before `until`, a time of `time.perf_counter`."""
+        if not self.queries:
+            return Indexes()
+        start = time.perf_counter()
+        self.trial.copy.deadline = start + SHARE_FOR_QUERIES * (until - start)
+        best = self._best_for_each_query()
+        self.trial.copy.deadline = until
+        with suppress(OutOfTime):
+            self._improve(best)
+            self._improve(Indexes())
+        cheapest = self.costs.cheapest
+        return best if cheapest is None else cheapest
+
+    def _best_for_each_query(self) -> Indexes:
+        deadline = self.trial.copy.deadline
+        # First an equal share of the time for each, so that a slow query leaves some for others.
+        for position, query in enumerate(self.queries):
+            now = time.perf_counter()
+            share = (deadline - now) / (len(self.queries) - position)
+            self._best_for(query, now + share)
+        # Then again, with all the time that is left. What was measured is known.
+        best = Indexes()
+        for query in self.queries:
+            best |= self._best_for(query, deadline)
+        return best
+
+    def _best_for(self, query: Query, end: float) -> Indexes:
+        """Return the indexes that make one query fastest, as far as found before `end`."""
+        fastest = self.measurements.mean(query)
+        best = Indexes()
+        built: list[Index] = []
+
+        def attempts() -> Iterator[Indexes]:
+            for index in query.candidates:
+                if self.trial.build(index):
+                    built.append(index)
+                    yield frozenset({index})
+            yield frozenset(built)
+            for index in built:  # a join may need a second index beside the best
+                yield best | {index}
+
+        with suppress(OutOfTime):
+            for indexes in attempts():
+                mean = self.measurements.mean(query, indexes)
+                if mean < FASTER * fastest:
+                    fastest = mean
+                    best = self.measurements.used(query, indexes)
+                if time.perf_counter() > end:
+                    break
+        return best
+
+    def _improve(self, chosen: Indexes) -> None:
+        """Prune a set, take the first step that makes it cheaper, and repeat until none does."""
+        seen = set[Indexes]()
+        chosen = self.costs.pruned(chosen)
+        while chosen not in seen:
+            seen.add(chosen)
+            cost = self.costs.of(chosen)
+            for neighbor in self._neighbors(chosen):
+                if self.costs.of(neighbor) < cost - LEAST_GAIN:
+                    chosen = neighbor
+                    break
+            chosen = self.costs.pruned(chosen)
+
+    def _neighbors(self, chosen: Indexes) -> Iterator[Indexes]:
+        """Yield the sets one step away: an index narrowed, two merged, one exchanged, one added."""
+        for index in chosen:
+            narrow = replace(index, included=())
+            if index.included and self.trial.build(narrow):
+                yield chosen - {index} | {narrow}
+        for first, second in permutations(chosen, 2):
+            merged = _merged(first, second)
+            if merged and self.trial.build(merged):
+                yield chosen - {first, second} | {merged}
+        others = [index for index, row in self.trial.built.items() if row and index not in chosen]
+        for other in others:
+            for index in chosen:
+                if _similar(index, other):
+                    yield chosen - {index} | {other}
+        for other in others:
+            yield chosen | {other}
+
+
+def _merged(first: Index, second: Index) -> Index | None:
+    """Return an index with the first one's keys and the columns of both; None if that's no use."""
+    if not _similar(first, second) or first.where != second.where:
+        return None
+    columns = second.columns + first.included
+    included = dict.fromkeys(column for column in columns if column not in first.keys)
+    merged = replace(first, included=tuple(included))
+    return merged if len(merged.columns) <= MOST_COLUMNS else None
+
+
+def _similar(first: Index, second: Index) -> bool:
+    """Check whether one index might replace another: same table, same first key."""
+    return (first.table, first.columns[0]) == (second.table, second.columns[0])

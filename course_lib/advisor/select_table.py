@@ -1,0 +1,76 @@
+"""One table of one SELECT: which columns are its own, and what an index on it could contain."""
+
+from collections.abc import Mapping
+
+from sqlglot import exp
+
+from course_lib.advisor.dialect import Node, sql_text
+from course_lib.advisor.schema import Keys, Table
+
+
+class SelectTable:
+    """A table in a SELECT, under an alias. `tables` are all tables of the SELECT, by alias."""
+
+    def __init__(self, scope: Node, tables: Mapping[str, Table], alias: str) -> None:
+        self.scope = scope
+        self.select = scope.expression
+        self.tables = tables
+        self.alias = alias
+        self.table = tables[alias]
+        self.name = self.table.name.lower()
+
+    def key(self, node: Node) -> str | None:
+        """Return an expression as an index contains it; None if it needs more than this row."""
+        if self.owners(node) != {self.alias}:
+            return None
+        if node.find(exp.Select, exp.Placeholder, exp.Parameter, exp.Window):
+            return None
+        if isinstance(node, exp.Column):
+            return self.column_name(node)
+        unqualified = node.copy()
+        for column in list(unqualified.find_all(exp.Column)):
+            column.replace(exp.Var(this=self.column_name(column)))
+        return sql_text(unqualified.unnest())
+
+    def column_name(self, column: exp.Column) -> str:
+        """Return the SQL name of a column of this table, or of its rowid."""
+        name = column.name.lower()
+        return self.table.columns.get(name, name)
+
+    def owner(self, column: exp.Column) -> str | None:
+        """Return the alias of a column's table; None for an outer query's, and for a "string"."""
+        if column.table:
+            alias = column.table.lower()
+            return alias if alias in self.tables else None
+        name = column.name.lower()
+        for alias, table in self.tables.items():
+            if name in table.columns or name in table.rowid:
+                return alias
+        return None
+
+    def owners(self, node: Node) -> set[str]:
+        """Return the aliases of the tables of this SELECT whose row an expression depends on."""
+        owners = set()
+        for column in node.find_all(exp.Column):
+            # A subquery has names of its own. A condition pushed down has no SELECT around it.
+            if column.find_ancestor(exp.Select) in (None, self.select):
+                owners.add(self.owner(column))
+        return {owner for owner in owners if owner}
+
+    def join_columns(self) -> list[str]:
+        """Return the columns of the table that a USING names."""
+        names = set()
+        for join in self.select.args.get("joins") or ():
+            names |= {column.name.lower() for column in join.args.get("using") or ()}
+        return [self.table.columns[name] for name in sorted(names & self.table.columns.keys())]
+
+    def needed(self) -> Keys | None:
+        """Return the columns of the table that the SELECT reads; None if it selects `*`."""
+        has_star = any(selected.is_star for selected in self.select.selects)
+        if has_star and not isinstance(self.select.parent, exp.Exists):
+            return None
+        names = set(self.join_columns())
+        for column in self.scope.columns:
+            if self.owner(column) == self.alias:
+                names.add(self.column_name(column))
+        return tuple(sorted(names))

@@ -1,0 +1,86 @@
+"""Look at the values of columns: which to try a query with, and which conditions keep few rows."""
+
+import sqlite3
+from contextlib import closing, suppress
+from typing import Any, NamedTuple
+
+from course_lib.advisor.database_copy import DatabaseCopy
+from course_lib.advisor.schema import Keys
+from course_lib.optimizer.database import quoted
+
+FEW_VALUES = 20  # a column with at most this many is a state or a kind; otherwise a literal varies
+FEW_ROWS = 0.1  # a partial index contains at most this share of its table
+
+
+class Typical(NamedTuple):
+    """Two values of a column with which to try a query, and whether it has few values.
+
+    If there are many values: the one of the most rows, and one with a typical number of rows. If
+    there are few: two with a typical number of rows, because the most frequent of few is the normal
+    state (closed, delivered), which queries rarely look for.
+    """
+
+    hottest: Any
+    median: Any
+    few: bool
+
+
+class Values:
+    """The values in a copy's columns, each looked up once."""
+
+    def __init__(self, copy: DatabaseCopy) -> None:
+        self.copy = copy
+        self._typical: dict[tuple[str, str], Typical] = {}
+        self._rare: dict[tuple[str, str], bool] = {}
+
+    def typical(self, table: str, column: str) -> Typical:
+        """Return the values of a column with which queries are tried."""
+        if (table, column) not in self._typical:
+            values = self._by_frequency(table, column) or [None]
+            middle = len(values) // 2
+            few = len(values) <= FEW_VALUES
+            hottest = values[middle - 1] if few else values[0]
+            self._typical[table, column] = Typical(hottest, values[middle], few)
+        return self._typical[table, column]
+
+    def _by_frequency(self, table: str, column: str) -> list[Any]:
+        """Return the values of a column, the most frequent first; none if that fails."""
+        name = quoted(column)
+        grouped = (
+            f"SELECT {name} FROM {quoted(table)} WHERE {name} IS NOT NULL"
+            " GROUP BY 1 ORDER BY count(*) DESC, 1"
+        )
+        with closing(self.copy.connect()) as connection, self.copy.bounded(connection):
+            with suppress(sqlite3.Error):
+                return [value for (value,) in connection.execute(grouped)]
+        return []
+
+    def is_rare(self, table: str, where: str, columns: Keys) -> bool:
+        """Check whether a partial index may rely on a condition.
+
+        Few rows must meet it, and it must stay the same: it tests for NULL, or a column of few
+        values.
+        """
+        if (table, where) not in self._rare:
+            with closing(self.copy.connect()) as connection, self.copy.bounded(connection):
+                try:
+                    rare = _is_rare(connection, table, where, columns, self._few_rows(table))
+                except sqlite3.Error:
+                    rare = False
+            self._rare[table, where] = rare
+        return self._rare[table, where]
+
+    def _few_rows(self, table: str) -> float:
+        return FEW_ROWS * self.copy.tables[table].rows
+
+
+def _is_rare(
+    connection: sqlite3.Connection, table: str, where: str, columns: Keys, few_rows: float
+) -> bool:
+    source = quoted(table)
+    if not where.endswith("IS NULL"):
+        values = f"SELECT DISTINCT {', '.join(columns)} FROM {source} LIMIT {FEW_VALUES + 1}"
+        if len(connection.execute(values).fetchall()) > FEW_VALUES:
+            return False
+    (rows,) = connection.execute(f"SELECT count(*) FROM {source} WHERE {where}").fetchone()
+    return bool(rows <= few_rows)

@@ -1,0 +1,113 @@
+"""Verify a set of indexes: time every query again, and keep only indexes that still pay off.
+
+A time that was too short by chance would otherwise decide: out of many timings, a search picks the
+lucky ones.
+"""
+
+from collections.abc import Sequence
+
+from course_lib.advisor.costs import Costs
+from course_lib.advisor.database_copy import OutOfTime
+from course_lib.advisor.measurements import FASTER, Measurements
+from course_lib.advisor.schema import Index, Indexes
+from course_lib.advisor.workload import Query
+
+
+class Verification:
+    """Drops indexes that make a query slower than without indexes, or that help none.
+
+    `chosen` are the indexes that are left. What was dropped stays dropped if time runs out.
+    """
+
+    def __init__(
+        self,
+        measurements: Measurements,
+        costs: Costs,
+        queries: Sequence[Query],
+        chosen: Indexes,
+    ) -> None:
+        self.measurements = measurements
+        self.costs = costs
+        self.queries = queries
+        self.chosen = chosen
+
+    def run(self, deadline: float, end: float) -> Indexes:
+        """Return the indexes that pass.
+
+        At `deadline`, measuring again ends, and the times so far decide. Queries that weren't timed
+        with the remaining indexes still can be, until `end`.
+        """
+        copy = self.measurements.trial.copy
+        copy.deadline = deadline
+        earlier = self.measurements.times
+        try:
+            # First by the times that are known, then by new ones.
+            self.measurements.use(earlier)
+            self._drop_harmful()
+            self.measurements.use({})
+            self._drop_harmful()
+            self.chosen = self.costs.pruned(self.chosen)
+            self._drop_idle()
+        except OutOfTime:
+            copy.deadline = end
+            self.measurements.use(earlier | self.measurements.times)
+            self._drop_doubtful()
+        return self.chosen
+
+    def _drop_harmful(self) -> None:
+        """Drop indexes until no query is slower."""
+        while query := self._first_slower():
+            self.measurements.forget(query)
+            if self.measurements.is_slower(query, self.chosen):  # the first time may be chance
+                smaller_sets = [self.chosen - {index} for index in self._suspects(query)]
+                self.chosen = min(smaller_sets, key=self.costs.of)
+
+    def _first_slower(self) -> Query | None:
+        for query in self.queries:
+            if self.measurements.is_slower(query, self.chosen):
+                return query
+        return None
+
+    def _suspects(self, query: Query) -> Indexes:
+        """Return the indexes that a query uses; if none, all on its tables.
+
+        The statistics of an index can change a plan that doesn't use the index.
+        """
+        return self.measurements.used(query, self.chosen) or self._on_tables_of(query)
+
+    def _on_tables_of(self, query: Query) -> Indexes:
+        return frozenset(index for index in self.chosen if index.table in query.tables)
+
+    def _drop_idle(self) -> None:
+        """Drop indexes until each helps a query."""
+        while idle := [index for index in self.chosen if not self._helps(index)]:
+            self.chosen -= {idle[0]}
+
+    def _helps(self, index: Index) -> bool:
+        """Check whether a query that uses the index would be clearly slower without it."""
+        for query in self.queries:
+            if index in self.measurements.used(query, self.chosen):
+                seconds = self.measurements.mean(query, self.chosen)
+                without = self.measurements.mean(query, self.chosen - {index})
+                if seconds < FASTER * without:
+                    return True
+        return False
+
+    def _drop_doubtful(self) -> None:
+        while doubtful := self._doubtful():
+            self.chosen -= doubtful
+
+    def _doubtful(self) -> Indexes:
+        """Return the suspects of the first slower query.
+
+        If no query is known to be slower, return the indexes on the tables of the queries for which
+        no time is left to find out.
+        """
+        unknown = Indexes()
+        for query in self.queries:
+            try:
+                if self.measurements.is_slower(query, self.chosen):
+                    return self._suspects(query)
+            except OutOfTime:
+                unknown |= self._on_tables_of(query)
+        return unknown

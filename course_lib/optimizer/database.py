@@ -1,0 +1,85 @@
+"""Connect to a database, quote names, and say what to do about SQLite's errors."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from os import PathLike
+from pathlib import Path
+from typing import TypeAlias
+
+Database: TypeAlias = str | PathLike[str] | sqlite3.Connection
+
+
+@contextmanager
+def connected(db: Database, timeout: float = 5.0, mode: str = "rw") -> Iterator[sqlite3.Connection]:
+    """Yield a connection that returns rows as tuples and text as str.
+
+    A path is opened, and closed at the end. A given connection stays open and gets its row and text
+    factories back. `timeout` is how many seconds to wait for a lock; `mode` is "rw", or "ro" if
+    nothing may be written. Raises FileNotFoundError if there is no database at the path.
+    """
+    if isinstance(db, sqlite3.Connection):
+        with _advice_on_locks(), _plain_rows(db):
+            yield db
+        return
+    path = Path(db)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no database at {str(path)!r}: create it first, or correct the path"
+        )
+    # Only a URI can set the mode; as_uri() escapes '?', '#' and '%'.
+    uri = f"{path.resolve().as_uri()}?mode={mode}"
+    with _advice_on_locks(path), closing(sqlite3.connect(uri, uri=True, timeout=timeout)) as opened:
+        yield opened
+
+
+@contextmanager
+def _plain_rows(connection: sqlite3.Connection) -> Iterator[None]:
+    """Make a connection return tuples and str, and restore its factories at the end."""
+    factories = connection.row_factory, connection.text_factory
+    connection.row_factory, connection.text_factory = None, str
+    try:
+        yield
+    finally:
+        connection.row_factory, connection.text_factory = factories
+
+
+@contextmanager
+def _advice_on_locks(path: Path | None = None) -> Iterator[None]:
+    """Add the path, and what to do about a lock, as notes to SQLite's errors."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        if path is not None:
+            error.add_note(f"The database: {path}.")
+        if result_code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            error.add_note(f"What to do: {remedy(error)}.")
+        raise
+
+
+def result_code(error: Exception) -> int:
+    """Return SQLite's primary result code; 0 if the error comes from Python's own module."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
+def remedy(error: sqlite3.Error) -> str:
+    """Return what to do about an error; "" if SQLite's own message is all there is."""
+    match result_code(error):
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return (
+                "close whatever else reads or writes the database,"
+                " or wait longer: sqlite3.connect(path, timeout=60)"
+            )
+        case sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR:
+            return "free some space, also for temporary files (SQLITE_TMPDIR sets their folder)"
+        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN:
+            return "make the file and its folder writable, and open it without mode=ro"
+        case sqlite3.SQLITE_ERROR:
+            return "read this connection's cursors to the end or close them, or pass the path"
+        case _:
+            return ""
+
+
+def quoted(name: str) -> str:
+    """Return a name in double quotes, safe in SQL whatever characters it has."""
+    return '"' + name.replace('"', '""') + '"'
