@@ -55,6 +55,14 @@ def processes_of(base: Path) -> list[psutil.Process]:
     return processes
 
 
+def command_line(process: psutil.Process) -> list[str]:
+    """Return how a process was started, or nothing if it has just ended."""
+    try:
+        return process.cmdline()
+    except (psutil.Error, OSError):
+        return []
+
+
 def nothing_left(base: Path) -> bool:
     return not processes_of(base) and not list(base.iterdir())
 
@@ -88,12 +96,8 @@ class Kernel:
         assert self.client.execute(code, reply=True, timeout=60)["content"]["status"] == "ok"
 
     def value(self, expression: str) -> tuple[Path, int]:
-        reply = self.client.execute(
-            "", user_expressions={"value": expression}, reply=True, timeout=60
-        )
-        folder, pid = ast.literal_eval(
-            reply["content"]["user_expressions"]["value"]["data"]["text/plain"]
-        )
+        reply = self.client.execute("", user_expressions={"value": expression}, reply=True, timeout=60)
+        folder, pid = ast.literal_eval(reply["content"]["user_expressions"]["value"]["data"]["text/plain"])
         return Path(folder), pid
 
     def has_all(self) -> bool:
@@ -111,9 +115,7 @@ def kernel(base: Path) -> Iterator[Kernel]:
     kernel.end()
 
 
-def test_interrupt_leaves_the_children_running_and_restart_leaves_nothing(
-    kernel: Kernel, base: Path
-) -> None:
+def test_interrupt_leaves_the_children_running_and_restart_leaves_nothing(kernel: Kernel, base: Path) -> None:
     request = kernel.client.execute("import time; time.sleep(60)")
     wait_until(lambda: kernel.client.get_iopub_msg(timeout=10)["msg_type"] == "execute_input")
     kernel.manager.interrupt_kernel()
@@ -121,10 +123,7 @@ def test_interrupt_leaves_the_children_running_and_restart_leaves_nothing(
     assert reply["parent_header"]["msg_id"] == request
     assert reply["content"]["ename"] == "KeyboardInterrupt"
     assert kernel.has_all()
-    assert (
-        kernel.value("(str(lifeline.folder()), lifeline.start(['sleep', '1000']).pid)")[0]
-        == kernel.folder
-    )
+    assert kernel.value("(str(lifeline.folder()), lifeline.start(['sleep', '1000']).pid)")[0] == kernel.folder
 
     before = processes_of(base)
     folder = kernel.folder
@@ -180,10 +179,14 @@ print(folder, child.pid, flush=True)
             self.process.kill()
 
     def guardian_of_folder(self) -> psutil.Process:
-        return next(p for p in psutil.Process(self.process.pid).children() if len(p.cmdline()) == 4)
+        return self.child_with(lambda arguments: arguments == 4)
 
     def guardian_of_child(self) -> psutil.Process:
-        return next(p for p in psutil.Process(self.process.pid).children() if len(p.cmdline()) > 4)
+        return self.child_with(lambda arguments: arguments > 4)
+
+    def child_with(self, matches: Callable[[int], bool]) -> psutil.Process:
+        children = psutil.Process(self.process.pid).children()
+        return next(child for child in children if matches(len(command_line(child))))
 
 
 def test_a_folder_is_private_and_its_path_is_short_enough_for_a_socket() -> None:
@@ -236,16 +239,12 @@ def test_output_goes_to_a_log_of_the_childs_own() -> None:
 
 
 def test_a_child_gets_the_environment_given() -> None:
-    child = lifeline.start(
-        ["sh", "-c", "echo $COLOUR"], environment={**os.environ, "COLOUR": "green"}
-    )
+    child = lifeline.start(["sh", "-c", "echo $COLOUR"], environment={**os.environ, "COLOUR": "green"})
     wait_until(lambda: child.tail() == "green")
 
 
 def test_a_missing_program_raises_an_error_that_names_it() -> None:
-    with pytest.raises(
-        RuntimeError, match=r"could not start no-such-program: .*No such file or directory"
-    ):
+    with pytest.raises(RuntimeError, match=r"could not start no-such-program: .*No such file or directory"):
         lifeline.start(["no-such-program"])
 
 
@@ -283,7 +282,7 @@ input() if forked else time.sleep(1000)
     wait_until(lambda: not running(owner.child) and not owner.folder.exists())
     assert running(int(child))
     assert Path(folder).is_dir()
-    forked = next(process for process in processes_of(base) if process.cmdline()[1] == "-c")
+    forked = next(process for process in processes_of(base) if "-c" in command_line(process)[1:2])
     forked.kill()
     wait_until(lambda: nothing_left(base))
 
@@ -325,9 +324,7 @@ def test_after_a_guardian_was_killed_there_is_a_new_folder_and_the_child_still_e
     folder, child = owner.line().split()
     assert Path(folder) != owner.folder
     owner.process.communicate()
-    wait_until(
-        lambda: not running(owner.child) and not running(int(child)) and not Path(folder).exists()
-    )
+    wait_until(lambda: not running(owner.child) and not running(int(child)) and not Path(folder).exists())
 
 
 def test_the_stop_button_during_a_start_leaves_no_child(base: Path) -> None:
@@ -350,7 +347,10 @@ input()
 """,
     )
     assert owner.line() == "done"
-    sleeping = lambda: [p.pid for p in processes_of(base) if p.name() == "sleep"]  # noqa: E731
+
+    def sleeping() -> list[int]:
+        return [each.pid for each in processes_of(base) if command_line(each)[:1] == ["sleep"]]
+
     wait_until(lambda: sleeping() == [owner.child])
     owner.kill()
     wait_until(lambda: nothing_left(base))

@@ -16,8 +16,10 @@ def run(tmp_path):
 
     def run(body, mark="measures"):
         (tmp_path / "conftest.py").write_text('pytest_plugins = ["tests.measuring"]\n')
-        lines = ["import pytest", "from tests import measuring", f"@pytest.mark.{mark}", "def test_speed(pytestconfig):"]
-        (tmp_path / "test_it.py").write_text("\n".join([*lines, f"    {body}"]))
+        (tmp_path / "test_it.py").write_text(
+            "import pytest\nfrom tests import measuring\n"
+            f"@pytest.mark.{mark}\ndef test_speed(pytestconfig):\n    {body}\n"
+        )
         plugins = ["--disable-plugin-autoload", "-p", "xdist.plugin", "-p", "no:cacheprovider"]
         command = [sys.executable, "-m", "pytest", "-q", *plugins, "--rootdir", tmp_path, "-n", "2", tmp_path]
         done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, check=False)
