@@ -48,11 +48,15 @@ def work(tmp_path_factory, monkeypatch):
     return folder
 
 
-@pytest.fixture(scope="module")  # while Playwright runs, no other test of this process could start an event loop
+@pytest.fixture(
+    scope="module"
+)  # while Playwright runs, no other test of this process could start an event loop
 def chromium():
     """Debian's Chromium, driven by Playwright."""
     if not CHROMIUM.exists():
-        reason = f"{CHROMIUM} is missing, so nothing was opened in a browser: apt-get install chromium"
+        reason = (
+            f"{CHROMIUM} is missing, so nothing was opened in a browser: apt-get install chromium"
+        )
         pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
     from playwright.sync_api import sync_playwright
 

@@ -16,7 +16,9 @@ AGAIN = "run again alone"
 
 def pytest_configure(config: pytest.Config) -> None:
     """Add what runs tests again, except in a worker: only the process that started the workers sees them all end."""
-    config.addinivalue_line("markers", "measures: depends on how fast something is; counts only when it runs alone")
+    config.addinivalue_line(
+        "markers", "measures: depends on how fast something is; counts only when it runs alone"
+    )
     if not is_worker(config):
         config.pluginmanager.register(RunsAgain(config))
 
@@ -27,7 +29,9 @@ def is_worker(config: pytest.Config) -> bool:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Keep the failure of a measuring test from counting while others run beside it."""
     report = yield
     if is_worker(item.config) and report.failed and item.get_closest_marker("measures"):
@@ -58,8 +62,20 @@ class RunsAgain:
         if not self.first_reports:
             return
         tests = dict.fromkeys(report.nodeid for report in self.first_reports)
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist", "-rA", "--tb=short"]
-        done = subprocess.run([*command, *tests], cwd=self.root, capture_output=True, text=True, check=False)
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:xdist",
+            "-rA",
+            "--tb=short",
+        ]
+        done = subprocess.run(
+            [*command, *tests], cwd=self.root, capture_output=True, text=True, check=False
+        )
         self.output = done.stdout + done.stderr
         if done.returncode:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -36,7 +36,9 @@ EXERCISES = {
 FILES = sorted(ANSWERS.glob("*/*/*.py"))
 RIGHT_ONES = [file for file in FILES if file.name.startswith("right_")]
 WRONG_ONES = [file for file in FILES if file.name.startswith("wrong_")]
-ASYNCHRONOUS = [name for name, exercise in EXERCISES.items() if inspect.iscoroutinefunction(exercise.judge)]
+ASYNCHRONOUS = [
+    name for name, exercise in EXERCISES.items() if inspect.iscoroutinefunction(exercise.judge)
+]
 FUNCTIONS = [name for name, exercise in EXERCISES.items() if callable(exercise.solution_answer)]
 
 each_exercise = pytest.mark.parametrize("name", EXERCISES)
@@ -84,7 +86,8 @@ _started: list[str] | None = None
 
 def _listen(event, arguments):
     if _started is not None and (
-        event in {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.system", "os.exec"}
+        event
+        in {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.system", "os.exec"}
         or (event == "sqlite3.connect" and arguments[0] != ":memory:")
     ):
         _started.append(f"{event} {arguments}")
@@ -107,7 +110,10 @@ def leaves_nothing(tmp_path, monkeypatch, redis_keys):
     monkeypatch.setattr(paths, "WORK", tmp_path / "work")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    before, keys = surroundings(), redis_keys()  # other tests in this process may have left keys that expire
+    before, keys = (
+        surroundings(),
+        redis_keys(),
+    )  # other tests in this process may have left keys that expire
     _started = []
     yield
     started, _started = _started, None
@@ -117,12 +123,17 @@ def leaves_nothing(tmp_path, monkeypatch, redis_keys):
         time.sleep(0.01)  # a thread of an event loop that was closed is on its way out
     assert surroundings() == before
     assert redis_keys() <= keys
-    assert {str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*")} <= {"work", "work/progress.jsonl"}
+    assert {str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*")} <= {
+        "work",
+        "work/progress.jsonl",
+    }
 
 
 def surroundings():
     return {
-        "environment": {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"},
+        "environment": {
+            name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"
+        },
         "time zone": (time.tzname, time.localtime(0)),
         "threads": set(threading.enumerate()),
         "alarm": (signal.getsignal(signal.SIGALRM), signal.getitimer(signal.ITIMER_REAL)),
@@ -151,7 +162,9 @@ def test_a_wrong_answer_is_refused_for_its_own_misconception(file):
 def test_the_verdict_on_a_day_is_the_same_in_the_learners_time_zone(zone):
     with indexing.time_zone(zone):
         for file in FILES:
-            if place(file) == "indexing/sargable" and file.stem.startswith(("right_half_open", "wrong_local_time")):
+            if place(file) == "indexing/sargable" and file.stem.startswith(
+                ("right_half_open", "wrong_local_time")
+            ):
                 expected = None if file in RIGHT_ONES else "local_time"
                 assert check(place(file), load(file)).misconception == expected, file.stem
 
@@ -175,7 +188,9 @@ def test_every_refusal_of_an_exercise_is_reached_by_a_wrong_answer(name):
 
 
 def test_every_refusal_that_exercises_share_is_reached_in_one_of_them():
-    for shared in {kind for exercise in EXERCISES.values() for kind in type(exercise).__mro__[1:]} - {object}:
+    for shared in {
+        kind for exercise in EXERCISES.values() for kind in type(exercise).__mro__[1:]
+    } - {object}:
         names = {name for name, exercise in EXERCISES.items() if isinstance(exercise, shared)}
         reached = {misconception(file) for file in WRONG_ONES if place(file) in names}
         assert set(vars(shared).get("refusals", {})) - {"cannot_check"} <= reached, shared
@@ -303,7 +318,9 @@ def loops_in_auckland(day):
 
 
 def test_an_alarm_that_strikes_in_another_time_zone_leaves_the_learners_own():
-    assert refused("indexing/sargable", loops_in_auckland) == "endless"  # and `leaves_nothing` looks at the zone
+    assert (
+        refused("indexing/sargable", loops_in_auckland) == "endless"
+    )  # and `leaves_nothing` looks at the zone
 
 
 # --- the words ------------------------------------------------------------------------------------------------------
@@ -368,7 +385,9 @@ def shortened(file):
         if isinstance(value, ast.Constant) and isinstance(value.value, str):
             return cut(repr(" ".join(value.value.split())))
         return cut(ast.unparse(value))
-    assert isinstance(last, ast.FunctionDef | ast.AsyncFunctionDef), f"{file}: the answer comes last"
+    assert isinstance(last, ast.FunctionDef | ast.AsyncFunctionDef), (
+        f"{file}: the answer comes last"
+    )
     statements = [" ".join(ast.unparse(statement).split()) for statement in last.body]
     if len(statements) > 1 and len("; ".join(statements)) > WIDTH:
         statements = ["...", statements[-1]]
@@ -385,12 +404,24 @@ def page():
     for lesson, names in groupby(EXERCISES, key=lambda name: name.split("/")[0]):
         parts.append(f"## {lesson.capitalize()}\n")
         for name in names:
-            parts.append(f"### {EXERCISES[name].name}\n\n| refused for | what is said | wrong answers |\n|---|---|---|")
+            parts.append(
+                f"### {EXERCISES[name].name}\n\n| refused for | what is said | wrong answers |\n|---|---|---|"
+            )
             sentences = EXERCISES[name].all_refusals()
             # Its own first, what all exercises share last.
-            for mistake in (each for kind in type(EXERCISES[name]).__mro__ for each in vars(kind).get("refusals", {})):
-                files = [file for file in WRONG_ONES if place(file) == name and misconception(file) == mistake]
-                answers = "<br>".join(f"`` {shortened(file)} ``" for file in files).replace("|", "\\|")
+            for mistake in (
+                each
+                for kind in type(EXERCISES[name]).__mro__
+                for each in vars(kind).get("refusals", {})
+            ):
+                files = [
+                    file
+                    for file in WRONG_ONES
+                    if place(file) == name and misconception(file) == mistake
+                ]
+                answers = "<br>".join(f"`` {shortened(file)} ``" for file in files).replace(
+                    "|", "\\|"
+                )
                 if files:
                     parts.append(f"| {mistake} | {sentences[mistake][0]} | {answers} |")
             parts.append("")

@@ -21,14 +21,22 @@ finite = st.floats(min_value=1e-9, max_value=1e9)
 @given(st.lists(finite, min_size=1), st.integers(min_value=0, max_value=100))
 def test_a_percentile_is_the_smallest_sample_that_so_many_percent_do_not_exceed(samples, percent):
     reached = [
-        sample for sample in samples if sum(other <= sample for other in samples) * 100 >= percent * len(samples)
+        sample
+        for sample in samples
+        if sum(other <= sample for other in samples) * 100 >= percent * len(samples)
     ]
     assert percentile(samples, percent) == min(reached)
 
 
 def test_percentiles_of_a_hundred_samples_are_the_samples_of_that_rank():
     samples = random.Random(1).sample(range(1, 101), 100)
-    assert [percentile(samples, percent) for percent in (1, 50, 90, 99, 100)] == [1, 50, 90, 99, 100]
+    assert [percentile(samples, percent) for percent in (1, 50, 90, 99, 100)] == [
+        1,
+        50,
+        90,
+        99,
+        100,
+    ]
 
 
 def test_a_percentile_of_nothing_is_an_error():
@@ -48,7 +56,9 @@ def whole(monkeypatch):
 def recorded(names, **how):
     """What was called, in order, in a comparison of functions that do nothing else."""
     calls = []
-    comparison = bench.compare({name: lambda name=name: calls.append(name) for name in names}, **how)
+    comparison = bench.compare(
+        {name: lambda name=name: calls.append(name) for name in names}, **how
+    )
     return calls, comparison
 
 
@@ -59,10 +69,16 @@ def test_every_variant_is_run_once_before_and_once_a_round_in_changing_order():
     assert all(sorted(each) == ["a", "b", "c"] for each in rounds)
     assert len(rounds) == 12
     assert len(set(rounds)) == 6
-    assert {name: len(taken) for name, taken in comparison.samples.items()} == {"a": 12, "b": 12, "c": 12}
+    assert {name: len(taken) for name, taken in comparison.samples.items()} == {
+        "a": 12,
+        "b": 12,
+        "c": 12,
+    }
 
 
-def test_a_test_of_a_lesson_takes_a_quarter_of_the_time_but_no_less_where_a_claim_is_undecided(monkeypatch):
+def test_a_test_of_a_lesson_takes_a_quarter_of_the_time_but_no_less_where_a_claim_is_undecided(
+    monkeypatch,
+):
     now = 0.0
 
     def call():
@@ -73,7 +89,11 @@ def test_a_test_of_a_lesson_takes_a_quarter_of_the_time_but_no_less_where_a_clai
     monkeypatch.setattr(bench, "time", clock)
 
     def rounds(**how):
-        return len(bench.compare({"one": call, "other": call}, rounds=10**6, seconds=4, **how).samples["one"])
+        return len(
+            bench.compare({"one": call, "other": call}, rounds=10**6, seconds=4, **how).samples[
+                "one"
+            ]
+        )
 
     monkeypatch.setattr(bench, "_undecided", lambda taken, bounds: bool(bounds))
     assert (rounds(), rounds(bounds=[1])) == (pytest.approx(200, abs=1), pytest.approx(600, abs=1))
@@ -82,7 +102,9 @@ def test_a_test_of_a_lesson_takes_a_quarter_of_the_time_but_no_less_where_a_clai
 
 
 def test_samples_are_seconds_and_belong_to_their_variant():
-    comparison = bench.compare({"slow": lambda: time.sleep(0.02), "fast": lambda: None}, rounds=5, seconds=60)
+    comparison = bench.compare(
+        {"slow": lambda: time.sleep(0.02), "fast": lambda: None}, rounds=5, seconds=60
+    )
     assert all(0.02 <= sample < 1 for sample in comparison.samples["slow"])
     assert comparison.median("fast") < comparison.median("slow")
 
@@ -116,7 +138,9 @@ def test_less_than_two_functions_are_an_error(variants):
 
 def test_an_answer_that_says_error_is_no_sample():
     answers = {"hit": lambda: httpx.Response(500), "miss": lambda: httpx.Response(200)}
-    with pytest.raises(RuntimeError, match=r"'hit' was answered with .*500.*: what fails cannot be compared"):
+    with pytest.raises(
+        RuntimeError, match=r"'hit' was answered with .*500.*: what fails cannot be compared"
+    ):
         bench.compare(answers)
 
 
@@ -168,14 +192,18 @@ def test_variants_with_unequal_numbers_of_samples_are_compared_by_all_of_them():
 def test_a_variant_that_was_not_measured_is_named_with_those_that_were():
     comparison = Comparison({"slow": (2,), "fast": (1,)})
     for ask in (comparison.median, comparison.ratio, lambda name: comparison.ratio(over=name)):
-        with pytest.raises(ValueError, match="no variant 'quick' was measured; there are 'slow', 'fast'"):
+        with pytest.raises(
+            ValueError, match="no variant 'quick' was measured; there are 'slow', 'fast'"
+        ):
             ask("quick")
 
 
 # --- what is shown ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("rounds", "dashes"), [(9, ["P90", "P99"]), (10, ["P99"]), (99, ["P99"]), (100, [])])
+@pytest.mark.parametrize(
+    ("rounds", "dashes"), [(9, ["P90", "P99"]), (10, ["P99"]), (99, ["P99"]), (100, [])]
+)
 def test_a_percentile_that_the_rounds_cannot_carry_is_a_dash(rounds, dashes):
     table = Comparison({"slow": [0.002] * rounds, "fast": [0.001] * rounds}).table()
     row = table.loc["slow"]
@@ -187,7 +215,9 @@ def test_a_percentile_that_the_rounds_cannot_carry_is_a_dash(rounds, dashes):
 def test_the_plots_title_says_how_many_times_faster_or_slower():
     comparison = Comparison({"scan": [0.02] * 3, "index": [0.001] * 3})
     assert "index: 20 times faster" in comparison.plot().alt
-    assert "scan: 20 times slower" in Comparison(dict(reversed(comparison.samples.items()))).plot().alt
+    assert (
+        "scan: 20 times slower" in Comparison(dict(reversed(comparison.samples.items()))).plot().alt
+    )
     assert comparison.plot("Own words").alt.startswith("Own words")
 
 
@@ -196,14 +226,20 @@ def test_the_plots_title_says_how_many_times_faster_or_slower():
 
 def test_a_claim_that_holds_prints_one_line_the_same_whatever_was_measured(capsys):
     for fast in (0.001, 0.0001):
-        Comparison({"slow": [0.5] * 3, "fast": [fast] * 3}).claim("at least 100 times faster", ratio=100)
+        Comparison({"slow": [0.5] * 3, "fast": [fast] * 3}).claim(
+            "at least 100 times faster", ratio=100
+        )
     assert capsys.readouterr().out == "held: at least 100 times faster\n" * 2
 
 
 def test_a_claim_that_does_not_hold_says_so_with_its_figure_and_cause_and_never_raises(capsys):
-    Comparison({"slow": [0.5] * 9, "fast": [0.25] * 9}).claim("at least 100 times faster", ratio=100)
+    Comparison({"slow": [0.5] * 9, "fast": [0.25] * 9}).claim(
+        "at least 100 times faster", ratio=100
+    )
     said = capsys.readouterr().out
-    assert said.startswith("NOT HELD: at least 100 times faster (measured 2 (2 to 2); likely cause: ")
+    assert said.startswith(
+        "NOT HELD: at least 100 times faster (measured 2 (2 to 2); likely cause: "
+    )
     assert said.count("\n") == 1
 
 
@@ -213,7 +249,9 @@ def test_a_claim_may_be_about_any_two_variants(capsys):
     assert capsys.readouterr().out == "held: twice as fast\n"
 
 
-def test_a_claim_that_depends_on_the_rows_is_not_judged_on_another_number_of_them(capsys, monkeypatch):
+def test_a_claim_that_depends_on_the_rows_is_not_judged_on_another_number_of_them(
+    capsys, monkeypatch
+):
     monkeypatch.setenv("COURSE_ROWS", "20000")
     comparison = Comparison({"slow": [0.5] * 3, "fast": [0.25] * 3})
     comparison.claim("at least 100 times faster", ratio=100)
@@ -231,7 +269,10 @@ def test_a_claim_that_depends_on_the_rows_is_not_judged_on_another_number_of_the
 def test_a_claim_about_counts_says_held_or_why_not(capsys):
     bench.claim("the same rows", True, "compare by hand")
     bench.claim("the same rows", False, "compare by hand")
-    assert capsys.readouterr().out == "held: the same rows\nNOT HELD: the same rows (compare by hand)\n"
+    assert (
+        capsys.readouterr().out
+        == "held: the same rows\nNOT HELD: the same rows (compare by hand)\n"
+    )
 
 
 def test_a_ratio_is_written_with_its_interval():
@@ -267,7 +308,9 @@ def test_insert_adds_so_many_events_taken_from_the_whole_table(copy, one_transac
     write()
     write()
     with closing(sqlite3.connect(copy)) as database:
-        added = database.execute("SELECT count(*), min(id), max(id) FROM events WHERE id > 2000").fetchone()
+        added = database.execute(
+            "SELECT count(*), min(id), max(id) FROM events WHERE id > 2000"
+        ).fetchone()
         tenths = database.execute(
             "SELECT DISTINCT old.id * 10 / 2001 FROM events old JOIN events new USING (user_id, created_at, payload)"
             " WHERE old.id <= 2000 AND new.id > 2000"

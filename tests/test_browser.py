@@ -33,19 +33,36 @@ def server(tmp_path_factory):
     """The JupyterLab of `make lab` on copies of its own; gives its address and the folder of the copies."""
     folder = tmp_path_factory.mktemp("browser")
     # All cells are kept in the page, not only those in view: the test looks at all of them.
-    settings = folder / "config/lab/user-settings/@jupyterlab/notebook-extension/tracker.jupyterlab-settings"
+    settings = (
+        folder
+        / "config/lab/user-settings/@jupyterlab/notebook-extension/tracker.jupyterlab-settings"
+    )
     settings.parent.mkdir(parents=True)
     settings.write_text(json.dumps({"windowingMode": "none"}))
-    folders = {f"JUPYTER_{name.upper()}_DIR": str(folder / name) for name in ("config", "data", "runtime")}
-    environment = {**os.environ, **folders, "COURSE_WORK": str(folder / "work"), "COURSE_SHORT": "1"}
+    folders = {
+        f"JUPYTER_{name.upper()}_DIR": str(folder / name) for name in ("config", "data", "runtime")
+    }
+    environment = {
+        **os.environ,
+        **folders,
+        "COURSE_WORK": str(folder / "work"),
+        "COURSE_SHORT": "1",
+    }
 
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    flags = ["--no-browser", f"--port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={TOKEN}"]
+    flags = [
+        "--no-browser",
+        f"--port={port}",
+        "--ServerApp.port_retries=0",
+        f"--IdentityProvider.token={TOKEN}",
+    ]
     command = [sys.executable, "-m", "course_lib.tools.notebooks", "open", *flags]
     log = folder / "log"
     with log.open("wb") as output:
-        lab = subprocess.Popen(command, cwd=paths.ROOT, env=environment, stdout=output, stderr=output)
+        lab = subprocess.Popen(
+            command, cwd=paths.ROOT, env=environment, stdout=output, stderr=output
+        )
     try:
         while not answers(f"http://127.0.0.1:{port}/api"):
             assert lab.poll() is None, log.read_text()
@@ -81,7 +98,12 @@ class Lab:
     def __init__(self, page: Page, address: str, folder: Path):
         self.page, self.address, self.folder = page, address, folder
         self.complaints: list[str] = []
-        page.on("console", lambda message: self.complaints.append(message.text) if message.type == "error" else None)
+        page.on(
+            "console",
+            lambda message: (
+                self.complaints.append(message.text) if message.type == "error" else None
+            ),
+        )
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.notebook = page.locator(".jp-NotebookPanel:visible")
         self.cells = self.notebook.locator(".jp-Notebook .jp-Cell")
@@ -92,7 +114,9 @@ class Lab:
 
     def wait_until_idle(self, seconds: float):
         # The status bar, because the notebook's own indicator shows idle before there is a kernel.
-        expect(self.page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=seconds * 1000)
+        expect(self.page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(
+            timeout=seconds * 1000
+        )
 
     def choose(self, *labels: str):
         """Go through the menus: `choose("Run", "Run All Cells")`."""
@@ -153,7 +177,12 @@ def test_a_lesson_filled_in_by_typing_is_right_and_its_claims_hold_and_it_is_dra
     lab.wait_until_idle(10)
 
     for kind in ("stderr", "error"):
-        assert lab.notebook.locator(f'[data-mime-type="application/vnd.jupyter.{kind}"]').all_inner_texts() == []
+        assert (
+            lab.notebook.locator(
+                f'[data-mime-type="application/vnd.jupyter.{kind}"]'
+            ).all_inner_texts()
+            == []
+        )
     expect(lab.prompt(-1)).to_have_text(re.compile(r"\[\d+\]:"))
     for cell in questions:
         card = lab.output(cell + 1).locator("div[style*=border-left]")
@@ -170,7 +199,9 @@ def test_a_lesson_filled_in_by_typing_is_right_and_its_claims_hold_and_it_is_dra
         assert plot.get_attribute("alt")
         assert plot.evaluate("each => each.naturalWidth") > 0
     diagrams = lab.notebook.locator(".jp-RenderedMermaid img")
-    assert diagrams.count() == sum("```mermaid" in cell.source for cell in notebooks.read(lesson).cells)
+    assert diagrams.count() == sum(
+        "```mermaid" in cell.source for cell in notebooks.read(lesson).cells
+    )
     assert all("svg" in (each.get_attribute("src") or "") for each in diagrams.all())
 
     for theme in ("Dark", "Light"):

@@ -106,7 +106,9 @@ BOTH = pytest.mark.parametrize("exercise", [Doubled(), DoubledLater()], ids=["sy
         (Unshowable(), "refused", "wrong_type"),
     ],
 )
-def test_whatever_the_answer_there_is_a_verdict_and_it_is_recorded(exercise, answer, verdict, misconception):
+def test_whatever_the_answer_there_is_a_verdict_and_it_is_recorded(
+    exercise, answer, verdict, misconception
+):
     given = check(exercise, answer)
     assert (given.verdict, given.misconception) == (verdict, misconception)
     recorded = progress.verdicts("tiny")["doubled"]
@@ -117,7 +119,12 @@ def test_a_refusal_says_what_was_called_what_came_back_what_was_expected_and_wha
     verdict = exercise.check(lambda number: number**2)
     assert verdict.sentence == "That is the <square>."
     *facts, (label, help_offered) = verdict.facts
-    assert facts == [("called", "doubled(3)"), ("came back", "9"), ("expected", "6"), ("next", "Add instead.")]
+    assert facts == [
+        ("called", "doubled(3)"),
+        ("came back", "9"),
+        ("expected", "6"),
+        ("next", "Add instead."),
+    ]
     assert label == "help"
     assert "ex.doubled.hint()" in help_offered
 

@@ -181,7 +181,9 @@ def test_the_loop_has_nothing_to_complain_about(answer):
     complaints = []
 
     async def cell():
-        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, context: complaints.append(context)
+        )
         with contextlib.suppress(guard.TimeUp):
             await guard.run_async(answer(), LIMIT)
         gc.collect()
@@ -235,16 +237,23 @@ def test_the_loops_task_factory_is_as_before(answer):
 
 def test_a_check_in_another_thread_has_no_limit_and_no_error():
     came_back = []
-    thread = threading.Thread(target=lambda: came_back.append(guard.run(lambda: time.sleep(0.2) or "late", LIMIT)))
+    thread = threading.Thread(
+        target=lambda: came_back.append(guard.run(lambda: time.sleep(0.2) or "late", LIMIT))
+    )
     thread.start()
     thread.join()
     assert came_back == ["late"]
 
 
 def test_a_statement_on_a_limited_connection_is_interrupted():
-    endless_statement = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+    endless_statement = (
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+    )
     connection = guard.limited(sqlite3.connect(":memory:"), LIMIT)
-    with contextlib.closing(connection), pytest.raises(sqlite3.OperationalError, match="interrupted"):
+    with (
+        contextlib.closing(connection),
+        pytest.raises(sqlite3.OperationalError, match="interrupted"),
+    ):
         connection.execute(endless_statement).fetchall()
 
 
@@ -365,5 +374,7 @@ async def main():
 
 asyncio.run(main())
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
     assert done.stdout == "time is up\n"

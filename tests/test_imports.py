@@ -40,14 +40,18 @@ AT_WORK = {
 }
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
-each_module = pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+each_module = pytest.mark.parametrize(
+    "module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE))
+)
 each_lesson = pytest.mark.parametrize("lesson", notebooks.shipped(), ids=lambda path: path.stem)
 
 
 def imported(source: str) -> set[str]:
     """The dotted names that a source imports anywhere in it."""
     names = set()
-    for node in ast.walk(compile(source, "", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)):
+    for node in ast.walk(
+        compile(source, "", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    ):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -78,7 +82,9 @@ def test_inside_a_package_no_module_imports_its_front_door(module):
     names = ".".join(module.relative_to(PACKAGE).with_suffix("").parts)
     siblings = {f"{package}.{path.stem}" for path in (PACKAGE / part(module)).glob("*.py")}
     own = {name for name in imported(module.read_text()) if name.startswith(f"{package}.")}
-    assert all(any(name == each or name.startswith(f"{each}.") for each in siblings) for name in own), names
+    assert all(
+        any(name == each or name.startswith(f"{each}.") for each in siblings) for name in own
+    ), names
 
 
 def test_no_modules_import_each_other_in_a_circle():

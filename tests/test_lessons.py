@@ -19,7 +19,9 @@ WELCOME = LESSONS[0]
 each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
 
 # Milliseconds differ from machine to machine: the cells show them, the prose does not.
-MEASURED = re.compile(r"\d\s*(ms|[uµ]s|milliseconds?|microseconds?)\b|\d\.\d+\s*(s|seconds|times)\b")
+MEASURED = re.compile(
+    r"\d\s*(ms|[uµ]s|milliseconds?|microseconds?)\b|\d\.\d+\s*(s|seconds|times)\b"
+)
 
 
 def nbval(notebook):
@@ -33,7 +35,9 @@ def differences(lesson, executed, session):
     shipped = IPyNbFile.from_parent(session, path=lesson)
     found = []
     for cell, after in zip(shipped.collect(), filter(is_code, executed.cells), strict=True):
-        if notebooks.is_marked(cell.cell) and not cell.compare_outputs(after.outputs, cell.cell.outputs):
+        if notebooks.is_marked(cell.cell) and not cell.compare_outputs(
+            after.outputs, cell.cell.outputs
+        ):
             found.append("\n".join([cell.cell.source, *cell.comparison_traceback]))
     return found
 
@@ -68,11 +72,17 @@ def code_cells(lesson):
 
 def statements(cell):
     """The statements of a code cell, which may await at its top level."""
-    return compile(cell.source, "cell", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT).body
+    return compile(
+        cell.source, "cell", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    ).body
 
 
 def is_claim(node):
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "claim"
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "claim"
+    )
 
 
 # --- run --------------------------------------------------------------------------------------------------------------
@@ -81,7 +91,9 @@ def is_claim(node):
 @pytest.mark.measures
 @each_lesson
 def test_a_lesson_as_shipped_runs_through_and_every_exercise_is_not_attempted(lesson, monkeypatch):
-    monkeypatch.setenv("COURSE_ROWS", "100000")  # the browser holds the claims against the whole table
+    monkeypatch.setenv(
+        "COURSE_ROWS", "100000"
+    )  # the browser holds the claims against the whole table
     done = nbval(lesson)
     assert done.returncode == 0, done.stdout
     assert verdicts(lesson) == every("not attempted", lesson)
@@ -89,7 +101,9 @@ def test_a_lesson_as_shipped_runs_through_and_every_exercise_is_not_attempted(le
 
 # Chromium fills in and runs each lesson (test_browser.py). Without it, nbval does.
 @pytest.mark.measures
-@pytest.mark.parametrize("lesson", [WELCOME] if CHROMIUM.exists() else LESSONS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "lesson", [WELCOME] if CHROMIUM.exists() else LESSONS, ids=lambda path: path.stem
+)
 def test_a_lesson_filled_in_runs_through_and_every_exercise_is_right(lesson, tmp_path):
     nbformat.write(notebooks.filled(notebooks.read(lesson)), tmp_path / lesson.name)
     done = nbval(tmp_path / lesson.name)
@@ -117,7 +131,11 @@ def test_a_claim_that_says_something_else_than_the_stored_one_fails(welcome, tmp
     notebook, claim = welcome
     measured = notebook.cells.index(claim)
     claim.outputs[0].text = other_words(claim)
-    needed = [cell for cell in notebook.cells[:measured] if re.search(r"lab\.start|bench\.compare", cell.source)]
+    needed = [
+        cell
+        for cell in notebook.cells[:measured]
+        if re.search(r"lab\.start|bench\.compare", cell.source)
+    ]
     notebook.cells = [*needed, claim]
     nbformat.write(notebook, tmp_path / WELCOME.name)
     done = nbval(tmp_path / WELCOME.name)
@@ -125,7 +143,9 @@ def test_a_claim_that_says_something_else_than_the_stored_one_fails(welcome, tmp
     assert "90 times" in done.stdout
 
 
-def test_a_claim_that_reads_otherwise_or_is_gone_in_an_executed_copy_differs_for_nbval(welcome, request):
+def test_a_claim_that_reads_otherwise_or_is_gone_in_an_executed_copy_differs_for_nbval(
+    welcome, request
+):
     notebook, claim = welcome
     assert differences(WELCOME, notebook, request.session) == []
     claim.outputs[0].text = other_words(claim)
@@ -136,7 +156,9 @@ def test_a_claim_that_reads_otherwise_or_is_gone_in_an_executed_copy_differs_for
 
 
 @pytest.mark.measures
-def test_a_wrong_answer_in_a_filled_cell_is_seen_by_its_verdict_though_nbval_passes(welcome, tmp_path):
+def test_a_wrong_answer_in_a_filled_cell_is_seen_by_its_verdict_though_nbval_passes(
+    welcome, tmp_path
+):
     notebook, _ = welcome
     (number,) = exercises(WELCOME)
     start = next(cell for cell in notebook.cells if "lab.start" in cell.source)
@@ -174,7 +196,9 @@ def test_code_cells_are_short(lesson):
 
 @each_lesson
 def test_lines_of_code_fit_a_narrow_window(lesson):
-    assert [line for cell in code_cells(lesson) for line in cell.source.splitlines() if len(line) > 100] == []
+    assert [
+        line for cell in code_cells(lesson) for line in cell.source.splitlines() if len(line) > 100
+    ] == []
 
 
 @each_lesson
@@ -185,7 +209,9 @@ def test_an_exercise_is_its_task_its_stub_and_its_check_in_this_order(lesson):
         assert task.cell_type == "markdown"
         assert exercise.task in task.source
         assert stub.source == exercise.stub
-        assert re.fullmatch(rf"(await )?ex\.{exercise.name}\.check\({exercise.name}\)", check.source)
+        assert re.fullmatch(
+            rf"(await )?ex\.{exercise.name}\.check\({exercise.name}\)", check.source
+        )
 
 
 @each_lesson
@@ -211,7 +237,9 @@ def test_a_claim_stands_alone_in_a_cell_that_is_compared(lesson):
 
 @each_lesson
 def test_prose_leaves_the_figures_to_the_cells(lesson):
-    tasks = {number - 1 for number in exercises(lesson)}  # a task may make up figures to reckon with
+    tasks = {
+        number - 1 for number in exercises(lesson)
+    }  # a task may make up figures to reckon with
     for number, cell in enumerate(notebooks.read(lesson).cells):
         if cell.cell_type == "markdown" and number not in tasks:
             assert not MEASURED.search(cell.source), cell.source

@@ -96,8 +96,12 @@ class Kernel:
         assert self.client.execute(code, reply=True, timeout=60)["content"]["status"] == "ok"
 
     def value(self, expression: str) -> tuple[Path, int]:
-        reply = self.client.execute("", user_expressions={"value": expression}, reply=True, timeout=60)
-        folder, pid = ast.literal_eval(reply["content"]["user_expressions"]["value"]["data"]["text/plain"])
+        reply = self.client.execute(
+            "", user_expressions={"value": expression}, reply=True, timeout=60
+        )
+        folder, pid = ast.literal_eval(
+            reply["content"]["user_expressions"]["value"]["data"]["text/plain"]
+        )
         return Path(folder), pid
 
     def has_all(self) -> bool:
@@ -115,7 +119,9 @@ def kernel(base: Path) -> Iterator[Kernel]:
     kernel.end()
 
 
-def test_interrupt_leaves_the_children_running_and_restart_leaves_nothing(kernel: Kernel, base: Path) -> None:
+def test_interrupt_leaves_the_children_running_and_restart_leaves_nothing(
+    kernel: Kernel, base: Path
+) -> None:
     request = kernel.client.execute("import time; time.sleep(60)")
     wait_until(lambda: kernel.client.get_iopub_msg(timeout=10)["msg_type"] == "execute_input")
     kernel.manager.interrupt_kernel()
@@ -123,7 +129,10 @@ def test_interrupt_leaves_the_children_running_and_restart_leaves_nothing(kernel
     assert reply["parent_header"]["msg_id"] == request
     assert reply["content"]["ename"] == "KeyboardInterrupt"
     assert kernel.has_all()
-    assert kernel.value("(str(lifeline.folder()), lifeline.start(['sleep', '1000']).pid)")[0] == kernel.folder
+    assert (
+        kernel.value("(str(lifeline.folder()), lifeline.start(['sleep', '1000']).pid)")[0]
+        == kernel.folder
+    )
 
     before = processes_of(base)
     folder = kernel.folder
@@ -239,12 +248,16 @@ def test_output_goes_to_a_log_of_the_childs_own() -> None:
 
 
 def test_a_child_gets_the_environment_given() -> None:
-    child = lifeline.start(["sh", "-c", "echo $COLOUR"], environment={**os.environ, "COLOUR": "green"})
+    child = lifeline.start(
+        ["sh", "-c", "echo $COLOUR"], environment={**os.environ, "COLOUR": "green"}
+    )
     wait_until(lambda: child.tail() == "green")
 
 
 def test_a_missing_program_raises_an_error_that_names_it() -> None:
-    with pytest.raises(RuntimeError, match=r"could not start no-such-program: .*No such file or directory"):
+    with pytest.raises(
+        RuntimeError, match=r"could not start no-such-program: .*No such file or directory"
+    ):
         lifeline.start(["no-such-program"])
 
 
@@ -324,7 +337,9 @@ def test_after_a_guardian_was_killed_there_is_a_new_folder_and_the_child_still_e
     folder, child = owner.line().split()
     assert Path(folder) != owner.folder
     owner.process.communicate()
-    wait_until(lambda: not running(owner.child) and not running(int(child)) and not Path(folder).exists())
+    wait_until(
+        lambda: not running(owner.child) and not running(int(child)) and not Path(folder).exists()
+    )
 
 
 def test_the_stop_button_during_a_start_leaves_no_child(base: Path) -> None:

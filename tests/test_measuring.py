@@ -21,7 +21,18 @@ def run(tmp_path):
             f"@pytest.mark.{mark}\ndef test_speed(pytestconfig):\n    {body}\n"
         )
         plugins = ["--disable-plugin-autoload", "-p", "xdist.plugin", "-p", "no:cacheprovider"]
-        command = [sys.executable, "-m", "pytest", "-q", *plugins, "--rootdir", tmp_path, "-n", "2", tmp_path]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            *plugins,
+            "--rootdir",
+            tmp_path,
+            "-n",
+            "2",
+            tmp_path,
+        ]
         done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, check=False)
         return done.returncode, done.stdout
 

@@ -9,7 +9,11 @@ from course_lib.lab import redis_server
 
 UP, HITS, LOADS = "(1) is PING answered?", "(2) hits", "loads"
 FIRST, THEN = "(3) user 1 first looked under", "(3) then under"
-STORES, TO_LIVE, KEPT = "stores that Redis confirmed", "to live, just after its store", "keys left in Redis"
+STORES, TO_LIVE, KEPT = (
+    "stores that Redis confirmed",
+    "to live, just after its store",
+    "keys left in Redis",
+)
 
 
 def seen(letter):
@@ -28,7 +32,12 @@ def test_no_cache_but_the_one_that_works_has_a_hit(letter):
 
 def test_where_the_key_differs_all_keys_are_left_with_minutes_to_live():
     patient, _ = seen("a")
-    assert (patient[UP], patient[STORES], patient[KEPT], patient[TO_LIVE]) == ("yes", 30, 30, "300 s")
+    assert (patient[UP], patient[STORES], patient[KEPT], patient[TO_LIVE]) == (
+        "yes",
+        30,
+        30,
+        "300 s",
+    )
     assert patient[FIRST] != patient[THEN]
 
 

@@ -13,7 +13,9 @@ from course_lib.tools import notebooks
 
 RECORD = "from course_lib.lab import progress\nprogress.record('verdict', 'tiny', 'first', {facts})"
 RIGHT = RECORD.format(facts="verdict='right', misconception=None, sentence=None")
-REFUSED = RECORD.format(facts="verdict='refused', misconception='guess', sentence='That was a guess.'")
+REFUSED = RECORD.format(
+    facts="verdict='refused', misconception='guess', sentence='That was a guess.'"
+)
 
 
 def stored(*cells):
@@ -26,7 +28,9 @@ def claim(text="holds"):
 
 
 def stub(source="pass"):
-    return new_code_cell(source, id="stub", metadata={"tags": ["exercise"], "exercise": "tiny.first"})
+    return new_code_cell(
+        source, id="stub", metadata={"tags": ["exercise"], "exercise": "tiny.first"}
+    )
 
 
 @pytest.fixture
@@ -89,7 +93,9 @@ def impatient(monkeypatch):
 
 def said(capsys):
     """The lines of the output, without those on how long a lesson took."""
-    return [line for line in capsys.readouterr().out.splitlines() if ": ran through in " not in line]
+    return [
+        line for line in capsys.readouterr().out.splitlines() if ": ran through in " not in line
+    ]
 
 
 def test_a_copy_is_made_where_there_is_none_and_never_overwritten(ship, capsys):
@@ -114,7 +120,9 @@ def test_a_copy_of_an_older_lesson_is_named_with_the_way_to_reset_it(ship, capsy
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", "null", "{}", '{"nbformat": 4, "metadata": {}}'])
-def test_a_damaged_copy_is_named_with_the_way_to_reset_it_and_does_not_stop_the_others(ship, command, capsys, damage):
+def test_a_damaged_copy_is_named_with_the_way_to_reset_it_and_does_not_stop_the_others(
+    ship, command, capsys, damage
+):
     ship(stub())
     notebooks.copy()
     (paths.WORK / "07_tiny.ipynb").write_text(damage)
@@ -161,7 +169,9 @@ def test_reset_begins_the_progress_of_that_lesson_anew(ship):
     assert progress.verdicts("other")["first"]["verdict"] == "right"
 
 
-@pytest.mark.parametrize(("asked", "said"), [("9", "There is no lesson 9"), ("", "LESSON=2"), ("x", "lesson x")])
+@pytest.mark.parametrize(
+    ("asked", "said"), [("9", "There is no lesson 9"), ("", "LESSON=2"), ("x", "lesson x")]
+)
 def test_a_wrong_lesson_is_answered_with_those_there_are(ship, command, asked, said):
     ship(stub())
     ship(stub(), name="00_welcome.ipynb")
@@ -266,7 +276,9 @@ def test_run_fails_on_a_solution_that_is_not_right(ship, solution, command, code
     assert command("run") == 1
 
 
-def test_run_names_what_is_wrong_with_one_lesson_and_goes_on_to_the_next(ship, solution, command, capsys):
+def test_run_names_what_is_wrong_with_one_lesson_and_goes_on_to_the_next(
+    ship, solution, command, capsys
+):
     solution(REFUSED)
     ship(stub())
     ship(claim(), name="08_other.ipynb")
@@ -279,11 +291,16 @@ def test_run_names_what_is_wrong_with_one_lesson_and_goes_on_to_the_next(ship, s
     [
         ("print('so far')\n1 / 0", "cell 1: ZeroDivisionError: division by zero"),
         ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", "cell 1: Kernel died"),
-        ("import time\ntime.sleep(60)", "cell 1: A cell timed out while it was being executed, after 3 seconds."),
+        (
+            "import time\ntime.sleep(60)",
+            "cell 1: A cell timed out while it was being executed, after 3 seconds.",
+        ),
     ],
 )
 @pytest.mark.usefixtures("impatient")
-def test_run_names_a_cell_that_fails_and_goes_on_to_the_next_lesson(ship, command, capsys, source, fault):
+def test_run_names_a_cell_that_fails_and_goes_on_to_the_next_lesson(
+    ship, command, capsys, source, fault
+):
     ship(claim(), new_code_cell(source))
     ship(claim(), name="08_other.ipynb")
     assert command("run") == 1

@@ -33,7 +33,9 @@ def test_a_question_left_open_shows_its_choices_and_records_nothing():
     assert progress.records("question", session.lesson()) == []
 
 
-@pytest.mark.parametrize(("letter", "heading"), [("b", "Right"), (" B ", "Right"), ("a", "Not quite")])
+@pytest.mark.parametrize(
+    ("letter", "heading"), [("b", "Right"), (" B ", "Right"), ("a", "Not quite")]
+)
 def test_an_answer_is_told_why_and_recorded(letter, heading):
     card = ask("recap_plan", letter)
     plain = letter.strip().lower()
@@ -44,7 +46,10 @@ def test_an_answer_is_told_why_and_recorded(letter, heading):
 
 @pytest.mark.parametrize("choice", ["z", "", None, 2])
 def test_a_choice_that_there_is_not_is_answered_with_those_there_are(choice):
-    assert repr(ask("recap_plan", choice)) == f"Question: There is no choice {choice!r}; there are a, b, c."
+    assert (
+        repr(ask("recap_plan", choice))
+        == f"Question: There is no choice {choice!r}; there are a, b, c."
+    )
     assert progress.records("question", session.lesson()) == []
 
 
@@ -65,9 +70,17 @@ def test_there_are_two_warm_ups_for_each_lesson_that_has_any():
         ("indexing", [], ["welcome", "welcome"]),
         ("indexing", ["caching"], ["caching", "caching"]),
         ("caching", ["indexing"], ["indexing", "indexing"]),
-        ("caching", ["welcome", "caching", "indexing"], ["indexing", "indexing"]),  # it is done once more
+        (
+            "caching",
+            ["welcome", "caching", "indexing"],
+            ["indexing", "indexing"],
+        ),  # it is done once more
         ("caching", ["caching"], ["welcome", "welcome"]),
-        ("rate_limiting", ["indexing", "caching"], ["caching", "indexing"]),  # the one learnt longest ago first
+        (
+            "rate_limiting",
+            ["indexing", "caching"],
+            ["caching", "indexing"],
+        ),  # the one learnt longest ago first
     ],
 )
 def test_warm_ups_look_back_at_other_lessons_that_were_done(here, done, looks_back_at, monkeypatch):

@@ -37,7 +37,9 @@ CELLS = {
 @pytest.fixture(scope="module")
 def outputs():
     """What each cell left: printed, or the error as it is shown, without its colours."""
-    sources = [re.sub("^        ", "", source.strip("\n"), flags=re.MULTILINE) for source in CELLS.values()]
+    sources = [
+        re.sub("^        ", "", source.strip("\n"), flags=re.MULTILINE) for source in CELLS.values()
+    ]
     notebook = new_notebook(cells=[new_code_cell(source.strip()) for source in sources])
     done = NotebookClient(notebook, timeout=30, allow_errors=True).execute()
     outputs = {}
@@ -51,7 +53,9 @@ def outputs():
 def test_an_error_of_the_library_is_its_sentence_and_the_learners_line(outputs):
     where, what = outputs["library"].splitlines()
     assert where == "line 2 of this cell: ask(name)"
-    assert what.startswith("ValueError: there is no question 'no such question'; there are warm-up 1")
+    assert what.startswith(
+        "ValueError: there is no question 'no such question'; there are warm-up 1"
+    )
 
 
 def test_a_learners_own_error_keeps_its_traceback(outputs):
@@ -74,5 +78,7 @@ def test_the_lesson_in_progress_is_the_one_begun(outputs):
 
 
 def test_a_lesson_that_does_not_exist_is_an_error_that_names_those_that_do():
-    with pytest.raises(ValueError, match=r"no lesson 'indxing'; there are welcome, caching, indexing"):
+    with pytest.raises(
+        ValueError, match=r"no lesson 'indxing'; there are welcome, caching, indexing"
+    ):
         session.begin("indxing")

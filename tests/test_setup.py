@@ -75,11 +75,16 @@ def test_every_dependency_is_pinned_with_hashes_but_what_only_benchmarks_need():
     assert all("--hash=sha256:" in pin and "==" in pin for pin in pins)
 
 
-@pytest.mark.parametrize(("folder", "extras"), [("course_lib", ["lab"]), ("tests", ["lab", "test"])])
+@pytest.mark.parametrize(
+    ("folder", "extras"), [("course_lib", ["lab"]), ("tests", ["lab", "test"])]
+)
 def test_every_package_that_is_imported_is_declared(folder, extras):
     declared = {name_of(requirement) for requirement in PYPROJECT["project"]["dependencies"]}
     for extra in ["advisor", *extras]:
-        declared |= {name_of(requirement) for requirement in PYPROJECT["project"]["optional-dependencies"][extra]}
+        declared |= {
+            name_of(requirement)
+            for requirement in PYPROJECT["project"]["optional-dependencies"][extra]
+        }
     imported = set()
     for file in (ROOT / folder).rglob("*.py"):
         imported |= {module.partition(".")[0] for module in imports_of(file)}
@@ -109,7 +114,9 @@ def test_no_file_names_a_package_index():
 
 
 def test_help_lists_every_target():
-    targets = re.search(r"^\.PHONY: (help .*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1].split()
+    targets = re.search(r"^\.PHONY: (help .*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[
+        1
+    ].split()
     listed = [line.split()[1] for line in make("help").stdout.splitlines()]
     assert listed == targets
 
@@ -142,7 +149,9 @@ def cloned(folder):
 def test_set_up_interrupted_is_mended_and_needs_no_internet_the_second_time(tmp_path):
     clone = cloned(tmp_path)
     whole = clone / ".venv" / "whole"
-    first = subprocess.Popen(["make", "setup"], cwd=clone, start_new_session=True, stderr=subprocess.DEVNULL)
+    first = subprocess.Popen(
+        ["make", "setup"], cwd=clone, start_new_session=True, stderr=subprocess.DEVNULL
+    )
     while not (clone / ".venv/bin/uv").exists():
         assert first.poll() is None, "set-up ended before it brought uv"
         time.sleep(0.01)
@@ -181,7 +190,12 @@ def opens_a_lesson(clone):
     command = ["make", "lab", "ARGS=--no-browser"]
     environment = {**os.environ, **variables}
     lab = subprocess.Popen(
-        command, cwd=clone, env=environment, start_new_session=True, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=clone,
+        env=environment,
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     try:
         line = next(line for line in lab.stderr if "?token=" in line)

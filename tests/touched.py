@@ -39,7 +39,12 @@ def tests_of(file: Path) -> set[str]:
         names.add(file.stem)
     if file.is_relative_to("course_lib"):
         names |= {f"test_{part}" for part in (*file.parent.parts[1:], file.stem)}
-    found = [path for name in names for path in (ROOT / "tests").glob(f"{name}*.py") if path.stem.startswith("test_")]
+    found = [
+        path
+        for name in names
+        for path in (ROOT / "tests").glob(f"{name}*.py")
+        if path.stem.startswith("test_")
+    ]
     return {str(path.relative_to(ROOT)) for path in found}
 
 

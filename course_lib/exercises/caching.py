@@ -11,7 +11,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar
 
 from course_lib.cache import Cache
-from course_lib.exercises.caching_choices import choose_ttl, hit_rate, mystery, p90_cure, redis_types
+from course_lib.exercises.caching_choices import (
+    choose_ttl,
+    hit_rate,
+    mystery,
+    p90_cure,
+    redis_types,
+)
 from course_lib.exercises.engine import Exercise, NotAttempted, Refusal, brief
 from course_lib.exercises.redis_exercise import RedisExercise
 from course_lib.exercises.welcome import as_number
@@ -119,7 +125,10 @@ Whatever was stored counts as found, a value such as `0` or `[]` too."""
             "Another process had stored a value in Redis, and yours did not use it.",
             "Look in Redis each time: what lies in a variable no other process sees.",
         ),
-        "never_loads": ("Nothing was stored, and `load` was not called.", "Where step 1 finds nothing comes step 2."),
+        "never_loads": (
+            "Nothing was stored, and `load` was not called.",
+            "Where step 1 finds nothing comes step 2.",
+        ),
         "loads_another": (
             "`load` was called for another user, or more than once.",
             "Step 2 is one call: `await load(user_id)`.",
@@ -140,7 +149,10 @@ Whatever was stored counts as found, a value such as `0` or `[]` too."""
             "Each hit begins the lifetime anew: what is asked for often is never loaded again, and grows old.",
             "Store only what was loaded. A hit is read, and leaves the key as it is.",
         ),
-        "another_answer": ("That is not the user's value.", "What was loaded or found is the answer."),
+        "another_answer": (
+            "That is not the user's value.",
+            "What was loaded or found is the answer.",
+        ),
     }
 
     @staticmethod
@@ -163,7 +175,11 @@ Whatever was stored counts as found, a value such as `0` or `[]` too."""
             for _ in range(2):
                 await self._compare(answer, redis, user, load)
             if len(load.called) > 1:
-                self._refuse("always_loads" if value else "falsy_hit", user, f"load was called again for {value!r}")
+                self._refuse(
+                    "always_loads" if value else "falsy_hit",
+                    user,
+                    f"load was called again for {value!r}",
+                )
         await redis.set("stats:12", '{"events": 2}', ex=300)
         load = Loads({12: {"events": 3}})
         result = await self.call_async(answer, redis, 12, load)
@@ -175,13 +191,25 @@ Whatever was stored counts as found, a value such as `0` or `[]` too."""
         load = Loads({7: copy.deepcopy(value)})
         result = await self.call_async(answer, redis, 7, load)
         if load.called != [7]:
-            self._refuse("loads_another" if load.called else "never_loads", 7, f"load was called for {load.called}")
+            self._refuse(
+                "loads_another" if load.called else "never_loads",
+                7,
+                f"load was called for {load.called}",
+            )
         if result != value:
             mistake = "text_for_value" if _decoded(result) == value else "another_answer"
             self._refuse(mistake, 7, brief(result), brief(value))
         keys = [_text(key) for key in await redis.keys("*")]
-        if "stats:7" not in keys:  # others may stand beside it: a count, or the names of the user's keys
-            mistake = "never_stores" if not keys else "another_key" if "7" in "".join(keys) else "key_without_user"
+        if (
+            "stats:7" not in keys
+        ):  # others may stand beside it: a count, or the names of the user's keys
+            mistake = (
+                "never_stores"
+                if not keys
+                else "another_key"
+                if "7" in "".join(keys)
+                else "key_without_user"
+            )
             self._refuse(mistake, 7, f"keys in Redis: {', '.join(keys) or 'none'}", "stats:7")
         milliseconds = await redis.pttl("stats:7")
         if not 290_000 < milliseconds <= 300_000:
@@ -319,16 +347,28 @@ with something, `lambda: load_user(user_id)` makes one."""
                 result = await self.call_async(answer, cache, user, loads, load_platform)
             except Refusal as refusal:
                 if "pass the function, not the result" in refusal.got:
-                    self.refuse("loader_called", call=call, got="a coroutine", expected="a function to call at a miss")
+                    self.refuse(
+                        "loader_called",
+                        call=call,
+                        got="a coroutine",
+                        expected="a function to call at a miss",
+                    )
                 raise
             expected = {"user": loads.values[user], "platform": platform}
             if isinstance(result, dict) and any(part is ... for part in result.values()):
                 raise NotAttempted
             self._refuse_coroutines(result, call)
             if user == 11 and isinstance(result, dict) and result.get("user") == loads.values[1]:
-                self.refuse("shared_user_key", call=call, got=brief(result), expected=brief(expected))
-            if isinstance(result, dict) and result == {"user": loads.values[user], "platform": loads.values[user]}:
-                self.refuse("same_key_twice", call=call, got=brief(result), expected=brief(expected))
+                self.refuse(
+                    "shared_user_key", call=call, got=brief(result), expected=brief(expected)
+                )
+            if isinstance(result, dict) and result == {
+                "user": loads.values[user],
+                "platform": loads.values[user],
+            }:
+                self.refuse(
+                    "same_key_twice", call=call, got=brief(result), expected=brief(expected)
+                )
             if result != expected:
                 self.refuse("another_shape", call=call, got=brief(result), expected=brief(expected))
 
@@ -343,7 +383,11 @@ with something, `lambda: load_user(user_id)` makes one."""
         await parts(11)
         if asked > 1:
             mistake = "one_key" if len(stored) == 1 else "platform_key_has_user"
-            self.refuse(mistake, call=f"{self.name}(cache, 11, ...) after user 1", got="load_platform was called again")
+            self.refuse(
+                mistake,
+                call=f"{self.name}(cache, 11, ...) after user 1",
+                got="load_platform was called again",
+            )
         await self._lifetimes(redis)
         await cache.invalidate_user_cache(1)
         await parts(11)
@@ -355,7 +399,11 @@ with something, `lambda: load_user(user_id)` makes one."""
         await parts(3)
         await parts(3)
         if asked + len(loads.called) > 2:
-            self.refuse("falsy_hit", call=f"{self.name}(cache, 3, ...), twice", got="a part was loaded again")
+            self.refuse(
+                "falsy_hit",
+                call=f"{self.name}(cache, 3, ...), twice",
+                got="a part was loaded again",
+            )
 
     def _refuse_coroutines(self, result: Any, call: str) -> None:
         parts = result.values() if isinstance(result, dict) else ()
@@ -374,7 +422,9 @@ with something, `lambda: load_user(user_id)` makes one."""
         if not right:
             swapped = 260 < platform <= 300 and 50 < user <= 60
             same = min(user, platform) > 0.85 * max(user, platform)
-            mistake = "lifetimes_swapped" if swapped else "one_lifetime" if same else "another_lifetime"
+            mistake = (
+                "lifetimes_swapped" if swapped else "one_lifetime" if same else "another_lifetime"
+            )
             got = f"user's part {user:.0f} s, platform's {platform:.0f} s"
             self.refuse(mistake, got=got, expected="300 s and 60 s, each up to a tenth less")
 
@@ -414,8 +464,14 @@ And mind that user 1 is not user 10."""
             "old, and named by no SET any more.",
             "First `await write()`, then find, then remove.",
         ),
-        "forgets_write": ("`write` was not called: the event is lost.", "Somewhere `await write()` is needed."),
-        "writes_twice": ("`write` was called more than once: the event is there twice.", "Call it once."),
+        "forgets_write": (
+            "`write` was not called: the event is lost.",
+            "Somewhere `await write()` is needed.",
+        ),
+        "writes_twice": (
+            "`write` was called more than once: the event is there twice.",
+            "Call it once.",
+        ),
         "other_user_gone": (
             "Entries of user 10 are gone as well, when user 1 was asked for: `stats:1*` matches both.",
             "Take the keys from the SET `keys:{user_id}`, which holds this user's and nobody else's.",
@@ -424,7 +480,10 @@ And mind that user 1 is not user 10."""
             "To find the keys, all keys of the server were looked through: with a million of them everybody waits.",
             "Read the SET `keys:{user_id}`: it names them.",
         ),
-        "flushes": ("That would remove everything of everybody.", "Remove the keys that `keys:{user_id}` names."),
+        "flushes": (
+            "That would remove everything of everybody.",
+            "Remove the keys that `keys:{user_id}` names.",
+        ),
         "entries_stay": (
             "Entries of the user are still there, and old.",
             "Remove each key that stands in the SET: `await redis.delete(*keys)`.",
@@ -457,7 +516,11 @@ And mind that user 1 is not user 10."""
 
     async def judge_on(self, redis: Client, answer: Any) -> None:
         """User 1 with three entries beside users 10 and 12, then a user with none."""
-        entries = {1: ["stats:1", "events:1", "page:1:2"], 10: ["stats:10", "events:10"], 12: ["stats:12"]}
+        entries = {
+            1: ["stats:1", "events:1", "page:1:2"],
+            10: ["stats:10", "events:10"],
+            12: ["stats:12"],
+        }
         for user, keys in entries.items():
             for key in keys:
                 await redis.set(key, "old")
@@ -468,7 +531,9 @@ And mind that user 1 is not user 10."""
         async def write() -> None:
             await asyncio.sleep(0.01)  # a removal that does not wait for the write shows
             writes.append(await redis.exists(*entries[1]))
-            await redis.set("meanwhile:1", "old")  # another request has missed, and stores what was before the write
+            await redis.set(
+                "meanwhile:1", "old"
+            )  # another request has missed, and stores what was before the write
             await redis.sadd("keys:1", "meanwhile:1")
 
         result = await self._call(redis, answer, 1, write)
@@ -481,7 +546,9 @@ And mind that user 1 is not user 10."""
             "forgets_write": not writes,
             "writes_twice": len(writes) > 1,
             "other_user_gone": not {*entries[10], *entries[12], "keys:10", "keys:12"} <= left,
-            "searches_all_keys": any(command[0] in {"KEYS", "SCAN"} for command in redis.commands[:-1]),
+            "searches_all_keys": any(
+                command[0] in {"KEYS", "SCAN"} for command in redis.commands[:-1]
+            ),
             "entries_stay": left & set(entries[1]),
             "finds_before_write": "meanwhile:1" in left,
             "forgets_the_set": "keys:1" in left,
@@ -489,7 +556,11 @@ And mind that user 1 is not user 10."""
             "another_count": isinstance(result, bool) or as_number(result) != 4,
         }.items():
             if made:
-                self.refuse(mistake, call=call, got=f"{brief(result)}, and left in Redis: {', '.join(sorted(left))}")
+                self.refuse(
+                    mistake,
+                    call=call,
+                    got=f"{brief(result)}, and left in Redis: {', '.join(sorted(left))}",
+                )
         await self._other_users(redis, answer)
 
     async def _other_users(self, redis: Client, answer: Any) -> None:
@@ -514,10 +585,15 @@ And mind that user 1 is not user 10."""
             }.items():
                 if made:
                     self.refuse(
-                        mistake, call=call, got=f"{brief(result)}, after {written} writes", expected=str(entries)
+                        mistake,
+                        call=call,
+                        got=f"{brief(result)}, after {written} writes",
+                        expected=str(entries),
                     )
 
-    async def _call(self, redis: Client, answer: Any, user: int, write: Callable[[], Awaitable[object]]) -> Any:
+    async def _call(
+        self, redis: Client, answer: Any, user: int, write: Callable[[], Awaitable[object]]
+    ) -> Any:
         try:
             return await self.call_async(answer, redis, user, write)
         except Refusal as refusal:
@@ -555,7 +631,9 @@ without the task being cancelled with it. When a load is over, its result or its
         "The load must be a task of its own, not a part of the first caller: else it ends when that caller gives up.",
         "`task.add_done_callback(lambda _: flights.pop(key, None))` removes it when it is over, however it ends.",
     )
-    praise = "One load for all who wait, an error for all who wait, and a new load for who comes after."
+    praise = (
+        "One load for all who wait, an error for all who wait, and a new load for who comes after."
+    )
     refusals: ClassVar = {
         "loads_each": (
             "Each caller loaded for itself.",
@@ -629,12 +707,19 @@ without the task being cancelled with it. When a load is over, its result or its
                 raise RuntimeError("no database")
             return f"load {number}"
 
-        results = await asyncio.gather(*[self.call_async(answer, flights, "a", load) for _ in range(10)])
+        results = await asyncio.gather(
+            *[self.call_async(answer, flights, "a", load) for _ in range(10)]
+        )
         if calls > 1:
             self._refuse("loads_each", "ten calls at once", f"{calls} loads", "1 load")
         self._expect(results, ["load 1"] * 10, "ten calls at once", "another_result")
         await asyncio.sleep(0)
-        self._expect([await self.call_async(answer, flights, "a", load)], ["load 2"], "a later call", "serves_for_ever")
+        self._expect(
+            [await self.call_async(answer, flights, "a", load)],
+            ["load 2"],
+            "a later call",
+            "serves_for_ever",
+        )
         await self._two_keys(answer)
         await asyncio.sleep(0)
         database_is_there = False
@@ -642,16 +727,27 @@ without the task being cancelled with it. When a load is over, its result or its
             *[self.call_async(answer, flights, "a", load) for _ in range(3)], return_exceptions=True
         )
         if not all(isinstance(each, Refusal) and "no database" in each.got for each in failures):
-            self._refuse("failure_hidden", "three calls of a load that fails", brief(failures), "three errors")
+            self._refuse(
+                "failure_hidden",
+                "three calls of a load that fails",
+                brief(failures),
+                "three errors",
+            )
         if calls > 3:
             self._refuse(
-                "loads_again", "three calls of a load that fails", f"{calls - 2} loads", "1 load, three errors"
+                "loads_again",
+                "three calls of a load that fails",
+                f"{calls - 2} loads",
+                "1 load, three errors",
             )
         database_is_there = True
         await asyncio.sleep(0)
         try:
             self._expect(
-                [await self.call_async(answer, flights, "a", load)], ["load 4"], "a call after", "failure_sticks"
+                [await self.call_async(answer, flights, "a", load)],
+                ["load 4"],
+                "a call after",
+                "failure_sticks",
             )
         except Refusal as refusal:
             if "no database" not in refusal.got:
@@ -682,7 +778,11 @@ without the task being cancelled with it. When a load is over, its result or its
         ended = await asyncio.gather(*both, return_exceptions=True)
         results = [] if waiting else ended
         if not results:
-            mistake = "waits_in_line" if not other_begun.is_set() and len(flights) != 1 else "one_for_all_keys"
+            mistake = (
+                "waits_in_line"
+                if not other_begun.is_set() and len(flights) != 1
+                else "one_for_all_keys"
+            )
             self._refuse(mistake, "two keys at once", "no answer", "an answer for each")
         self._expect(results, ["a", "b"], "two keys at once", "one_for_all_keys")
 
@@ -721,7 +821,10 @@ without the task being cancelled with it. When a load is over, its result or its
             if made:
                 call = f"of three callers the {('first', 'second')[victim]} was cancelled, then came a fourth"
                 self._refuse(
-                    mistake, call, f"{calls} loads; the others: {brief(ended)}", "1 load, and its result for them"
+                    mistake,
+                    call,
+                    f"{calls} loads; the others: {brief(ended)}",
+                    "1 load, and its result for them",
                 )
 
     def _expect(self, results: list[Any], expected: list[str], call: str, mistake: str) -> None:
@@ -781,7 +884,10 @@ all loaded again in one second. Write `jitter(ttl)`: the lifetime (seconds) of o
             "That is a share, from 0.9 to 1, and no lifetime.",
             "Multiply it by `ttl`.",
         ),
-        "milliseconds": ("That is a thousand times too long: `ttl` counts seconds.", "Give seconds."),
+        "milliseconds": (
+            "That is a thousand times too long: `ttl` counts seconds.",
+            "Give seconds.",
+        ),
         "too_narrow": (
             "The lifetimes do not fill the range from `0.9 * ttl` to `ttl`.",
             "`random.uniform` takes the two ends.",
@@ -797,22 +903,50 @@ all loaded again in one second. Write `jitter(ttl)`: the lifetime (seconds) of o
         """Four hundred lifetimes of a long TTL and of a short one."""
         long, short = self._lifetimes(answer, 1_000), self._lifetimes(answer, 5)
         spread = max(long) - min(long)
-        quarters = [sum(int(4 * (each - 900) / 100.001) == quarter for each in long) for quarter in range(4)]
+        quarters = [
+            sum(int(4 * (each - 900) / 100.001) == quarter for each in long) for quarter in range(4)
+        ]
         most = max(Counter(long).values())
         for mistake, made, got in (
             ("a_share_alone", max(long) <= 1, f"up to {max(long):.2f} for a TTL of 1000"),
             ("milliseconds", min(long) >= 100_000, f"up to {max(long):,.0f} for a TTL of 1000"),
             ("no_spread", spread == 0, f"always {long[0]:g}"),
-            ("fixed_seconds", abs(spread - (max(short) - min(short))) < 0.1 * spread, f"a spread of {spread:.0f} s"),
-            ("longer_than_promised", max(long) > 1_000 or max(short) > 5, f"up to {max(long):.1f} for a TTL of 1000"),
-            ("few_lifetimes", len(set(short)) < 20, f"{len(set(short))} different lifetimes for a TTL of 5"),
-            ("too_short", min(long) < 899.9 or min(short) < 4.49, f"down to {min(long):.1f} for a TTL of 1000"),
+            (
+                "fixed_seconds",
+                abs(spread - (max(short) - min(short))) < 0.1 * spread,
+                f"a spread of {spread:.0f} s",
+            ),
+            (
+                "longer_than_promised",
+                max(long) > 1_000 or max(short) > 5,
+                f"up to {max(long):.1f} for a TTL of 1000",
+            ),
+            (
+                "few_lifetimes",
+                len(set(short)) < 20,
+                f"{len(set(short))} different lifetimes for a TTL of 5",
+            ),
+            (
+                "too_short",
+                min(long) < 899.9 or min(short) < 4.49,
+                f"down to {min(long):.1f} for a TTL of 1000",
+            ),
             ("piled_up", most > 20, f"{most} of 400 keys with the same lifetime"),
-            ("too_narrow", spread < 93, f"from {min(long):.1f} to {max(long):.1f} for a TTL of 1000"),
-            ("uneven", not 55 <= min(quarters) <= max(quarters) <= 150, f"by quarters of the range: {quarters} keys"),
+            (
+                "too_narrow",
+                spread < 93,
+                f"from {min(long):.1f} to {max(long):.1f} for a TTL of 1000",
+            ),
+            (
+                "uneven",
+                not 55 <= min(quarters) <= max(quarters) <= 150,
+                f"by quarters of the range: {quarters} keys",
+            ),
         ):
             if made:
-                self.refuse(mistake, call=f"{self.name}(1000) and {self.name}(5), 400 times each", got=got)
+                self.refuse(
+                    mistake, call=f"{self.name}(1000) and {self.name}(5), 400 times each", got=got
+                )
 
     def _lifetimes(self, answer: Any, ttl: int) -> list[float]:
         found = []
@@ -820,7 +954,12 @@ all loaded again in one second. Write `jitter(ttl)`: the lifetime (seconds) of o
             result = self.call(answer, ttl)
             seconds = as_number(result)
             if seconds is None or math.isnan(seconds):
-                self.refuse("wrong_type", call=self.called(ttl), got=brief(result), expected="a number of seconds")
+                self.refuse(
+                    "wrong_type",
+                    call=self.called(ttl),
+                    got=brief(result),
+                    expected="a number of seconds",
+                )
             found.append(seconds)
         return found
 

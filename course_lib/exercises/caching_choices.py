@@ -71,7 +71,10 @@ After 3 hits and 1 miss it is 0.75; before anything was looked up it is 0.0."""
             "Right as soon as something was looked up; before that, 0.0 was asked for.",
             "Give the cache that was never asked a line of its own.",
         ),
-        "another_number": ("That is not the share of the hits.", "Start from 3 hits and 1 miss: the answer is 0.75."),
+        "another_number": (
+            "That is not the share of the hits.",
+            "Start from 3 hits and 1 miss: the answer is 0.75.",
+        ),
     }
 
     @staticmethod
@@ -88,7 +91,9 @@ After 3 hits and 1 miss it is 0.75; before anything was looked up it is 0.0."""
         self._compare(answer, 0, 4, "another_number")
         self._nothing_looked_up(answer)
 
-    def _compare(self, answer: Callable[[int, int], float], hits: int, misses: int, otherwise: str = "") -> None:
+    def _compare(
+        self, answer: Callable[[int, int], float], hits: int, misses: int, otherwise: str = ""
+    ) -> None:
         result = self.call(answer, hits, misses)
         got, rate = as_number(result), hits / (hits + misses)
         call, came_back = self.called(hits, misses), brief(result)
@@ -103,7 +108,9 @@ After 3 hits and 1 miss it is 0.75; before anything was looked up it is 0.0."""
         try:
             result = self.call(answer, 0, 0)
         except Refusal as refusal:
-            if refusal.got.startswith(("ZeroDivisionError", "InvalidOperation")):  # the latter is Decimal's
+            if refusal.got.startswith(
+                ("ZeroDivisionError", "InvalidOperation")
+            ):  # the latter is Decimal's
                 self.refuse("division_by_zero", call=call, got=refusal.got, expected=expected)
             raise
         if as_number(result) != 0:
@@ -176,11 +183,24 @@ Give one letter."""
             "those 15.",
             "Sort the hundred by their time and count to 90, instead of averaging them.",
         ),
-        "not_one_letter": ("Exactly one of the five letters is asked for.", 'Give it in quotes, such as `"a"`.'),
+        "not_one_letter": (
+            "Exactly one of the five letters is asked for.",
+            'Give it in quotes, such as `"a"`.',
+        ),
     }
-    cures: ClassVar = {"a": (85, 2.5, 500.0), "b": (85, 5.0, 250.0), "c": (89, 5.0, 500.0), "e": (85, 5.0, 500.0)}
+    cures: ClassVar = {
+        "a": (85, 2.5, 500.0),
+        "b": (85, 5.0, 250.0),
+        "c": (89, 5.0, 500.0),
+        "e": (85, 5.0, 500.0),
+    }
     """For each cure that is too weak: the hits of 100 requests, and the milliseconds of a hit and of a miss."""
-    mistakes: ClassVar = {"a": "faster_hits", "b": "faster_misses", "c": "one_hit_short", "e": "mean_for_p90"}
+    mistakes: ClassVar = {
+        "a": "faster_hits",
+        "b": "faster_misses",
+        "c": "one_hit_short",
+        "e": "mean_for_p90",
+    }
 
     def judge(self, answer: Any) -> None:
         """One letter; for a wrong one, the P90 that it would leave is worked out."""
@@ -193,7 +213,9 @@ Give one letter."""
         if letter in self.cures:
             hits, hit, miss = self.cures[letter]
             p90 = percentile([hit] * hits + [miss] * (100 - hits), 90)
-            self.refuse(self.mistakes[letter], got=f"{letter}: a P90 of {p90:g} ms", expected="under 100 ms")
+            self.refuse(
+                self.mistakes[letter], got=f"{letter}: a P90 of {p90:g} ms", expected="under 100 ms"
+            )
 
 
 class ChooseTtl(Exercise):
@@ -284,13 +306,26 @@ class WordForEach(Exercise):
     def judge(self, answer: Any) -> None:
         """Each letter by its own mistakes; words in any case."""
         if not isinstance(answer, dict):
-            self.refuse("wrong_type", got=brief(answer), expected="a dict with the keys of the stub")
+            self.refuse(
+                "wrong_type", got=brief(answer), expected="a dict with the keys of the stub"
+            )
         if any(word is ... for word in answer.values()):
             raise NotAttempted
-        words = {letter: word.strip().lower() for letter, word in answer.items() if isinstance(word, str)}
-        known = {letter: {self.solution_answer[letter].lower(), *wrong} for letter, wrong in self.mistakes.items()}
-        if set(answer) != set(known) or not all(words.get(letter) in known[letter] for letter in known):
-            self.refuse("not_a_word_each", got=brief(answer), expected="one of the task's words for each letter")
+        words = {
+            letter: word.strip().lower() for letter, word in answer.items() if isinstance(word, str)
+        }
+        known = {
+            letter: {self.solution_answer[letter].lower(), *wrong}
+            for letter, wrong in self.mistakes.items()
+        }
+        if set(answer) != set(known) or not all(
+            words.get(letter) in known[letter] for letter in known
+        ):
+            self.refuse(
+                "not_a_word_each",
+                got=brief(answer),
+                expected="one of the task's words for each letter",
+            )
         for letter, mistakes in self.mistakes.items():
             if words[letter] in mistakes:
                 self.refuse(mistakes[words[letter]], got=f"{letter}: {answer[letter].strip()}")
@@ -437,7 +472,9 @@ tell, see what became of what was stored. Each cache has another one of these fa
             "falsy_hit": "nothing_left",
             "never_stores": "it_stores",
         },
-        "c": dict.fromkeys(("key_differs", "ttl_too_short", "falsy_hit", "never_stores"), "ping_first"),
+        "c": dict.fromkeys(
+            ("key_differs", "ttl_too_short", "falsy_hit", "never_stores"), "ping_first"
+        ),
     }
 
     async def evidence(self, letter: str) -> pd.DataFrame:
@@ -453,7 +490,10 @@ tell, see what became of what was stored. Each cache has another one of these fa
             case "redis_down":
                 patient.redis = redis_client.connect("unix:///nobody/listens/here")
         return pd.DataFrame(
-            {"a cache that works": await _seen(SmallCache(_a_namespace())), f"cache {letter}": await _seen(patient)}
+            {
+                "a cache that works": await _seen(SmallCache(_a_namespace())),
+                f"cache {letter}": await _seen(patient),
+            }
         )
 
 

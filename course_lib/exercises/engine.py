@@ -36,7 +36,9 @@ _brief.maxlist = _brief.maxtuple = _brief.maxdict = 8
 class Refusal(Exception):  # noqa: N818  an answer of the check, not an error
     """An answer is refused, for the misconception with this id."""
 
-    def __init__(self, misconception: str, *, call: str = "", got: str = "", expected: str = "") -> None:
+    def __init__(
+        self, misconception: str, *, call: str = "", got: str = "", expected: str = ""
+    ) -> None:
         super().__init__(misconception)
         self.misconception = misconception
         self.call, self.got, self.expected = call, got, expected
@@ -57,19 +59,32 @@ class Verdict:
     """What was called, what came back, what was expected, and the next step: pairs of a label and a text."""
 
     def __repr__(self) -> str:
-        return "\n".join([f"{self._heading()}: {self.sentence}", *(f"  {label}: {text}" for label, text in self.facts)])
+        return "\n".join(
+            [
+                f"{self._heading()}: {self.sentence}",
+                *(f"  {label}: {text}" for label, text in self.facts),
+            ]
+        )
 
     def _repr_html_(self) -> str:
         tone = {RIGHT: "good", REFUSED: "bad"}.get(self.verdict, "plain")
         rows = "".join(
             f'<tr><td style="text-align:left;vertical-align:top">{label}</td><td style="text-align:left">'
-            + (prose(text) if label in ("next", "help") else f'<pre style="margin:0">{html.escape(text)}</pre>')
+            + (
+                prose(text)
+                if label in ("next", "help")
+                else f'<pre style="margin:0">{html.escape(text)}</pre>'
+            )
             for label, text in self.facts
         )
-        return Card(self._heading(), self.sentence, tone)._repr_html_() + (f"<table>{rows}</table>" if rows else "")
+        return Card(self._heading(), self.sentence, tone)._repr_html_() + (
+            f"<table>{rows}</table>" if rows else ""
+        )
 
     def _heading(self) -> str:
-        return {RIGHT: "Right", REFUSED: "Not yet", NOT_ATTEMPTED: "Not attempted yet"}[self.verdict]
+        return {RIGHT: "Right", REFUSED: "Not yet", NOT_ATTEMPTED: "Not attempted yet"}[
+            self.verdict
+        ]
 
 
 class Pending:
@@ -98,9 +113,18 @@ class Exercise:
     """The import lines that begin both the stub and the solution."""
     praise: ClassVar[str]
     refusals: ClassVar[Mapping[str, tuple[str, str]]] = {
-        "raised": ("Your code raised an error.", "Read it, then try the same call in a cell of your own."),
-        "endless": ("Your code did not come back in time.", "Look for a loop that never ends, or a wait."),
-        "wrong_type": ("That is not the kind of answer asked for.", "Compare with the stub: what does it give?"),
+        "raised": (
+            "Your code raised an error.",
+            "Read it, then try the same call in a cell of your own.",
+        ),
+        "endless": (
+            "Your code did not come back in time.",
+            "Look for a loop that never ends, or a wait.",
+        ),
+        "wrong_type": (
+            "That is not the kind of answer asked for.",
+            "Compare with the stub: what does it give?",
+        ),
         "forgotten_await": (
             "A coroutine was made and never awaited, so its work was never done.",
             "Put `await` in front of each asynchronous call, such as `await load(...)`. Where the stub is a plain "
@@ -167,7 +191,11 @@ class Exercise:
     @property
     def answer(self) -> Any:
         """The learner's last answer that passed, else the library's; which of the two is said in one line."""
-        whose = "your own" if self._passed else "the library's (none of yours has passed since the kernel started)"
+        whose = (
+            "your own"
+            if self._passed
+            else "the library's (none of yours has passed since the kernel started)"
+        )
         print(f"{self.name}: {whose}")
         return self._passed[-1] if self._passed else self.solution_answer
 
@@ -186,11 +214,15 @@ class Exercise:
         except (OSError, TypeError):
             shown = repr(answer)
         print(f"exercise: {self.lesson}.{self.name}\nanswer:\n{shown}\nverdict:\n{verdict!r}")
-        print(f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {platform.platform()}")
+        print(
+            f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {platform.platform()}"
+        )
 
     # --- what a judge calls -----------------------------------------------------------------------------------------
 
-    def refuse(self, misconception: str, *, call: str = "", got: str = "", expected: str = "") -> NoReturn:
+    def refuse(
+        self, misconception: str, *, call: str = "", got: str = "", expected: str = ""
+    ) -> NoReturn:
         """Refuse the answer for a misconception that `all_refusals` names."""
         raise Refusal(misconception, call=call, got=got, expected=expected)
 
@@ -220,7 +252,9 @@ class Exercise:
             except (KeyboardInterrupt, guard.TimeUp):
                 raise
             except BaseException as error:
-                traceback.clear_frames(error.__traceback__)  # what was never awaited there is heard of here and now
+                traceback.clear_frames(
+                    error.__traceback__
+                )  # what was never awaited there is heard of here and now
                 mistake = "forgotten_await" if "coroutine" in str(error) else "raised"
                 self.refuse(mistake, call=call, got=f"{type(error).__name__}: {error}")
         for warning in heard:
@@ -235,7 +269,11 @@ class Exercise:
     @classmethod
     def all_refusals(cls) -> dict[str, tuple[str, str]]:
         """The refusals of this exercise together with those of the kinds that it belongs to."""
-        return {key: words for kind in reversed(cls.__mro__) for key, words in vars(kind).get("refusals", {}).items()}
+        return {
+            key: words
+            for kind in reversed(cls.__mro__)
+            for key, words in vars(kind).get("refusals", {}).items()
+        }
 
     # --- machinery --------------------------------------------------------------------------------------------------
 
@@ -277,11 +315,15 @@ class Exercise:
             verdict = Verdict(RIGHT, f"{self.praise} (To compare: `{self._is}.solution()`.)")
             self._passed.append(answer)
         except NotAttempted:
-            verdict = Verdict(NOT_ATTEMPTED, f"Replace the dots in the cell above. Stuck? `{self._is}.hint()`")
+            verdict = Verdict(
+                NOT_ATTEMPTED, f"Replace the dots in the cell above. Stuck? `{self._is}.hint()`"
+            )
         except Refusal as refusal:
             verdict = self._refused(refusal)
         except guard.TimeUp:
-            verdict = self._refused(Refusal("endless", call=self._calling, expected=f"an end within {self.limit:g} s"))
+            verdict = self._refused(
+                Refusal("endless", call=self._calling, expected=f"an end within {self.limit:g} s")
+            )
         except Exception as error:
             verdict = self._refused(Refusal("cannot_check", got=f"{type(error).__name__}: {error}"))
         self._last, self._calling = (answer, verdict), ""

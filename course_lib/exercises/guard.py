@@ -85,7 +85,9 @@ async def run_async(answer: Coroutine[Any, Any, T], limit: float) -> T:
 
     def make_and_note(loop: asyncio.AbstractEventLoop, coro: Any, **how: Any) -> Any:
         leash = _Leash(coro) if _in_answer.get() else coro
-        task: Any = factory(loop, leash, **how) if factory else asyncio.Task(leash, loop=loop, **how)
+        task: Any = (
+            factory(loop, leash, **how) if factory else asyncio.Task(leash, loop=loop, **how)
+        )
         if isinstance(leash, _Leash):
             made[task] = leash
         return task
@@ -153,7 +155,9 @@ def _alarm(seconds: float) -> Iterator[None]:
         here, *callers = _codes(frame)
         # An alarm may also interrupt this function, called in a moment in which nothing may be raised.
         is_ours = not {strike.__code__, ignore.__code__}.isdisjoint((here, *callers))
-        is_answer = not BELOW.isdisjoint(callers) and not is_ours and here.co_filename not in TAKE_LOCKS
+        is_answer = (
+            not BELOW.isdisjoint(callers) and not is_ours and here.co_filename not in TAKE_LOCKS
+        )
         # `while True: try: ... except: pass` stands outside its `try` for less than a microsecond a round. Only an
         # alarm that follows the last one at once, at no fixed distance, meets it there.
         soon = is_answer and next(raised) >= LENIENT

@@ -53,10 +53,15 @@ class IndexingExercise(Exercise):
         database.execute("ANALYZE")
         return limited(database)
 
-    def refuse_error(self, misconception: str, error: Exception, *, call: str, expected: str = "") -> NoReturn:
+    def refuse_error(
+        self, misconception: str, error: Exception, *, call: str, expected: str = ""
+    ) -> NoReturn:
         """Refuse for an error of SQLite's: `endless` where the statement was ended because it took too long."""
         self.refuse(
-            "endless" if str(error) == "interrupted" else misconception, call=call, got=str(error), expected=expected
+            "endless" if str(error) == "interrupted" else misconception,
+            call=call,
+            got=str(error),
+            expected=expected,
         )
 
 
@@ -64,8 +69,14 @@ class IndexExercise(IndexingExercise):
     """An exercise whose answer is one CREATE INDEX statement."""
 
     refusals: ClassVar = {
-        "not_an_index": ("This statement makes no index.", "Begin with `CREATE INDEX name ON table(column, ...)`."),
-        "sql_error": ("SQLite refuses this statement.", "Read its message, and mend what it names."),
+        "not_an_index": (
+            "This statement makes no index.",
+            "Begin with `CREATE INDEX name ON table(column, ...)`.",
+        ),
+        "sql_error": (
+            "SQLite refuses this statement.",
+            "Read its message, and mend what it names.",
+        ),
         "two_indexes": (
             "This is more than one statement. Two indexes do not add up: for one table in one query SQLite uses one of "
             "them, and the other only costs.",
@@ -90,7 +101,9 @@ class IndexExercise(IndexingExercise):
         if len(statements) > 1:
             self.refuse("two_indexes", got=brief(answer), expected="one CREATE INDEX statement")
         if not statements or not isinstance(statements[0], str):
-            self.refuse("wrong_type", got=brief(answer), expected="one CREATE INDEX statement, as a string")
+            self.refuse(
+                "wrong_type", got=brief(answer), expected="one CREATE INDEX statement, as a string"
+            )
         database, statement = self.unseen(), statements[0]
         database.set_authorizer(lambda action, *_: action == sqlite3.SQLITE_ATTACH)
         try:
@@ -107,7 +120,10 @@ class IndexExercise(IndexingExercise):
         made = database.execute("SELECT name FROM sqlite_master WHERE type = 'index'").fetchone()
         if not made:
             self.refuse("not_an_index", got=statement, expected="one CREATE INDEX statement")
-        columns = [name or "" for (name,) in database.execute("SELECT name FROM pragma_index_info(?)", made)]
+        columns = [
+            name or ""
+            for (name,) in database.execute("SELECT name FROM pragma_index_info(?)", made)
+        ]
         database.execute("ANALYZE")
         plan = analyze_query_performance(database, query)
         partial = "SELECT 1 FROM sqlite_master JOIN pragma_index_list(tbl_name) AS list USING (name) WHERE list.partial"
@@ -141,7 +157,10 @@ Which of them, run to their end, visit **every row** of the table? Give their le
             "`SCAN ... USING INDEX` is still a scan: it walks the whole index and fetches each row that it points to.",
             "Read the first word; USING INDEX alone proves nothing.",
         ),
-        "scan_overlooked": ("A plan that says SCAN and no more reads the whole table.", "Look at b again."),
+        "scan_overlooked": (
+            "A plan that says SCAN and no more reads the whole table.",
+            "Look at b again.",
+        ),
         "search_taken_for_scan": (
             "`SEARCH ... (user_id=?)` goes down the index to this user's rows and reads no others.",
             "Look at what stands in the parentheses of a.",
@@ -150,7 +169,10 @@ Which of them, run to their end, visit **every row** of the table? Give their le
             "`INTEGER PRIMARY KEY (rowid=?)` is the shortest search there is: the table itself is ordered by it.",
             "Look at the first word of d.",
         ),
-        "no_such_letter": ("There is no plan of that letter.", "Give letters from a to d, such as `ad`."),
+        "no_such_letter": (
+            "There is no plan of that letter.",
+            "Give letters from a to d, such as `ad`.",
+        ),
     }
 
     def judge(self, answer: Any) -> None:
@@ -206,7 +228,12 @@ Write the `CREATE INDEX` statement that turns its SCAN into a SEARCH. The guide 
         _, columns, plan = self.indexed(answer, ONE_USER)
         if not plan.searches:
             scattered = "not_first" if "user_id" in columns else "wrong_column"
-            self.refuse("expression" if "" in columns[:1] else scattered, call=answer, got=str(plan), expected="SEARCH")
+            self.refuse(
+                "expression" if "" in columns[:1] else scattered,
+                call=answer,
+                got=str(plan),
+                expected="SEARCH",
+            )
 
 
 class WorthIt(IndexingExercise):
@@ -253,7 +280,10 @@ Put `True` or `False` for each. You can measure them all right afterwards."""
             "An index is sorted, so the largest value is its last entry: one step instead of a whole table.",
             "Think about d: where does the maximum stand in a sorted list?",
         ),
-        "not_five": ("True or False is needed for each of a, b, c, d, e.", "Keep the five keys of the stub."),
+        "not_five": (
+            "True or False is needed for each of a, b, c, d, e.",
+            "Keep the five keys of the stub.",
+        ),
     }
 
     def judge(self, answer: Any) -> None:
@@ -262,9 +292,19 @@ Put `True` or `False` for each. You can measure them all right afterwards."""
             self.refuse("wrong_type", got=brief(answer), expected="a dict with the keys a to e")
         if ... in answer.values():
             raise NotAttempted
-        if set(answer) != set(self.worth_it) or not all(isinstance(each, bool) for each in answer.values()):
-            self.refuse("not_five", got=brief(answer), expected="True or False for each of a, b, c, d, e")
-        mistakes = {"b": "hot_user", "c": "most_rows", "e": "middle_of_text", "a": "few_rows", "d": "one_end"}
+        if set(answer) != set(self.worth_it) or not all(
+            isinstance(each, bool) for each in answer.values()
+        ):
+            self.refuse(
+                "not_five", got=brief(answer), expected="True or False for each of a, b, c, d, e"
+            )
+        mistakes = {
+            "b": "hot_user",
+            "c": "most_rows",
+            "e": "middle_of_text",
+            "a": "few_rows",
+            "d": "one_end",
+        }
         for query, mistake in mistakes.items():
             if answer[query] != self.worth_it[query]:
                 self.refuse(mistake, got=f"{query}: {answer[query]}")
@@ -286,9 +326,7 @@ Write **one** `CREATE INDEX` statement with which it searches for the user *and*
         "`CREATE INDEX idx_events_user_id_created_at ON events(<equality>, <order>)`",
     )
     composite = "CREATE INDEX idx_events_user_id_created_at ON events(user_id, created_at)"
-    praise = (
-        "Equality first, then the order: SQLite stands at the user's newest event at once and reads twenty entries."
-    )
+    praise = "Equality first, then the order: SQLite stands at the user's newest event at once and reads twenty entries."
     refusals: ClassVar = {
         "order_first": (
             "Sorted by time first, a user's rows lie scattered among everybody's: fine for who has many, a long walk "
@@ -320,7 +358,11 @@ Write **one** `CREATE INDEX` statement with which it searches for the user *and*
         if columns[0] == "user_id":
             mistake = "gap" if "created_at" in columns[2:] else "still_sorted"
         else:
-            mistake = "order_first" if columns[0] == "created_at" and "user_id" in columns else "no_equality"
+            mistake = (
+                "order_first"
+                if columns[0] == "created_at" and "user_id" in columns
+                else "no_equality"
+            )
         self.refuse(mistake, call=answer, got=str(plan), expected="a SEARCH, and nothing sorted")
 
 
@@ -351,7 +393,10 @@ each user's entries together."""
             "It covers the query, but a user's entries do not lie together: they are collected in a temporary B-tree.",
             "Put the column of the GROUP BY first.",
         ),
-        "unused": ("SQLite does not use this index for the query at all.", "Begin with the column of the GROUP BY."),
+        "unused": (
+            "SQLite does not use this index for the query at all.",
+            "Begin with the column of the GROUP BY.",
+        ),
     }
 
     def judge(self, answer: Any) -> None:
@@ -360,7 +405,10 @@ each user's entries together."""
         expected = "COVERING INDEX, and no TEMP B-TREE FOR GROUP BY"
         if not plan.indexes:
             self.refuse(
-                "not_covering" if columns[0] == "user_id" else "unused", call=answer, got=str(plan), expected=expected
+                "not_covering" if columns[0] == "user_id" else "unused",
+                call=answer,
+                got=str(plan),
+                expected=expected,
             )
         if not plan.covering:
             self.refuse("not_covering", call=answer, got=str(plan), expected=expected)
@@ -396,13 +444,22 @@ with the same columns and rows, that can use the index, and its parameters."""
             "An event at midnight sharp of the next day is counted too: BETWEEN includes both its ends.",
             "Use `>=` for the first bound and `<` for the second.",
         ),
-        "first_midnight": ("The event at midnight sharp of this day is missing.", "Use `>=` for the first bound."),
+        "first_midnight": (
+            "The event at midnight sharp of this day is missing.",
+            "Use `>=` for the first bound.",
+        ),
         "last_second": (
             "An event in the last second of the day is missing.",
             "End with `<` the next midnight, whatever the smallest unit of time is.",
         ),
-        "no_end": ("Later days are found too.", "A day has two bounds: `created_at >= ? AND created_at < ?`."),
-        "no_start": ("Earlier days are found too.", "A day has two bounds: `created_at >= ? AND created_at < ?`."),
+        "no_end": (
+            "Later days are found too.",
+            "A day has two bounds: `created_at >= ? AND created_at < ?`.",
+        ),
+        "no_start": (
+            "Earlier days are found too.",
+            "A day has two bounds: `created_at >= ? AND created_at < ?`.",
+        ),
         "text_and_number": (
             "No row is found: `created_at` is a number, and for SQLite every number is less than any text.",
             "Give the bounds as seconds since 1970.",
@@ -415,8 +472,14 @@ with the same columns and rows, that can use the index, and its parameters."""
             "In another time zone your bounds are other seconds: the day was taken as local time.",
             "Say that the day is UTC: `.replace(tzinfo=UTC)`.",
         ),
-        "one_day_only": ("Right for one day, wrong for another.", "Compute both bounds from `day`."),
-        "other_columns": ("These are not the columns of the query.", "Select `id, title`, in this order."),
+        "one_day_only": (
+            "Right for one day, wrong for another.",
+            "Compute both bounds from `day`.",
+        ),
+        "other_columns": (
+            "These are not the columns of the query.",
+            "Select `id, title`, in this order.",
+        ),
         "pasted": (
             "The text of `day` became part of the statement: whoever chooses it can write SQL into your query.",
             "Leave a `?` in the SQL, and hand the value over as a parameter.",
@@ -425,8 +488,14 @@ with the same columns and rows, that can use the index, and its parameters."""
             "Two things are to be returned: the SQL, and its parameters in a tuple, list or dict.",
             "`return sql, (first, last)`; with a single one, `(first,)`: the comma makes the tuple.",
         ),
-        "not_a_query": ("SQLite does not accept this as a query.", "Read its message, and mend what it names."),
-        "other_rows": ("The rows differ from those of the slow query.", "Compare both for one day, by hand."),
+        "not_a_query": (
+            "SQLite does not accept this as a query.",
+            "Read its message, and mend what it names.",
+        ),
+        "other_rows": (
+            "The rows differ from those of the slow query.",
+            "Compare both for one day, by hand.",
+        ),
     }
 
     @staticmethod
@@ -435,7 +504,10 @@ with the same columns and rows, that can use the index, and its parameters."""
         midnight = datetime.fromisoformat(day).replace(tzinfo=UTC)
         bounds = (midnight, midnight + timedelta(days=1))
         first, last = (int(bound.timestamp()) for bound in bounds)
-        return "SELECT id, title FROM events WHERE created_at >= ? AND created_at < ?", (first, last)
+        return "SELECT id, title FROM events WHERE created_at >= ? AND created_at < ?", (
+            first,
+            last,
+        )
 
     def judge(self, answer: Callable[[str], Any]) -> None:
         """Days with events at each edge, months and years that end, another time zone, a day with SQL in it."""
@@ -444,7 +516,9 @@ with the same columns and rows, that can use the index, and its parameters."""
         for number, second in enumerate(edges, start=5_001):
             row = (number, 1, "edge", 200, 1, f"edge {number}", second, second, "{}")
             database.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
-        self.call(answer, "2024-01-10")  # what never ends is stopped here, before the time zone is changed
+        self.call(
+            answer, "2024-01-10"
+        )  # what never ends is stopped here, before the time zone is changed
         with time_zone("UTC"):
             self._rows_of(database, answer, "2024-01-10")
         with time_zone("Pacific/Auckland"):
@@ -453,7 +527,9 @@ with the same columns and rows, that can use the index, and its parameters."""
             self._rows_of(database, answer, day, "one_day_only")
         self._refuses_sql(database, answer)
 
-    def _rows_of(self, database: sqlite3.Connection, answer: Any, day: str, otherwise: str = "") -> None:
+    def _rows_of(
+        self, database: sqlite3.Connection, answer: Any, day: str, otherwise: str = ""
+    ) -> None:
         call = self.called(day)
         sql, parameters = self._pair(self.call(answer, day), call)
         try:
@@ -461,16 +537,23 @@ with the same columns and rows, that can use the index, and its parameters."""
             cursor = limited(database).execute(sql, parameters)
             got = cursor.fetchall()
         except (sqlite3.Error, ValueError, TypeError) as error:
-            self.refuse_error("not_a_query", error, call=call, expected="one SELECT with its parameters")
+            self.refuse_error(
+                "not_a_query", error, call=call, expected="one SELECT with its parameters"
+            )
         if [column[0] for column in cursor.description] != ["id", "title"]:
             self.refuse("other_columns", call=call, got=sql, expected="SELECT id, title ...")
         expected = database.execute(ONE_DAY, (day,)).fetchall()
         if Counter(got) != Counter(expected):
             mistake = otherwise or self._mistake(set(got), set(expected), parameters)
-            self.refuse(mistake, call=call, got=f"{len(got)} rows: {sql}", expected=f"{len(expected)} rows")
+            self.refuse(
+                mistake, call=call, got=f"{len(got)} rows: {sql}", expected=f"{len(expected)} rows"
+            )
         if plan.scans:
             self.refuse(
-                "still_wrapped", call=call, got=str(plan), expected="SEARCH ... (created_at>? AND created_at<?)"
+                "still_wrapped",
+                call=call,
+                got=str(plan),
+                expected="SEARCH ... (created_at>? AND created_at<?)",
             )
 
     def _pair(self, result: Any, call: str) -> tuple[str, Any]:
@@ -489,7 +572,10 @@ with the same columns and rows, that can use the index, and its parameters."""
             values = parameters.values() if isinstance(parameters, dict) else parameters
             numbers = values and all(isinstance(each, int | float) for each in values)
             return "empty_range" if numbers else "text_and_number"
-        missing, extra = {number for number, _ in expected - got}, {number for number, _ in got - expected}
+        missing, extra = (
+            {number for number, _ in expected - got},
+            {number for number, _ in got - expected},
+        )
         if len(extra) > 1 and not missing:
             return "no_end" if min(extra) > min(number for number, _ in expected) else "no_start"
         edges = {
@@ -511,7 +597,10 @@ with the same columns and rows, that can use the index, and its parameters."""
             limited(database).execute(sql, parameters)
         except sqlite3.OperationalError as error:
             self.refuse(
-                "pasted", call=self.called(day), got=f"{error}: {sql}", expected="no rows, or an error of yours"
+                "pasted",
+                call=self.called(day),
+                got=f"{error}: {sql}",
+                expected="no rows, or an error of yours",
             )
         except (sqlite3.Error, ValueError, TypeError):
             return
@@ -576,14 +665,22 @@ Which **one** index can go, and every query keeps a plan as good? Give its name.
     def judge(self, answer: Any) -> None:
         """Drop it from the unseen database and show the query that suffers."""
         if not isinstance(answer, str):
-            self.refuse("wrong_type", got=brief(answer), expected="the name of an index, as a string")
+            self.refuse(
+                "wrong_type", got=brief(answer), expected="the name of an index, as a string"
+            )
         named = [word for word in re.findall(r"\w+", answer.lower()) if word in self.indexes]
         if len(named) != 1:
-            self.refuse("not_one_index", got=brief(answer), expected=f"one of {', '.join(self.indexes)}")
+            self.refuse(
+                "not_one_index", got=brief(answer), expected=f"one of {', '.join(self.indexes)}"
+            )
         name = named[0]
         if name in self.missed:
             mistake, suffering = self.missed[name]
-            rest = (f"CREATE INDEX {each} ON events({on})" for each, on in self.indexes.items() if each != name)
+            rest = (
+                f"CREATE INDEX {each} ON events({on})"
+                for each, on in self.indexes.items()
+                if each != name
+            )
             plan = analyze_query_performance(self.unseen(*rest), suffering)
             self.refuse(mistake, call=f"DROP INDEX {name}; then {suffering}", got=str(plan))
 
@@ -635,7 +732,12 @@ An index on `email` does not help. Write the `CREATE INDEX` statement that does.
             mistake = "other_expression" if "" in columns else "plain_column"
             mistake = "expression_later" if "" in columns[1:] else mistake
             mistake = "collation" if "NOCASE" in sql.upper() else mistake
-            self.refuse("wrong_table" if table != "users" else mistake, call=answer, got=str(plan), expected="SEARCH")
+            self.refuse(
+                "wrong_table" if table != "users" else mistake,
+                call=answer,
+                got=str(plan),
+                expected="SEARCH",
+            )
 
 
 class TwoEnds(IndexingExercise):
@@ -660,10 +762,19 @@ walks the whole index. Write a query with the same one row that does not."""
             "The answer is right, but the work still grows with the table: the whole index is walked.",
             "Ask for each end in a query of its own.",
         ),
-        "two_rows": ("Two rows came back; one row with two columns was asked for.", "Put both into one SELECT."),
+        "two_rows": (
+            "Two rows came back; one row with two columns was asked for.",
+            "Put both into one SELECT.",
+        ),
         "swapped": ("The two values have changed places.", "First the minimum, then the maximum."),
-        "typed_in": ("Right for one table, wrong for another.", "Let the database find the values."),
-        "not_a_query": ("SQLite does not accept this as a query.", "Read its message, and mend what it names."),
+        "typed_in": (
+            "Right for one table, wrong for another.",
+            "Let the database find the values.",
+        ),
+        "not_a_query": (
+            "SQLite does not accept this as a query.",
+            "Read its message, and mend what it names.",
+        ),
         "other_row": ("This is another row than that of the slow query.", "Run both, and compare."),
     }
 
@@ -672,7 +783,9 @@ walks the whole index. Write a query with the same one row that does not."""
         if not isinstance(answer, str):
             self.refuse("wrong_type", got=brief(answer), expected="one SELECT, as a string")
         whole, steps = self._run(answer, self._database())
-        middle, _ = self._run(answer, self._database("DELETE FROM events WHERE id NOT BETWEEN 2001 AND 3000"))
+        middle, _ = self._run(
+            answer, self._database("DELETE FROM events WHERE id NOT BETWEEN 2001 AND 3000")
+        )
         expected = self._database().execute(BOTH_ENDS).fetchall()
         if whole != expected:
             mistake = "typed_in" if whole and whole == middle else "other_row"
@@ -680,7 +793,9 @@ walks the whole index. Write a query with the same one row that does not."""
             mistake = "swapped" if whole == [expected[0][::-1]] else mistake
             self.refuse(mistake, call=answer, got=brief(whole), expected=brief(expected))
         if steps > 10:
-            self.refuse("walks_it_all", call=answer, got=f"about {100 * steps:,} steps of SQLite's machine")
+            self.refuse(
+                "walks_it_all", call=answer, got=f"about {100 * steps:,} steps of SQLite's machine"
+            )
 
     def _database(self, *statements: str) -> sqlite3.Connection:
         return self.unseen("CREATE INDEX idx_events_created_at ON events(created_at)", *statements)
@@ -722,7 +837,9 @@ class time_zone:  # noqa: N801  used like contextlib's own
 
 def chosen_letters(answer: Any) -> set[str] | None:
     """The letters of an answer like "bc", "b and c", ["B", "c"] or {"b", "c"}; None for anything else."""
-    if isinstance(answer, str | list | tuple | set | frozenset) and all(isinstance(each, str) for each in answer):
+    if isinstance(answer, str | list | tuple | set | frozenset) and all(
+        isinstance(each, str) for each in answer
+    ):
         return {letter for letter in "".join(answer).lower().replace("and", "") if letter.isalnum()}
     return None
 

@@ -136,8 +136,14 @@ An error of the app is not for us to keep: it goes on to whoever called. When it
             "it was.",
             "Keep `began` in a variable of the inner function, so that each request has its own.",
         ),
-        "another_unit": ("That is not in seconds.", "`perf_counter` counts seconds: record the difference as it is."),
-        "another_path": ("It was recorded under something else than the path.", '`record(scope["path"], seconds)`.'),
+        "another_unit": (
+            "That is not in seconds.",
+            "`perf_counter` counts seconds: record the difference as it is.",
+        ),
+        "another_path": (
+            "It was recorded under something else than the path.",
+            '`record(scope["path"], seconds)`.',
+        ),
         "never_records": ("The request was answered, and `record` was not called.", "Step 3."),
         "records_twice": (
             "One request was recorded twice.",
@@ -202,7 +208,12 @@ An error of the app is not for us to keep: it goes on to whoever called. When it
             if part is in_parts:
                 await self._send(answer, in_parts, "/in-parts")
             if part.sent != part.answer or part.asked != ["what the client sends"]:
-                self.refuse("answer_lost", call=_get("/whole"), got=brief(part.sent), expected=brief(part.answer))
+                self.refuse(
+                    "answer_lost",
+                    call=_get("/whole"),
+                    got=brief(part.sent),
+                    expected=brief(part.answer),
+                )
         self._expect_record(in_parts, "/in-parts", 0.12, "never_records", "first_byte")
 
     async def _fails(self, answer: Any) -> None:
@@ -213,7 +224,9 @@ An error of the app is not for us to keep: it goes on to whoever called. When it
             app = Patient(fails=error)
             await self._send(answer, app, path)
             if app.error is None:
-                self.refuse("swallows", call=_get(path), got="no error", expected=type(error).__name__)
+                self.refuse(
+                    "swallows", call=_get(path), got="no error", expected=type(error).__name__
+                )
             self._expect_record(app, path, 0.05, mistake, "too_short")
 
     async def _two_at_once(self, answer: Any) -> None:
@@ -231,7 +244,11 @@ An error of the app is not for us to keep: it goes on to whoever called. When it
         await asyncio.gather(self._call(timed, long, "/long"), later())
         seconds = dict(long.recorded)
         if as_number(seconds.get("/long")) is None or as_number(seconds["/long"]) < 0.149:  # type: ignore[operator]
-            self.refuse("shared_clock", call=_get("/long and, a little later, GET /short"), got=brief(long.recorded))
+            self.refuse(
+                "shared_clock",
+                call=_get("/long and, a little later, GET /short"),
+                got=brief(long.recorded),
+            )
 
     async def _other_kinds(self, answer: Any) -> None:
         came: list[str] = []
@@ -247,7 +264,9 @@ An error of the app is not for us to keep: it goes on to whoever called. When it
         except Exception as error:
             got = f"{type(error).__name__}: {error}"
         if got or noted.recorded or came != ["lifespan"]:
-            self.refuse("not_a_request", call=call, got=got or brief(noted.recorded), expected="handed on")
+            self.refuse(
+                "not_a_request", call=call, got=got or brief(noted.recorded), expected="handed on"
+            )
 
     async def _slow_ones(self, answer: Any, warned: list[asyncio.Task[Any]]) -> None:
         apps = {
@@ -256,25 +275,44 @@ An error of the app is not for us to keep: it goes on to whoever called. When it
             "/slow-failure": Patient(wait=0.55, fails=ValueError("the app's own")),
         }
         before = len(warned)
-        tasks = {path: asyncio.create_task(self._send(answer, app, path)) for path, app in apps.items()}
+        tasks = {
+            path: asyncio.create_task(self._send(answer, app, path)) for path, app in apps.items()
+        }
         await asyncio.gather(*tasks.values())
         if before or tasks["/quarter"] in warned:
             self.refuse("warns_too_soon", call=_get("/quarter"), got="a warning", expected="none")
         if tasks["/slow"] not in warned:
             self.refuse("no_warning", call=_get("/slow"), got="no warning", expected="one")
         if tasks["/slow-failure"] not in warned:
-            self.refuse("slow_failure_unwarned", call=_get("/slow-failure"), got="no warning", expected="one")
+            self.refuse(
+                "slow_failure_unwarned",
+                call=_get("/slow-failure"),
+                got="no warning",
+                expected="one",
+            )
 
     async def _send(self, answer: Any, app: Patient, path: str) -> None:
         """Send one request through a middleware of its own to an app."""
         await self._call(await self._made(answer, app, app.record), app, path)
 
-    async def _made(self, answer: Any, app: Any, record: Callable[..., None]) -> Callable[..., Awaitable[None]]:
+    async def _made(
+        self, answer: Any, app: Any, record: Callable[..., None]
+    ) -> Callable[..., Awaitable[None]]:
         if inspect.iscoroutinefunction(answer):
-            self.refuse("wrong_type", call="timer(app, record)", got="a coroutine", expected="a middleware, at once")
+            self.refuse(
+                "wrong_type",
+                call="timer(app, record)",
+                got="a coroutine",
+                expected="a middleware, at once",
+            )
         timed = await self.call_async(answer, app, record)
         if not callable(timed):
-            self.refuse("wrong_type", call="timer(app, record)", got=brief(timed), expected="`timed`, a function")
+            self.refuse(
+                "wrong_type",
+                call="timer(app, record)",
+                got=brief(timed),
+                expected="`timed`, a function",
+            )
         made: Callable[..., Awaitable[None]] = timed
         return made
 
@@ -303,7 +341,9 @@ An error of the app is not for us to keep: it goes on to whoever called. When it
         if any("never awaited" in str(each.message) for each in heard):
             self.refuse("forgotten_await", call=_get(path), got=str(heard[0].message))
 
-    def _expect_record(self, app: Patient, path: str, least: float, missing: str, too_short: str) -> None:
+    def _expect_record(
+        self, app: Patient, path: str, least: float, missing: str, too_short: str
+    ) -> None:
         """One record, of this path, and of at least so many seconds; 20 times as many are another unit."""
         call, expected = _get(path), f"record({path!r}, {least:g} or a little more)"
         if not app.recorded:
@@ -311,7 +351,9 @@ An error of the app is not for us to keep: it goes on to whoever called. When it
         (found, seconds), *others = app.recorded
         got = f"record({brief(found)}, {brief(seconds)})"
         if others:
-            self.refuse("records_twice", call=call, got=got + f", and {len(others)} more", expected=expected)
+            self.refuse(
+                "records_twice", call=call, got=got + f", and {len(others)} more", expected=expected
+            )
         if found != path:
             self.refuse("another_path", call=call, got=got, expected=expected)
         number = as_number(seconds)
@@ -389,7 +431,10 @@ class LogLine(Exercise):
             "That is not JSON: no program can be sure where a value ends.",
             "Let `json.dumps` write it; an f-string does not quote, and `str(dict)` is Python's own way.",
         ),
-        "several_lines": ("One request has to be one line: `grep` and every collector go by lines.", "No `indent`."),
+        "several_lines": (
+            "One request has to be one line: `grep` and every collector go by lines.",
+            "No `indent`.",
+        ),
         "leaks_path": (
             "The path as it was asked for is in it, and with it whom it is about. It also makes each user an endpoint "
             "of their own.",
@@ -403,13 +448,19 @@ class LogLine(Exercise):
             "The headers are in it, and with them whoever's key and cookies.",
             "Only the five fields that were asked for.",
         ),
-        "leaks_body": ("The body is in it, here with a password.", "Only the five fields that were asked for."),
+        "leaks_body": (
+            "The body is in it, here with a password.",
+            "Only the five fields that were asked for.",
+        ),
         "no_field": ("A field is missing.", "The five names are given in the task."),
         "text_for_number": (
             "A number was written as text: nothing can be summed or compared with it.",
             "No quotes and no unit: the unit stands in the field's name.",
         ),
-        "another_unit": ("`duration_ms` is not in milliseconds.", "A second has a thousand of them."),
+        "another_unit": (
+            "`duration_ms` is not in milliseconds.",
+            "A second has a thousand of them.",
+        ),
         "no_method": (
             "The method is not in `route`: reading and writing the same thing would be one endpoint.",
             'Method, a space, and the template: `"GET /items/{item_id}"`.',
@@ -418,7 +469,10 @@ class LogLine(Exercise):
             "The level is wrong: `WARNING` is for what took more than half a second, whatever the status.",
             "`seconds` are seconds; and an error that came quickly has its status.",
         ),
-        "another_value": ("A field holds something else than was asked for.", "Compare it with the task."),
+        "another_value": (
+            "A field holds something else than was asked for.",
+            "Compare it with the task.",
+        ),
     }
 
     @staticmethod
@@ -452,7 +506,9 @@ class LogLine(Exercise):
                 self.refuse("wrong_type", call=call, got=brief(result), expected="a string")
             self._read(result, request, status, seconds, call)
 
-    def _read(self, line: str, request: Mapping[str, Any], status: int, seconds: float, call: str) -> None:
+    def _read(
+        self, line: str, request: Mapping[str, Any], status: int, seconds: float, call: str
+    ) -> None:
         for mistake, secret in (
             ("leaks_path", "ada@"),
             ("leaks_query", "t0ken"),
@@ -482,7 +538,9 @@ class LogLine(Exercise):
                 self.refuse("no_field", call=call, got=line, expected=name)
             if fields[name] != value and not self._rounded(fields[name], value):
                 mistake = self._mistake(name, fields[name], request)
-                self.refuse(mistake, call=call, got=f"{name}: {brief(fields[name])}", expected=brief(value))
+                self.refuse(
+                    mistake, call=call, got=f"{name}: {brief(fields[name])}", expected=brief(value)
+                )
 
     def _rounded(self, found: object, value: object) -> bool:
         number = as_number(found)
@@ -543,7 +601,10 @@ minutes** at least 100 requests are known, and **more than 1%** of those took mo
             "Nearly. At least 100 requests, so 100 are enough; more than 1%, so 1% is not; slow is more than 0.5 s.",
             "Compare `<` and `<=`, `>` and `>=` with the task.",
         ),
-        "no_requests": ("Where nobody comes there is nothing to divide by.", "Ask for the 100 first."),
+        "no_requests": (
+            "Where nobody comes there is nothing to divide by.",
+            "Ask for the 100 first.",
+        ),
     }
 
     @staticmethod
@@ -559,8 +620,20 @@ minutes** at least 100 requests are known, and **more than 1%** of those took mo
         for mistake, expected, said, (count, slow), (old, old_slow) in (
             ("silent", True, "1,000 recent requests, 20 slow", (1_000, 20), (0, 0)),
             ("one_slow_request", False, "1,000 recent requests, 1 slow", (1_000, 1), (0, 0)),
-            ("whole_history", False, "500 recent requests, none slow; an hour ago 100 slow", (500, 0), (500, 100)),
-            ("whole_history", True, "500 recent ones, 50 slow; before that 20,000 quick", (500, 50), (20_000, 0)),
+            (
+                "whole_history",
+                False,
+                "500 recent requests, none slow; an hour ago 100 slow",
+                (500, 0),
+                (500, 100),
+            ),
+            (
+                "whole_history",
+                True,
+                "500 recent ones, 50 slow; before that 20,000 quick",
+                (500, 50),
+                (20_000, 0),
+            ),
             ("count_not_share", False, "10,000 recent requests, 60 slow", (10_000, 60), (0, 0)),
             ("count_not_share", True, "150 recent requests, 3 slow", (150, 3), (0, 0)),
             ("too_few", False, "3 recent requests, 1 slow", (3, 1), (400, 0)),
@@ -568,7 +641,10 @@ minutes** at least 100 requests are known, and **more than 1%** of those took mo
             ("at_the_bound", True, "100 recent requests, 2 slow", (100, 2), (0, 0)),
             ("at_the_bound", False, "1,000 recent requests, 10 slow", (1_000, 10), (0, 0)),
         ):
-            requests = [*_answered(count, slow, now - 290, now), *_answered(old, old_slow, now - 7_200, now - 3_600)]
+            requests = [
+                *_answered(count, slow, now - 290, now),
+                *_answered(old, old_slow, now - 7_200, now - 3_600),
+            ]
             call = f"alert(requests, now): {said}"
             try:
                 result = self.call(answer, requests, now)
@@ -587,7 +663,10 @@ def _answered(count: int, slow: int, since: float, until: float) -> list[tuple[f
     step = (until - since) / max(count, 1)
     every = count // slow if slow else count + 1
     return [
-        (until - number * step, 0.9 if number % every == 0 and number // every < slow else 0.5 - 0.4 * (number % 7 > 0))
+        (
+            until - number * step,
+            0.9 if number % every == 0 and number // every < slow else 0.5 - 0.4 * (number % 7 > 0),
+        )
         for number in range(count)
     ]
 

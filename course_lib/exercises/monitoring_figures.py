@@ -57,8 +57,14 @@ Write `percentile(samples, percent)`. There is at least one sample, and `percent
             "That is what stands at this place in the order in which the samples came.",
             "Sort them first.",
         ),
-        "longest_first": ("The ranks were counted from the longest sample.", "Sort from the shortest up."),
-        "rank_itself": ("That is the rank, not the sample that has it.", "Step 3: pick it from the sorted samples."),
+        "longest_first": (
+            "The ranks were counted from the longest sample.",
+            "Sort from the shortest up.",
+        ),
+        "rank_itself": (
+            "That is the rank, not the sample that has it.",
+            "Step 3: pick it from the sorted samples.",
+        ),
         "share_of_longest": (
             "That is so many percent of the longest sample. A percentile counts samples; how long the longest is does "
             "not matter.",
@@ -74,7 +80,10 @@ Write `percentile(samples, percent)`. There is at least one sample, and `percent
             "Afterwards the caller's list is sorted: that of which request came when is lost.",
             "`sorted(samples)` makes a new list; `samples.sort()` changes the old one.",
         ),
-        "another_number": ("That is not the sample with this rank.", "Try ten samples by hand: the P50 is the 5th."),
+        "another_number": (
+            "That is not the sample with this rank.",
+            "Try ten samples by hand: the P50 is the 5th.",
+        ),
     }
 
     @staticmethod
@@ -97,7 +106,12 @@ Write `percentile(samples, percent)`. There is at least one sample, and `percent
                 mistake = _percentile_mistake(got, before, percent)
                 self.refuse(mistake, call=call, got=brief(result), expected=brief(expected))
             if samples != before:
-                self.refuse("sorts_the_callers", call=call, got="samples in another order", expected="as they came")
+                self.refuse(
+                    "sorts_the_callers",
+                    call=call,
+                    got="samples in another order",
+                    expected="as they came",
+                )
 
 
 class _Kept(list[float]):
@@ -110,7 +124,9 @@ class _Kept(list[float]):
 def _latencies(count: int) -> list[float]:
     """Milliseconds, no two alike, in no order, and not evenly spread."""
     chance = random.Random(count)
-    return [round(20 * 1.1**place + chance.random(), 3) for place in chance.sample(range(count), count)]
+    return [
+        round(20 * 1.1**place + chance.random(), 3) for place in chance.sample(range(count), count)
+    ]
 
 
 def _percentile_mistake(got: float, samples: list[float], percent: int) -> str:
@@ -175,7 +191,10 @@ it every percentile of all requests can be read. The workers go on counting in t
             "Those are mean counts. The P90 may come out right, and 'how many requests' never does.",
             "Only add.",
         ),
-        "largest_count": ("Of several workers' counts only the largest is left.", "Add them all up."),
+        "largest_count": (
+            "Of several workers' counts only the largest is left.",
+            "Add them all up.",
+        ),
         "first_ones_buckets": (
             "A bucket that the first worker does not have is missing: the slow worker's requests are lost.",
             "Go through the buckets of every worker.",
@@ -192,8 +211,14 @@ it every percentile of all requests can be read. The workers go on counting in t
             "Afterwards a worker's own counts are others, so the next merge would count its neighbours twice.",
             "Add up in a new dict.",
         ),
-        "not_merged": ("That is all of the workers' counts, and not in one dict.", "One dict: from bucket to count."),
-        "another_count": ("Those are not the counts of all together.", "Try two small dicts by hand."),
+        "not_merged": (
+            "That is all of the workers' counts, and not in one dict.",
+            "One dict: from bucket to count.",
+        ),
+        "another_count": (
+            "Those are not the counts of all together.",
+            "Try two small dicts by hand.",
+        ),
     }
 
     @staticmethod
@@ -209,14 +234,22 @@ it every percentile of all requests can be read. The workers go on counting in t
         """Three workers, five of which one is slow, one alone, one that has counted nothing, and none at all."""
         for workers in (
             [{10: 4, 20: 3}, {10: 9, 50: 6}, {10: 1}],
-            [{20: 3, 10: 90, 50: 7}, {10: 80, 20: 20}, {10: 70, 20: 9}, {200: 60, 500: 40, 50: 2}, {10: 1, 20: 5}],
+            [
+                {20: 3, 10: 90, 50: 7},
+                {10: 80, 20: 20},
+                {10: 70, 20: 9},
+                {200: 60, 500: 40, 50: 2},
+                {10: 1, 20: 5},
+            ],
             [{10: 3, 30: 1}],
             [{10: 2}, {}, {10: 5}],
             [],
         ):
             self._compare(answer, workers)
 
-    def _compare(self, answer: Callable[[list[dict[int, int]]], Mapping[int, int]], workers: list[Any]) -> None:
+    def _compare(
+        self, answer: Callable[[list[dict[int, int]]], Mapping[int, int]], workers: list[Any]
+    ) -> None:
         kept = _Counts(map(_Counted, workers))
         call = self.called(workers)
         result = self.call(answer, kept)
@@ -227,10 +260,20 @@ it every percentile of all requests can be read. The workers go on counting in t
         if not hasattr(result, "items"):
             self.refuse("wrong_type", call=call, got=brief(result), expected="a dict")
         if kept != workers:
-            self.refuse("changes_a_worker", call=call, got=brief(list(kept)), expected="workers as they were")
+            self.refuse(
+                "changes_a_worker",
+                call=call,
+                got=brief(list(kept)),
+                expected="workers as they were",
+            )
         expected = _added(workers)
         if not _alike(result, expected):
-            self.refuse(_merge_mistake(result, workers), call=call, got=brief(result), expected=brief(expected))
+            self.refuse(
+                _merge_mistake(result, workers),
+                call=call,
+                got=brief(result),
+                expected=brief(expected),
+            )
 
 
 class _Counts(list[Any]):
@@ -254,7 +297,9 @@ def _added(workers: Sequence[Mapping[int, int]]) -> dict[int, int]:
 def _alike(one: Any, other: Any) -> bool:
     """Whether two counts say the same; a bucket of nothing is the same as none."""
     try:
-        return {bucket: count for bucket, count in one.items() if count} == {k: v for k, v in other.items() if v}
+        return {bucket: count for bucket, count in one.items() if count} == {
+            k: v for k, v in other.items() if v
+        }
     except Exception:
         return False
 
@@ -271,10 +316,16 @@ def _merge_mistake(got: Any, workers: Sequence[Mapping[int, int]]) -> str:
         ("last_one_wins", first),
         ("averaged", {bucket: count / len(workers) for bucket, count in whole.items()}),
         ("averaged", {bucket: count // len(workers) for bucket, count in whole.items()}),
-        ("largest_count", {bucket: max(counts.get(bucket, 0) for counts in workers) for bucket in buckets}),
+        (
+            "largest_count",
+            {bucket: max(counts.get(bucket, 0) for counts in workers) for bucket in buckets},
+        ),
         ("first_ones_buckets", {bucket: whole[bucket] for bucket in workers[0]} if workers else {}),
         ("common_buckets", {bucket: whole[bucket] for bucket in in_all}),
-        *[("a_worker_missing", _added([*workers[:place], *workers[place + 1 :]])) for place in range(len(workers))],
+        *[
+            ("a_worker_missing", _added([*workers[:place], *workers[place + 1 :]]))
+            for place in range(len(workers))
+        ],
         *[("a_worker_missing", _added(workers[:count])) for count in range(len(workers))],
     ]
     return next((mistake for mistake, counts in known if _alike(got, counts)), "another_count")
@@ -325,8 +376,14 @@ each endpoint, such as `"GET /items"`, it has `.count`, `.errors`, and in second
             "That one stands first in the dict, and the order of a dict is no measurement.",
             "Compare all of them.",
         ),
-        "not_a_name": ("That is not the name of an endpoint.", 'Return a key of `metrics`, such as `"GET /items"`.'),
-        "another_endpoint": ("People wait longer for another one.", "How often times how long, for each."),
+        "not_a_name": (
+            "That is not the name of an endpoint.",
+            'Return a key of `metrics`, such as `"GET /items"`.',
+        ),
+        "another_endpoint": (
+            "People wait longer for another one.",
+            "How often times how long, for each.",
+        ),
     }
 
     @staticmethod
@@ -340,16 +397,24 @@ each endpoint, such as `"GET /items"`, it has `.count`, `.errors`, and in second
             metrics = _service(factor, order)
             result = self.call(answer, metrics)
             if not isinstance(result, str) or result not in metrics:
-                self.refuse("not_a_name", call="find_it(metrics)", got=brief(result), expected="a key of metrics")
+                self.refuse(
+                    "not_a_name",
+                    call="find_it(metrics)",
+                    got=brief(result),
+                    expected="a key of metrics",
+                )
             costs = {endpoint: each.count * each.mean for endpoint, each in metrics.items()}
             costliest = max(costs, key=costs.__getitem__)
             if result != costliest:
                 each = metrics[result]
-                got = (
-                    f"{result!r}: {each.count:,} requests of {each.mean:g} s on average, {costs[result]:,.0f} s in all"
-                )
+                got = f"{result!r}: {each.count:,} requests of {each.mean:g} s on average, {costs[result]:,.0f} s in all"
                 expected = f"one for which people wait {costs[costliest]:,.0f} s in all"
-                self.refuse(_find_mistake(result, metrics), call="find_it(metrics)", got=got, expected=expected)
+                self.refuse(
+                    _find_mistake(result, metrics),
+                    call="find_it(metrics)",
+                    got=got,
+                    expected=expected,
+                )
 
 
 def _service(factor: float, order: int) -> dict[str, Metrics]:
@@ -370,7 +435,9 @@ def _service(factor: float, order: int) -> dict[str, Metrics]:
     metrics = {}
     for endpoint, (count, errors, *seconds) in list(rows.items())[::order]:
         mean, p50, p90, p99, longest = (factor * each for each in seconds)
-        metrics[endpoint] = Metrics(int(count), count * mean, mean, p50, p90, p99, longest, errors=int(errors))
+        metrics[endpoint] = Metrics(
+            int(count), count * mean, mean, p50, p90, p99, longest, errors=int(errors)
+        )
     return metrics
 
 
@@ -430,7 +497,10 @@ whole number of the bucket for a duration from a microsecond (`1e-6`) to a day (
             "A longer duration lies in a bucket with a lower number, so nobody can walk from the quickest up.",
             "The number must only rise with the duration; `abs` and `%` fold it back.",
         ),
-        "not_whole": ("That is not a whole number, so nearly every duration is a bucket of its own.", "`math.floor`."),
+        "not_whole": (
+            "That is not a whole number, so nearly every duration is a bucket of its own.",
+            "`math.floor`.",
+        ),
         "round_zero": (
             "`int` cuts towards 0, so the last bucket below 0 and the first above it are one, of twice the width.",
             "`math.floor` goes down on both sides; or begin to count at a microsecond.",
@@ -447,16 +517,32 @@ whole number of the bucket for a duration from a microsecond (`1e-6`) to a day (
         durations = [1e-6 * 1.004**step for step in range(int(math.log(86_400e6, 1.004)) + 1)]
         numbers = [self._number(answer, duration) for duration in durations]
         begins: dict[int, float] = {}
-        for duration, number, before in zip(durations, numbers, [numbers[0], *numbers], strict=False):
+        for duration, number, before in zip(
+            durations, numbers, [numbers[0], *numbers], strict=False
+        ):
             call = f"bucket({duration:.4g})"
             if number < before:
-                self.refuse("folded", call=call, got=str(number), expected=f"{before} or more, as for a shorter one")
+                self.refuse(
+                    "folded",
+                    call=call,
+                    got=str(number),
+                    expected=f"{before} or more, as for a shorter one",
+                )
             first = begins.setdefault(number, duration)
             if duration > 1.0201 * first:
                 got = f"{number}, as for {first:.4g} s, a time {duration / first - 1:.1%} shorter or more"
-                self.refuse(self._too_wide(answer, number, duration), call=call, got=got, expected="another bucket")
+                self.refuse(
+                    self._too_wide(answer, number, duration),
+                    call=call,
+                    got=got,
+                    expected="another bucket",
+                )
         if len(begins) > 2_000:
-            self.refuse("too_many", call="bucket, from 1e-6 to 86_400", got=f"more than {len(begins):,} buckets")
+            self.refuse(
+                "too_many",
+                call="bucket, from 1e-6 to 86_400",
+                got=f"more than {len(begins):,} buckets",
+            )
 
     def _number(self, answer: Callable[[float], int], duration: float) -> int:
         result = self.call(answer, duration)
@@ -469,10 +555,18 @@ whole number of the bucket for a duration from a microsecond (`1e-6`) to a day (
         return int(number)
 
     def _too_wide(self, answer: Callable[[float], int], number: int, duration: float) -> str:
-        if number == 0 and self._number(answer, duration * 1.03) == 1 and self._number(answer, duration / 1.03) == -1:
+        if (
+            number == 0
+            and self._number(answer, duration * 1.03) == 1
+            and self._number(answer, duration / 1.03) == -1
+        ):
             return "round_zero"
         longest = [self._number(answer, seconds) for seconds in (80_000.0, 82_000.0, 84_000.0)]
-        return "equal_widths" if longest[2] - longest[1] == longest[1] - longest[0] > 100 else "too_wide"
+        return (
+            "equal_widths"
+            if longest[2] - longest[1] == longest[1] - longest[0] > 100
+            else "too_wide"
+        )
 
 
 percentile = Percentile()

@@ -17,7 +17,15 @@ from course_lib.exercises.welcome import as_number
 from course_lib.lab.redis_server import Client
 from course_lib.limiter import RateLimiter
 
-__all__ = ["attack", "fixed_window", "polite_client", "protect", "serve_the_page", "sliding_log", "two_counters"]
+__all__ = [
+    "attack",
+    "fixed_window",
+    "polite_client",
+    "protect",
+    "serve_the_page",
+    "sliding_log",
+    "two_counters",
+]
 
 Responses = list[httpx.Response]
 
@@ -56,7 +64,10 @@ response, with `.status_code` and `.headers`; `sleep(seconds)` waits.
             "The wait was much longer than `Retry-After` says.",
             "It counts seconds, as `sleep` does; and it is not `X-RateLimit-Reset`, which says when all is free again.",
         ),
-        "text_for_seconds": ("`sleep` was given text: headers are text.", "Make a number of it: `int(...)`."),
+        "text_for_seconds": (
+            "`sleep` was given text: headers are text.",
+            "Make a number of it: `int(...)`.",
+        ),
         "gives_up_at_once": (
             "It was told when to come again, and did not come.",
             "Step 3: after the wait, `send()` once more.",
@@ -78,7 +89,10 @@ response, with `.status_code` and `.headers`; `sleep(seconds)` waits.
             "It waited although no further request followed.",
             "Wait only between a refusal and the next attempt.",
         ),
-        "another_answer": ("That is not the last response.", "Return the response itself, as `send()` gave it."),
+        "another_answer": (
+            "That is not the last response.",
+            "Return the response itself, as `send()` gave it.",
+        ),
     }
 
     @staticmethod
@@ -94,7 +108,16 @@ response, with `.status_code` and `.headers`; `sleep(seconds)` waits.
 
     def judge(self, answer: Any) -> None:
         """Admitted at once, errors, a refusal, two with different waits, and no end of them."""
-        for plan in ([200], [404], [500], [503], ["7", 200], ["40", 500], ["3", "25", 200], ["30", "2", 200]):
+        for plan in (
+            [200],
+            [404],
+            [500],
+            [503],
+            ["7", 200],
+            ["40", 500],
+            ["3", "25", 200],
+            ["30", "2", 200],
+        ):
             self._meet(answer, plan)
         self._meet(answer, [*["5"] * 6, 200])
 
@@ -105,7 +128,10 @@ response, with `.status_code` and `.headers`; `sleep(seconds)` waits.
         if not service.sent or (not mistake and result is not service.sent[-1]):
             mistake = "another_answer"
         if mistake:
-            answers = [f"429, Retry-After: {each}" if isinstance(each, str) else str(each) for each in plan[:4]]
+            answers = [
+                f"429, Retry-After: {each}" if isinstance(each, str) else str(each)
+                for each in plan[:4]
+            ]
             call = f"{self.name}(send, sleep), of a service that answers {'; '.join(answers)}"
             self.refuse(mistake, call=call, got=f"{service!r}, and returned {brief(result)}")
 
@@ -116,17 +142,26 @@ class _Service:
     def __init__(self, plan: Sequence[Any]) -> None:
         self.plan = plan
         self.sent: list[httpx.Response] = []
-        self.waits: list[list[Any]] = [[]]  # what `sleep` was given before the first request, and after each
+        self.waits: list[list[Any]] = [
+            []
+        ]  # what `sleep` was given before the first request, and after each
         self.send, self.sleep = _Named("send", self._answer), _Named("sleep", self._wait)
 
     def __repr__(self) -> str:
         waits = [[f"waited {brief(each)}" for each in wait] for wait in self.waits]
-        return ", ".join([*waits[0], *itertools.chain(*(["sent", *wait] for wait in waits[1:]))]) or "sent nothing"
+        return (
+            ", ".join([*waits[0], *itertools.chain(*(["sent", *wait] for wait in waits[1:]))])
+            or "sent nothing"
+        )
 
     def _answer(self) -> httpx.Response:
         answer = self.plan[min(len(self.sent), len(self.plan) - 1)]
         refusal = {"Retry-After": str(answer), "X-RateLimit-Reset": "90"}
-        self.sent.append(httpx.Response(429, headers=refusal) if isinstance(answer, str) else httpx.Response(answer))
+        self.sent.append(
+            httpx.Response(429, headers=refusal)
+            if isinstance(answer, str)
+            else httpx.Response(answer)
+        )
         self.waits.append([])
         return self.sent[-1]
 
@@ -138,11 +173,16 @@ class _Service:
         waits = list(itertools.chain(*self.waits))
         if any(isinstance(wait, str | bytes) for wait in waits):
             return "text_for_seconds"
-        if not all((seconds := as_number(wait)) is not None and 0 <= seconds < math.inf for wait in waits):
+        if not all(
+            (seconds := as_number(wait)) is not None and 0 <= seconds < math.inf for wait in waits
+        ):
             return "wrong_type"
         waited = [sum(map(float, wait)) for wait in self.waits[1:]]
         for number, response in enumerate(self.sent):
-            is_last, told = number == len(self.sent) - 1, int(response.headers.get("Retry-After", 0))
+            is_last, told = (
+                number == len(self.sent) - 1,
+                int(response.headers.get("Retry-After", 0)),
+            )
             for mistake, made in {
                 "retries_errors": not told and not is_last,
                 "waits_for_nothing": waited[number] and is_last,
@@ -195,7 +235,10 @@ class Protect(RedisExercise):
     )
     praise = "Fifty a minute for each client, and whoever comes too often costs you nothing."
     refusals: ClassVar = {
-        "unlimited": ("The endpoint answers however often it is asked.", "One line is missing: `@limiter.limit(...)`."),
+        "unlimited": (
+            "The endpoint answers however often it is asked.",
+            "One line is missing: `@limiter.limit(...)`.",
+        ),
         "above_the_route": (
             "A limited function was made, and the route has the other one: `@app.post` registers what stands below it, "
             "and the limit came only afterwards.",
@@ -259,11 +302,18 @@ class Protect(RedisExercise):
         if not callable(result):
             self.refuse("wrong_type", call=self._calling, got=brief(result), expected="the app")
 
-        async def send(client: int, times: int, method: str = "POST", path: str = "/api/events/parse") -> Responses:
-            transport = httpx.ASGITransport(result, client=(f"10.0.0.{client}", 1), raise_app_exceptions=False)
+        async def send(
+            client: int, times: int, method: str = "POST", path: str = "/api/events/parse"
+        ) -> Responses:
+            transport = httpx.ASGITransport(
+                result, client=(f"10.0.0.{client}", 1), raise_app_exceptions=False
+            )
             async with httpx.AsyncClient(transport=transport, base_url="http://api") as http:
                 headers, query = {"X-API-Key": f"free-{client}"}, {"text": "lunch on friday"}
-                return [await http.request(method, path, params=query, headers=headers) for _ in range(times)]
+                return [
+                    await http.request(method, path, params=query, headers=headers)
+                    for _ in range(times)
+                ]
 
         first = await send(7, 51)
         self._first_minute(first, calls, asked=limiter.asked)
@@ -279,7 +329,9 @@ class Protect(RedisExercise):
             ("another_window", "50 requests of the first client after 61 s", later, {200: 50}),
         ):
             if _statuses(responses) != expected:
-                self.refuse(mistake, call=call, got=_said(_statuses(responses)), expected=_said(expected))
+                self.refuse(
+                    mistake, call=call, got=_said(_statuses(responses)), expected=_said(expected)
+                )
 
     def _first_minute(self, responses: Responses, calls: int, *, asked: bool) -> None:
         statuses = _statuses(responses)
@@ -290,13 +342,20 @@ class Protect(RedisExercise):
             "above_the_route": not refusals and asked,
             "unlimited": not refusals,
             "another_status": set(statuses) != {200, 429},
-            "no_retry_after": not all(response.headers.get("Retry-After", "").isdecimal() for response in refusals),
+            "no_retry_after": not all(
+                response.headers.get("Retry-After", "").isdecimal() for response in refusals
+            ),
             "another_limit": statuses[200] != 50,
             "too_late": calls != 50,
         }.items():
             if made:
                 got = f"{_said(statuses)}; the model was called {calls} times"
-                self.refuse(mistake, call="51 requests of one client", got=got, expected=_said({200: 50, 429: 1}))
+                self.refuse(
+                    mistake,
+                    call="51 requests of one client",
+                    got=got,
+                    expected=_said({200: 50, 429: 1}),
+                )
 
 
 def _statuses(responses: Responses) -> Counter[int]:

@@ -49,7 +49,10 @@ request, such as `[3.5, 3.5, 4]`; two thousand at most."""
             "For one limit it works, for another it does not.",
             "Compute how many requests you send, and when, from `limit` and `seconds`.",
         ),
-        "before_zero": ("A moment lies before 0.", "Time begins at 0: the first boundary to use is at `seconds`."),
+        "before_zero": (
+            "A moment lies before 0.",
+            "Time begins at 0: the first boundary to use is at `seconds`.",
+        ),
         "too_many": (
             "More than two thousand requests: it takes fewer.",
             "What is refused helps you nothing; twice `limit` are enough.",
@@ -68,7 +71,9 @@ request, such as `[3.5, 3.5, 4]`; two thousand at most."""
             call = self.called(limit, seconds)
             moments = self._moments(call, await self.call_async(answer, limit, seconds))
             passed = await replay(moments, "fixed_window", Limit(limit, seconds))
-            shares.append((call, passed, passed.most(seconds) / limit, len(set(moments)), limit, seconds))
+            shares.append(
+                (call, passed, passed.most(seconds) / limit, len(set(moments)), limit, seconds)
+            )
         worst = min(shares, key=lambda each: each[2])
         if worst[2] == 2:
             return
@@ -81,17 +86,32 @@ request, such as `[3.5, 3.5, 4]`; two thousand at most."""
             mistake = "not_all"
         else:
             mistake = "one_window" if sum(passed.passed) <= limit else "too_far_apart"
-        got = f"{passed.most(seconds)} passed in the fullest {seconds} s, {sum(passed.passed)} in all"
-        self.refuse(mistake, call=call, got=got, expected=f"more than {passed.most(seconds)} in some {seconds} s")
+        got = (
+            f"{passed.most(seconds)} passed in the fullest {seconds} s, {sum(passed.passed)} in all"
+        )
+        self.refuse(
+            mistake,
+            call=call,
+            got=got,
+            expected=f"more than {passed.most(seconds)} in some {seconds} s",
+        )
 
     def _moments(self, call: str, result: Any) -> list[float]:
         if not isinstance(result, Sequence) or isinstance(result, str):
-            self.refuse("wrong_type", call=call, got=brief(result), expected="a list of moments, in seconds")
+            self.refuse(
+                "wrong_type", call=call, got=brief(result), expected="a list of moments, in seconds"
+            )
         if len(result) > 2_000:
             self.refuse("too_many", call=call, got=f"{len(result):,} requests")
-        moments = [moment for moment in map(as_number, result) if moment is not None and abs(moment) < 10**7]
+        moments = [
+            moment
+            for moment in map(as_number, result)
+            if moment is not None and abs(moment) < 10**7
+        ]
         if not moments or len(moments) < len(result):
-            self.refuse("wrong_type", call=call, got=brief(result), expected="a list of moments, in seconds")
+            self.refuse(
+                "wrong_type", call=call, got=brief(result), expected="a list of moments, in seconds"
+            )
         if min(moments) < 0:
             self.refuse("before_zero", call=call, got=f"the first at {min(moments):g} s")
         return moments
@@ -124,7 +144,10 @@ Give both as text, such as `("fixed_window", "30/minute")`. The algorithms are `
     serve_the_page = ("token_bucket", "20/minute burst 40")
     praise = "The burst serves the page, the rate bounds the attacker: two numbers for two needs."
     refusals: ClassVar = {
-        "no_such_algorithm": ("There is no algorithm of that name.", "Take one of the four that the task names."),
+        "no_such_algorithm": (
+            "There is no algorithm of that name.",
+            "Take one of the four that the task names.",
+        ),
         "no_limit": ("The limiter does not understand this limit.", "Write it as the task does."),
         "longer_window": (
             "A window of another length gives room for bursts too, and the longer it is, the more may come at once "
@@ -163,10 +186,21 @@ Give both as text, such as `("fixed_window", "30/minute")`. The algorithms are `
     async def judge(self, answer: Any) -> None:
         """Four visitors whom the learner has not seen, for half an hour; and the attacker, for twenty minutes."""
         algorithm, limit = self._chosen(answer)
-        visits = [await replay(page_visits(30, seed=seed), algorithm, limit) for seed in range(11, 15)]
+        visits = [
+            await replay(page_visits(30, seed=seed), algorithm, limit) for seed in range(11, 15)
+        ]
         refused = sum(visit.passed.count(False) for visit in visits)
-        attack = await replay([0.0] * 100 + [number / 2 for number in range(2_400)], algorithm, limit)
-        later = sum(passed for moment, passed in zip(attack.moments, attack.passed, strict=True) if moment >= 60) / 19
+        attack = await replay(
+            [0.0] * 100 + [number / 2 for number in range(2_400)], algorithm, limit
+        )
+        later = (
+            sum(
+                passed
+                for moment, passed in zip(attack.moments, attack.passed, strict=True)
+                if moment >= 60
+            )
+            / 19
+        )
         is_bucket, burst = algorithm == "token_bucket", limit.burst or limit.requests
         for mistake, made in {
             "longer_window": not is_bucket and limit.window != 60,
@@ -174,7 +208,8 @@ Give both as text, such as `("fixed_window", "30/minute")`. The algorithms are `
             "window_too_large": not is_bucket,
             "burst_too_small": refused and burst < 36,
             "rate_too_small": refused,
-            "rate_too_large": later > 30.5,  # a whole request may fall on either side of a minute's end
+            "rate_too_large": later
+            > 30.5,  # a whole request may fall on either side of a minute's end
             "burst_too_large": attack.most(60) > 70,
         }.items():
             if made:

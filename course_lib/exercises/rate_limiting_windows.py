@@ -42,7 +42,10 @@ class WindowExercise(RedisExercise):
             "A key has no lifetime: Redis keeps it for ever, and one for each client that ever came.",
             "Give every key a lifetime, in seconds, with `expire`.",
         ),
-        "never_refuses": ("Everybody passes, however many have come.", "Compare the count with `limit`."),
+        "never_refuses": (
+            "Everybody passes, however many have come.",
+            "Compare the count with `limit`.",
+        ),
         "one_too_few": (
             "The last request that should pass is refused.",
             "The count includes this request: with a limit of 3, a count of 3 may pass.",
@@ -68,7 +71,9 @@ class WindowExercise(RedisExercise):
     def expect(self, call: str, got: Sequence[Any], expected: Sequence[bool]) -> None:
         """Refuse where these answers, in their order, are not those expected."""
         if any(each is None for each in got):
-            self.refuse("no_answer", call=call, got=brief(list(got)), expected=brief(list(expected)))
+            self.refuse(
+                "no_answer", call=call, got=brief(list(got)), expected=brief(list(expected))
+            )
         if not all(isinstance(each, bool) for each in got):
             self.refuse("wrong_type", call=call, got=brief(list(got)), expected="True or False")
         if list(got) == list(expected):
@@ -80,7 +85,9 @@ class WindowExercise(RedisExercise):
             "one_too_few": [True] * (admitted - 1) + [False] * (len(got) - admitted + 1),
             "one_too_many": [True] * (admitted + 1) + [False] * (len(got) - admitted - 1),
         }
-        mistake = next((known for known, pattern in patterns.items() if list(got) == pattern), "another_answer")
+        mistake = next(
+            (known for known, pattern in patterns.items() if list(got) == pattern), "another_answer"
+        )
         self.refuse(mistake, call=call, got=brief(list(got)), expected=brief(list(expected)))
 
     async def at_once(self, answer: Any, limit: int, *arguments: Any) -> None:
@@ -95,7 +102,9 @@ class WindowExercise(RedisExercise):
             mistake = "read_then_write" if admitted > limit else "another_answer"
             self.refuse(mistake, call=call, got=f"{admitted} passed", expected=f"{limit} pass")
 
-    async def lifetimes(self, redis: Client, call: str, least: float, most: float, mistake: str) -> None:
+    async def lifetimes(
+        self, redis: Client, call: str, least: float, most: float, mistake: str
+    ) -> None:
         """Refuse where a key has no lifetime, or one that is not between these bounds, in seconds."""
         for key in await redis.keys("*"):
             seconds = await redis.pttl(key) / 1000
@@ -158,12 +167,20 @@ class FixedWindow(WindowExercise):
         call = f"five times {self.called(redis, 'limit:7', 3, seconds)}"
         first = await self.call_async(answer, redis, "limit:7", 3, seconds)
         if not await redis.keys("*"):
-            self.refuse("not_in_redis", call=self.called(redis, "limit:7", 3, seconds), got="no key in Redis")
+            self.refuse(
+                "not_in_redis",
+                call=self.called(redis, "limit:7", 3, seconds),
+                got="no key in Redis",
+            )
         await self.lifetimes(redis, call, seconds / 2, seconds, "another_lifetime")
         others = [await self.call_async(answer, redis, "limit:7", 3, seconds) for _ in range(4)]
         self.expect(call, [first, *others], [True, True, True, False, False])
         if not await self.call_async(answer, redis, "limit:8", 3, seconds):
-            self.refuse("one_for_all", call=f"{self.called(redis, 'limit:8', 3, seconds)} after that", got="False")
+            self.refuse(
+                "one_for_all",
+                call=f"{self.called(redis, 'limit:8', 3, seconds)} after that",
+                got="False",
+            )
         await self._renewed(redis, answer, seconds)
         await self.at_once(answer, 10, redis, "limit:9", 10, seconds)
         await self._beside_another_process(redis, answer, seconds)
@@ -183,7 +200,12 @@ class FixedWindow(WindowExercise):
                 return
             await asyncio.sleep(0.1)
         call = f"{self.called(redis, 'limit:10', 1, 1)}, ten times a second"
-        self.refuse("renewed", call=call, got="refused for more than a second", expected="a new window after a second")
+        self.refuse(
+            "renewed",
+            call=call,
+            got="refused for more than a second",
+            expected="a new window after a second",
+        )
 
     async def _beside_another_process(self, redis: Client, answer: Any, seconds: int) -> None:
         beside = _Beside(redis, seconds)
@@ -191,7 +213,9 @@ class FixedWindow(WindowExercise):
         admitted = sum(map(bool, results)) + sum(count <= 5 for count in beside.counts)
         if admitted > 5:
             call = f"five times {self.called(redis, 'limit:11', 5, seconds)}, while another process counts too"
-            self.refuse("lock_in_process", call=call, got=f"{admitted} passed in all", expected="5 pass")
+            self.refuse(
+                "lock_in_process", call=call, got=f"{admitted} passed in all", expected="5 pass"
+            )
 
 
 class _Beside(Client):
@@ -228,7 +252,9 @@ class TimedExercise(WindowExercise):
     windows_kept: ClassVar[int]
     """How many windows long what a request leaves is asked for, at most."""
 
-    def model(self, moments: Sequence[float], limit: int, seconds: float, mistake: str = "") -> list[bool]:
+    def model(
+        self, moments: Sequence[float], limit: int, seconds: float, mistake: str = ""
+    ) -> list[bool]:
         """Who may pass of requests at these moments, with the misconception named, if any."""
         raise NotImplementedError
 
@@ -241,18 +267,36 @@ class TimedExercise(WindowExercise):
             self.refuse("not_in_redis", call=call, got="no key in Redis")
         await self.lifetimes(redis, call, 60 * self.windows_kept - 4, 86_400, "expires_too_soon")
         if all(first) and not await self.call_async(answer, redis, "limit:2", 2, 60, now):
-            self.refuse("one_for_all", call=f"{self.called(redis, 'limit:2', 2, 60, now)} after that", got="False")
+            self.refuse(
+                "one_for_all",
+                call=f"{self.called(redis, 'limit:2', 2, 60, now)} after that",
+                got="False",
+            )
         for key, limit, seconds in (("limit:3", 4, 60), ("limit:4", 7, 10)):
             moments = _a_schedule(key, limit, seconds)
-            got = [await self.call_async(answer, redis, key, limit, seconds, now) for now in moments]
-            self._compare(f"{self.name}(redis, {key!r}, {limit}, {seconds}, now)", got, moments, limit, seconds)
+            got = [
+                await self.call_async(answer, redis, key, limit, seconds, now) for now in moments
+            ]
+            self._compare(
+                f"{self.name}(redis, {key!r}, {limit}, {seconds}, now)",
+                got,
+                moments,
+                limit,
+                seconds,
+            )
         await self.at_once(answer, 10, redis, "limit:5", 10, 60, now)
 
-    def _compare(self, call: str, got: list[Any], moments: list[float], limit: int, seconds: int) -> None:
+    def _compare(
+        self, call: str, got: list[Any], moments: list[float], limit: int, seconds: int
+    ) -> None:
         expected = self.model(moments, limit, seconds)
         if all(isinstance(each, bool) for each in got) and got != expected:
             wrong = next(number for number, each in enumerate(got) if each != expected[number])
-            known = (each for each in type(self).refusals if got == self.model(moments, limit, seconds, each))
+            known = (
+                each
+                for each in type(self).refusals
+                if got == self.model(moments, limit, seconds, each)
+            )
             lately = ", ".join(f"{moment:.2f}" for moment in moments[max(0, wrong - 7) : wrong + 1])
             self.refuse(
                 next(known, "another_answer"),
@@ -339,12 +383,16 @@ To look first and write afterwards would be the mistake of section 1. So write f
             await redis.zrem(key, member)
         return answers[2] <= limit
 
-    def model(self, moments: Sequence[float], limit: int, seconds: float, mistake: str = "") -> list[bool]:
+    def model(
+        self, moments: Sequence[float], limit: int, seconds: float, mistake: str = ""
+    ) -> list[bool]:
         """Keep the time of each request that passed, and look through them all."""
         kept: list[float] = []
         passed = []
         for now in moments:
-            remembered = {"never_forgets": float("inf"), "forgets_too_soon": seconds / 2}.get(mistake, seconds)
+            remembered = {"never_forgets": float("inf"), "forgets_too_soon": seconds / 2}.get(
+                mistake, seconds
+            )
             recent = [then for then in kept if now - then < remembered]
             if mistake == "same_moment":
                 recent = list(set(recent) - {now})
@@ -435,7 +483,9 @@ turns it. As in `sliding_log`, the commands go together, and what may not pass i
             await redis.decr(f"{key}:{window}")
         return passes
 
-    def model(self, moments: Sequence[float], limit: int, seconds: float, mistake: str = "") -> list[bool]:
+    def model(
+        self, moments: Sequence[float], limit: int, seconds: float, mistake: str = ""
+    ) -> list[bool]:
         """Count who passed in this window and in the one before."""
         counts: dict[float, int] = {}
         passed = []
@@ -460,7 +510,10 @@ def _a_schedule(seed: str, limit: int, seconds: int) -> list[float]:
     """Moments within ten windows: first a rush, then some alone, some together, some at the same moment."""
     chance = random.Random(seed)
     rush = [0.01] * (limit + 2)
-    gaps = [chance.choice([0, 0.2, 0.5]) * chance.uniform(0.5, 1) * seconds / limit for _ in range(20 * limit)]
+    gaps = [
+        chance.choice([0, 0.2, 0.5]) * chance.uniform(0.5, 1) * seconds / limit
+        for _ in range(20 * limit)
+    ]
     pauses = [chance.choice([0, 0, 0, 0, 0, 0, 0.9]) * seconds for _ in gaps]
     steps = [*rush, *map(sum, zip(gaps, pauses, strict=True))]
     moments = itertools.accumulate(steps, initial=1000.37 * seconds)

@@ -14,7 +14,9 @@ from course_lib.exercises.engine import Exercise
 from course_lib.lab import redis_server
 from course_lib.lab.redis_server import Client
 
-_redis: ContextVar[Client] = ContextVar("_redis")  # of the check that is running: there may be several at once
+_redis: ContextVar[Client] = ContextVar(
+    "_redis"
+)  # of the check that is running: there may be several at once
 
 
 class RedisExercise(Exercise):

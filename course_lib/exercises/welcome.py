@@ -20,7 +20,9 @@ From 2 seconds to 0.5 seconds is 4 times faster."""
         "Which of the two is divided by the other?",
         "`return before / after`",
     )
-    praise = "A ratio: the old time over the new. It says the same on a slow machine and on a fast one."
+    praise = (
+        "A ratio: the old time over the new. It says the same on a slow machine and on a fast one."
+    )
     refusals: ClassVar = {
         "upside_down": (
             "That is the new time over the old: a cure would come out below 1.",
@@ -46,7 +48,10 @@ From 2 seconds to 0.5 seconds is 4 times faster."""
             "A part of the fraction is lost.",
             "Divide with `/`, which keeps it, and leave rounding to who prints the number.",
         ),
-        "another_number": ("That is not how many times faster it is.", "Start from 10 s and 1 s: the answer is 10."),
+        "another_number": (
+            "That is not how many times faster it is.",
+            "Start from 10 s and 1 s: the answer is 10.",
+        ),
     }
 
     @staticmethod

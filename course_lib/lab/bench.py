@@ -27,7 +27,9 @@ RESAMPLES = 1_000
 LEAST_ROUNDS = 3
 SHORT = 0.25  # in a test of a lesson, a comparison takes this share of its time
 ABOUT_THE_SAME = 1.1  # a ratio closer to 1 is no news
-FEWEST_ROUNDS_FOR_AN_INTERVAL = 6  # with fewer, what calls itself a 95% interval holds the truth less often
+FEWEST_ROUNDS_FOR_AN_INTERVAL = (
+    6  # with fewer, what calls itself a 95% interval holds the truth less often
+)
 
 
 def percentile(samples: Sequence[float], percent: float) -> float:
@@ -37,7 +39,9 @@ def percentile(samples: Sequence[float], percent: float) -> float:
     return sorted(samples)[_rank(len(samples), percent)]
 
 
-def percentiles(samples: Sequence[float], fewest: Mapping[int, int] = FEWEST_SAMPLES) -> dict[str, str]:
+def percentiles(
+    samples: Sequence[float], fewest: Mapping[int, int] = FEWEST_SAMPLES
+) -> dict[str, str]:
     """P50, P90 and P99 of seconds as a table shows them, each a dash where there are fewer samples than it needs."""
     return shown_percentiles(len(samples), lambda percent: percentile(samples, percent), fewest)
 
@@ -46,12 +50,17 @@ def shown_percentiles(
     count: int, find: Callable[[int], float], fewest: Mapping[int, int] = FEWEST_SAMPLES
 ) -> dict[str, str]:
     """The same of `count` samples that are kept otherwise than in a list: `find(90)` gives their P90, in seconds."""
-    return {f"P{percent}": show.duration(find(percent)) if count >= least else "-" for percent, least in fewest.items()}
+    return {
+        f"P{percent}": show.duration(find(percent)) if count >= least else "-"
+        for percent, least in fewest.items()
+    }
 
 
 def _rank(count: int, percent: float) -> int:
     """Where the nearest-rank percentile stands among `count` sorted samples, from 0."""
-    rank = math.ceil(round(percent * count / 100, 9))  # 28% of 25 is 7, which floats would make a little more
+    rank = math.ceil(
+        round(percent * count / 100, 9)
+    )  # 28% of 25 is 7, which floats would make a little more
     return max(rank - 1, 0)
 
 
@@ -99,7 +108,9 @@ class Comparison:
         if min(len(slow), len(fast)) < FEWEST_ROUNDS_FOR_AN_INTERVAL:
             return Ratio(ratio, math.nan, math.nan)
         resampled = [_resampled_medians(side) for side in (slow, fast)]
-        low, high = (percentile(list(resampled[0] / resampled[1]), percent) for percent in (2.5, 97.5))
+        low, high = (
+            percentile(list(resampled[0] / resampled[1]), percent) for percent in (2.5, 97.5)
+        )
         return Ratio(ratio, float(low), float(high))
 
     def table(self) -> pd.DataFrame:
@@ -110,7 +121,10 @@ class Comparison:
         first = next(iter(self.samples))
         rows = {
             name: {
-                **{"median" if name == "P50" else name: text for name, text in percentiles(taken).items()},
+                **{
+                    "median" if name == "P50" else name: text
+                    for name, text in percentiles(taken).items()
+                },
                 "rounds": len(taken),
                 "times faster": "1" if name == first else str(self.ratio(name)),
             }
@@ -124,7 +138,13 @@ class Comparison:
         return plots.times(self.samples, medians, title or self._said(), axis)
 
     def claim(
-        self, text: str, *, ratio: float, of: str | None = None, over: str | None = None, any_rows: bool = False
+        self,
+        text: str,
+        *,
+        ratio: float,
+        of: str | None = None,
+        over: str | None = None,
+        any_rows: bool = False,
     ) -> None:
         """Print in one line, the same on every run that holds it, whether `of` is `ratio` times faster than `over`.
 
@@ -132,7 +152,12 @@ class Comparison:
         """
         measured = self.ratio(of, over)
         cause = "other work on this machine, or another version of SQLite"
-        claim(text, measured.value >= ratio, f"measured {measured}; likely cause: {cause}", any_rows=any_rows)
+        claim(
+            text,
+            measured.value >= ratio,
+            f"measured {measured}; likely cause: {cause}",
+            any_rows=any_rows,
+        )
 
     def _said(self) -> str:
         last, ratio = list(self.samples)[-1], self.ratio().value
@@ -146,7 +171,9 @@ class Comparison:
         if variant is None:
             return names[otherwise]
         if variant not in names:
-            raise ValueError(f"no variant {variant!r} was measured; there are {', '.join(map(repr, names))}")
+            raise ValueError(
+                f"no variant {variant!r} was measured; there are {', '.join(map(repr, names))}"
+            )
         return variant
 
 
@@ -165,7 +192,9 @@ def compare(
     that says error: to fail is no way of being fast. When a test runs the lesson, a quarter of `seconds` is enough.
     """
     if len(variants) < 2 or not all(map(callable, variants.values())):
-        raise ValueError("compare needs two variants or more, each a name and a function to call without arguments")
+        raise ValueError(
+            "compare needs two variants or more, each a name and a function to call without arguments"
+        )
     for name, run in variants.items():
         _refuse_error(name, run())
     taken: dict[str, list[float]] = {name: [] for name in variants}
@@ -203,14 +232,18 @@ def query(
     return lambda: connection.execute(sql, parameters).fetchall()
 
 
-def insert(db: events.Copy, rows: int = 5_000, *, one_transaction_each: bool = False) -> Callable[[], None]:
+def insert(
+    db: events.Copy, rows: int = 5_000, *, one_transaction_each: bool = False
+) -> Callable[[], None]:
     """A function for `compare` that inserts `rows` more events, in one transaction or each in its own.
 
     Their values are those of events spread over the whole seeded table, so that each index is written in many places.
     """
     columns = "user_id, type, status, duration_ms, title, starts_at, created_at, payload"
     every = max(events.rows() // rows, 1)
-    spread = query(events.path(), f"SELECT {columns} FROM events WHERE id % ? = 0 LIMIT ?", (every, rows))()
+    spread = query(
+        events.path(), f"SELECT {columns} FROM events WHERE id % ? = 0 LIMIT ?", (every, rows)
+    )()
     statement = f"INSERT INTO events({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
     connection = db.connect()
 
@@ -238,7 +271,11 @@ def _undecided(taken: Mapping[str, Sequence[float]], bounds: Sequence[float]) ->
         return False
     first, *others = taken
     ratios = [Comparison(taken).ratio(other, first) for other in others]
-    return any(math.isnan(ratio.low) or ratio.low < bound < ratio.high for ratio in ratios for bound in bounds)
+    return any(
+        math.isnan(ratio.low) or ratio.low < bound < ratio.high
+        for ratio in ratios
+        for bound in bounds
+    )
 
 
 def claim(text: str, holds: bool, why: str, *, any_rows: bool = False) -> None:

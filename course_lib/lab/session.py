@@ -32,7 +32,9 @@ def begin(name: str) -> None:
         shell.set_custom_exc((Exception, KeyboardInterrupt), _speak)
 
 
-def _speak(shell: Any, kind: type[BaseException], error: BaseException, trace: TracebackType, **_: Any) -> None:
+def _speak(
+    shell: Any, kind: type[BaseException], error: BaseException, trace: TracebackType, **_: Any
+) -> None:
     """Show an error raised inside the library as its sentence and the learner's line; any other as always."""
     frames = traceback.extract_tb(trace)
     if not frames or not any(frame.filename.startswith(PACKAGE) for frame in frames):
@@ -43,5 +45,9 @@ def _speak(shell: Any, kind: type[BaseException], error: BaseException, trace: T
     said = "\n".join([str(error), *getattr(error, "__notes__", ())])
     if kind is KeyboardInterrupt:
         said = "Stopped. Nothing is broken: run the cell again when you like."
-    sys.last_type, sys.last_value, sys.last_traceback = kind, error, trace  # for %tb, should the fault be ours
+    sys.last_type, sys.last_value, sys.last_traceback = (
+        kind,
+        error,
+        trace,
+    )  # for %tb, should the fault be ours
     shell._showtraceback(kind, error, [f"{where}{kind.__name__}: {said}"])

@@ -110,10 +110,16 @@ def check(lesson: Path) -> bool:
         passed = subprocess.run(nbval_command(folder / lesson.name), check=False).returncode == 0
         verdicts = _verdicts(lesson, original)
     if events.rows() != events.ROWS:
-        print(f"At {events.rows():,} rows, claims about {events.ROWS:,} rows aren't judged; they count as held.")
+        print(
+            f"At {events.rows():,} rows, claims about {events.ROWS:,} rows aren't judged; they count as held."
+        )
     for name, verdict in verdicts.items():
         refused = verdict["verdict"] == "refused"
-        print(f"{name}: refused ({verdict['sentence']})" if refused else f"{name}: {verdict['verdict']}")
+        print(
+            f"{name}: refused ({verdict['sentence']})"
+            if refused
+            else f"{name}: {verdict['verdict']}"
+        )
         passed = passed and not refused
     return passed
 
@@ -123,8 +129,18 @@ def check(lesson: Path) -> bool:
 
 def nbval_command(notebook: Path) -> list[str]:
     """Return the command that runs a notebook under nbval and compares the output of its marked cells."""
-    plugins = ["--disable-plugin-autoload", "-p", "nbval.plugin", "-p", "no:cacheprovider"]  # others take seconds
-    nbval = ["--nbval-lax", f"--nbval-cell-timeout={CELL_SECONDS}", f"--nbval-sanitize-with={SANITIZE}"]
+    plugins = [
+        "--disable-plugin-autoload",
+        "-p",
+        "nbval.plugin",
+        "-p",
+        "no:cacheprovider",
+    ]  # others take seconds
+    nbval = [
+        "--nbval-lax",
+        f"--nbval-cell-timeout={CELL_SECONDS}",
+        f"--nbval-sanitize-with={SANITIZE}",
+    ]
     return [sys.executable, "-m", "pytest", "-q", *plugins, *nbval, str(notebook)]
 
 
@@ -206,7 +222,10 @@ def run(lesson: Path) -> bool:
     for before, after in zip(notebook.cells, done.cells, strict=True):
         if is_marked(after):
             same = _sanitized(text_of(after)) == text_of(before)
-            print(f"{lesson.stem}: {text_of(after).strip()}" + f" [shipped: {text_of(before).strip()}]" * (not same))
+            print(
+                f"{lesson.stem}: {text_of(after).strip()}"
+                + f" [shipped: {text_of(before).strip()}]" * (not same)
+            )
             passed = passed and same
     for name, verdict in verdicts.items():
         if verdict["verdict"] != "right":
@@ -255,7 +274,9 @@ def is_clean(notebook: NotebookNode) -> list[str]:
         if differ:
             faults.append(f"cell {number} differs from its stored form in {' and '.join(differ)}")
         if is_marked(cell) and not text_of(wanted):
-            faults.append(f"cell {number} is marked but has no output, so nbval passes whatever it prints")
+            faults.append(
+                f"cell {number} is marked but has no output, so nbval passes whatever it prints"
+            )
     return faults
 
 
@@ -271,15 +292,23 @@ def store(lesson: Path, *, run_first: bool) -> None:
 
 def main() -> int:
     """The command line; returns what the process exits with."""
-    parser = argparse.ArgumentParser(prog="python -m course_lib.tools.notebooks", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m course_lib.tools.notebooks", description=__doc__
+    )
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("open", help="seed the table, make the copies, start JupyterLab with the flags that follow")
+    commands.add_parser(
+        "open", help="seed the table, make the copies, start JupyterLab with the flags that follow"
+    )
     commands.add_parser("copy", help="make the learner's copies where they are missing")
-    reset_one = commands.add_parser("reset", help="a fresh copy of a lesson; the old one is kept aside")
+    reset_one = commands.add_parser(
+        "reset", help="a fresh copy of a lesson; the old one is kept aside"
+    )
     check_one = commands.add_parser("check", help="test the learner's copy of a lesson")
     run_some = commands.add_parser("run", help="run the lessons with their exercises filled in")
     store_some = commands.add_parser("store", help="put the lessons into their stored form")
-    store_some.add_argument("--run", action="store_true", help="run them first, for the output of marked cells")
+    store_some.add_argument(
+        "--run", action="store_true", help="run them first, for the output of marked cells"
+    )
     for command in (reset_one, check_one):
         command.add_argument("lesson", nargs="?", default="", help="its number")
     for command in (run_some, store_some):
@@ -353,7 +382,9 @@ def _read_copy(lesson: Path) -> NotebookNode:
 def _verdicts(lesson: Path, notebook: NotebookNode) -> dict[str, progress.Record]:
     """The last verdict on each exercise of a notebook, in its order."""
     recorded = progress.verdicts(lesson_name(lesson))
-    names = [cell.metadata["exercise"].split(".")[1] for cell in notebook.cells if is_exercise(cell)]
+    names = [
+        cell.metadata["exercise"].split(".")[1] for cell in notebook.cells if is_exercise(cell)
+    ]
     return {name: recorded.get(name, {"verdict": "not attempted"}) for name in names}
 
 
