@@ -9,6 +9,7 @@ import argparse
 from pathlib import Path
 
 from course_lib.exercises import indexing as ex
+from course_lib.exercises.index_exercise import NEWEST_OF_USER, ONE_USER, TIME_SPENT
 from course_lib.lab import bench, events
 
 ROUNDS = 100
@@ -29,17 +30,17 @@ def main():
     table = events.path()
     median, hottest = events.median_user(table), events.hottest_user(table)
 
-    first = against_no_index(ex.ONE_USER, ex.FirstIndex.first_index, median)
+    first = against_no_index(ONE_USER, ex.first_index.solution_answer, median)
     print(f"a median user's rows, faster with an index       {first.ratio()}   (bar: 100)")
     if picture:
         picture.write_bytes(first.plot("One user's events, of a million: by a scan, and by an index").png())
 
-    with events.copy(ex.FirstIndex.first_index) as one, events.copy(ex.Composite.composite) as two:
-        variants = {name: bench.query(db, ex.NEWEST_OF_USER, [hottest]) for name, db in (("one", one), ("two", two))}
+    with events.copy(ex.first_index.solution_answer) as one, events.copy(ex.composite.solution_answer) as two:
+        variants = {name: bench.query(db, NEWEST_OF_USER, [hottest]) for name, db in (("one", one), ("two", two))}
         newest = bench.compare(variants, rounds=ROUNDS, seconds=SECONDS)
     print(f"the hottest user's newest twenty, (user_id) to (user_id, created_at)   {newest.ratio()}   (bar: 10)")
 
-    grouped = against_no_index(ex.TIME_SPENT, ex.FirstIndex.first_index, rows=200_000)
+    grouped = against_no_index(TIME_SPENT, ex.first_index.solution_answer, rows=200_000)
     slower = grouped.ratio(of="scan", over="index")
     print(f"time spent by user, slower with an index on user_id   {slower}   (bar: more than 1; the lesson claims 1.5)")
 

@@ -23,6 +23,7 @@ from redis import Redis
 
 from course_lib.exercises import caching, indexing, monitoring, rate_limiting, welcome
 from course_lib.exercises.engine import NOT_ATTEMPTED, REFUSED, RIGHT, Exercise
+from course_lib.exercises.time_zone import time_zone
 from course_lib.lab import paths, redis_server
 
 ANSWERS = paths.ROOT / "tests" / "answers"
@@ -148,7 +149,7 @@ def test_a_wrong_answer_is_refused_for_its_own_misconception(file):
 
 @pytest.mark.parametrize("zone", ["UTC", "America/Los_Angeles", "Asia/Kolkata", "Pacific/Auckland"])
 def test_the_verdict_on_a_day_is_the_same_in_the_learners_time_zone(zone):
-    with indexing.time_zone(zone):
+    with time_zone(zone):
         for file in FILES:
             if place(file) == "indexing/sargable" and file.stem.startswith(("right_half_open", "wrong_local_time")):
                 expected = None if file in RIGHT_ONES else "local_time"
@@ -297,7 +298,7 @@ def test_a_value_that_makes_no_sense_is_refused(name, value):
 def loops_in_auckland(day):
     while os.environ.get("TZ") == "Pacific/Auckland":
         pass
-    return indexing.Sargable.sargable(day)
+    return indexing.sargable.solution_answer(day)
 
 
 def test_an_alarm_that_strikes_in_another_time_zone_leaves_the_learners_own():

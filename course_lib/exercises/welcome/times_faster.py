@@ -1,8 +1,9 @@
-"""The exercise of the welcome: the machinery, learnt once on something small."""
+"""Ratios, as all lessons state them."""
 
 from collections.abc import Callable
-from typing import ClassVar, SupportsFloat
+from typing import ClassVar
 
+from course_lib.exercises.answers import as_number
 from course_lib.exercises.engine import Exercise, brief
 
 
@@ -78,16 +79,3 @@ From 2 seconds to 0.5 seconds is 4 times faster."""
             if not abs(got - ratio) < 1e-9:  # true of nan as well
                 mistake = "rounded" if abs(got - ratio) < 1 else "another_number"
                 self.refuse(mistake, call=call, got=came_back, expected=expected)
-
-
-def as_number(value: object) -> float | None:
-    """A number of any kind (int, Fraction, Decimal, numpy's) as a float; None for what is no number."""
-    if isinstance(value, bool) or not isinstance(value, SupportsFloat):
-        return None
-    try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-
-
-times_faster = TimesFaster()
