@@ -22,8 +22,9 @@ import pytest
 from redis import Redis
 
 from course_lib.exercises import caching, indexing, monitoring, rate_limiting, welcome
-from course_lib.exercises.engine import NOT_ATTEMPTED, REFUSED, RIGHT, Exercise
+from course_lib.exercises.engine import Exercise
 from course_lib.exercises.time_zone import time_zone
+from course_lib.exercises.verdict import NOT_ATTEMPTED, REFUSED, RIGHT
 from course_lib.lab import paths, redis_server
 
 ANSWERS = paths.ROOT / "tests" / "answers"

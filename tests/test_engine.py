@@ -8,7 +8,7 @@ import warnings
 import pytest
 
 from course_lib.exercises.engine import Exercise as AnyExercise
-from course_lib.exercises.engine import NotAttempted, brief
+from course_lib.exercises.verdict import NotAttempted, brief
 from course_lib.lab import progress
 
 
@@ -117,7 +117,7 @@ def test_a_refusal_says_what_was_called_what_came_back_what_was_expected_and_wha
     verdict = exercise.check(lambda number: number**2)
     assert verdict.sentence == "That is the <square>."
     *facts, (label, help_offered) = verdict.facts
-    assert facts == [("called", "doubled(3)"), ("came back", "9"), ("expected", "6"), ("next", "Add instead.")]
+    assert facts == [("called", "doubled(3)"), ("got", "9"), ("expected", "6"), ("next", "Add instead.")]
     assert label == "help"
     assert "ex.doubled.hint()" in help_offered
 
@@ -125,13 +125,13 @@ def test_a_refusal_says_what_was_called_what_came_back_what_was_expected_and_wha
 def test_an_error_of_the_answer_is_told_with_its_kind_and_words(exercise):
     facts = dict(exercise.check(raises).facts)
     assert facts["called"] == "doubled(3)"
-    assert facts["came back"] == "LookupError: own words"
+    assert facts["got"] == "LookupError: own words"
 
 
 def test_an_endless_answer_is_told_with_the_call_and_the_limit(exercise):
     facts = dict(exercise.check(endless).facts)
     assert facts["called"] == "doubled(3)"
-    assert facts["expected"] == "an end within 0.2 s"
+    assert facts["expected"] == "a result within 0.2 s"
 
 
 def test_a_verdict_reads_the_same_as_html_and_as_plain_text_and_its_html_is_escaped(exercise):
@@ -252,7 +252,7 @@ def test_a_judge_that_breaks_says_that_it_is_our_fault(kind):
 
     verdict = check(Broken(), Doubled.doubled)
     assert verdict.misconception == "cannot_check"
-    assert dict(verdict.facts)["came back"] == "KeyError: 'ours'"
+    assert dict(verdict.facts)["got"] == "KeyError: 'ours'"
     assert "report()" in repr(verdict)
 
 

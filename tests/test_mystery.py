@@ -7,9 +7,9 @@ import pytest
 from course_lib.exercises.caching import mystery
 from course_lib.lab import redis_server
 
-UP, HITS, LOADS = "(1) is PING answered?", "(2) hits", "loads"
-FIRST, THEN = "(3) user 1 first looked under", "(3) then under"
-STORES, TO_LIVE, KEPT = "stores that Redis confirmed", "to live, just after its store", "keys left in Redis"
+UP, HITS, LOADS = "(1) does PING get a response?", "(2) hits", "loads"
+FIRST, THEN = "(3) user 1's first key", "(3) user 1's second key"
+STORES, TO_LIVE, KEPT = "stores that Redis confirmed", "TTL, just after the store", "keys left in Redis"
 
 
 def seen(letter):
@@ -41,7 +41,7 @@ def test_where_the_lifetime_is_too_short_all_is_stored_under_the_same_keys_and_n
 
 def test_where_redis_is_down_nothing_is_stored():
     patient, _ = seen("c")
-    assert (patient[UP], patient[STORES], patient[KEPT]) == ("no", 0, "nobody can tell")
+    assert (patient[UP], patient[STORES], patient[KEPT]) == ("no", 0, "unknown")
 
 
 def test_each_cache_that_is_shown_has_the_fault_that_passes():

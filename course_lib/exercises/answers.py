@@ -1,11 +1,11 @@
-"""Read answers: numbers of any kind, letters, text."""
+"""Read what learners answer: numbers of any kind, letters in any form, text or bytes, JSON."""
 
 import json
 from typing import Any, SupportsFloat
 
 
 def as_number(value: object) -> float | None:
-    """A number of any kind (int, Fraction, Decimal, numpy's) as a float; None for what is no number."""
+    """Return a number of any kind (int, Fraction, Decimal, NumPy's) as a float, else None."""
     if isinstance(value, bool) or not isinstance(value, SupportsFloat):
         return None
     try:
@@ -15,20 +15,23 @@ def as_number(value: object) -> float | None:
 
 
 def chosen_letters(answer: Any) -> set[str] | None:
-    """The letters of an answer like "bc", "b and c", ["B", "c"] or {"b", "c"}; None for anything else."""
-    if isinstance(answer, str | list | tuple | set | frozenset) and all(isinstance(each, str) for each in answer):
-        return {letter for letter in "".join(answer).lower().replace("and", "") if letter.isalnum()}
-    return None
-
-
-def decoded(content: Any) -> Any:
-    """What JSON makes of a text; None where it is none."""
-    try:
-        return json.loads(content)
-    except (TypeError, ValueError):
+    """Return the letters of "bc", "b and c", ["B", "c"] or {"b", "c"}; None for anything else."""
+    if not isinstance(answer, str | list | tuple | set | frozenset):
         return None
+    if not all(isinstance(part, str) for part in answer):
+        return None
+    text = "".join(answer).lower().replace("and", "")
+    return {letter for letter in text if letter.isalnum()}
 
 
 def as_text(content: Any) -> str:
     """Return bytes or text as text."""
     return content.decode(errors="replace") if isinstance(content, bytes) else str(content)
+
+
+def from_json(content: Any) -> Any:
+    """Return the value of a JSON text; None if it isn't JSON."""
+    try:
+        return json.loads(content)
+    except (TypeError, ValueError):
+        return None

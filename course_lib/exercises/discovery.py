@@ -1,4 +1,4 @@
-"""Find a lesson's exercises: one file each, named after the exercise."""
+"""Find the exercises of a lesson: one file each, named after the exercise."""
 
 import pkgutil
 from collections.abc import Iterable
@@ -8,10 +8,10 @@ from course_lib.exercises.engine import Exercise
 
 
 def exercises_in(package: str, path: Iterable[str]) -> dict[str, Exercise]:
-    """Import each module of a lesson's folder and return its exercise, by name.
+    """Import each module in a lesson's folder and return its exercise, by name.
 
-    A package binds the exercise over the module of the same name, so that `caching.cache_aside` is
-    the exercise. Raises LookupError if a module has no exercise of its own name.
+    The folder's `__init__` binds each exercise in place of its module, so that
+    `caching.cache_aside` is the exercise. Raises LookupError if a module doesn't have one.
     """
     exercises = {}
     for _, name, _ in pkgutil.iter_modules(path):
@@ -21,7 +21,8 @@ def exercises_in(package: str, path: Iterable[str]) -> dict[str, Exercise]:
 
 
 def _exercise_class(values: Iterable[object], name: str) -> type[Exercise]:
-    for value in values:
-        if isinstance(value, type) and issubclass(value, Exercise) and value.__dict__.get("name") == name:
-            return value
-    raise LookupError(f"{name}.py has no exercise with `name = {name!r}`: name both alike")
+    classes = [value for value in values if isinstance(value, type)]
+    for kind in classes:
+        if issubclass(kind, Exercise) and vars(kind).get("name") == name:
+            return kind
+    raise LookupError(f"{name}.py has no exercise of this name: add a class with `name = {name!r}`")

@@ -1,18 +1,20 @@
-"""Stand-ins for what an answer is handed."""
+"""Stand-ins that a check passes to an answer, and that record how the answer used them."""
 
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, Self, TypeVar
+
+T = TypeVar("T")
 
 
-class Loads:
-    """A loader that knows a value for each user, and notes for whom it was called."""
+class RecordingLoader:
+    """A loader with a value for each user; records which users it was called for."""
 
     def __init__(self, values: dict[int, Any]) -> None:
         self.values = values
         self.called: list[Any] = []
 
     async def __call__(self, user_id: int) -> Any:
-        """The value of a user."""
+        """Return the value of a user."""
         self.called.append(user_id)
         return self.values.get(user_id)
 
@@ -21,7 +23,7 @@ class Loads:
 
 
 class NamedFunction:
-    """A function with a name that a check can show; a copy is the same."""
+    """A function with a name to show to the learner; its copy is itself."""
 
     def __init__(self, name: str, function: Callable[..., Any]) -> None:
         self._name, self._function = name, function
@@ -33,12 +35,12 @@ class NamedFunction:
     def __repr__(self) -> str:
         return self._name
 
-    def __deepcopy__(self, _: object) -> "NamedFunction":
+    def __deepcopy__(self, _: object) -> Self:
         return self
 
 
-class KeptList(list[float]):
-    """A list that is handed on as it is, so that a change is seen."""
+class UncopiedList(list[T]):
+    """A list that reaches the answer itself, not as a copy, so that a change to it is seen."""
 
     def __deepcopy__(self, _: object) -> Self:
         return self

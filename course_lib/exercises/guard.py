@@ -85,7 +85,9 @@ async def run_async(answer: Coroutine[Any, Any, T], limit: float) -> T:
 
     def make_and_note(loop: asyncio.AbstractEventLoop, coro: Any, **how: Any) -> Any:
         leash = _Leash(coro) if _in_answer.get() else coro
-        task: Any = factory(loop, leash, **how) if factory else asyncio.Task(leash, loop=loop, **how)
+        task: Any = (
+            factory(loop, leash, **how) if factory else asyncio.Task(leash, loop=loop, **how)
+        )
         if isinstance(leash, _Leash):
             made[task] = leash
         return task

@@ -3,8 +3,9 @@
 import sqlite3
 from typing import Any, ClassVar, NoReturn
 
-from course_lib.exercises.engine import Exercise, brief
+from course_lib.exercises.engine import Exercise
 from course_lib.exercises.guard import limited
+from course_lib.exercises.verdict import brief
 from course_lib.optimizer import Plan, analyze_query_performance
 
 ONE_USER = "SELECT * FROM events WHERE user_id = ?"
@@ -47,10 +48,15 @@ class IndexingExercise(Exercise):
         database.execute("ANALYZE")
         return limited(database)
 
-    def refuse_error(self, misconception: str, error: Exception, *, call: str, expected: str = "") -> NoReturn:
+    def refuse_error(
+        self, misconception: str, error: Exception, *, call: str, expected: str = ""
+    ) -> NoReturn:
         """Refuse for an error of SQLite's: `endless` where the statement was ended because it took too long."""
         self.refuse(
-            "endless" if str(error) == "interrupted" else misconception, call=call, got=str(error), expected=expected
+            "endless" if str(error) == "interrupted" else misconception,
+            call=call,
+            got=str(error),
+            expected=expected,
         )
 
 
@@ -58,8 +64,14 @@ class IndexExercise(IndexingExercise):
     """An exercise whose answer is one CREATE INDEX statement."""
 
     refusals: ClassVar = {
-        "not_an_index": ("This statement makes no index.", "Begin with `CREATE INDEX name ON table(column, ...)`."),
-        "sql_error": ("SQLite refuses this statement.", "Read its message, and mend what it names."),
+        "not_an_index": (
+            "This statement makes no index.",
+            "Begin with `CREATE INDEX name ON table(column, ...)`.",
+        ),
+        "sql_error": (
+            "SQLite refuses this statement.",
+            "Read its message, and mend what it names.",
+        ),
         "two_indexes": (
             "This is more than one statement. Two indexes do not add up: for one table in one query SQLite uses one of "
             "them, and the other only costs.",
@@ -84,7 +96,9 @@ class IndexExercise(IndexingExercise):
         if len(statements) > 1:
             self.refuse("two_indexes", got=brief(answer), expected="one CREATE INDEX statement")
         if not statements or not isinstance(statements[0], str):
-            self.refuse("wrong_type", got=brief(answer), expected="one CREATE INDEX statement, as a string")
+            self.refuse(
+                "wrong_type", got=brief(answer), expected="one CREATE INDEX statement, as a string"
+            )
         database, statement = self.unseen(), statements[0]
         database.set_authorizer(lambda action, *_: action == sqlite3.SQLITE_ATTACH)
         try:
@@ -101,7 +115,10 @@ class IndexExercise(IndexingExercise):
         made = database.execute("SELECT name FROM sqlite_master WHERE type = 'index'").fetchone()
         if not made:
             self.refuse("not_an_index", got=statement, expected="one CREATE INDEX statement")
-        columns = [name or "" for (name,) in database.execute("SELECT name FROM pragma_index_info(?)", made)]
+        columns = [
+            name or ""
+            for (name,) in database.execute("SELECT name FROM pragma_index_info(?)", made)
+        ]
         database.execute("ANALYZE")
         plan = analyze_query_performance(database, query)
         partial = "SELECT 1 FROM sqlite_master JOIN pragma_index_list(tbl_name) AS list USING (name) WHERE list.partial"

@@ -30,7 +30,10 @@ WARM_UPS = (
         {
             "a": ("0.2 times", "That is the new time over the old."),
             "b": ("5 times", "The old time over the new."),
-            "c": ("240 ms", "That is the time saved; on another machine it would be another number."),
+            "c": (
+                "240 ms",
+                "That is the time saved; on another machine it would be another number.",
+            ),
         },
         "b",
     ),
@@ -51,13 +54,22 @@ WARM_UPS = (
         "caching",
         "An endpoint behind a cache: hit rate 88%, P50 4 ms, P90 480 ms. Is the cache broken?",
         {
-            "a": ("Yes: a cache that works would bring the P90 down too.", "From 90% hits on, and not before."),
-            "b": ("Yes: Redis has become slow.", "Then the hits would be slow too, and with them the P50."),
+            "a": (
+                "Yes: a cache that works would bring the P90 down too.",
+                "From 90% hits on, and not before.",
+            ),
+            "b": (
+                "Yes: Redis has become slow.",
+                "Then the hits would be slow too, and with them the P50.",
+            ),
             "c": (
                 "No: 12 of 100 requests are misses, and the 90th by its time is one of them.",
                 "The cache does its work for 88. The P90 falls when more are hits, or when a load is made faster.",
             ),
-            "d": ("No: the slowest tenth are outliers.", "They are the misses: 12 in 100 users wait for a whole load."),
+            "d": (
+                "No: the slowest tenth are outliers.",
+                "They are the misses: 12 in 100 users wait for a whole load.",
+            ),
         },
         "c",
     ),
@@ -70,8 +82,14 @@ WARM_UPS = (
                 "Between the two somebody misses, loads the old totals and stores them.",
                 "Write first, then delete; and even then a load that began before the write may end after the delete.",
             ),
-            "b": ("Redis deletes some time later.", "Once DEL is answered, nobody reads the key any more."),
-            "c": ("The TTL was too long.", "It says for how long they stay old, not how they came to be."),
+            "b": (
+                "Redis deletes some time later.",
+                "Once DEL is answered, nobody reads the key any more.",
+            ),
+            "c": (
+                "The TTL was too long.",
+                "It says for how long they stay old, not how they came to be.",
+            ),
         },
         "a",
     ),
@@ -80,7 +98,10 @@ WARM_UPS = (
         "A radio shows what a listener skipped last: `listener = ? AND skipped = 1 ORDER BY played_at DESC LIMIT 10`. "
         "Each of the three columns has an index of its own. What will make it fast for every listener?",
         {
-            "a": ("Nothing more: the three are combined.", "For conditions joined by AND SQLite takes one of them."),
+            "a": (
+                "Nothing more: the three are combined.",
+                "For conditions joined by AND SQLite takes one of them.",
+            ),
             "b": (
                 "One index on all three columns, `played_at` first.",
                 "It is in the right order, but who skipped nothing lately makes it walk past everybody else's songs.",
@@ -97,12 +118,18 @@ WARM_UPS = (
         "The same radio's front page says how many minutes all listeners together have heard. No index makes that as "
         "quick as one listener's list. Why?",
         {
-            "a": ("`sum()` cannot use an index.", "It can: a covering index is read in place of the table."),
+            "a": (
+                "`sum()` cannot use an index.",
+                "It can: a covering index is read in place of the table.",
+            ),
             "b": (
                 "Every song counts, so every entry is read, whatever their order.",
                 "An index finds few rows among many. A total needs them all: it has to be remembered.",
             ),
-            "c": ("The index would be too large for memory.", "In memory too, every entry would still be added up."),
+            "c": (
+                "The index would be too large for memory.",
+                "In memory too, every entry would still be added up.",
+            ),
         },
         "b",
     ),
@@ -110,12 +137,18 @@ WARM_UPS = (
         "rate_limiting",
         "A login allows five tries a minute for each account. Which attack goes on all the same?",
         {
-            "a": ("A thousand passwords for one account.", "That one stops: five a minute, whoever tries."),
+            "a": (
+                "A thousand passwords for one account.",
+                "That one stops: five a minute, whoever tries.",
+            ),
             "b": (
                 "One password for a thousand accounts.",
                 "Each account sees one try. Against that the tries of each address are counted as well.",
             ),
-            "c": ("None.", "A limit stops what it counts. What is the same in all tries of the other attack?"),
+            "c": (
+                "None.",
+                "A limit stops what it counts. What is the same in all tries of the other attack?",
+            ),
         },
         "b",
     ),
@@ -137,7 +170,10 @@ WARM_UPS = (
         "A report takes 4 seconds and is asked for 10 times an hour; a search takes 60 ms and is asked for 20,000 "
         "times. One evening: which do you make twice as fast?",
         {
-            "a": ("The report: nobody should wait for 4 seconds.", "It saves 20 seconds of waiting an hour."),
+            "a": (
+                "The report: nobody should wait for 4 seconds.",
+                "It saves 20 seconds of waiting an hour.",
+            ),
             "b": (
                 "The search: it saves ten minutes of waiting an hour.",
                 "How often, times how long: 20 against 600 s.",
@@ -154,7 +190,10 @@ WARM_UPS = (
         "Three servers report a P90 of 40 ms each, a fourth one of 400 ms. What is the P90 of the service?",
         {
             "a": ("130 ms", "That is the mean of the four: no request need have taken it."),
-            "b": ("400 ms", "That is the slowest server's, and it may have answered one request in a thousand."),
+            "b": (
+                "400 ms",
+                "That is the slowest server's, and it may have answered one request in a thousand.",
+            ),
             "c": (
                 "Nobody can tell from that.",
                 "It depends on who answered how many, and on how those are spread. Counts in buckets would tell.",
@@ -170,12 +209,18 @@ QUESTIONS = {
         "In course_lib/optimizer.py: how does analyze_query_performance make sure, on a connection that you hand it, "
         "that the plan is not one from before somebody else made an index?",
         {
-            "a": ("It opens a second connection.", "That is what it does for a path; a connection is used as it is."),
+            "a": (
+                "It opens a second connection.",
+                "That is what it does for a path; a connection is used as it is.",
+            ),
             "b": (
                 "It reads sqlite_master first, and gives the EXPLAIN a text of its own.",
                 "The first makes SQLite notice a new schema, the second keeps it from reusing a prepared statement.",
             ),
-            "c": ("It runs ANALYZE.", "That would write to your database; a look at a plan must not."),
+            "c": (
+                "It runs ANALYZE.",
+                "That would write to your database; a look at a plan must not.",
+            ),
         },
         "b",
     ),
@@ -197,10 +242,22 @@ QUESTIONS = {
         "A shop asks for a customer's open orders, newest first (`customer_id = ? AND state = 'open' ORDER BY "
         "placed_at DESC`). Which one index?",
         {
-            "a": ("(placed_at, customer_id, state)", "Sorted by time first, one customer's orders lie scattered."),
-            "b": ("(customer_id, placed_at, state)", "It works, but closed orders are walked over on the way."),
-            "c": ("(customer_id, state, placed_at)", "The equalities first, in any order, then what sorts."),
-            "d": ("three indexes, one a column", "For conditions joined by AND SQLite takes one of them."),
+            "a": (
+                "(placed_at, customer_id, state)",
+                "Sorted by time first, one customer's orders lie scattered.",
+            ),
+            "b": (
+                "(customer_id, placed_at, state)",
+                "It works, but closed orders are walked over on the way.",
+            ),
+            "c": (
+                "(customer_id, state, placed_at)",
+                "The equalities first, in any order, then what sorts.",
+            ),
+            "d": (
+                "three indexes, one a column",
+                "For conditions joined by AND SQLite takes one of them.",
+            ),
         },
         "c",
     ),
@@ -208,12 +265,18 @@ QUESTIONS = {
         "indexing",
         "And the shop's total turnover, over all customers? What does a covering index change?",
         {
-            "a": ("It makes it as fast as a lookup.", "Every row still counts, so every entry is still read."),
+            "a": (
+                "It makes it as fast as a lookup.",
+                "Every row still counts, so every entry is still read.",
+            ),
             "b": (
                 "It reads less for each row, and still grows with the table.",
                 "A few times faster, not a thousand. Beyond that the total must be remembered: that is lesson 1.",
             ),
-            "c": ("Nothing.", "An index is narrower than the table: fewer pages for the same rows."),
+            "c": (
+                "Nothing.",
+                "An index is narrower than the table: fewer pages for the same rows.",
+            ),
         },
         "b",
     ),
@@ -223,12 +286,18 @@ QUESTIONS = {
         "those who wait for that value in other processes?",
         {
             "a": ("They wait for ever.", "A lease has a lifetime, as all that is written there."),
-            "b": ("They are given an error at once.", "Nobody tells them that the process has died."),
+            "b": (
+                "They are given an error at once.",
+                "Nobody tells them that the process has died.",
+            ),
             "c": (
                 "They look again every few milliseconds; once the lease has expired, one gets a new one.",
                 "And loads. A lease lives a second longer than a load may take, so none under way loses its own.",
             ),
-            "d": ("Each of them loads for itself.", "That would be the stampede again: one of them loads."),
+            "d": (
+                "Each of them loads for itself.",
+                "That would be the stampede again: one of them loads.",
+            ),
         },
         "c",
     ),
@@ -237,9 +306,18 @@ QUESTIONS = {
         "Hits take 5 ms, misses 500 ms. What is the P99 at 98% hits, and what at 99.5%?",
         {
             "a": ("15 ms and 7.5 ms", "Those are the means, and no request takes as long as that."),
-            "b": ("500 ms and 5 ms", "Of 100 sorted requests the 99th is a miss at 98 hits; at 99.5% it is a hit."),
-            "c": ("5 ms and 5 ms", "At 98% the hits end with the 98th request; the 99th is a miss."),
-            "d": ("500 ms and 500 ms", "At 99.5% there is one miss in 200: the 198th of them is a hit."),
+            "b": (
+                "500 ms and 5 ms",
+                "Of 100 sorted requests the 99th is a miss at 98 hits; at 99.5% it is a hit.",
+            ),
+            "c": (
+                "5 ms and 5 ms",
+                "At 98% the hits end with the 98th request; the 99th is a miss.",
+            ),
+            "d": (
+                "500 ms and 500 ms",
+                "At 99.5% there is one miss in 200: the 198th of them is a hit.",
+            ),
         },
         "b",
     ),
@@ -247,7 +325,10 @@ QUESTIONS = {
         "caching",
         "`SET a 1 EX 100`, and a second later `SET a 2`. When does `a` go away?",
         {
-            "a": ("After 99 more seconds.", "Only `SET a 2 KEEPTTL` would leave the lifetime that it had."),
+            "a": (
+                "After 99 more seconds.",
+                "Only `SET a 2 KEEPTTL` would leave the lifetime that it had.",
+            ),
             "b": (
                 "After 100 more seconds.",
                 "The second SET names no lifetime, and the first one's is not begun anew.",
@@ -263,7 +344,10 @@ QUESTIONS = {
         "caching",
         "A page is cached under its URL, and the URLs carry `?session=...`. What is seen?",
         {
-            "a": ("Errors: a key may not contain such characters.", "Redis takes any bytes as a key."),
+            "a": (
+                "Errors: a key may not contain such characters.",
+                "Redis takes any bytes as a key.",
+            ),
             "b": (
                 "One user sees another one's page.",
                 "That is what comes of a key with too little in it. Here it has too much.",
@@ -272,7 +356,10 @@ QUESTIONS = {
                 "Few hits, and more and more keys.",
                 "No session looks under another one's key. Into the key goes what the answer depends on, nothing else.",
             ),
-            "d": ("Old pages.", "How old they may become is a matter of the TTL and of what is invalidated."),
+            "d": (
+                "Old pages.",
+                "How old they may become is a matter of the TTL and of what is invalidated.",
+            ),
         },
         "c",
     ),
@@ -286,7 +373,10 @@ QUESTIONS = {
                 "The whole decision is one script, `self._script.run`, and Redis runs nothing beside a script.",
                 "It reads, compares and writes, and only then is the next command's turn.",
             ),
-            "c": ("MULTI and EXEC.", "In a transaction nothing can be decided: answers come when all is done."),
+            "c": (
+                "MULTI and EXEC.",
+                "In a transaction nothing can be decided: answers come when all is done.",
+            ),
             "d": ("The circuit breaker.", "It decides whether Redis is asked at all."),
         },
         "b",
@@ -310,7 +400,10 @@ QUESTIONS = {
         "Visitors send 40 requests in a second when they open the site, and one every ten seconds afterwards. What "
         "lets them through, and anybody else as little as can be?",
         {
-            "a": ("sliding log, 40/minute", "It allows 40 in each minute, for ever. After the first minute 6 do."),
+            "a": (
+                "sliding log, 40/minute",
+                "It allows 40 in each minute, for ever. After the first minute 6 do.",
+            ),
             "b": ("fixed window, 46/minute", "The same, and at a boundary twice that."),
             "c": (
                 "token bucket, 10/minute burst 40",
@@ -329,7 +422,10 @@ QUESTIONS = {
                 "What is the P90 of the admitted?",
                 "Refusals are quick: with enough of them the P90 of all is theirs, whatever the others wait.",
             ),
-            "c": ("Can the limit be lower still?", "Then more are refused, and the figure looks better still."),
+            "c": (
+                "Can the limit be lower still?",
+                "Then more are refused, and the figure looks better still.",
+            ),
         },
         "b",
     ),
@@ -342,9 +438,18 @@ QUESTIONS = {
                 "The time to the last byte of the answer.",
                 "It ends the request where it hands on the last part. When the app is done only comes after that.",
             ),
-            "b": ("A minute more than the user waited.", "A timer round `await app(...)` does: yours among them."),
-            "c": ("The time to the first byte.", "There it notes the status only; a stream goes on after that."),
-            "d": ("Nothing until the minute is over.", "It is counted as soon as the user has it all."),
+            "b": (
+                "A minute more than the user waited.",
+                "A timer round `await app(...)` does: yours among them.",
+            ),
+            "c": (
+                "The time to the first byte.",
+                "There it notes the status only; a stream goes on after that.",
+            ),
+            "d": (
+                "Nothing until the minute is over.",
+                "It is counted as soon as the user has it all.",
+            ),
         },
         "a",
     ),
@@ -352,8 +457,14 @@ QUESTIONS = {
         "monitoring",
         "The timer in your app says that no request takes longer than 50 ms. Users report seconds. Where do you look?",
         {
-            "a": ("At the network: it must be there.", "Perhaps. But something nearer by can do that too."),
-            "b": ("Nowhere: the timer has measured it.", "It begins when the app is called, and not when a user asks."),
+            "a": (
+                "At the network: it must be there.",
+                "Perhaps. But something nearer by can do that too.",
+            ),
+            "b": (
+                "Nowhere: the timer has measured it.",
+                "It begins when the app is called, and not when a user asks.",
+            ),
             "c": (
                 "At the event loop's lag: requests may wait before any timer begins.",
                 "One blocking call holds up all that come meanwhile, and each one's timer shows its own turn only.",
@@ -370,7 +481,10 @@ QUESTIONS = {
                 "Nothing need have: of 100 requests, the P99 is the longest but one.",
                 "Two slow ones more or less move it far. Take some thousands, or look at the P90.",
             ),
-            "c": ("The machine's load; take the mean of the two.", "Percentiles cannot be averaged."),
+            "c": (
+                "The machine's load; take the mean of the two.",
+                "Percentiles cannot be averaged.",
+            ),
         },
         "b",
     ),
@@ -383,7 +497,10 @@ QUESTIONS = {
                 "One for each of its users.",
                 "Each waited with one, and sent none meanwhile. All who would have come are missing.",
             ),
-            "b": ("All that would have come in ten seconds.", "They were never sent. An open load sends them."),
+            "b": (
+                "All that would have come in ten seconds.",
+                "They were never sent. An open load sends them.",
+            ),
             "c": ("None.", "Those that were on their way are slow, and counted."),
         },
         "a",
@@ -394,7 +511,9 @@ QUESTIONS = {
 def ask(name: str, choice: str | EllipsisType = ...) -> Card:
     """Show a question, or answer it with the letter of a choice. A warm-up looks back at other lessons."""
     if not re.fullmatch("warm-up [12]", name) and name not in QUESTIONS:
-        raise ValueError(f"there is no question {name!r}; there are warm-up 1, warm-up 2, {', '.join(QUESTIONS)}")
+        raise ValueError(
+            f"there is no question {name!r}; there are warm-up 1, warm-up 2, {', '.join(QUESTIONS)}"
+        )
     question = QUESTIONS[name] if name in QUESTIONS else _warm_up(name)
     if isinstance(choice, EllipsisType):
         choices = "\n".join(f"{letter}  {text}" for letter, (text, _) in question.choices.items())
@@ -402,10 +521,16 @@ def ask(name: str, choice: str | EllipsisType = ...) -> Card:
         return Card("Question", f"{question.text}\n{choices}\n{how}")
     letter = str(choice).strip().lower()
     if letter not in question.choices:
-        return Card("Question", f"There is no choice {choice!r}; there are {', '.join(question.choices)}.", "bad")
+        return Card(
+            "Question",
+            f"There is no choice {choice!r}; there are {', '.join(question.choices)}.",
+            "bad",
+        )
     right = letter == question.right
     progress.record("question", session.lesson(), name, choice=letter, right=right)
-    return Card("Right" if right else "Not quite", question.choices[letter][1], "good" if right else "bad")
+    return Card(
+        "Right" if right else "Not quite", question.choices[letter][1], "good" if right else "bad"
+    )
 
 
 def _warm_up(name: str) -> Question:

@@ -1,4 +1,4 @@
-"""Small caches that do not help."""
+"""Small caches to observe from outside, for `mystery`: one that works, and ones that don't."""
 
 import asyncio
 import contextlib
@@ -15,56 +15,64 @@ from course_lib.lab import redis_server, show
 
 @dataclass
 class SmallCache:
-    """Cache-aside as it is often written: what goes wrong with Redis is taken for a miss, and nobody hears of it."""
+    """Cache-aside as it's often written: any Redis error counts as a miss, without a log line."""
 
     redis: Redis
     key: Callable[[int], str] = "stats:{}".format
-    lifetime: timedelta = timedelta(seconds=300)
-    asked: list[str] = field(default_factory=list)
+    ttl: timedelta = timedelta(seconds=300)
+    looked_up: list[str] = field(default_factory=list)
     hits: int = 0
     stores: int = 0
-    left: str = "-"
-    """How long the value stored last had to live just after its store."""
+    ttl_left: str = "-"
+    """The TTL of the last stored value, just after it was stored."""
 
     async def get(self, user: int) -> str:
-        """A user's statistics, from the cache or loaded."""
+        """Return a user's statistics, from the cache or loaded."""
         key = self.key(user)
-        self.asked.append(key)
+        self.looked_up.append(key)
         with contextlib.suppress(Exception):
-            if (cached := await self.redis.get(key)) is not None:
+            cached = await self.redis.get(key)
+            if cached is not None:
                 self.hits += 1
                 return str(cached)
         loaded = f"{user} events"
         with contextlib.suppress(Exception):
-            self.stores += bool(await self.redis.set(key, loaded, px=self.lifetime))
+            self.stores += bool(await self.redis.set(key, loaded, px=self.ttl))
             milliseconds = await self.redis.pttl(key)
-            self.left = show.duration(milliseconds / 1_000) if milliseconds > 0 else "gone already"
+            is_left = milliseconds > 0
+            self.ttl_left = show.duration(milliseconds / 1_000) if is_left else "gone already"
         return loaded
 
 
 async def observe(cache: SmallCache) -> dict[str, object]:
-    """Send 30 requests by 5 users to a cache; give what can be seen of it, and leave no key."""
+    """Send 30 requests by 5 users; return what can be seen of the cache, and leave no key."""
     for _ in range(6):
         for user in range(1, 6):
             await cache.get(user)
-        await asyncio.sleep(0.01)  # longer than the shortest lifetime, on any machine
-    keys = set(cache.asked)
-    kept: int | str = "nobody can tell"
+        await asyncio.sleep(0.01)  # longer than the shortest TTL, on any machine
+    keys = set(cache.looked_up)
+    keys_left: int | str = "unknown"
     with contextlib.suppress(RedisError):
-        kept = await cache.redis.exists(*keys)
+        keys_left = await cache.redis.exists(*keys)
         await cache.redis.delete(*keys)
+    requests = len(cache.looked_up)
     return {
-        "(1) is PING answered?": "yes" if await _is_up(cache.redis) else "no",
-        "(2) requests, by 5 users": len(cache.asked),
+        "(1) does PING get a response?": "yes" if await _is_up(cache.redis) else "no",
+        "(2) requests, by 5 users": requests,
         "(2) hits": cache.hits,
-        "(2) hit rate": f"{cache.hits / len(cache.asked):.0%}",
-        "(3) user 1 first looked under": cache.asked[0],
-        "(3) then under": cache.asked[5],
-        "loads": len(cache.asked) - cache.hits,
+        "(2) hit rate": f"{cache.hits / requests:.0%}",
+        "(3) user 1's first key": cache.looked_up[0],
+        "(3) user 1's second key": cache.looked_up[5],
+        "loads": requests - cache.hits,
         "stores that Redis confirmed": cache.stores,
-        "to live, just after its store": cache.left,
-        "keys left in Redis": kept,
+        "TTL, just after the store": cache.ttl_left,
+        "keys left in Redis": keys_left,
     }
+
+
+def private_client() -> Redis:
+    """Return a client with a namespace of its own."""
+    return redis_server.client(redis_server.namespace(f"mystery-{secrets.token_hex(4)}"))
 
 
 async def _is_up(redis: Redis) -> bool:
@@ -72,8 +80,3 @@ async def _is_up(redis: Redis) -> bool:
         return bool(await redis.ping())
     except RedisError:
         return False
-
-
-def client_of_its_own() -> Redis:
-    """Return a client whose keys no other cache sees."""
-    return redis_server.client(redis_server.namespace(f"mystery-{secrets.token_hex(4)}"))

@@ -1,11 +1,11 @@
-"""Live in another time zone for a while."""
+"""Run code in another time zone."""
 
 import os
 import time
 
 
 class time_zone:  # noqa: N801  used like contextlib's own
-    """`with time_zone(name):` this process lives in another time zone for a while."""
+    """`with time_zone(name):` sets the time zone of this process, then restores it."""
 
     def __init__(self, name: str) -> None:
         self.name, self.before = name, os.environ.get("TZ")

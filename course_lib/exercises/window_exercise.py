@@ -6,8 +6,8 @@ import random
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from course_lib.exercises.engine import brief
 from course_lib.exercises.redis_exercise import RedisExercise
+from course_lib.exercises.verdict import brief
 from course_lib.lab.redis_server import Client
 
 AT_ONCE = 50
@@ -36,7 +36,10 @@ class WindowExercise(RedisExercise):
             "A key has no lifetime: Redis keeps it for ever, and one for each client that ever came.",
             "Give every key a lifetime, in seconds, with `expire`.",
         ),
-        "never_refuses": ("Everybody passes, however many have come.", "Compare the count with `limit`."),
+        "never_refuses": (
+            "Everybody passes, however many have come.",
+            "Compare the count with `limit`.",
+        ),
         "one_too_few": (
             "The last request that should pass is refused.",
             "The count includes this request: with a limit of 3, a count of 3 may pass.",
@@ -62,7 +65,9 @@ class WindowExercise(RedisExercise):
     def expect(self, call: str, got: Sequence[Any], expected: Sequence[bool]) -> None:
         """Refuse where these answers, in their order, are not those expected."""
         if any(each is None for each in got):
-            self.refuse("no_answer", call=call, got=brief(list(got)), expected=brief(list(expected)))
+            self.refuse(
+                "no_answer", call=call, got=brief(list(got)), expected=brief(list(expected))
+            )
         if not all(isinstance(each, bool) for each in got):
             self.refuse("wrong_type", call=call, got=brief(list(got)), expected="True or False")
         if list(got) == list(expected):
@@ -74,7 +79,9 @@ class WindowExercise(RedisExercise):
             "one_too_few": [True] * (admitted - 1) + [False] * (len(got) - admitted + 1),
             "one_too_many": [True] * (admitted + 1) + [False] * (len(got) - admitted - 1),
         }
-        mistake = next((known for known, pattern in patterns.items() if list(got) == pattern), "another_answer")
+        mistake = next(
+            (known for known, pattern in patterns.items() if list(got) == pattern), "another_answer"
+        )
         self.refuse(mistake, call=call, got=brief(list(got)), expected=brief(list(expected)))
 
     async def at_once(self, answer: Any, limit: int, *arguments: Any) -> None:
@@ -89,7 +96,9 @@ class WindowExercise(RedisExercise):
             mistake = "read_then_write" if admitted > limit else "another_answer"
             self.refuse(mistake, call=call, got=f"{admitted} passed", expected=f"{limit} pass")
 
-    async def lifetimes(self, redis: Client, call: str, least: float, most: float, mistake: str) -> None:
+    async def lifetimes(
+        self, redis: Client, call: str, least: float, most: float, mistake: str
+    ) -> None:
         """Refuse where a key has no lifetime, or one that is not between these bounds, in seconds."""
         for key in await redis.keys("*"):
             seconds = await redis.pttl(key) / 1000
@@ -112,7 +121,9 @@ class TimedExercise(WindowExercise):
     windows_kept: ClassVar[int]
     """How many windows long what a request leaves is asked for, at most."""
 
-    def model(self, moments: Sequence[float], limit: int, seconds: float, mistake: str = "") -> list[bool]:
+    def model(
+        self, moments: Sequence[float], limit: int, seconds: float, mistake: str = ""
+    ) -> list[bool]:
         """Who may pass of requests at these moments, with the misconception named, if any."""
         raise NotImplementedError
 
@@ -125,18 +136,36 @@ class TimedExercise(WindowExercise):
             self.refuse("not_in_redis", call=call, got="no key in Redis")
         await self.lifetimes(redis, call, 60 * self.windows_kept - 4, 86_400, "expires_too_soon")
         if all(first) and not await self.call_async(answer, redis, "limit:2", 2, 60, now):
-            self.refuse("one_for_all", call=f"{self.called(redis, 'limit:2', 2, 60, now)} after that", got="False")
+            self.refuse(
+                "one_for_all",
+                call=f"{self.called(redis, 'limit:2', 2, 60, now)} after that",
+                got="False",
+            )
         for key, limit, seconds in (("limit:3", 4, 60), ("limit:4", 7, 10)):
             moments = a_schedule(key, limit, seconds)
-            got = [await self.call_async(answer, redis, key, limit, seconds, now) for now in moments]
-            self._compare(f"{self.name}(redis, {key!r}, {limit}, {seconds}, now)", got, moments, limit, seconds)
+            got = [
+                await self.call_async(answer, redis, key, limit, seconds, now) for now in moments
+            ]
+            self._compare(
+                f"{self.name}(redis, {key!r}, {limit}, {seconds}, now)",
+                got,
+                moments,
+                limit,
+                seconds,
+            )
         await self.at_once(answer, 10, redis, "limit:5", 10, 60, now)
 
-    def _compare(self, call: str, got: list[Any], moments: list[float], limit: int, seconds: int) -> None:
+    def _compare(
+        self, call: str, got: list[Any], moments: list[float], limit: int, seconds: int
+    ) -> None:
         expected = self.model(moments, limit, seconds)
         if all(isinstance(each, bool) for each in got) and got != expected:
             wrong = next(number for number, each in enumerate(got) if each != expected[number])
-            known = (each for each in type(self).refusals if got == self.model(moments, limit, seconds, each))
+            known = (
+                each
+                for each in type(self).refusals
+                if got == self.model(moments, limit, seconds, each)
+            )
             lately = ", ".join(f"{moment:.2f}" for moment in moments[max(0, wrong - 7) : wrong + 1])
             self.refuse(
                 next(known, "another_answer"),
@@ -151,7 +180,10 @@ def a_schedule(seed: str, limit: int, seconds: int) -> list[float]:
     """Moments within ten windows: first a rush, then some alone, some together, some at the same moment."""
     chance = random.Random(seed)
     rush = [0.01] * (limit + 2)
-    gaps = [chance.choice([0, 0.2, 0.5]) * chance.uniform(0.5, 1) * seconds / limit for _ in range(20 * limit)]
+    gaps = [
+        chance.choice([0, 0.2, 0.5]) * chance.uniform(0.5, 1) * seconds / limit
+        for _ in range(20 * limit)
+    ]
     pauses = [chance.choice([0, 0, 0, 0, 0, 0, 0.9]) * seconds for _ in gaps]
     steps = [*rush, *map(sum, zip(gaps, pauses, strict=True))]
     moments = itertools.accumulate(steps, initial=1000.37 * seconds)

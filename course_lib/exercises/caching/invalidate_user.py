@@ -1,162 +1,195 @@
-"""Write, then remove what the write has made old: of this user, and of nobody else."""
+"""Exercise: invalidate a user's entries after a write."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar
 
 from course_lib.exercises.answers import as_number, as_text
-from course_lib.exercises.engine import Refusal, brief
 from course_lib.exercises.redis_exercise import RedisExercise
+from course_lib.exercises.verdict import Refusal, brief
 from course_lib.lab.redis_server import Client
+
+ENTRIES = {
+    1: ["stats:1", "events:1", "page:1:2"],
+    10: ["stats:10", "events:10"],
+    12: ["stats:12"],
+}
+STORED_DURING_WRITE = "meanwhile:1"
 
 
 class InvalidateUser(RedisExercise):
-    """Write, then remove what the write has made old: of this user, and of nobody else."""
+    """Write, then remove what the write made stale: this user's entries, and no other's."""
 
     lesson = "caching"
     name = "invalidate_user"
-    task = """A user adds an event, and all that is cached for them is old. The keys of their entries stand in a SET
-`keys:{user_id}`, such as `{"stats:1", "events:1"}` in `keys:1`; other requests may add to both at any time. Write
-`invalidate_user(redis, user_id, write)`. Four steps are needed, and their order is yours to find:
+    task = """A user adds an event, which makes all of their cached entries stale. The keys of these
+entries are in a SET `keys:{user_id}`, such as `{"stats:1", "events:1"}` in `keys:1`; other requests
+may add entries, and their keys to the SET, at any time. Write `invalidate_user(redis, user_id,
+write)`. It takes four steps, and the order is for you to find:
 
-- **answer** how many *entries* were removed (the SET is no entry)
+- **return** how many *entries* were removed (the SET isn't an entry)
 - **find** the keys: `await redis.smembers(f"keys:{user_id}")`
-- **remove** the entries and the SET: `await redis.delete(*keys)` takes any number of keys, but not none
+- **remove** the entries and the SET: `await redis.delete(*keys)` takes any number of keys, but at
+  least one
 - **write**: `await write()` puts the event into the database
 
-And mind that user 1 is not user 10."""
+Remember that user 1 isn't user 10."""
     stub = """async def invalidate_user(redis, user_id, write):
     ...
     return ..."""
     hints = (
-        "If the entries go first, what may somebody load and store before the write is done?",
-        "First `await write()`. Then remove the members of the SET and the SET itself, in one `delete` or in two.",
-        "`delete` with no key at all is an error: a user may have nothing cached. And the SET does not count.",
+        "If you remove the entries first, what may another request load and store before the write "
+        "is done?",
+        "First `await write()`. Then remove the members of the SET and the SET itself, in one "
+        "`delete` or in two.",
+        "`delete` without a key is an error, and a user may have nothing cached. And the SET "
+        "doesn't count.",
     )
-    praise = "Written, then removed: whoever loads after this reads what was written. And user 10 keeps everything."
+    praise = (
+        "Written, then removed: anyone who loads after this reads the new event. And user 10 keeps "
+        "everything."
+    )
     refusals: ClassVar = {
         "delete_before_write": (
-            "Entries were gone before the write: who asks in between loads the old state and stores it again, for its "
-            "whole lifetime, or until a second removal.",
+            "Entries were removed before the write: a request in between loads the old state and "
+            "stores it again, until its TTL ends or something else removes it.",
             "First `await write()`, then remove.",
         ),
         "finds_before_write": (
-            "The keys were looked up before the write. What somebody stored meanwhile is not among them, and stays: "
-            "old, and named by no SET any more.",
+            "The keys were looked up before the write. What another request stored during the "
+            "write isn't among them, so it stays: stale, and no longer in any SET.",
             "First `await write()`, then find, then remove.",
         ),
-        "forgets_write": ("`write` was not called: the event is lost.", "Somewhere `await write()` is needed."),
-        "writes_twice": ("`write` was called more than once: the event is there twice.", "Call it once."),
+        "forgets_write": (
+            "`write` wasn't called: the event is lost.",
+            "Call `await write()` somewhere.",
+        ),
+        "writes_twice": (
+            "`write` was called more than once: the event was added twice.",
+            "Call it once.",
+        ),
         "other_user_gone": (
-            "Entries of user 10 are gone as well, when user 1 was asked for: `stats:1*` matches both.",
-            "Take the keys from the SET `keys:{user_id}`, which holds this user's and nobody else's.",
+            "Invalidating user 1 also removed entries of user 10: `stats:1*` matches both.",
+            "Take the keys from the SET `keys:{user_id}`, which has this user's keys and no "
+            "others.",
         ),
         "searches_all_keys": (
-            "To find the keys, all keys of the server were looked through: with a million of them everybody waits.",
-            "Read the SET `keys:{user_id}`: it names them.",
+            "To find the keys, you searched all keys on the server: with a million of them, every "
+            "other client has to wait.",
+            "Read the SET `keys:{user_id}`: it lists them.",
         ),
-        "flushes": ("That would remove everything of everybody.", "Remove the keys that `keys:{user_id}` names."),
+        "flushes": (
+            "That would remove every key of every user.",
+            "Remove the keys that `keys:{user_id}` lists.",
+        ),
         "entries_stay": (
-            "Entries of the user are still there, and old.",
-            "Remove each key that stands in the SET: `await redis.delete(*keys)`.",
+            "Some of the user's entries are still there, and stale.",
+            "Remove each key that's in the SET: `await redis.delete(*keys)`.",
         ),
         "forgets_the_set": (
-            "The SET itself is still there: it would name keys that are gone, and grow with each round.",
+            "The SET itself is still there: it lists keys that are gone, and will keep growing.",
             "Remove `keys:{user_id}` too.",
         ),
         "counts_the_set": (
-            "The SET was counted as an entry.",
-            "Count the entries only: remove the SET in a call of its own, or subtract it.",
+            "You counted the SET as an entry.",
+            "Count only the entries: remove the SET in a separate call, or subtract it.",
         ),
         "another_count": (
-            "That is not how many entries were removed.",
-            "`delete` answers with the number of keys that it removed; or count the members of the SET.",
+            "That's not how many entries were removed.",
+            "`delete` returns the number of keys that it removed; or count the members of the SET.",
         ),
         "empty_set": (
-            "For a user with nothing cached, `delete` was called without any key, which is an error.",
-            "Look first whether there are any; or remove the SET in the same call, so that there is always one.",
+            "For a user with nothing cached, `delete` was called without a key, which is an error.",
+            "Check first whether there are any; or remove the SET in the same call, so that "
+            "there's always one.",
         ),
     }
 
     @staticmethod
     async def invalidate_user(redis, user_id, write):
-        """Write, then remove the entries of a user; how many there were."""
+        """Write, then remove the entries of a user; return how many there were."""
         await write()
         keys = await redis.smembers(f"keys:{user_id}")
         await redis.delete(f"keys:{user_id}", *keys)
         return len(keys)
 
     async def judge_on(self, redis: Client, answer: Any) -> None:
-        """User 1 with three entries beside users 10 and 12, then a user with none."""
-        entries = {1: ["stats:1", "events:1", "page:1:2"], 10: ["stats:10", "events:10"], 12: ["stats:12"]}
-        for user, keys in entries.items():
+        """Try user 1 with three entries beside users 10 and 12, then a user with none."""
+        for user, keys in ENTRIES.items():
             for key in keys:
                 await redis.set(key, "old")
             await redis.sadd(f"keys:{user}", *keys)
         redis.commands.clear()
-        writes: list[int] = []
+        entries_at_write: list[int] = []
 
         async def write() -> None:
-            await asyncio.sleep(0.01)  # a removal that does not wait for the write shows
-            writes.append(await redis.exists(*entries[1]))
-            await redis.set("meanwhile:1", "old")  # another request has missed, and stores what was before the write
-            await redis.sadd("keys:1", "meanwhile:1")
+            await asyncio.sleep(0.01)  # so that a removal that doesn't wait for the write shows
+            entries_at_write.append(await redis.exists(*ENTRIES[1]))
+            # Another request has missed, and stores the state from before the write.
+            await redis.set(STORED_DURING_WRITE, "old")
+            await redis.sadd("keys:1", STORED_DURING_WRITE)
 
         result = await self._call(redis, answer, 1, write)
-        call = f"{self.name}(redis, 1, write)"
         left = {as_text(key) for key in await redis.keys("*")}
-        if writes and writes[0] < len(entries[1]):
-            found = f"when `write` was called, {writes[0]} of user 1's {len(entries[1])} entries were left in Redis"
-            self.refuse("delete_before_write", call=call, got=found, expected="all of them")
-        for mistake, made in {
-            "forgets_write": not writes,
-            "writes_twice": len(writes) > 1,
-            "other_user_gone": not {*entries[10], *entries[12], "keys:10", "keys:12"} <= left,
-            "searches_all_keys": any(command[0] in {"KEYS", "SCAN"} for command in redis.commands[:-1]),
-            "entries_stay": left & set(entries[1]),
-            "finds_before_write": "meanwhile:1" in left,
+        self._expect_removed(redis, result, left, entries_at_write)
+        for user, entries in ((12, 1), (99, 0)):
+            await self._another_user(redis, answer, user, entries)
+
+    def _expect_removed(
+        self, redis: Client, result: Any, left: set[str], entries_at_write: list[int]
+    ) -> None:
+        """Expect that user 1's entries are gone, and nothing else is."""
+        call = f"{self.name}(redis, 1, write)"
+        if entries_at_write and entries_at_write[0] < len(ENTRIES[1]):
+            remaining = f"{entries_at_write[0]} of user 1's {len(ENTRIES[1])} entries"
+            got = f"when `write` was called, {remaining} were left in Redis"
+            self.refuse("delete_before_write", call=call, got=got, expected="all of them")
+        others = {*ENTRIES[10], *ENTRIES[12], "keys:10", "keys:12"}
+        commands = {command[0] for command in redis.commands[:-1]}  # the last one is the check's
+        mistakes = {
+            "forgets_write": not entries_at_write,
+            "writes_twice": len(entries_at_write) > 1,
+            "other_user_gone": not others <= left,
+            "searches_all_keys": commands & {"KEYS", "SCAN"},
+            "entries_stay": left & set(ENTRIES[1]),
+            "finds_before_write": STORED_DURING_WRITE in left,
             "forgets_the_set": "keys:1" in left,
             "counts_the_set": result == 5,
             "another_count": isinstance(result, bool) or as_number(result) != 4,
-        }.items():
-            if made:
-                self.refuse(mistake, call=call, got=f"{brief(result)}, and left in Redis: {', '.join(sorted(left))}")
-        await self._other_users(redis, answer)
+        }
+        got = f"{brief(result)}, and left in Redis: {', '.join(sorted(left))}"
+        self.refuse_first(mistakes, call=call, got=got)
 
-    async def _other_users(self, redis: Client, answer: Any) -> None:
-        """A user with one entry, and one with none, for whom the write counts all the same."""
-        written = 0
+    async def _another_user(self, redis: Client, answer: Any, user: int, entries: int) -> None:
+        """Try a user with this many entries; the write has to happen even if there are none."""
+        writes = 0
 
         async def write() -> None:
-            nonlocal written
-            written += 1
+            nonlocal writes
+            writes += 1
 
-        for user, entries in ((12, 1), (99, 0)):
-            written = 0
-            result = await self._call(redis, answer, user, write)
-            call = f"{self.name}(redis, {user}, write), of a user with {entries} entries"
-            left = await redis.exists(f"stats:{user}", f"keys:{user}")
-            for mistake, made in {
-                "forgets_write": not written,
-                "writes_twice": written > 1,
-                "entries_stay": left,
-                "counts_the_set": as_number(result) == entries + 1,
-                "another_count": as_number(result) != entries,
-            }.items():
-                if made:
-                    self.refuse(
-                        mistake, call=call, got=f"{brief(result)}, after {written} writes", expected=str(entries)
-                    )
+        result = await self._call(redis, answer, user, write)
+        call = f"{self.name}(redis, {user}, write), for a user with {entries} entries"
+        mistakes = {
+            "forgets_write": not writes,
+            "writes_twice": writes > 1,
+            "entries_stay": await redis.exists(f"stats:{user}", f"keys:{user}"),
+            "counts_the_set": as_number(result) == entries + 1,
+            "another_count": as_number(result) != entries,
+        }
+        got = f"{brief(result)}, after {writes} writes"
+        self.refuse_first(mistakes, call=call, got=got, expected=str(entries))
 
-    async def _call(self, redis: Client, answer: Any, user: int, write: Callable[[], Awaitable[object]]) -> Any:
+    async def _call(
+        self, redis: Client, answer: Any, user: int, write: Callable[[], Awaitable[object]]
+    ) -> Any:
         try:
             return await self.call_async(answer, redis, user, write)
         except Refusal as refusal:
-            known = {
-                "wrong number of arguments": "empty_set",
-                "FLUSH": "flushes",
+            mistakes = {
+                "empty_set": "wrong number of arguments" in refusal.got,
+                "flushes": "FLUSH" in refusal.got,
             }
-            for words, mistake in known.items():
-                if words in refusal.got:
-                    self.refuse(mistake, call=f"{self.name}(redis, {user}, write)", got=refusal.got)
+            call = f"{self.name}(redis, {user}, write)"
+            self.refuse_first(mistakes, call=call, got=refusal.got)
             raise

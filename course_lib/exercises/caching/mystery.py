@@ -1,4 +1,4 @@
-"""Caches that do not help, told apart by what can be seen from outside."""
+"""Exercise: find out why three caches don't help."""
 
 import time
 from datetime import timedelta
@@ -7,65 +7,76 @@ from typing import ClassVar
 import pandas as pd
 
 from course_lib import redis_client
-from course_lib.exercises.small_caches import SmallCache, client_of_its_own, observe
-from course_lib.exercises.words import WordForEach
+from course_lib.exercises.choices import WordForEach
+from course_lib.exercises.small_caches import SmallCache, observe, private_client
 
 
 class Mystery(WordForEach):
-    """Caches that do not help, told apart by what can be seen from outside."""
+    """Tell caches that don't help apart by what you can see from outside."""
 
+    lesson = "caching"
     name = "mystery"
-    task = """Three small caches do not help. `await ex.mystery.evidence("a")` shows what can be seen of one of them,
-beside a cache that works, when 30 requests by 5 users come to each of the two.
+    task = """Three small caches don't help. `await ex.mystery.evidence("a")` shows what you can see
+of one of them, beside a cache that works, after the same 30 requests by 5 users.
 
-Ask in this order: (1) is Redis up, (2) what is the hit rate, (3) does the key differ each time? Where that does not
-tell, see what became of what was stored. Each cache has another one of these faults:
+Ask in this order: (1) is Redis up, (2) what is the hit rate, (3) does the key differ each time? If
+that doesn't settle it, look at what happened to the stored values. Each cache has a different one
+of these faults:
 
 | | |
 |---|---|
-| `"redis_down"` | Redis is not there, and the error is swallowed |
-| `"key_differs"` | each request looks under a key of its own |
-| `"ttl_too_short"` | what was stored is gone before the next request wants it |
-| `"falsy_hit"` | a stored 0 or [] is taken for a miss, by `if cached:` |
-| `"never_stores"` | after a load, nothing is stored |"""
+| `"redis_down"` | Redis is down, and the error is swallowed |
+| `"key_differs"` | each request uses a different key |
+| `"ttl_too_short"` | the stored value is gone before the next request wants it |
+| `"falsy_hit"` | `if cached:` treats a stored 0 or [] as a miss |
+| `"never_stores"` | nothing is stored after a load |"""
     stub = 'mystery = {"a": ..., "b": ..., "c": ...}'
     hints = (
-        "Question 1, is Redis up? Look at PING first. One of the three is told by it alone, whatever else is seen.",
-        "Question 2, the hit rate: none has a hit. So question 3: compare the two keys that user 1's requests looked "
-        "under, and the number of keys that are left with that of the healthy cache.",
-        "One of the three stores each time, under the same key, and none of it is left: how long was it to live?",
+        "Question 1, is Redis up? Look at PING first. It settles one of the three by itself, "
+        "whatever else you see.",
+        "Question 2, the hit rate: none has a hit. So question 3: compare the two keys that user "
+        "1's requests looked up, and compare the number of keys left with the healthy cache's.",
+        "One of the three stores a value each time, under the same key, and none is left: what was "
+        "its TTL?",
     )
     mystery: ClassVar = {"a": "key_differs", "b": "ttl_too_short", "c": "redis_down"}
-    praise = "The same symptom, three reasons, and three looks to tell them apart: PING, the hit rate, the keys."
+    praise = (
+        "The same symptom, three reasons, and three checks that tell them apart: PING, the hit "
+        "rate, the keys."
+    )
     refusals: ClassVar = {
         "redis_answers": (
-            "PING was answered, and Redis confirmed what was stored: this Redis is up.",
+            "Redis responded to PING and confirmed the stores: this Redis is up.",
             "Go on to question 3: the keys.",
         ),
         "ping_first": (
-            "PING was not answered. Of a Redis that is not there nothing can be had, whatever else may be wrong.",
-            "Ask the three questions in their order, and begin with: is Redis up?",
+            "Redis didn't respond to PING. If Redis is down, nothing else about the cache matters.",
+            "Ask the three questions in order, starting with: is Redis up?",
         ),
         "keys_live_on": (
-            "The keys are all left, with minutes to live. Nothing has gone; it is never asked for again.",
-            "Compare the keys that user 1's two requests looked under.",
+            "The keys are all still there, with minutes to live. Nothing expired; it's just never "
+            "looked up again.",
+            "Compare the keys that user 1's two requests looked up.",
         ),
         "one_key_each": (
-            "A value that is taken for a miss is stored again under the same key: 5 users would leave 5 keys. "
-            "Here are 30.",
-            "Compare the keys that user 1's two requests looked under.",
+            "A value that's treated as a miss is stored again under the same key: 5 users would "
+            "leave 5 keys. There are 30.",
+            "Compare the keys that user 1's two requests looked up.",
         ),
         "same_key": (
-            "User 1's two requests looked under the same key.",
-            "So the key is right. What became of the value under it? See what is left, and how long it was to live.",
+            "User 1's two requests looked up the same key.",
+            "So the key is right. What happened to its value? See what's left, and what its TTL "
+            "was.",
         ),
         "nothing_left": (
-            "A value that is taken for a miss would still lie in Redis: 5 users, 5 keys. Here none is left.",
-            "Something was stored, and is gone. See how long it was to live.",
+            "A value that's treated as a miss would still be in Redis: 5 users, 5 keys. There are "
+            "none.",
+            "Something was stored, and is gone. What was its TTL?",
         ),
         "it_stores": (
             "Redis confirmed 30 stores, one for each load.",
-            "So something was there. Was it looked for under the same key, and was it still there then?",
+            "So there was something to find. Was it looked up under the same key, and was it still "
+            "there by then?",
         ),
     }
     mistakes: ClassVar = {
@@ -81,24 +92,32 @@ tell, see what became of what was stored. Each cache has another one of these fa
             "falsy_hit": "nothing_left",
             "never_stores": "it_stores",
         },
-        "c": dict.fromkeys(("key_differs", "ttl_too_short", "falsy_hit", "never_stores"), "ping_first"),
+        "c": {
+            "key_differs": "ping_first",
+            "ttl_too_short": "ping_first",
+            "falsy_hit": "ping_first",
+            "never_stores": "ping_first",
+        },
     }
 
     async def evidence(self, letter: str) -> pd.DataFrame:
-        """What can be seen of the cache of this letter, and of one that works, after the same 30 requests."""
+        """Return what you can see of a cache, beside one that works, after the same requests.
+
+        Raises ValueError if there's no cache of this letter.
+        """
         if letter not in self.mystery:
-            raise ValueError(f"there is no cache {letter!r}; there are {', '.join(self.mystery)}")
-        patient = SmallCache(client_of_its_own())
+            known = ", ".join(self.mystery)
+            raise ValueError(f"there is no cache {letter!r}; there are {known}")
+        healthy, faulty = SmallCache(private_client()), SmallCache(private_client())
         match self.mystery[letter]:
             case "key_differs":
-                patient.key = lambda user: f"stats:{user}:{time.time():.3f}"
+                faulty.key = lambda user: f"stats:{user}:{time.time():.3f}"
             case "ttl_too_short":
-                patient.lifetime = timedelta(milliseconds=5)
+                faulty.ttl = timedelta(milliseconds=5)
             case "redis_down":
-                patient.redis = redis_client.connect("unix:///nobody/listens/here")
-        return pd.DataFrame(
-            {
-                "a cache that works": await observe(SmallCache(client_of_its_own())),
-                f"cache {letter}": await observe(patient),
-            }
-        )
+                faulty.redis = redis_client.connect("unix:///no/redis/listens/here")
+        columns = {
+            "a cache that works": await observe(healthy),
+            f"cache {letter}": await observe(faulty),
+        }
+        return pd.DataFrame(columns)

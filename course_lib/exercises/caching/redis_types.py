@@ -1,71 +1,79 @@
-"""What is read and changed together belongs together; a type is chosen by that, not by speed."""
+"""Exercise: choose a Redis type for each of four things."""
 
 from typing import ClassVar
 
-from course_lib.exercises.words import WordForEach
+from course_lib.exercises.choices import WordForEach
 
 
 class RedisTypes(WordForEach):
-    """What is read and changed together belongs together; a type is chosen by that, not by speed."""
+    """What is read and changed together belongs together; that decides the type, not speed."""
 
+    lesson = "caching"
     name = "redis_types"
-    task = """Four things to keep in Redis. Which type fits each: `"STRING"`, `"HASH"` or `"SET"`?
+    task = """Four things to store in Redis. Which type fits each: `"STRING"`, `"HASH"` or `"SET"`?
 
-| | to keep | how it is used |
+| | what to store | how it's used |
 |---|---|---|
-| a | the whole document that `/api/stats` answers with | always read and written whole |
-| b | a session of twenty fields | each request reads or changes one or two of them |
-| c | the names of the keys that are cached for a user | each once; dropped together when the user's data changes |
-| d | how often a page was seen | one more with each view, by `INCR` |"""
+| a | the complete response of `/api/stats` | always read and written as a whole |
+| b | a session with twenty fields | each request reads or changes one or two of them |
+| c | the names of a user's cached keys | each once; deleted together when the user's data changes |
+| d | how often a page was viewed | one more with each view, using `INCR` |"""
     stub = 'redis_types = {"a": ..., "b": ..., "c": ..., "d": ...}'
     hints = (
-        "Ask of each: what does one request read or change? Everything, one named part, or one member?",
-        "A STRING is read and written whole, and may hold a number. A HASH has named fields, each with a value. "
-        "A SET has members, each once, and no values.",
-        "One of them is the HASH, one the SET. Two are read and changed whole; a number is one whole thing too.",
+        "For each: what does one request read or change? Everything, one named part, or one "
+        "member?",
+        "A STRING is read and written as a whole, and can be a number. A HASH has named fields, "
+        "each with a value. A SET has members, each once, and no values.",
+        "One of them is the HASH, one the SET. Two are read and changed as a whole; a number is "
+        "one whole thing too.",
     )
     redis_types: ClassVar = {"a": "STRING", "b": "HASH", "c": "SET", "d": "STRING"}
-    praise = "Chosen by what is read and changed together. None of them is the fast one: each costs one round trip."
+    praise = (
+        "Chosen by what is read and changed together. None of the types is the fast one: each "
+        "costs one round trip."
+    )
     refusals: ClassVar = {
         "hash_for_document": (
-            "A HASH pays where a field is wanted without the others, and this document goes out whole: it would be "
-            "taken apart to be stored, and put together for each answer. Nor is a HASH faster: the round trip is the "
-            "price of either.",
-            "What type holds one text, as it is?",
+            "A HASH pays off if you need one field without the others, and this document is always "
+            "sent as a whole: you'd take it apart to store it, and put it together again for each "
+            "response. A HASH isn't faster, either: both cost one round trip.",
+            "Which type stores one text as is?",
         ),
         "set_for_document": (
-            "A SET has members without names or order: of a document taken apart, nobody knows which part is which.",
-            "What type holds one text, as it is?",
+            "A SET has members without names or order: if you take a document apart, you can't "
+            "tell which part is which.",
+            "Which type stores one text as is?",
         ),
         "string_for_fields": (
-            "In one STRING every change reads and writes all twenty fields; and of two requests that change different "
-            "fields at the same time, the later write undoes the earlier.",
-            "What type lets one field be changed, and leaves the others alone?",
+            "In one STRING every change reads and writes all twenty fields; and if two requests "
+            "change different fields at the same time, the later write undoes the earlier one.",
+            "Which type lets you change one field and leave the others alone?",
         ),
         "set_for_fields": (
-            "A SET has members, not fields with values: to change one you would have to know the old value, to remove "
-            "it.",
-            "What type has named fields?",
+            "A SET has members, not fields with values: to change one, you'd have to know its old "
+            "value and remove it.",
+            "Which type has named fields?",
         ),
         "string_for_members": (
-            "With the names as a list in one STRING, two requests that each add one at the same time read the same "
-            "list, and the later write loses the other's name: that key is never dropped.",
-            "What type can be given one more member, whatever it holds already?",
+            "With the names as a list in one STRING, two requests that add a name at the same time "
+            "read the same list, and the later write loses the other's name: that key is never "
+            "deleted.",
+            "Which type takes one more member, whatever it already contains?",
         ),
         "hash_for_members": (
-            "It would work, for the fields of a HASH are there once each; but each must carry a value, and nobody asks "
-            "for it.",
-            "What type has members and no values?",
+            "It would work, because each field of a HASH exists once; but every field needs a "
+            "value, and nothing here uses one.",
+            "Which type has members and no values?",
         ),
         "hash_for_counter": (
-            "`INCR` counts in a STRING; on a HASH it is an error (there it is `HINCRBY`, for many counters under one "
-            "key). Here is a single number.",
-            "What type holds one value?",
+            "`INCR` counts in a STRING; on a HASH it's an error (use `HINCRBY` there, for many "
+            "counters in one key). This is a single number.",
+            "Which type holds one value?",
         ),
         "set_for_counter": (
-            "A SET tells how many different members it has; to count views it would have to keep one for each view. "
-            "`INCR` on it is an error.",
-            "What type holds one value, which may be a number?",
+            "A SET knows how many different members it has; to count views, it would need one "
+            "member for each view. `INCR` on it is an error.",
+            "Which type holds one value, which can be a number?",
         ),
     }
     mistakes: ClassVar = {

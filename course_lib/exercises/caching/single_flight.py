@@ -1,9 +1,16 @@
-"""Of concurrent misses, one loads."""
+"""Exercise: one load for any number of concurrent misses.
+
+first caller --> no task for the key --> create it --+
+other callers --> the task is there -----------------+--> await the task, shielded
+                                                     |
+                the task is done, however it ends ---+--> remove it: later callers load again
+"""
 
 import asyncio
 from typing import Any, ClassVar
 
-from course_lib.exercises.engine import Exercise, Refusal, brief
+from course_lib.exercises.engine import Exercise
+from course_lib.exercises.verdict import Refusal, brief
 
 
 class SingleFlight(Exercise):
@@ -12,192 +19,186 @@ class SingleFlight(Exercise):
     lesson = "caching"
     limit = 3.0
     name = "single_flight"
-    task = """A hundred requests miss at once, and a hundred loads begin. Write `single_flight(flights, key, load)`: of
-all who ask for the same key at the same time one calls `await load()`, and the others are given its result.
+    task = """A hundred requests miss at the same time, and a hundred loads start. Write
+`single_flight(flights, key, load)`: of all concurrent callers with the same key, one calls
+`await load()`, and the others get its result.
 
-`flights` is a dict that all callers share; keep in it, by key, the task of the load that is under way:
-`asyncio.create_task(load())`. Any number may await one task. `asyncio.shield(task)` lets a caller be cancelled
-without the task being cancelled with it. When a load is over, its result or its error serves nobody who comes later."""
+`flights` is a dict shared by all callers. In it, store the task of the load in progress by its key:
+`asyncio.create_task(load())`. Any number of callers can await the same task. `asyncio.shield(task)`
+lets a caller be cancelled without cancelling the task. Once a load is over, callers that come later
+don't get its result or its error."""
     imports = "import asyncio\n\n\n"
     stub = (
         imports
         + """async def single_flight(flights, key, load):
-    # nobody is loading this key: make the task, and see to it that it goes when it is done
+    # if no load of this key is in progress: create the task, and have it removed when it's done
     return ...  # wait for the task"""
     )
     hints = (
-        "Who comes first makes the task and puts it into the dict, before the first `await`. The others find it there.",
-        "The load must be a task of its own, not a part of the first caller: else it ends when that caller gives up.",
-        "`task.add_done_callback(lambda _: flights.pop(key, None))` removes it when it is over, however it ends.",
+        "The first caller creates the task and puts it in the dict before its first `await`. The "
+        "others find it there.",
+        "The load has to be a task of its own, not a part of the first caller: otherwise it ends "
+        "when that caller gives up.",
+        "`task.add_done_callback(lambda _: flights.pop(key, None))` removes it when it's done, "
+        "however it ends.",
     )
-    praise = "One load for all who wait, an error for all who wait, and a new load for who comes after."
+    praise = (
+        "One load for all that wait, its error for all that wait, and a new load for callers that "
+        "come later."
+    )
     refusals: ClassVar = {
         "loads_each": (
-            "Each caller loaded for itself.",
-            "Between looking into `flights` and writing to it there may be no `await`; and the entry stays until the "
-            "load is done (`add_done_callback` takes a function, such as a `lambda`).",
+            "Every caller loaded for itself.",
+            "Don't `await` between looking into `flights` and writing to it; and keep the entry "
+            "until the load is done (`add_done_callback` takes a function, such as a `lambda`).",
         ),
         "serves_for_ever": (
-            "A caller that came after the load was over was given the old result.",
-            "Remove the task from `flights` when it is done: a flight is no cache.",
+            "A caller that came after the load was over got the old result.",
+            "Remove the task from `flights` when it's done: this isn't a cache.",
         ),
         "failure_sticks": (
-            "After a load that failed, who comes later is given the old error.",
-            "Remove the task when it is done, also when it failed.",
+            "After a load that failed, callers that come later get the old error.",
+            "Remove the task when it's done, even if it failed.",
         ),
         "failure_hidden": (
-            "The load failed, and not everybody who waited for it was given the error.",
-            "Let the error come out of the `await`.",
+            "The load failed, and not every caller that waited for it got the error.",
+            "Let the `await` raise the error.",
         ),
         "loads_again": (
-            "The load failed, and those who had waited for it loaded once more, each for itself: a rush on a database "
-            "that is in trouble already.",
-            "Hand the error on to all who waited; who asks later may try again.",
+            "The load failed, and each caller that had waited for it loaded again: a stampede on a "
+            "database that's already in trouble.",
+            "Pass the error to all callers that waited; later callers may try again.",
         ),
         "one_for_all_keys": (
-            "Callers of different keys were given the same result.",
-            "Keep the flights by key.",
+            "Callers with different keys got the same result.",
+            "Store the tasks by key.",
         ),
         "waits_in_line": (
-            "A load of one key waited until that of another was done.",
-            "One lock for all makes a queue of everything. Keep a task for each key.",
+            "The load of one key waited until that of another was done.",
+            "One lock for all keys puts everything in a queue. Keep one task for each key.",
         ),
         "cancelled_with_first": (
             "The first caller was cancelled, and the others lost their load with it.",
-            "`await asyncio.shield(task)`: then a caller's end is not the task's.",
+            "`await asyncio.shield(task)`: then cancelling a caller doesn't cancel the task.",
         ),
         "removed_by_a_caller": (
-            "One caller gave up, the load went on, and who came then loaded once more: the entry had left with the "
-            "caller.",
-            "Remove the task when the *task* is done, by its callback, and not when a caller is.",
+            "One caller gave up while the load went on, and the next caller loaded again: the "
+            "entry was removed with the caller.",
+            "Remove the task when the *task* is done, in its callback, not when a caller is.",
         ),
         "cancelled_with_waiter": (
-            "Of those who waited one was cancelled, and the load ended for all.",
-            "Every caller waits by `asyncio.shield(task)`, not the first alone.",
+            "One of the waiting callers was cancelled, and the load ended for all of them.",
+            "Every caller has to wait with `asyncio.shield(task)`, not only the first.",
         ),
         "swallows_cancellation": (
             "A caller that was cancelled went on as if nothing had happened.",
-            "Let the CancelledError out.",
+            "Don't catch the CancelledError.",
         ),
-        "another_result": ("That is not what the load gave.", "Return what the task gives."),
+        "another_result": ("That's not what `load` returned.", "Return the result of the task."),
     }
 
     @staticmethod
     async def single_flight(flights, key, load):
-        """What `load` gives, called once for all who wait for the same key."""
+        """Return the result of `load`, called once for all concurrent callers with this key."""
         if key not in flights:
             flights[key] = asyncio.create_task(load())
             flights[key].add_done_callback(lambda _: flights.pop(key, None))
         return await asyncio.shield(flights[key])
 
     async def judge(self, answer: Any) -> None:
-        """Ten at once, one after; two keys; a load that fails; a first caller that gives up."""
+        """Try ten at once and one after; two keys; a failed load; a caller that's cancelled."""
         flights: dict[str, Any] = {}
-        calls, database_is_there = 0, True
-
-        async def load() -> str:
-            nonlocal calls
-            calls += 1
-            number = calls
-            await asyncio.sleep(0.01)
-            if not database_is_there:
-                raise RuntimeError("no database")
-            return f"load {number}"
-
-        results = await asyncio.gather(*[self.call_async(answer, flights, "a", load) for _ in range(10)])
-        if calls > 1:
-            self._refuse("loads_each", "ten calls at once", f"{calls} loads", "1 load")
-        self._expect(results, ["load 1"] * 10, "ten calls at once", "another_result")
-        await asyncio.sleep(0)
-        self._expect([await self.call_async(answer, flights, "a", load)], ["load 2"], "a later call", "serves_for_ever")
+        database = _Database()
+        await self._ten_at_once(answer, flights, database)
         await self._two_keys(answer)
         await asyncio.sleep(0)
-        database_is_there = False
-        failures = await asyncio.gather(
-            *[self.call_async(answer, flights, "a", load) for _ in range(3)], return_exceptions=True
-        )
-        if not all(isinstance(each, Refusal) and "no database" in each.got for each in failures):
-            self._refuse("failure_hidden", "three calls of a load that fails", brief(failures), "three errors")
-        if calls > 3:
-            self._refuse(
-                "loads_again", "three calls of a load that fails", f"{calls - 2} loads", "1 load, three errors"
-            )
-        database_is_there = True
+        await self._failed_load(answer, flights, database)
+        for cancelled in (0, 1):
+            await self._one_is_cancelled(answer, cancelled)
+
+    async def _ten_at_once(self, answer: Any, flights: Any, database: "_Database") -> None:
+        callers = [self.call_async(answer, flights, "a", database.load) for _ in range(10)]
+        results = await asyncio.gather(*callers)
+        if database.loads > 1:
+            self._refuse("loads_each", "ten calls at once", f"{database.loads} loads", "1 load")
+        self._expect(results, ["load 1"] * 10, "ten calls at once", "another_result")
+        await asyncio.sleep(0)
+        result = await self.call_async(answer, flights, "a", database.load)
+        self._expect([result], ["load 2"], "a later call", "serves_for_ever")
+
+    async def _failed_load(self, answer: Any, flights: Any, database: "_Database") -> None:
+        database.is_up = False
+        callers = [self.call_async(answer, flights, "a", database.load) for _ in range(3)]
+        failures = await asyncio.gather(*callers, return_exceptions=True)
+        call = "three calls of a load that fails"
+        if not all(_is_database_error(failure) for failure in failures):
+            self._refuse("failure_hidden", call, brief(failures), "three errors")
+        if database.loads > 3:
+            got = f"{database.loads - 2} loads"
+            self._refuse("loads_again", call, got, "1 load, three errors")
+        database.is_up = True
         await asyncio.sleep(0)
         try:
-            self._expect(
-                [await self.call_async(answer, flights, "a", load)], ["load 4"], "a call after", "failure_sticks"
-            )
+            result = await self.call_async(answer, flights, "a", database.load)
         except Refusal as refusal:
-            if "no database" not in refusal.got:
-                raise
-            self._refuse("failure_sticks", "a call after a load that failed", refusal.got, "load 4")
-        for victim in (0, 1):
-            await self._one_gives_up(answer, victim)
+            if _is_database_error(refusal):
+                call = "a call after a load that failed"
+                self._refuse("failure_sticks", call, refusal.got, "load 4")
+            raise
+        self._expect([result], ["load 4"], "a call after", "failure_sticks")
 
     async def _two_keys(self, answer: Any) -> None:
+        """Load one key while another one's load can't go on until this one has started."""
         flights: dict[str, Any] = {}
-        other_begun = asyncio.Event()
+        second_started = asyncio.Event()
 
-        async def waits() -> str:
-            await other_begun.wait()
+        async def first_load() -> str:
+            await second_started.wait()
             return "a"
 
-        async def goes_on() -> str:
-            other_begun.set()
+        async def second_load() -> str:
+            second_started.set()
             return "b"
 
-        both = [
-            asyncio.create_task(self.call_async(answer, flights, key, load))
-            for key, load in (("a", waits), ("b", goes_on))
-        ]
-        _, waiting = await asyncio.wait(both, timeout=0.5)
+        first = asyncio.create_task(self.call_async(answer, flights, "a", first_load))
+        second = asyncio.create_task(self.call_async(answer, flights, "b", second_load))
+        _, waiting = await asyncio.wait([first, second], timeout=0.5)
         for task in waiting:
             task.cancel()
-        ended = await asyncio.gather(*both, return_exceptions=True)
-        results = [] if waiting else ended
-        if not results:
-            mistake = "waits_in_line" if not other_begun.is_set() and len(flights) != 1 else "one_for_all_keys"
-            self._refuse(mistake, "two keys at once", "no answer", "an answer for each")
-        self._expect(results, ["a", "b"], "two keys at once", "one_for_all_keys")
+        results = await asyncio.gather(first, second, return_exceptions=True)
+        if waiting:
+            is_queue = not second_started.is_set() and len(flights) != 1
+            mistake = "waits_in_line" if is_queue else "one_for_all_keys"
+            self._refuse(mistake, "two keys at once", "no result", "a result for each")
+        self._expect(list(results), ["a", "b"], "two keys at once", "one_for_all_keys")
 
-    async def _one_gives_up(self, answer: Any, victim: int) -> None:
-        """Of three callers the first, or the second, is cancelled; then a fourth comes, and then the load is done."""
+    async def _one_is_cancelled(self, answer: Any, cancelled: int) -> None:
+        """Cancel the first or second of three callers; a fourth comes before the load is done."""
         flights: dict[str, Any] = {}
-        go_on, calls = asyncio.Event(), 0
-
-        async def load() -> str:
-            nonlocal calls
-            calls += 1
-            number = calls
-            await go_on.wait()
-            return f"load {number}"
-
-        async def let_them_run() -> None:
-            for _ in range(5):
-                await asyncio.sleep(0)
-
-        callers = [asyncio.ensure_future(answer(flights, "c", load)) for _ in range(3)]
-        await let_them_run()
-        callers[victim].cancel()
-        await let_them_run()
-        callers.append(asyncio.ensure_future(answer(flights, "c", load)))
-        await let_them_run()
-        go_on.set()
-        ended = await asyncio.gather(*callers, return_exceptions=True)
-        gave_up = ended.pop(victim)
-        ended_too = any(isinstance(each, asyncio.CancelledError) for each in ended)
-        for mistake, made in {
-            "cancelled_with_first": ended_too and victim == 0,
-            "cancelled_with_waiter": ended_too,
-            "removed_by_a_caller": calls > 1,
-            "swallows_cancellation": not isinstance(gave_up, asyncio.CancelledError),
-        }.items():
-            if made:
-                call = f"of three callers the {('first', 'second')[victim]} was cancelled, then came a fourth"
-                self._refuse(
-                    mistake, call, f"{calls} loads; the others: {brief(ended)}", "1 load, and its result for them"
-                )
+        database = _Database(is_paused=True)
+        callers = [asyncio.ensure_future(answer(flights, "c", database.load)) for _ in range(3)]
+        await _let_tasks_run()
+        callers[cancelled].cancel()
+        await _let_tasks_run()
+        callers.append(asyncio.ensure_future(answer(flights, "c", database.load)))
+        await _let_tasks_run()
+        database.resume.set()
+        outcomes = await asyncio.gather(*callers, return_exceptions=True)
+        own_outcome = outcomes.pop(cancelled)
+        others_cancelled = any(isinstance(outcome, asyncio.CancelledError) for outcome in outcomes)
+        mistakes = {
+            "cancelled_with_first": others_cancelled and cancelled == 0,
+            "cancelled_with_waiter": others_cancelled,
+            "removed_by_a_caller": database.loads > 1,
+            "swallows_cancellation": not isinstance(own_outcome, asyncio.CancelledError),
+        }
+        which = ("first", "second")[cancelled]
+        self.refuse_first(
+            mistakes,
+            call=f"three callers, the {which} one cancelled, then a fourth",
+            got=f"{database.loads} loads; the others: {brief(outcomes)}",
+            expected="1 load, and its result for the others",
+        )
 
     def _expect(self, results: list[Any], expected: list[str], call: str, mistake: str) -> None:
         if results != expected:
@@ -205,3 +206,33 @@ without the task being cancelled with it. When a load is over, its result or its
 
     def _refuse(self, mistake: str, call: str, got: str, expected: str) -> None:
         self.refuse(mistake, call=call, got=got, expected=expected)
+
+
+class _Database:
+    """Something to load from, that counts its loads and can be down or paused."""
+
+    def __init__(self, *, is_paused: bool = False) -> None:
+        self.loads = 0
+        self.is_up = True
+        self.is_paused = is_paused
+        self.resume = asyncio.Event()
+
+    async def load(self) -> str:
+        self.loads += 1
+        number = self.loads
+        if self.is_paused:
+            await self.resume.wait()
+        else:
+            await asyncio.sleep(0.01)
+        if not self.is_up:
+            raise RuntimeError("no database")
+        return f"load {number}"
+
+
+async def _let_tasks_run() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+def _is_database_error(outcome: object) -> bool:
+    return isinstance(outcome, Refusal) and "no database" in outcome.got

@@ -54,4 +54,9 @@ An index on `email` does not help. Write the `CREATE INDEX` statement that does.
             mistake = "other_expression" if "" in columns else "plain_column"
             mistake = "expression_later" if "" in columns[1:] else mistake
             mistake = "collation" if "NOCASE" in sql.upper() else mistake
-            self.refuse("wrong_table" if table != "users" else mistake, call=answer, got=str(plan), expected="SEARCH")
+            self.refuse(
+                "wrong_table" if table != "users" else mistake,
+                call=answer,
+                got=str(plan),
+                expected="SEARCH",
+            )

@@ -21,9 +21,7 @@ Write **one** `CREATE INDEX` statement with which it searches for the user *and*
         "`CREATE INDEX idx_events_user_id_created_at ON events(<equality>, <order>)`",
     )
     composite = "CREATE INDEX idx_events_user_id_created_at ON events(user_id, created_at)"
-    praise = (
-        "Equality first, then the order: SQLite stands at the user's newest event at once and reads twenty entries."
-    )
+    praise = "Equality first, then the order: SQLite stands at the user's newest event at once and reads twenty entries."
     refusals: ClassVar = {
         "order_first": (
             "Sorted by time first, a user's rows lie scattered among everybody's: fine for who has many, a long walk "
@@ -55,5 +53,9 @@ Write **one** `CREATE INDEX` statement with which it searches for the user *and*
         if columns[0] == "user_id":
             mistake = "gap" if "created_at" in columns[2:] else "still_sorted"
         else:
-            mistake = "order_first" if columns[0] == "created_at" and "user_id" in columns else "no_equality"
+            mistake = (
+                "order_first"
+                if columns[0] == "created_at" and "user_id" in columns
+                else "no_equality"
+            )
         self.refuse(mistake, call=answer, got=str(plan), expected="a SEARCH, and nothing sorted")

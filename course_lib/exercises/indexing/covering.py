@@ -32,7 +32,10 @@ each user's entries together."""
             "It covers the query, but a user's entries do not lie together: they are collected in a temporary B-tree.",
             "Put the column of the GROUP BY first.",
         ),
-        "unused": ("SQLite does not use this index for the query at all.", "Begin with the column of the GROUP BY."),
+        "unused": (
+            "SQLite does not use this index for the query at all.",
+            "Begin with the column of the GROUP BY.",
+        ),
     }
 
     def judge(self, answer: Any) -> None:
@@ -41,7 +44,10 @@ each user's entries together."""
         expected = "COVERING INDEX, and no TEMP B-TREE FOR GROUP BY"
         if not plan.indexes:
             self.refuse(
-                "not_covering" if columns[0] == "user_id" else "unused", call=answer, got=str(plan), expected=expected
+                "not_covering" if columns[0] == "user_id" else "unused",
+                call=answer,
+                got=str(plan),
+                expected=expected,
             )
         if not plan.covering:
             self.refuse("not_covering", call=answer, got=str(plan), expected=expected)

@@ -3,8 +3,8 @@
 import re
 from typing import Any, ClassVar
 
-from course_lib.exercises.engine import brief
 from course_lib.exercises.index_exercise import NEWEST_OF_USER, TIME_SPENT, IndexingExercise
+from course_lib.exercises.verdict import brief
 from course_lib.optimizer import analyze_query_performance
 
 
@@ -64,13 +64,21 @@ Which **one** index can go, and every query keeps a plan as good? Give its name.
     def judge(self, answer: Any) -> None:
         """Drop it from the unseen database and show the query that suffers."""
         if not isinstance(answer, str):
-            self.refuse("wrong_type", got=brief(answer), expected="the name of an index, as a string")
+            self.refuse(
+                "wrong_type", got=brief(answer), expected="the name of an index, as a string"
+            )
         named = [word for word in re.findall(r"\w+", answer.lower()) if word in self.indexes]
         if len(named) != 1:
-            self.refuse("not_one_index", got=brief(answer), expected=f"one of {', '.join(self.indexes)}")
+            self.refuse(
+                "not_one_index", got=brief(answer), expected=f"one of {', '.join(self.indexes)}"
+            )
         name = named[0]
         if name in self.missed:
             mistake, suffering = self.missed[name]
-            rest = (f"CREATE INDEX {each} ON events({on})" for each, on in self.indexes.items() if each != name)
+            rest = (
+                f"CREATE INDEX {each} ON events({on})"
+                for each, on in self.indexes.items()
+                if each != name
+            )
             plan = analyze_query_performance(self.unseen(*rest), suffering)
             self.refuse(mistake, call=f"DROP INDEX {name}; then {suffering}", got=str(plan))

@@ -42,4 +42,9 @@ Write the `CREATE INDEX` statement that turns its SCAN into a SEARCH. The guide 
         _, columns, plan = self.indexed(answer, ONE_USER)
         if not plan.searches:
             scattered = "not_first" if "user_id" in columns else "wrong_column"
-            self.refuse("expression" if "" in columns[:1] else scattered, call=answer, got=str(plan), expected="SEARCH")
+            self.refuse(
+                "expression" if "" in columns[:1] else scattered,
+                call=answer,
+                got=str(plan),
+                expected="SEARCH",
+            )

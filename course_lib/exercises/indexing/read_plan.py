@@ -3,8 +3,8 @@
 from typing import Any, ClassVar
 
 from course_lib.exercises.answers import chosen_letters
-from course_lib.exercises.engine import brief
 from course_lib.exercises.index_exercise import IndexingExercise
+from course_lib.exercises.verdict import brief
 
 
 class ReadPlan(IndexingExercise):
@@ -32,7 +32,10 @@ Which of them, run to their end, visit **every row** of the table? Give their le
             "`SCAN ... USING INDEX` is still a scan: it walks the whole index and fetches each row that it points to.",
             "Read the first word; USING INDEX alone proves nothing.",
         ),
-        "scan_overlooked": ("A plan that says SCAN and no more reads the whole table.", "Look at b again."),
+        "scan_overlooked": (
+            "A plan that says SCAN and no more reads the whole table.",
+            "Look at b again.",
+        ),
         "search_taken_for_scan": (
             "`SEARCH ... (user_id=?)` goes down the index to this user's rows and reads no others.",
             "Look at what stands in the parentheses of a.",
@@ -41,7 +44,10 @@ Which of them, run to their end, visit **every row** of the table? Give their le
             "`INTEGER PRIMARY KEY (rowid=?)` is the shortest search there is: the table itself is ordered by it.",
             "Look at the first word of d.",
         ),
-        "no_such_letter": ("There is no plan of that letter.", "Give letters from a to d, such as `ad`."),
+        "no_such_letter": (
+            "There is no plan of that letter.",
+            "Give letters from a to d, such as `ad`.",
+        ),
     }
 
     def judge(self, answer: Any) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
-from course_lib.exercises.engine import NotAttempted, brief
 from course_lib.exercises.guard import limited
 from course_lib.exercises.index_exercise import IndexingExercise
 from course_lib.exercises.time_zone import time_zone
+from course_lib.exercises.verdict import NotAttempted, brief
 from course_lib.optimizer import analyze_query_performance
 
 ONE_DAY = "SELECT id, title FROM events WHERE date(created_at, 'unixepoch') = ?"
@@ -46,13 +46,22 @@ with the same columns and rows, that can use the index, and its parameters."""
             "An event at midnight sharp of the next day is counted too: BETWEEN includes both its ends.",
             "Use `>=` for the first bound and `<` for the second.",
         ),
-        "first_midnight": ("The event at midnight sharp of this day is missing.", "Use `>=` for the first bound."),
+        "first_midnight": (
+            "The event at midnight sharp of this day is missing.",
+            "Use `>=` for the first bound.",
+        ),
         "last_second": (
             "An event in the last second of the day is missing.",
             "End with `<` the next midnight, whatever the smallest unit of time is.",
         ),
-        "no_end": ("Later days are found too.", "A day has two bounds: `created_at >= ? AND created_at < ?`."),
-        "no_start": ("Earlier days are found too.", "A day has two bounds: `created_at >= ? AND created_at < ?`."),
+        "no_end": (
+            "Later days are found too.",
+            "A day has two bounds: `created_at >= ? AND created_at < ?`.",
+        ),
+        "no_start": (
+            "Earlier days are found too.",
+            "A day has two bounds: `created_at >= ? AND created_at < ?`.",
+        ),
         "text_and_number": (
             "No row is found: `created_at` is a number, and for SQLite every number is less than any text.",
             "Give the bounds as seconds since 1970.",
@@ -65,8 +74,14 @@ with the same columns and rows, that can use the index, and its parameters."""
             "In another time zone your bounds are other seconds: the day was taken as local time.",
             "Say that the day is UTC: `.replace(tzinfo=UTC)`.",
         ),
-        "one_day_only": ("Right for one day, wrong for another.", "Compute both bounds from `day`."),
-        "other_columns": ("These are not the columns of the query.", "Select `id, title`, in this order."),
+        "one_day_only": (
+            "Right for one day, wrong for another.",
+            "Compute both bounds from `day`.",
+        ),
+        "other_columns": (
+            "These are not the columns of the query.",
+            "Select `id, title`, in this order.",
+        ),
         "pasted": (
             "The text of `day` became part of the statement: whoever chooses it can write SQL into your query.",
             "Leave a `?` in the SQL, and hand the value over as a parameter.",
@@ -75,8 +90,14 @@ with the same columns and rows, that can use the index, and its parameters."""
             "Two things are to be returned: the SQL, and its parameters in a tuple, list or dict.",
             "`return sql, (first, last)`; with a single one, `(first,)`: the comma makes the tuple.",
         ),
-        "not_a_query": ("SQLite does not accept this as a query.", "Read its message, and mend what it names."),
-        "other_rows": ("The rows differ from those of the slow query.", "Compare both for one day, by hand."),
+        "not_a_query": (
+            "SQLite does not accept this as a query.",
+            "Read its message, and mend what it names.",
+        ),
+        "other_rows": (
+            "The rows differ from those of the slow query.",
+            "Compare both for one day, by hand.",
+        ),
     }
 
     @staticmethod
@@ -85,7 +106,10 @@ with the same columns and rows, that can use the index, and its parameters."""
         midnight = datetime.fromisoformat(day).replace(tzinfo=UTC)
         bounds = (midnight, midnight + timedelta(days=1))
         first, last = (int(bound.timestamp()) for bound in bounds)
-        return "SELECT id, title FROM events WHERE created_at >= ? AND created_at < ?", (first, last)
+        return "SELECT id, title FROM events WHERE created_at >= ? AND created_at < ?", (
+            first,
+            last,
+        )
 
     def judge(self, answer: Callable[[str], Any]) -> None:
         """Days with events at each edge, months and years that end, another time zone, a day with SQL in it."""
@@ -94,7 +118,9 @@ with the same columns and rows, that can use the index, and its parameters."""
         for number, second in enumerate(edges, start=5_001):
             row = (number, 1, "edge", 200, 1, f"edge {number}", second, second, "{}")
             database.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
-        self.call(answer, "2024-01-10")  # what never ends is stopped here, before the time zone is changed
+        self.call(
+            answer, "2024-01-10"
+        )  # what never ends is stopped here, before the time zone is changed
         with time_zone("UTC"):
             self._rows_of(database, answer, "2024-01-10")
         with time_zone("Pacific/Auckland"):
@@ -103,7 +129,9 @@ with the same columns and rows, that can use the index, and its parameters."""
             self._rows_of(database, answer, day, "one_day_only")
         self._refuses_sql(database, answer)
 
-    def _rows_of(self, database: sqlite3.Connection, answer: Any, day: str, otherwise: str = "") -> None:
+    def _rows_of(
+        self, database: sqlite3.Connection, answer: Any, day: str, otherwise: str = ""
+    ) -> None:
         call = self.called(day)
         sql, parameters = self._pair(self.call(answer, day), call)
         try:
@@ -111,16 +139,23 @@ with the same columns and rows, that can use the index, and its parameters."""
             cursor = limited(database).execute(sql, parameters)
             got = cursor.fetchall()
         except (sqlite3.Error, ValueError, TypeError) as error:
-            self.refuse_error("not_a_query", error, call=call, expected="one SELECT with its parameters")
+            self.refuse_error(
+                "not_a_query", error, call=call, expected="one SELECT with its parameters"
+            )
         if [column[0] for column in cursor.description] != ["id", "title"]:
             self.refuse("other_columns", call=call, got=sql, expected="SELECT id, title ...")
         expected = database.execute(ONE_DAY, (day,)).fetchall()
         if Counter(got) != Counter(expected):
             mistake = otherwise or self._mistake(set(got), set(expected), parameters)
-            self.refuse(mistake, call=call, got=f"{len(got)} rows: {sql}", expected=f"{len(expected)} rows")
+            self.refuse(
+                mistake, call=call, got=f"{len(got)} rows: {sql}", expected=f"{len(expected)} rows"
+            )
         if plan.scans:
             self.refuse(
-                "still_wrapped", call=call, got=str(plan), expected="SEARCH ... (created_at>? AND created_at<?)"
+                "still_wrapped",
+                call=call,
+                got=str(plan),
+                expected="SEARCH ... (created_at>? AND created_at<?)",
             )
 
     def _pair(self, result: Any, call: str) -> tuple[str, Any]:
@@ -139,7 +174,10 @@ with the same columns and rows, that can use the index, and its parameters."""
             values = parameters.values() if isinstance(parameters, dict) else parameters
             numbers = values and all(isinstance(each, int | float) for each in values)
             return "empty_range" if numbers else "text_and_number"
-        missing, extra = {number for number, _ in expected - got}, {number for number, _ in got - expected}
+        missing, extra = (
+            {number for number, _ in expected - got},
+            {number for number, _ in got - expected},
+        )
         if len(extra) > 1 and not missing:
             return "no_end" if min(extra) > min(number for number, _ in expected) else "no_start"
         edges = {
@@ -161,7 +199,10 @@ with the same columns and rows, that can use the index, and its parameters."""
             limited(database).execute(sql, parameters)
         except sqlite3.OperationalError as error:
             self.refuse(
-                "pasted", call=self.called(day), got=f"{error}: {sql}", expected="no rows, or an error of yours"
+                "pasted",
+                call=self.called(day),
+                got=f"{error}: {sql}",
+                expected="no rows, or an error of yours",
             )
         except (sqlite3.Error, ValueError, TypeError):
             return

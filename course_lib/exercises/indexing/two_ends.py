@@ -3,8 +3,8 @@
 import sqlite3
 from typing import Any, ClassVar
 
-from course_lib.exercises.engine import brief
 from course_lib.exercises.index_exercise import IndexingExercise
+from course_lib.exercises.verdict import brief
 from course_lib.optimizer import analyze_query_performance
 
 BOTH_ENDS = "SELECT min(created_at), max(created_at) FROM events"
@@ -32,10 +32,19 @@ walks the whole index. Write a query with the same one row that does not."""
             "The answer is right, but the work still grows with the table: the whole index is walked.",
             "Ask for each end in a query of its own.",
         ),
-        "two_rows": ("Two rows came back; one row with two columns was asked for.", "Put both into one SELECT."),
+        "two_rows": (
+            "Two rows came back; one row with two columns was asked for.",
+            "Put both into one SELECT.",
+        ),
         "swapped": ("The two values have changed places.", "First the minimum, then the maximum."),
-        "typed_in": ("Right for one table, wrong for another.", "Let the database find the values."),
-        "not_a_query": ("SQLite does not accept this as a query.", "Read its message, and mend what it names."),
+        "typed_in": (
+            "Right for one table, wrong for another.",
+            "Let the database find the values.",
+        ),
+        "not_a_query": (
+            "SQLite does not accept this as a query.",
+            "Read its message, and mend what it names.",
+        ),
         "other_row": ("This is another row than that of the slow query.", "Run both, and compare."),
     }
 
@@ -44,7 +53,9 @@ walks the whole index. Write a query with the same one row that does not."""
         if not isinstance(answer, str):
             self.refuse("wrong_type", got=brief(answer), expected="one SELECT, as a string")
         whole, steps = self._run(answer, self._database())
-        middle, _ = self._run(answer, self._database("DELETE FROM events WHERE id NOT BETWEEN 2001 AND 3000"))
+        middle, _ = self._run(
+            answer, self._database("DELETE FROM events WHERE id NOT BETWEEN 2001 AND 3000")
+        )
         expected = self._database().execute(BOTH_ENDS).fetchall()
         if whole != expected:
             mistake = "typed_in" if whole and whole == middle else "other_row"
@@ -52,7 +63,9 @@ walks the whole index. Write a query with the same one row that does not."""
             mistake = "swapped" if whole == [expected[0][::-1]] else mistake
             self.refuse(mistake, call=answer, got=brief(whole), expected=brief(expected))
         if steps > 10:
-            self.refuse("walks_it_all", call=answer, got=f"about {100 * steps:,} steps of SQLite's machine")
+            self.refuse(
+                "walks_it_all", call=answer, got=f"about {100 * steps:,} steps of SQLite's machine"
+            )
 
     def _database(self, *statements: str) -> sqlite3.Connection:
         return self.unseen("CREATE INDEX idx_events_created_at ON events(created_at)", *statements)

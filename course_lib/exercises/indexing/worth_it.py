@@ -2,8 +2,8 @@
 
 from typing import Any, ClassVar
 
-from course_lib.exercises.engine import NotAttempted, brief
 from course_lib.exercises.index_exercise import IndexingExercise
+from course_lib.exercises.verdict import NotAttempted, brief
 
 
 class WorthIt(IndexingExercise):
@@ -50,7 +50,10 @@ Put `True` or `False` for each. You can measure them all right afterwards."""
             "An index is sorted, so the largest value is its last entry: one step instead of a whole table.",
             "Think about d: where does the maximum stand in a sorted list?",
         ),
-        "not_five": ("True or False is needed for each of a, b, c, d, e.", "Keep the five keys of the stub."),
+        "not_five": (
+            "True or False is needed for each of a, b, c, d, e.",
+            "Keep the five keys of the stub.",
+        ),
     }
 
     def judge(self, answer: Any) -> None:
@@ -59,9 +62,19 @@ Put `True` or `False` for each. You can measure them all right afterwards."""
             self.refuse("wrong_type", got=brief(answer), expected="a dict with the keys a to e")
         if ... in answer.values():
             raise NotAttempted
-        if set(answer) != set(self.worth_it) or not all(isinstance(each, bool) for each in answer.values()):
-            self.refuse("not_five", got=brief(answer), expected="True or False for each of a, b, c, d, e")
-        mistakes = {"b": "hot_user", "c": "most_rows", "e": "middle_of_text", "a": "few_rows", "d": "one_end"}
+        if set(answer) != set(self.worth_it) or not all(
+            isinstance(each, bool) for each in answer.values()
+        ):
+            self.refuse(
+                "not_five", got=brief(answer), expected="True or False for each of a, b, c, d, e"
+            )
+        mistakes = {
+            "b": "hot_user",
+            "c": "most_rows",
+            "e": "middle_of_text",
+            "a": "few_rows",
+            "d": "one_end",
+        }
         for query, mistake in mistakes.items():
             if answer[query] != self.worth_it[query]:
                 self.refuse(mistake, got=f"{query}: {answer[query]}")

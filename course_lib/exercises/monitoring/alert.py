@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
-from course_lib.exercises.engine import Exercise, Refusal, brief
+from course_lib.exercises.engine import Exercise
+from course_lib.exercises.verdict import Refusal, brief
 
 
 class Alert(Exercise):
@@ -51,7 +52,10 @@ minutes** at least 100 requests are known, and **more than 1%** of those took mo
             "Nearly. At least 100 requests, so 100 are enough; more than 1%, so 1% is not; slow is more than 0.5 s.",
             "Compare `<` and `<=`, `>` and `>=` with the task.",
         ),
-        "no_requests": ("Where nobody comes there is nothing to divide by.", "Ask for the 100 first."),
+        "no_requests": (
+            "Where nobody comes there is nothing to divide by.",
+            "Ask for the 100 first.",
+        ),
     }
 
     @staticmethod
@@ -67,8 +71,20 @@ minutes** at least 100 requests are known, and **more than 1%** of those took mo
         for mistake, expected, said, (count, slow), (old, old_slow) in (
             ("silent", True, "1,000 recent requests, 20 slow", (1_000, 20), (0, 0)),
             ("one_slow_request", False, "1,000 recent requests, 1 slow", (1_000, 1), (0, 0)),
-            ("whole_history", False, "500 recent requests, none slow; an hour ago 100 slow", (500, 0), (500, 100)),
-            ("whole_history", True, "500 recent ones, 50 slow; before that 20,000 quick", (500, 50), (20_000, 0)),
+            (
+                "whole_history",
+                False,
+                "500 recent requests, none slow; an hour ago 100 slow",
+                (500, 0),
+                (500, 100),
+            ),
+            (
+                "whole_history",
+                True,
+                "500 recent ones, 50 slow; before that 20,000 quick",
+                (500, 50),
+                (20_000, 0),
+            ),
             ("count_not_share", False, "10,000 recent requests, 60 slow", (10_000, 60), (0, 0)),
             ("count_not_share", True, "150 recent requests, 3 slow", (150, 3), (0, 0)),
             ("too_few", False, "3 recent requests, 1 slow", (3, 1), (400, 0)),
@@ -76,7 +92,10 @@ minutes** at least 100 requests are known, and **more than 1%** of those took mo
             ("at_the_bound", True, "100 recent requests, 2 slow", (100, 2), (0, 0)),
             ("at_the_bound", False, "1,000 recent requests, 10 slow", (1_000, 10), (0, 0)),
         ):
-            requests = [*_answered(count, slow, now - 290, now), *_answered(old, old_slow, now - 7_200, now - 3_600)]
+            requests = [
+                *_answered(count, slow, now - 290, now),
+                *_answered(old, old_slow, now - 7_200, now - 3_600),
+            ]
             call = f"alert(requests, now): {said}"
             try:
                 result = self.call(answer, requests, now)
@@ -95,6 +114,9 @@ def _answered(count: int, slow: int, since: float, until: float) -> list[tuple[f
     step = (until - since) / max(count, 1)
     every = count // slow if slow else count + 1
     return [
-        (until - number * step, 0.9 if number % every == 0 and number // every < slow else 0.5 - 0.4 * (number % 7 > 0))
+        (
+            until - number * step,
+            0.9 if number % every == 0 and number // every < slow else 0.5 - 0.4 * (number % 7 > 0),
+        )
         for number in range(count)
     ]

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from course_lib.exercises.answers import as_number
-from course_lib.exercises.engine import Exercise, brief
+from course_lib.exercises.engine import Exercise
+from course_lib.exercises.verdict import brief
 
 
 class Bucket(Exercise):
@@ -45,7 +46,10 @@ whole number of the bucket for a duration from a microsecond (`1e-6`) to a day (
             "A longer duration lies in a bucket with a lower number, so nobody can walk from the quickest up.",
             "The number must only rise with the duration; `abs` and `%` fold it back.",
         ),
-        "not_whole": ("That is not a whole number, so nearly every duration is a bucket of its own.", "`math.floor`."),
+        "not_whole": (
+            "That is not a whole number, so nearly every duration is a bucket of its own.",
+            "`math.floor`.",
+        ),
         "round_zero": (
             "`int` cuts towards 0, so the last bucket below 0 and the first above it are one, of twice the width.",
             "`math.floor` goes down on both sides; or begin to count at a microsecond.",
@@ -62,16 +66,32 @@ whole number of the bucket for a duration from a microsecond (`1e-6`) to a day (
         durations = [1e-6 * 1.004**step for step in range(int(math.log(86_400e6, 1.004)) + 1)]
         numbers = [self._number(answer, duration) for duration in durations]
         begins: dict[int, float] = {}
-        for duration, number, before in zip(durations, numbers, [numbers[0], *numbers], strict=False):
+        for duration, number, before in zip(
+            durations, numbers, [numbers[0], *numbers], strict=False
+        ):
             call = f"bucket({duration:.4g})"
             if number < before:
-                self.refuse("folded", call=call, got=str(number), expected=f"{before} or more, as for a shorter one")
+                self.refuse(
+                    "folded",
+                    call=call,
+                    got=str(number),
+                    expected=f"{before} or more, as for a shorter one",
+                )
             first = begins.setdefault(number, duration)
             if duration > 1.0201 * first:
                 got = f"{number}, as for {first:.4g} s, a time {duration / first - 1:.1%} shorter or more"
-                self.refuse(self._too_wide(answer, number, duration), call=call, got=got, expected="another bucket")
+                self.refuse(
+                    self._too_wide(answer, number, duration),
+                    call=call,
+                    got=got,
+                    expected="another bucket",
+                )
         if len(begins) > 2_000:
-            self.refuse("too_many", call="bucket, from 1e-6 to 86_400", got=f"more than {len(begins):,} buckets")
+            self.refuse(
+                "too_many",
+                call="bucket, from 1e-6 to 86_400",
+                got=f"more than {len(begins):,} buckets",
+            )
 
     def _number(self, answer: Callable[[float], int], duration: float) -> int:
         result = self.call(answer, duration)
@@ -84,7 +104,15 @@ whole number of the bucket for a duration from a microsecond (`1e-6`) to a day (
         return int(number)
 
     def _too_wide(self, answer: Callable[[float], int], number: int, duration: float) -> str:
-        if number == 0 and self._number(answer, duration * 1.03) == 1 and self._number(answer, duration / 1.03) == -1:
+        if (
+            number == 0
+            and self._number(answer, duration * 1.03) == 1
+            and self._number(answer, duration / 1.03) == -1
+        ):
             return "round_zero"
         longest = [self._number(answer, seconds) for seconds in (80_000.0, 82_000.0, 84_000.0)]
-        return "equal_widths" if longest[2] - longest[1] == longest[1] - longest[0] > 100 else "too_wide"
+        return (
+            "equal_widths"
+            if longest[2] - longest[1] == longest[1] - longest[0] > 100
+            else "too_wide"
+        )

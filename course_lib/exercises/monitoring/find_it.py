@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import ClassVar
 
-from course_lib.exercises.engine import Exercise, brief
+from course_lib.exercises.engine import Exercise
+from course_lib.exercises.verdict import brief
 from course_lib.monitor import Metrics
 
 
@@ -52,8 +53,14 @@ each endpoint, such as `"GET /items"`, it has `.count`, `.errors`, and in second
             "That one stands first in the dict, and the order of a dict is no measurement.",
             "Compare all of them.",
         ),
-        "not_a_name": ("That is not the name of an endpoint.", 'Return a key of `metrics`, such as `"GET /items"`.'),
-        "another_endpoint": ("People wait longer for another one.", "How often times how long, for each."),
+        "not_a_name": (
+            "That is not the name of an endpoint.",
+            'Return a key of `metrics`, such as `"GET /items"`.',
+        ),
+        "another_endpoint": (
+            "People wait longer for another one.",
+            "How often times how long, for each.",
+        ),
     }
 
     @staticmethod
@@ -67,16 +74,24 @@ each endpoint, such as `"GET /items"`, it has `.count`, `.errors`, and in second
             metrics = _service(factor, order)
             result = self.call(answer, metrics)
             if not isinstance(result, str) or result not in metrics:
-                self.refuse("not_a_name", call="find_it(metrics)", got=brief(result), expected="a key of metrics")
+                self.refuse(
+                    "not_a_name",
+                    call="find_it(metrics)",
+                    got=brief(result),
+                    expected="a key of metrics",
+                )
             costs = {endpoint: each.count * each.mean for endpoint, each in metrics.items()}
             costliest = max(costs, key=costs.__getitem__)
             if result != costliest:
                 each = metrics[result]
-                got = (
-                    f"{result!r}: {each.count:,} requests of {each.mean:g} s on average, {costs[result]:,.0f} s in all"
-                )
+                got = f"{result!r}: {each.count:,} requests of {each.mean:g} s on average, {costs[result]:,.0f} s in all"
                 expected = f"one for which people wait {costs[costliest]:,.0f} s in all"
-                self.refuse(_find_mistake(result, metrics), call="find_it(metrics)", got=got, expected=expected)
+                self.refuse(
+                    _find_mistake(result, metrics),
+                    call="find_it(metrics)",
+                    got=got,
+                    expected=expected,
+                )
 
 
 def _service(factor: float, order: int) -> dict[str, Metrics]:
@@ -97,7 +112,9 @@ def _service(factor: float, order: int) -> dict[str, Metrics]:
     metrics = {}
     for endpoint, (count, errors, *seconds) in list(rows.items())[::order]:
         mean, p50, p90, p99, longest = (factor * each for each in seconds)
-        metrics[endpoint] = Metrics(int(count), count * mean, mean, p50, p90, p99, longest, errors=int(errors))
+        metrics[endpoint] = Metrics(
+            int(count), count * mean, mean, p50, p90, p99, longest, errors=int(errors)
+        )
     return metrics
 
 

@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from course_lib.exercises.answers import as_number
-from course_lib.exercises.engine import Exercise, brief
+from course_lib.exercises.engine import Exercise
+from course_lib.exercises.verdict import brief
 
 
 class LogLine(Exercise):
@@ -34,7 +35,10 @@ class LogLine(Exercise):
             "That is not JSON: no program can be sure where a value ends.",
             "Let `json.dumps` write it; an f-string does not quote, and `str(dict)` is Python's own way.",
         ),
-        "several_lines": ("One request has to be one line: `grep` and every collector go by lines.", "No `indent`."),
+        "several_lines": (
+            "One request has to be one line: `grep` and every collector go by lines.",
+            "No `indent`.",
+        ),
         "leaks_path": (
             "The path as it was asked for is in it, and with it whom it is about. It also makes each user an endpoint "
             "of their own.",
@@ -48,13 +52,19 @@ class LogLine(Exercise):
             "The headers are in it, and with them whoever's key and cookies.",
             "Only the five fields that were asked for.",
         ),
-        "leaks_body": ("The body is in it, here with a password.", "Only the five fields that were asked for."),
+        "leaks_body": (
+            "The body is in it, here with a password.",
+            "Only the five fields that were asked for.",
+        ),
         "no_field": ("A field is missing.", "The five names are given in the task."),
         "text_for_number": (
             "A number was written as text: nothing can be summed or compared with it.",
             "No quotes and no unit: the unit stands in the field's name.",
         ),
-        "another_unit": ("`duration_ms` is not in milliseconds.", "A second has a thousand of them."),
+        "another_unit": (
+            "`duration_ms` is not in milliseconds.",
+            "A second has a thousand of them.",
+        ),
         "no_method": (
             "The method is not in `route`: reading and writing the same thing would be one endpoint.",
             'Method, a space, and the template: `"GET /items/{item_id}"`.',
@@ -63,7 +73,10 @@ class LogLine(Exercise):
             "The level is wrong: `WARNING` is for what took more than half a second, whatever the status.",
             "`seconds` are seconds; and an error that came quickly has its status.",
         ),
-        "another_value": ("A field holds something else than was asked for.", "Compare it with the task."),
+        "another_value": (
+            "A field holds something else than was asked for.",
+            "Compare it with the task.",
+        ),
     }
 
     @staticmethod
@@ -97,7 +110,9 @@ class LogLine(Exercise):
                 self.refuse("wrong_type", call=call, got=brief(result), expected="a string")
             self._read(result, request, status, seconds, call)
 
-    def _read(self, line: str, request: Mapping[str, Any], status: int, seconds: float, call: str) -> None:
+    def _read(
+        self, line: str, request: Mapping[str, Any], status: int, seconds: float, call: str
+    ) -> None:
         for mistake, secret in (
             ("leaks_path", "ada@"),
             ("leaks_query", "t0ken"),
@@ -127,7 +142,9 @@ class LogLine(Exercise):
                 self.refuse("no_field", call=call, got=line, expected=name)
             if fields[name] != value and not self._rounded(fields[name], value):
                 mistake = self._mistake(name, fields[name], request)
-                self.refuse(mistake, call=call, got=f"{name}: {brief(fields[name])}", expected=brief(value))
+                self.refuse(
+                    mistake, call=call, got=f"{name}: {brief(fields[name])}", expected=brief(value)
+                )
 
     def _rounded(self, found: object, value: object) -> bool:
         number = as_number(found)

@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 from course_lib.exercises.answers import as_number
-from course_lib.exercises.engine import Exercise, brief
+from course_lib.exercises.engine import Exercise
+from course_lib.exercises.verdict import brief
 
 
 class Merge(Exercise):
@@ -41,7 +42,10 @@ it every percentile of all requests can be read. The workers go on counting in t
             "Those are mean counts. The P90 may come out right, and 'how many requests' never does.",
             "Only add.",
         ),
-        "largest_count": ("Of several workers' counts only the largest is left.", "Add them all up."),
+        "largest_count": (
+            "Of several workers' counts only the largest is left.",
+            "Add them all up.",
+        ),
         "first_ones_buckets": (
             "A bucket that the first worker does not have is missing: the slow worker's requests are lost.",
             "Go through the buckets of every worker.",
@@ -58,8 +62,14 @@ it every percentile of all requests can be read. The workers go on counting in t
             "Afterwards a worker's own counts are others, so the next merge would count its neighbours twice.",
             "Add up in a new dict.",
         ),
-        "not_merged": ("That is all of the workers' counts, and not in one dict.", "One dict: from bucket to count."),
-        "another_count": ("Those are not the counts of all together.", "Try two small dicts by hand."),
+        "not_merged": (
+            "That is all of the workers' counts, and not in one dict.",
+            "One dict: from bucket to count.",
+        ),
+        "another_count": (
+            "Those are not the counts of all together.",
+            "Try two small dicts by hand.",
+        ),
     }
 
     @staticmethod
@@ -75,14 +85,22 @@ it every percentile of all requests can be read. The workers go on counting in t
         """Three workers, five of which one is slow, one alone, one that has counted nothing, and none at all."""
         for workers in (
             [{10: 4, 20: 3}, {10: 9, 50: 6}, {10: 1}],
-            [{20: 3, 10: 90, 50: 7}, {10: 80, 20: 20}, {10: 70, 20: 9}, {200: 60, 500: 40, 50: 2}, {10: 1, 20: 5}],
+            [
+                {20: 3, 10: 90, 50: 7},
+                {10: 80, 20: 20},
+                {10: 70, 20: 9},
+                {200: 60, 500: 40, 50: 2},
+                {10: 1, 20: 5},
+            ],
             [{10: 3, 30: 1}],
             [{10: 2}, {}, {10: 5}],
             [],
         ):
             self._compare(answer, workers)
 
-    def _compare(self, answer: Callable[[list[dict[int, int]]], Mapping[int, int]], workers: list[Any]) -> None:
+    def _compare(
+        self, answer: Callable[[list[dict[int, int]]], Mapping[int, int]], workers: list[Any]
+    ) -> None:
         kept = _Counts(map(_Counted, workers))
         call = self.called(workers)
         result = self.call(answer, kept)
@@ -93,14 +111,24 @@ it every percentile of all requests can be read. The workers go on counting in t
         if not hasattr(result, "items"):
             self.refuse("wrong_type", call=call, got=brief(result), expected="a dict")
         if kept != workers:
-            self.refuse("changes_a_worker", call=call, got=brief(list(kept)), expected="workers as they were")
+            self.refuse(
+                "changes_a_worker",
+                call=call,
+                got=brief(list(kept)),
+                expected="workers as they were",
+            )
         expected = _added(workers)
         if not _alike(result, expected):
-            self.refuse(_merge_mistake(result, workers), call=call, got=brief(result), expected=brief(expected))
+            self.refuse(
+                _merge_mistake(result, workers),
+                call=call,
+                got=brief(result),
+                expected=brief(expected),
+            )
 
 
 class _Counts(list[Any]):
-    """As `KeptList`, of workers."""
+    """As `UncopiedList`, of workers."""
 
     def __deepcopy__(self, _: object) -> Self:
         return self
@@ -120,7 +148,9 @@ def _added(workers: Sequence[Mapping[int, int]]) -> dict[int, int]:
 def _alike(one: Any, other: Any) -> bool:
     """Whether two counts say the same; a bucket of nothing is the same as none."""
     try:
-        return {bucket: count for bucket, count in one.items() if count} == {k: v for k, v in other.items() if v}
+        return {bucket: count for bucket, count in one.items() if count} == {
+            k: v for k, v in other.items() if v
+        }
     except Exception:
         return False
 
@@ -137,10 +167,16 @@ def _merge_mistake(got: Any, workers: Sequence[Mapping[int, int]]) -> str:
         ("last_one_wins", first),
         ("averaged", {bucket: count / len(workers) for bucket, count in whole.items()}),
         ("averaged", {bucket: count // len(workers) for bucket, count in whole.items()}),
-        ("largest_count", {bucket: max(counts.get(bucket, 0) for counts in workers) for bucket in buckets}),
+        (
+            "largest_count",
+            {bucket: max(counts.get(bucket, 0) for counts in workers) for bucket in buckets},
+        ),
         ("first_ones_buckets", {bucket: whole[bucket] for bucket in workers[0]} if workers else {}),
         ("common_buckets", {bucket: whole[bucket] for bucket in in_all}),
-        *[("a_worker_missing", _added([*workers[:place], *workers[place + 1 :]])) for place in range(len(workers))],
+        *[
+            ("a_worker_missing", _added([*workers[:place], *workers[place + 1 :]]))
+            for place in range(len(workers))
+        ],
         *[("a_worker_missing", _added(workers[:count])) for count in range(len(workers))],
     ]
     return next((mistake for mistake, counts in known if _alike(got, counts)), "another_count")

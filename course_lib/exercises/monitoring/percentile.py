@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from course_lib.exercises.answers import as_number
-from course_lib.exercises.engine import Exercise, brief
-from course_lib.exercises.fakes import KeptList
+from course_lib.exercises.engine import Exercise
+from course_lib.exercises.fakes import UncopiedList
+from course_lib.exercises.verdict import brief
 from course_lib.lab import bench
 
 
@@ -56,8 +57,14 @@ Write `percentile(samples, percent)`. There is at least one sample, and `percent
             "That is what stands at this place in the order in which the samples came.",
             "Sort them first.",
         ),
-        "longest_first": ("The ranks were counted from the longest sample.", "Sort from the shortest up."),
-        "rank_itself": ("That is the rank, not the sample that has it.", "Step 3: pick it from the sorted samples."),
+        "longest_first": (
+            "The ranks were counted from the longest sample.",
+            "Sort from the shortest up.",
+        ),
+        "rank_itself": (
+            "That is the rank, not the sample that has it.",
+            "Step 3: pick it from the sorted samples.",
+        ),
         "share_of_longest": (
             "That is so many percent of the longest sample. A percentile counts samples; how long the longest is does "
             "not matter.",
@@ -73,7 +80,10 @@ Write `percentile(samples, percent)`. There is at least one sample, and `percent
             "Afterwards the caller's list is sorted: that of which request came when is lost.",
             "`sorted(samples)` makes a new list; `samples.sort()` changes the old one.",
         ),
-        "another_number": ("That is not the sample with this rank.", "Try ten samples by hand: the P50 is the 5th."),
+        "another_number": (
+            "That is not the sample with this rank.",
+            "Try ten samples by hand: the P50 is the 5th.",
+        ),
     }
 
     @staticmethod
@@ -85,7 +95,7 @@ Write `percentile(samples, percent)`. There is at least one sample, and `percent
     def judge(self, answer: Callable[[Sequence[float], int], float]) -> None:
         """Ranks that are whole numbers and that are not, the longest, a single sample, and a rank that floats spoil."""
         for count, percent in ((37, 90), (20, 30), (10, 95), (37, 1), (25, 28), (20, 100), (1, 50)):
-            samples = KeptList(_latencies(count))
+            samples = UncopiedList(_latencies(count))
             before = list(samples)
             result = self.call(answer, samples, percent)
             got, expected = as_number(result), bench.percentile(before, percent)
@@ -96,13 +106,20 @@ Write `percentile(samples, percent)`. There is at least one sample, and `percent
                 mistake = _percentile_mistake(got, before, percent)
                 self.refuse(mistake, call=call, got=brief(result), expected=brief(expected))
             if samples != before:
-                self.refuse("sorts_the_callers", call=call, got="samples in another order", expected="as they came")
+                self.refuse(
+                    "sorts_the_callers",
+                    call=call,
+                    got="samples in another order",
+                    expected="as they came",
+                )
 
 
 def _latencies(count: int) -> list[float]:
     """Milliseconds, no two alike, in no order, and not evenly spread."""
     chance = random.Random(count)
-    return [round(20 * 1.1**place + chance.random(), 3) for place in chance.sample(range(count), count)]
+    return [
+        round(20 * 1.1**place + chance.random(), 3) for place in chance.sample(range(count), count)
+    ]
 
 
 def _percentile_mistake(got: float, samples: list[float], percent: int) -> str:

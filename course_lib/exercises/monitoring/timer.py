@@ -9,8 +9,15 @@ from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar
 
 from course_lib.exercises.answers import as_number
-from course_lib.exercises.engine import Exercise, Refusal, brief
-from course_lib.exercises.middleware_exercise import Patient, clock_set_back, receive, request_of, warnings_logged
+from course_lib.exercises.engine import Exercise
+from course_lib.exercises.middleware_exercise import (
+    Patient,
+    clock_set_back,
+    receive,
+    request_of,
+    warnings_logged,
+)
+from course_lib.exercises.verdict import Refusal, brief
 
 log = logging.getLogger("timer")
 
@@ -83,8 +90,14 @@ An error of the app is not for us to keep: it goes on to whoever called. When it
             "it was.",
             "Keep `began` in a variable of the inner function, so that each request has its own.",
         ),
-        "another_unit": ("That is not in seconds.", "`perf_counter` counts seconds: record the difference as it is."),
-        "another_path": ("It was recorded under something else than the path.", '`record(scope["path"], seconds)`.'),
+        "another_unit": (
+            "That is not in seconds.",
+            "`perf_counter` counts seconds: record the difference as it is.",
+        ),
+        "another_path": (
+            "It was recorded under something else than the path.",
+            '`record(scope["path"], seconds)`.',
+        ),
         "never_records": ("The request was answered, and `record` was not called.", "Step 3."),
         "records_twice": (
             "One request was recorded twice.",
@@ -149,7 +162,12 @@ An error of the app is not for us to keep: it goes on to whoever called. When it
             if part is in_parts:
                 await self._send(answer, in_parts, "/in-parts")
             if part.sent != part.answer or part.asked != ["what the client sends"]:
-                self.refuse("answer_lost", call=request_of("/whole"), got=brief(part.sent), expected=brief(part.answer))
+                self.refuse(
+                    "answer_lost",
+                    call=request_of("/whole"),
+                    got=brief(part.sent),
+                    expected=brief(part.answer),
+                )
         self._expect_record(in_parts, "/in-parts", 0.12, "never_records", "first_byte")
 
     async def _fails(self, answer: Any) -> None:
@@ -160,7 +178,9 @@ An error of the app is not for us to keep: it goes on to whoever called. When it
             app = Patient(fails=error)
             await self._send(answer, app, path)
             if app.error is None:
-                self.refuse("swallows", call=request_of(path), got="no error", expected=type(error).__name__)
+                self.refuse(
+                    "swallows", call=request_of(path), got="no error", expected=type(error).__name__
+                )
             self._expect_record(app, path, 0.05, mistake, "too_short")
 
     async def _two_at_once(self, answer: Any) -> None:
@@ -179,7 +199,9 @@ An error of the app is not for us to keep: it goes on to whoever called. When it
         seconds = dict(long.recorded)
         if as_number(seconds.get("/long")) is None or as_number(seconds["/long"]) < 0.149:  # type: ignore[operator]
             self.refuse(
-                "shared_clock", call=request_of("/long and, a little later, GET /short"), got=brief(long.recorded)
+                "shared_clock",
+                call=request_of("/long and, a little later, GET /short"),
+                got=brief(long.recorded),
             )
 
     async def _other_kinds(self, answer: Any) -> None:
@@ -196,7 +218,9 @@ An error of the app is not for us to keep: it goes on to whoever called. When it
         except Exception as error:
             got = f"{type(error).__name__}: {error}"
         if got or noted.recorded or came != ["lifespan"]:
-            self.refuse("not_a_request", call=call, got=got or brief(noted.recorded), expected="handed on")
+            self.refuse(
+                "not_a_request", call=call, got=got or brief(noted.recorded), expected="handed on"
+            )
 
     async def _slow_ones(self, answer: Any, warned: list[asyncio.Task[Any]]) -> None:
         apps = {
@@ -205,25 +229,46 @@ An error of the app is not for us to keep: it goes on to whoever called. When it
             "/slow-failure": Patient(wait=0.55, fails=ValueError("the app's own")),
         }
         before = len(warned)
-        tasks = {path: asyncio.create_task(self._send(answer, app, path)) for path, app in apps.items()}
+        tasks = {
+            path: asyncio.create_task(self._send(answer, app, path)) for path, app in apps.items()
+        }
         await asyncio.gather(*tasks.values())
         if before or tasks["/quarter"] in warned:
-            self.refuse("warns_too_soon", call=request_of("/quarter"), got="a warning", expected="none")
+            self.refuse(
+                "warns_too_soon", call=request_of("/quarter"), got="a warning", expected="none"
+            )
         if tasks["/slow"] not in warned:
             self.refuse("no_warning", call=request_of("/slow"), got="no warning", expected="one")
         if tasks["/slow-failure"] not in warned:
-            self.refuse("slow_failure_unwarned", call=request_of("/slow-failure"), got="no warning", expected="one")
+            self.refuse(
+                "slow_failure_unwarned",
+                call=request_of("/slow-failure"),
+                got="no warning",
+                expected="one",
+            )
 
     async def _send(self, answer: Any, app: Patient, path: str) -> None:
         """Send one request through a middleware of its own to an app."""
         await self._call(await self._made(answer, app, app.record), app, path)
 
-    async def _made(self, answer: Any, app: Any, record: Callable[..., None]) -> Callable[..., Awaitable[None]]:
+    async def _made(
+        self, answer: Any, app: Any, record: Callable[..., None]
+    ) -> Callable[..., Awaitable[None]]:
         if inspect.iscoroutinefunction(answer):
-            self.refuse("wrong_type", call="timer(app, record)", got="a coroutine", expected="a middleware, at once")
+            self.refuse(
+                "wrong_type",
+                call="timer(app, record)",
+                got="a coroutine",
+                expected="a middleware, at once",
+            )
         timed = await self.call_async(answer, app, record)
         if not callable(timed):
-            self.refuse("wrong_type", call="timer(app, record)", got=brief(timed), expected="`timed`, a function")
+            self.refuse(
+                "wrong_type",
+                call="timer(app, record)",
+                got=brief(timed),
+                expected="`timed`, a function",
+            )
         made: Callable[..., Awaitable[None]] = timed
         return made
 
@@ -238,7 +283,9 @@ An error of the app is not for us to keep: it goes on to whoever called. When it
                 coming = timed(scope, receive, send)
                 if not inspect.isawaitable(coming):
                     expected = "an `async def`"
-                    self.refuse("wrong_type", call=request_of(path), got=brief(coming), expected=expected)
+                    self.refuse(
+                        "wrong_type", call=request_of(path), got=brief(coming), expected=expected
+                    )
                 await coming
             except (Refusal, KeyboardInterrupt):
                 raise
@@ -247,12 +294,16 @@ An error of the app is not for us to keep: it goes on to whoever called. When it
                 if task and task.cancelling():
                     raise
                 if error is not app.fails:
-                    self.refuse("raised", call=request_of(path), got=f"{type(error).__name__}: {error}")
+                    self.refuse(
+                        "raised", call=request_of(path), got=f"{type(error).__name__}: {error}"
+                    )
                 app.error = error
         if any("never awaited" in str(each.message) for each in heard):
             self.refuse("forgotten_await", call=request_of(path), got=str(heard[0].message))
 
-    def _expect_record(self, app: Patient, path: str, least: float, missing: str, too_short: str) -> None:
+    def _expect_record(
+        self, app: Patient, path: str, least: float, missing: str, too_short: str
+    ) -> None:
         """One record, of this path, and of at least so many seconds; 20 times as many are another unit."""
         call, expected = request_of(path), f"record({path!r}, {least:g} or a little more)"
         if not app.recorded:
@@ -260,7 +311,9 @@ An error of the app is not for us to keep: it goes on to whoever called. When it
         (found, seconds), *others = app.recorded
         got = f"record({brief(found)}, {brief(seconds)})"
         if others:
-            self.refuse("records_twice", call=call, got=got + f", and {len(others)} more", expected=expected)
+            self.refuse(
+                "records_twice", call=call, got=got + f", and {len(others)} more", expected=expected
+            )
         if found != path:
             self.refuse("another_path", call=call, got=got, expected=expected)
         number = as_number(seconds)

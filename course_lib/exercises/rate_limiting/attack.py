@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from course_lib.exercises.answers import as_number
-from course_lib.exercises.engine import Exercise, brief
+from course_lib.exercises.engine import Exercise
+from course_lib.exercises.verdict import brief
 from course_lib.lab.replay import replay
 from course_lib.limiter import Limit
 
@@ -48,7 +49,10 @@ request, such as `[3.5, 3.5, 4]`; two thousand at most."""
             "For one limit it works, for another it does not.",
             "Compute how many requests you send, and when, from `limit` and `seconds`.",
         ),
-        "before_zero": ("A moment lies before 0.", "Time begins at 0: the first boundary to use is at `seconds`."),
+        "before_zero": (
+            "A moment lies before 0.",
+            "Time begins at 0: the first boundary to use is at `seconds`.",
+        ),
         "too_many": (
             "More than two thousand requests: it takes fewer.",
             "What is refused helps you nothing; twice `limit` are enough.",
@@ -67,7 +71,9 @@ request, such as `[3.5, 3.5, 4]`; two thousand at most."""
             call = self.called(limit, seconds)
             moments = self._moments(call, await self.call_async(answer, limit, seconds))
             passed = await replay(moments, "fixed_window", Limit(limit, seconds))
-            shares.append((call, passed, passed.most(seconds) / limit, len(set(moments)), limit, seconds))
+            shares.append(
+                (call, passed, passed.most(seconds) / limit, len(set(moments)), limit, seconds)
+            )
         worst = min(shares, key=lambda each: each[2])
         if worst[2] == 2:
             return
@@ -80,17 +86,32 @@ request, such as `[3.5, 3.5, 4]`; two thousand at most."""
             mistake = "not_all"
         else:
             mistake = "one_window" if sum(passed.passed) <= limit else "too_far_apart"
-        got = f"{passed.most(seconds)} passed in the fullest {seconds} s, {sum(passed.passed)} in all"
-        self.refuse(mistake, call=call, got=got, expected=f"more than {passed.most(seconds)} in some {seconds} s")
+        got = (
+            f"{passed.most(seconds)} passed in the fullest {seconds} s, {sum(passed.passed)} in all"
+        )
+        self.refuse(
+            mistake,
+            call=call,
+            got=got,
+            expected=f"more than {passed.most(seconds)} in some {seconds} s",
+        )
 
     def _moments(self, call: str, result: Any) -> list[float]:
         if not isinstance(result, Sequence) or isinstance(result, str):
-            self.refuse("wrong_type", call=call, got=brief(result), expected="a list of moments, in seconds")
+            self.refuse(
+                "wrong_type", call=call, got=brief(result), expected="a list of moments, in seconds"
+            )
         if len(result) > 2_000:
             self.refuse("too_many", call=call, got=f"{len(result):,} requests")
-        moments = [moment for moment in map(as_number, result) if moment is not None and abs(moment) < 10**7]
+        moments = [
+            moment
+            for moment in map(as_number, result)
+            if moment is not None and abs(moment) < 10**7
+        ]
         if not moments or len(moments) < len(result):
-            self.refuse("wrong_type", call=call, got=brief(result), expected="a list of moments, in seconds")
+            self.refuse(
+                "wrong_type", call=call, got=brief(result), expected="a list of moments, in seconds"
+            )
         if min(moments) < 0:
             self.refuse("before_zero", call=call, got=f"the first at {min(moments):g} s")
         return moments

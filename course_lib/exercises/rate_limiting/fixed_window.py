@@ -61,12 +61,20 @@ class FixedWindow(WindowExercise):
         call = f"five times {self.called(redis, 'limit:7', 3, seconds)}"
         first = await self.call_async(answer, redis, "limit:7", 3, seconds)
         if not await redis.keys("*"):
-            self.refuse("not_in_redis", call=self.called(redis, "limit:7", 3, seconds), got="no key in Redis")
+            self.refuse(
+                "not_in_redis",
+                call=self.called(redis, "limit:7", 3, seconds),
+                got="no key in Redis",
+            )
         await self.lifetimes(redis, call, seconds / 2, seconds, "another_lifetime")
         others = [await self.call_async(answer, redis, "limit:7", 3, seconds) for _ in range(4)]
         self.expect(call, [first, *others], [True, True, True, False, False])
         if not await self.call_async(answer, redis, "limit:8", 3, seconds):
-            self.refuse("one_for_all", call=f"{self.called(redis, 'limit:8', 3, seconds)} after that", got="False")
+            self.refuse(
+                "one_for_all",
+                call=f"{self.called(redis, 'limit:8', 3, seconds)} after that",
+                got="False",
+            )
         await self._renewed(redis, answer, seconds)
         await self.at_once(answer, 10, redis, "limit:9", 10, seconds)
         await self._beside_another_process(redis, answer, seconds)
@@ -86,7 +94,12 @@ class FixedWindow(WindowExercise):
                 return
             await asyncio.sleep(0.1)
         call = f"{self.called(redis, 'limit:10', 1, 1)}, ten times a second"
-        self.refuse("renewed", call=call, got="refused for more than a second", expected="a new window after a second")
+        self.refuse(
+            "renewed",
+            call=call,
+            got="refused for more than a second",
+            expected="a new window after a second",
+        )
 
     async def _beside_another_process(self, redis: Client, answer: Any, seconds: int) -> None:
         beside = _Beside(redis, seconds)
@@ -94,7 +107,9 @@ class FixedWindow(WindowExercise):
         admitted = sum(map(bool, results)) + sum(count <= 5 for count in beside.counts)
         if admitted > 5:
             call = f"five times {self.called(redis, 'limit:11', 5, seconds)}, while another process counts too"
-            self.refuse("lock_in_process", call=call, got=f"{admitted} passed in all", expected="5 pass")
+            self.refuse(
+                "lock_in_process", call=call, got=f"{admitted} passed in all", expected="5 pass"
+            )
 
 
 class _Beside(Client):

@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 import httpx
 
 from course_lib.exercises.answers import as_number
-from course_lib.exercises.engine import Exercise, brief
+from course_lib.exercises.engine import Exercise
 from course_lib.exercises.fakes import NamedFunction
+from course_lib.exercises.verdict import brief
 
 
 class PoliteClient(Exercise):
@@ -46,7 +47,10 @@ response, with `.status_code` and `.headers`; `sleep(seconds)` waits.
             "The wait was much longer than `Retry-After` says.",
             "It counts seconds, as `sleep` does; and it is not `X-RateLimit-Reset`, which says when all is free again.",
         ),
-        "text_for_seconds": ("`sleep` was given text: headers are text.", "Make a number of it: `int(...)`."),
+        "text_for_seconds": (
+            "`sleep` was given text: headers are text.",
+            "Make a number of it: `int(...)`.",
+        ),
         "gives_up_at_once": (
             "It was told when to come again, and did not come.",
             "Step 3: after the wait, `send()` once more.",
@@ -68,7 +72,10 @@ response, with `.status_code` and `.headers`; `sleep(seconds)` waits.
             "It waited although no further request followed.",
             "Wait only between a refusal and the next attempt.",
         ),
-        "another_answer": ("That is not the last response.", "Return the response itself, as `send()` gave it."),
+        "another_answer": (
+            "That is not the last response.",
+            "Return the response itself, as `send()` gave it.",
+        ),
     }
 
     @staticmethod
@@ -84,7 +91,16 @@ response, with `.status_code` and `.headers`; `sleep(seconds)` waits.
 
     def judge(self, answer: Any) -> None:
         """Admitted at once, errors, a refusal, two with different waits, and no end of them."""
-        for plan in ([200], [404], [500], [503], ["7", 200], ["40", 500], ["3", "25", 200], ["30", "2", 200]):
+        for plan in (
+            [200],
+            [404],
+            [500],
+            [503],
+            ["7", 200],
+            ["40", 500],
+            ["3", "25", 200],
+            ["30", "2", 200],
+        ):
             self._meet(answer, plan)
         self._meet(answer, [*["5"] * 6, 200])
 
@@ -95,7 +111,10 @@ response, with `.status_code` and `.headers`; `sleep(seconds)` waits.
         if not service.sent or (not mistake and result is not service.sent[-1]):
             mistake = "another_answer"
         if mistake:
-            answers = [f"429, Retry-After: {each}" if isinstance(each, str) else str(each) for each in plan[:4]]
+            answers = [
+                f"429, Retry-After: {each}" if isinstance(each, str) else str(each)
+                for each in plan[:4]
+            ]
             call = f"{self.name}(send, sleep), of a service that answers {'; '.join(answers)}"
             self.refuse(mistake, call=call, got=f"{service!r}, and returned {brief(result)}")
 
@@ -106,17 +125,29 @@ class _Service:
     def __init__(self, plan: Sequence[Any]) -> None:
         self.plan = plan
         self.sent: list[httpx.Response] = []
-        self.waits: list[list[Any]] = [[]]  # what `sleep` was given before the first request, and after each
-        self.send, self.sleep = NamedFunction("send", self._answer), NamedFunction("sleep", self._wait)
+        self.waits: list[list[Any]] = [
+            []
+        ]  # what `sleep` was given before the first request, and after each
+        self.send, self.sleep = (
+            NamedFunction("send", self._answer),
+            NamedFunction("sleep", self._wait),
+        )
 
     def __repr__(self) -> str:
         waits = [[f"waited {brief(each)}" for each in wait] for wait in self.waits]
-        return ", ".join([*waits[0], *itertools.chain(*(["sent", *wait] for wait in waits[1:]))]) or "sent nothing"
+        return (
+            ", ".join([*waits[0], *itertools.chain(*(["sent", *wait] for wait in waits[1:]))])
+            or "sent nothing"
+        )
 
     def _answer(self) -> httpx.Response:
         answer = self.plan[min(len(self.sent), len(self.plan) - 1)]
         refusal = {"Retry-After": str(answer), "X-RateLimit-Reset": "90"}
-        self.sent.append(httpx.Response(429, headers=refusal) if isinstance(answer, str) else httpx.Response(answer))
+        self.sent.append(
+            httpx.Response(429, headers=refusal)
+            if isinstance(answer, str)
+            else httpx.Response(answer)
+        )
         self.waits.append([])
         return self.sent[-1]
 
@@ -128,11 +159,16 @@ class _Service:
         waits = list(itertools.chain(*self.waits))
         if any(isinstance(wait, str | bytes) for wait in waits):
             return "text_for_seconds"
-        if not all((seconds := as_number(wait)) is not None and 0 <= seconds < math.inf for wait in waits):
+        if not all(
+            (seconds := as_number(wait)) is not None and 0 <= seconds < math.inf for wait in waits
+        ):
             return "wrong_type"
         waited = [sum(map(float, wait)) for wait in self.waits[1:]]
         for number, response in enumerate(self.sent):
-            is_last, told = number == len(self.sent) - 1, int(response.headers.get("Retry-After", 0))
+            is_last, told = (
+                number == len(self.sent) - 1,
+                int(response.headers.get("Retry-After", 0)),
+            )
             for mistake, made in {
                 "retries_errors": not told and not is_last,
                 "waits_for_nothing": waited[number] and is_last,

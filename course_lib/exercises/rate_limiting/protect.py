@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 import httpx
 from fastapi import FastAPI
 
-from course_lib.exercises.engine import brief
 from course_lib.exercises.fakes import NamedFunction
 from course_lib.exercises.redis_exercise import RedisExercise
+from course_lib.exercises.verdict import brief
 from course_lib.lab.redis_server import Client
 from course_lib.limiter import RateLimiter
 
@@ -37,7 +37,10 @@ class Protect(RedisExercise):
     )
     praise = "Fifty a minute for each client, and whoever comes too often costs you nothing."
     refusals: ClassVar = {
-        "unlimited": ("The endpoint answers however often it is asked.", "One line is missing: `@limiter.limit(...)`."),
+        "unlimited": (
+            "The endpoint answers however often it is asked.",
+            "One line is missing: `@limiter.limit(...)`.",
+        ),
         "above_the_route": (
             "A limited function was made, and the route has the other one: `@app.post` registers what stands below it, "
             "and the limit came only afterwards.",
@@ -97,15 +100,26 @@ class Protect(RedisExercise):
 
         app = FastAPI()
         app.get("/health")(lambda: {"status": "ok"})
-        result = await self.call_async(answer, app, limiter, NamedFunction("call_model", call_model))
+        result = await self.call_async(
+            answer, app, limiter, NamedFunction("call_model", call_model)
+        )
         if not callable(result):
-            self.refuse("wrong_type", call=self._calling, got=brief(result), expected="the app")
+            self.refuse(
+                "wrong_type", call=self._current_call, got=brief(result), expected="the app"
+            )
 
-        async def send(client: int, times: int, method: str = "POST", path: str = "/api/events/parse") -> Responses:
-            transport = httpx.ASGITransport(result, client=(f"10.0.0.{client}", 1), raise_app_exceptions=False)
+        async def send(
+            client: int, times: int, method: str = "POST", path: str = "/api/events/parse"
+        ) -> Responses:
+            transport = httpx.ASGITransport(
+                result, client=(f"10.0.0.{client}", 1), raise_app_exceptions=False
+            )
             async with httpx.AsyncClient(transport=transport, base_url="http://api") as http:
                 headers, query = {"X-API-Key": f"free-{client}"}, {"text": "lunch on friday"}
-                return [await http.request(method, path, params=query, headers=headers) for _ in range(times)]
+                return [
+                    await http.request(method, path, params=query, headers=headers)
+                    for _ in range(times)
+                ]
 
         first = await send(7, 51)
         self._first_minute(first, calls, asked=limiter.asked)
@@ -121,7 +135,9 @@ class Protect(RedisExercise):
             ("another_window", "50 requests of the first client after 61 s", later, {200: 50}),
         ):
             if _statuses(responses) != expected:
-                self.refuse(mistake, call=call, got=_said(_statuses(responses)), expected=_said(expected))
+                self.refuse(
+                    mistake, call=call, got=_said(_statuses(responses)), expected=_said(expected)
+                )
 
     def _first_minute(self, responses: Responses, calls: int, *, asked: bool) -> None:
         statuses = _statuses(responses)
@@ -132,13 +148,20 @@ class Protect(RedisExercise):
             "above_the_route": not refusals and asked,
             "unlimited": not refusals,
             "another_status": set(statuses) != {200, 429},
-            "no_retry_after": not all(response.headers.get("Retry-After", "").isdecimal() for response in refusals),
+            "no_retry_after": not all(
+                response.headers.get("Retry-After", "").isdecimal() for response in refusals
+            ),
             "another_limit": statuses[200] != 50,
             "too_late": calls != 50,
         }.items():
             if made:
                 got = f"{_said(statuses)}; the model was called {calls} times"
-                self.refuse(mistake, call="51 requests of one client", got=got, expected=_said({200: 50, 429: 1}))
+                self.refuse(
+                    mistake,
+                    call="51 requests of one client",
+                    got=got,
+                    expected=_said({200: 50, 429: 1}),
+                )
 
 
 def _statuses(responses: Responses) -> Counter[int]:

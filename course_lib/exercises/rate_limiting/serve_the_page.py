@@ -2,7 +2,8 @@
 
 from typing import Any, ClassVar
 
-from course_lib.exercises.engine import Exercise, NotAttempted, brief
+from course_lib.exercises.engine import Exercise
+from course_lib.exercises.verdict import NotAttempted, brief
 from course_lib.lab.replay import ALGORITHMS, page_visits, replay
 from course_lib.limiter import Limit, parse
 
@@ -34,7 +35,10 @@ Give both as text, such as `("fixed_window", "30/minute")`. The algorithms are `
     serve_the_page = ("token_bucket", "20/minute burst 40")
     praise = "The burst serves the page, the rate bounds the attacker: two numbers for two needs."
     refusals: ClassVar = {
-        "no_such_algorithm": ("There is no algorithm of that name.", "Take one of the four that the task names."),
+        "no_such_algorithm": (
+            "There is no algorithm of that name.",
+            "Take one of the four that the task names.",
+        ),
         "no_limit": ("The limiter does not understand this limit.", "Write it as the task does."),
         "longer_window": (
             "A window of another length gives room for bursts too, and the longer it is, the more may come at once "
@@ -73,10 +77,21 @@ Give both as text, such as `("fixed_window", "30/minute")`. The algorithms are `
     async def judge(self, answer: Any) -> None:
         """Four visitors whom the learner has not seen, for half an hour; and the attacker, for twenty minutes."""
         algorithm, limit = self._chosen(answer)
-        visits = [await replay(page_visits(30, seed=seed), algorithm, limit) for seed in range(11, 15)]
+        visits = [
+            await replay(page_visits(30, seed=seed), algorithm, limit) for seed in range(11, 15)
+        ]
         refused = sum(visit.passed.count(False) for visit in visits)
-        attack = await replay([0.0] * 100 + [number / 2 for number in range(2_400)], algorithm, limit)
-        later = sum(passed for moment, passed in zip(attack.moments, attack.passed, strict=True) if moment >= 60) / 19
+        attack = await replay(
+            [0.0] * 100 + [number / 2 for number in range(2_400)], algorithm, limit
+        )
+        later = (
+            sum(
+                passed
+                for moment, passed in zip(attack.moments, attack.passed, strict=True)
+                if moment >= 60
+            )
+            / 19
+        )
         is_bucket, burst = algorithm == "token_bucket", limit.burst or limit.requests
         for mistake, made in {
             "longer_window": not is_bucket and limit.window != 60,
@@ -84,7 +99,8 @@ Give both as text, such as `("fixed_window", "30/minute")`. The algorithms are `
             "window_too_large": not is_bucket,
             "burst_too_small": refused and burst < 36,
             "rate_too_small": refused,
-            "rate_too_large": later > 30.5,  # a whole request may fall on either side of a minute's end
+            "rate_too_large": later
+            > 30.5,  # a whole request may fall on either side of a minute's end
             "burst_too_large": attack.most(60) > 70,
         }.items():
             if made:

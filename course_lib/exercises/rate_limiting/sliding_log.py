@@ -83,12 +83,16 @@ To look first and write afterwards would be the mistake of section 1. So write f
             await redis.zrem(key, member)
         return answers[2] <= limit
 
-    def model(self, moments: Sequence[float], limit: int, seconds: float, mistake: str = "") -> list[bool]:
+    def model(
+        self, moments: Sequence[float], limit: int, seconds: float, mistake: str = ""
+    ) -> list[bool]:
         """Keep the time of each request that passed, and look through them all."""
         kept: list[float] = []
         passed = []
         for now in moments:
-            remembered = {"never_forgets": float("inf"), "forgets_too_soon": seconds / 2}.get(mistake, seconds)
+            remembered = {"never_forgets": float("inf"), "forgets_too_soon": seconds / 2}.get(
+                mistake, seconds
+            )
             recent = [then for then in kept if now - then < remembered]
             if mistake == "same_moment":
                 recent = list(set(recent) - {now})

@@ -87,7 +87,9 @@ turns it. As in `sliding_log`, the commands go together, and what may not pass i
             await redis.decr(f"{key}:{window}")
         return passes
 
-    def model(self, moments: Sequence[float], limit: int, seconds: float, mistake: str = "") -> list[bool]:
+    def model(
+        self, moments: Sequence[float], limit: int, seconds: float, mistake: str = ""
+    ) -> list[bool]:
         """Count who passed in this window and in the one before."""
         counts: dict[float, int] = {}
         passed = []
