@@ -1,62 +1,66 @@
-"""An index on the expression that the query compares."""
+"""Exercise: an index on an expression."""
 
 from typing import Any, ClassVar
 
 from course_lib.exercises.index_exercise import IndexExercise
 
 BY_EMAIL = "SELECT id, name FROM users WHERE lower(email) = ?"
+TABLE_AND_SQL = "SELECT lower(tbl_name), sql FROM sqlite_master WHERE type = 'index'"
 
 
 class CaseBlind(IndexExercise):
     """An index on the expression that the query compares."""
 
     name = "case_blind"
-    task = f"""The login looks for an account, and its query cannot be changed:
+    task = f"""The login looks up an account, and you can't change its query:
 
     {BY_EMAIL}
 
-An index on `email` does not help. Write the `CREATE INDEX` statement that does."""
+An index on `email` doesn't help. Write the `CREATE INDEX` statement that does."""
     stub = 'case_blind = ...  # "CREATE INDEX ..."'
     hints = (
-        "What is compared is not the column but a value made from it.",
-        "An index may hold the value of an expression, in the place of a column.",
+        "The query doesn't compare the column, but a value computed from it.",
+        "An index can store the value of an expression instead of a column.",
         "`CREATE INDEX idx_users_lower_email ON users(...)`: write the left side of the `=` there.",
     )
     case_blind = "CREATE INDEX idx_users_lower_email ON users(lower(email))"
-    praise = "An index on an expression is used where the query has that same expression."
+    praise = "SQLite uses an index on an expression if the query has exactly that expression."
     refusals: ClassVar = {
         "plain_column": (
-            "This index is sorted by the email as it was typed; the query compares its lower-case form.",
-            "Index the expression: what stands left of the `=`.",
+            "This index is sorted by the email as it was typed; the query compares its lowercase "
+            "form.",
+            "Index the expression: the left side of the `=`.",
         ),
         "collation": (
-            "NOCASE is another way to be blind to case, for a query on the bare column; this one calls lower().",
+            "NOCASE is another way to ignore case, for a query on the bare column; this one calls "
+            "lower().",
             "Index the expression itself.",
         ),
         "other_expression": (
-            "An index on an expression serves that very expression only.",
-            "Copy what stands left of the `=`.",
+            "An index on an expression works for exactly that expression.",
+            "Copy the left side of the `=`.",
         ),
         "expression_later": (
-            "An index is sorted by what stands first in it, and here the expression stands later.",
+            "An index is sorted by its first column, and here the expression comes later.",
             "Begin with the expression.",
         ),
-        "wrong_table": ("The query reads the table users.", "Make the index on users."),
+        "wrong_table": (
+            "The query reads the table users.",
+            "Create the index on users.",
+        ),
     }
 
     def judge(self, answer: Any) -> None:
-        """The plan must search; the query stays as it is."""
+        """Expect a plan that searches."""
         database, columns, plan = self.indexed(answer, BY_EMAIL)
-        if not plan.searches:
-            table, sql = database.execute(
-                "SELECT lower(tbl_name), sql FROM sqlite_master WHERE type = 'index'"
-            ).fetchone()
-            mistake = "other_expression" if "" in columns else "plain_column"
-            mistake = "expression_later" if "" in columns[1:] else mistake
-            mistake = "collation" if "NOCASE" in sql.upper() else mistake
-            self.refuse(
-                "wrong_table" if table != "users" else mistake,
-                call=answer,
-                got=str(plan),
-                expected="SEARCH",
-            )
+        if plan.searches:
+            return
+        table, sql = database.execute(TABLE_AND_SQL).fetchone()
+        mistakes = {
+            "wrong_table": table != "users",
+            "collation": "NOCASE" in sql.upper(),
+            "expression_later": "" in columns[1:],
+            "other_expression": "" in columns,
+            "plain_column": True,
+        }
+        self.refuse_first(mistakes, call=answer, got=str(plan), expected="SEARCH")

@@ -1,4 +1,4 @@
-"""Equalities first, then the order."""
+"""Exercise: one index that both finds and orders."""
 
 from typing import Any, ClassVar
 
@@ -9,53 +9,59 @@ class Composite(IndexExercise):
     """Equalities first, then the order."""
 
     name = "composite"
-    task = f"""The newest twenty events of a user, whoever it is:
+    task = f"""The newest twenty events of a user, for any user:
 
     {NEWEST_OF_USER}
 
-Write **one** `CREATE INDEX` statement with which it searches for the user *and* finds the rows already in order."""
+Write **one** `CREATE INDEX` statement that lets SQLite search for the user *and* find the rows
+already in order."""
     stub = 'composite = ...  # "CREATE INDEX ..."'
     hints = (
-        "An index on several columns is sorted like a telephone book: by the first, within that by the second.",
-        "Step 1, the equalities: which column is compared with `=`? Step 2, the order: by which column is it sorted?",
+        "An index on several columns is sorted like a phone book: by the first column, and within "
+        "that by the second.",
+        "Step 1, the equalities: which column is compared with `=`? Step 2, the order: which "
+        "column sorts the rows?",
         "`CREATE INDEX idx_events_user_id_created_at ON events(<equality>, <order>)`",
     )
     composite = "CREATE INDEX idx_events_user_id_created_at ON events(user_id, created_at)"
-    praise = "Equality first, then the order: SQLite stands at the user's newest event at once and reads twenty entries."
+    praise = (
+        "Equality first, then the order: SQLite goes straight to the user's newest event and reads "
+        "twenty entries."
+    )
     refusals: ClassVar = {
         "order_first": (
-            "Sorted by time first, a user's rows lie scattered among everybody's: fine for who has many, a long walk "
-            "for who has few.",
+            "Sorted by time first, a user's rows are scattered among everyone's: fine for users "
+            "with many events, a long walk for users with few.",
             "Put the column with `=` first, then the one that sorts.",
         ),
         "still_sorted": (
-            "The index finds the user's rows, but in another order than the query wants them: they are all fetched and "
-            "sorted to keep twenty.",
+            "The index finds the user's rows, but in another order than the query wants: SQLite "
+            "fetches and sorts them all to keep twenty.",
             "After the equality, name the column of the ORDER BY.",
         ),
         "gap": (
-            "Between the user and the time stands a column that the query does not fix: within a user, rows are no "
-            "longer in the order of time.",
-            "Nothing may stand between the equalities and the order.",
+            "Between the user and the time there's a column that the query doesn't fix: within a "
+            "user, the rows are no longer ordered by time.",
+            "Put nothing between the equalities and the order.",
         ),
         "no_equality": (
-            "This index cannot be searched for a user.",
-            "Begin with the column that is compared with `=`.",
+            "SQLite can't search this index for a user.",
+            "Begin with the column that's compared with `=`.",
         ),
     }
 
     def judge(self, answer: Any) -> None:
-        """The plan must search by user_id and find the times in order."""
+        """Expect a plan that searches by user_id and finds the rows in order of time."""
         _, columns, plan = self.indexed(answer, NEWEST_OF_USER)
-        # "PART OF ORDER BY" is fine: among events of one second the ids are put in order, no more.
-        if plan.searches and "ORDER BY" not in plan.sorts and columns[0] == "user_id":
+        starts_with_user = columns[0] == "user_id"
+        # "PART OF ORDER BY" is fine: it only sorts the IDs of events in the same second.
+        if plan.searches and "ORDER BY" not in plan.sorts and starts_with_user:
             return
-        if columns[0] == "user_id":
-            mistake = "gap" if "created_at" in columns[2:] else "still_sorted"
-        else:
-            mistake = (
-                "order_first"
-                if columns[0] == "created_at" and "user_id" in columns
-                else "no_equality"
-            )
-        self.refuse(mistake, call=answer, got=str(plan), expected="a SEARCH, and nothing sorted")
+        mistakes = {
+            "gap": starts_with_user and "created_at" in columns[2:],
+            "still_sorted": starts_with_user,
+            "order_first": columns[0] == "created_at" and "user_id" in columns,
+            "no_equality": True,
+        }
+        expected = "a SEARCH, and nothing sorted"
+        self.refuse_first(mistakes, call=answer, got=str(plan), expected=expected)

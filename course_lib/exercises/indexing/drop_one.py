@@ -1,49 +1,55 @@
-"""An index that is the beginning of another one is paid for and never needed."""
+"""Exercise: which index can go?"""
 
 import re
 from typing import Any, ClassVar
 
+from course_lib.exercises.choices import ChoiceExercise
 from course_lib.exercises.index_exercise import NEWEST_OF_USER, TIME_SPENT, IndexingExercise
 from course_lib.exercises.verdict import brief
 from course_lib.optimizer import analyze_query_performance
 
+NEWEST_ERRORS = "SELECT * FROM events WHERE status = 500 ORDER BY created_at DESC LIMIT 20"
 
-class DropOne(IndexingExercise):
-    """An index that is the beginning of another one is paid for and never needed."""
+
+class DropOne(IndexingExercise, ChoiceExercise):
+    """An index that's the beginning of another one is paid for and never needed."""
 
     name = "drop_one"
-    task = """A table carries four indexes, and each is paid for by every write:
+    task = """A table has four indexes, and every write pays for each of them:
 
     idx_user_id               events(user_id)
     idx_user_id_created_at    events(user_id, created_at)
     idx_user_id_duration_ms   events(user_id, duration_ms)
     idx_status_created_at     events(status, created_at)
 
-The API asks for a user's newest twenty events, for the ten users who spent most time, for the number of a user's
-events, and for the newest errors (`WHERE status = 500 ORDER BY created_at DESC LIMIT 20`).
-Which **one** index can go, and every query keeps a plan as good? Give its name."""
+The API queries a user's newest twenty events, the ten users who spent the most time, the number of
+a user's events, and the newest errors (`WHERE status = 500 ORDER BY created_at DESC LIMIT 20`).
+Which **one** index can go, so that every query keeps an equally good plan? Give its name."""
     stub = "drop_one = ...  # the name of an index, in quotes"
     hints = (
-        "For each query, which index does it need? Then look for an index that nobody needs.",
-        "An index on (a, b) is sorted by a as well: what can one on (a) do that it cannot?",
+        "Which index does each query need? Then look for an index that no query needs.",
+        "An index on (a, b) is sorted by a as well: what can one on (a) do that it can't?",
         "Three of the names begin alike; the shortest of them is the beginning of the other two.",
     )
     drop_one = "idx_user_id"
-    praise = "It is the beginning of two longer ones, so whatever it can find, they find as well."
+    praise = (
+        "It's the beginning of two longer ones, so whatever it can find, they can find as well."
+    )
     refusals: ClassVar = {
         "sorts_again": (
-            "Without it a user's newest events are all fetched and sorted again.",
-            "Take the next one, and ask of each query: would it miss it?",
+            "Without it, SQLite fetches and sorts all of a user's events to find the newest.",
+            "Try the next one, and ask for each query: would it miss this index?",
         ),
         "not_covered": (
-            "Without it the ten users who spent most time are summed from the table again.",
-            "Take the next one, and ask of each query: would it miss it?",
+            "Without it, SQLite goes back to the table to sum the time that each user spent.",
+            "Try the next one, and ask for each query: would it miss this index?",
         ),
         "scans_again": (
-            "Without it the newest errors are looked for in the whole table: no other index begins with status.",
-            "Take the next one, and ask of each query: would it miss it?",
+            "Without it, SQLite searches the whole table for the newest errors: no other index "
+            "begins with status.",
+            "Try the next one, and ask for each query: would it miss this index?",
         ),
-        "not_one_index": ("Exactly one of the four names is asked for.", "Give it as a string."),
+        "not_one_index": ("Give exactly one of the four names.", "Write it as a string."),
     }
     indexes: ClassVar = {
         "idx_user_id": "user_id",
@@ -51,34 +57,34 @@ Which **one** index can go, and every query keeps a plan as good? Give its name.
         "idx_user_id_duration_ms": "user_id, duration_ms",
         "idx_status_created_at": "status, created_at",
     }
-    missed: ClassVar = {
-        "idx_user_id_created_at": ("sorts_again", NEWEST_OF_USER),
-        "idx_user_id_duration_ms": ("not_covered", TIME_SPENT),
-        "idx_status_created_at": (
-            "scans_again",
-            "SELECT * FROM events WHERE status = 500 ORDER BY created_at DESC LIMIT 20",
-        ),
+    mistakes: ClassVar = {
+        "index": {
+            "idx_user_id_created_at": "sorts_again",
+            "idx_user_id_duration_ms": "not_covered",
+            "idx_status_created_at": "scans_again",
+        }
     }
-    """For each index that is needed: the misconception of dropping it, and the query that suffers."""
+    needed_by: ClassVar = {
+        "idx_user_id_created_at": NEWEST_OF_USER,
+        "idx_user_id_duration_ms": TIME_SPENT,
+        "idx_status_created_at": NEWEST_ERRORS,
+    }
 
-    def judge(self, answer: Any) -> None:
-        """Drop it from the unseen database and show the query that suffers."""
+    def choices(self, answer: Any) -> dict[str, str]:
+        """Return the name of the index."""
         if not isinstance(answer, str):
-            self.refuse(
-                "wrong_type", got=brief(answer), expected="the name of an index, as a string"
-            )
-        named = [word for word in re.findall(r"\w+", answer.lower()) if word in self.indexes]
-        if len(named) != 1:
-            self.refuse(
-                "not_one_index", got=brief(answer), expected=f"one of {', '.join(self.indexes)}"
-            )
-        name = named[0]
-        if name in self.missed:
-            mistake, suffering = self.missed[name]
-            rest = (
-                f"CREATE INDEX {each} ON events({on})"
-                for each, on in self.indexes.items()
-                if each != name
-            )
-            plan = analyze_query_performance(self.unseen(*rest), suffering)
-            self.refuse(mistake, call=f"DROP INDEX {name}; then {suffering}", got=str(plan))
+            expected = "the name of an index, as a string"
+            self.refuse("wrong_type", got=brief(answer), expected=expected)
+        names = [word for word in re.findall(r"\w+", answer.lower()) if word in self.indexes]
+        if len(names) != 1:
+            expected = f"one of {', '.join(self.indexes)}"
+            self.refuse("not_one_index", got=brief(answer), expected=expected)
+        return {"index": names[0]}
+
+    def details(self, question: str, choice: Any) -> dict[str, str]:
+        """Return the plan of the query that suffers if this index is dropped."""
+        rest = {name: columns for name, columns in self.indexes.items() if name != choice}
+        statements = [f"CREATE INDEX {name} ON events({columns})" for name, columns in rest.items()]
+        query = self.needed_by[choice]
+        plan = analyze_query_performance(self.unseen(*statements), query)
+        return {"call": f"DROP INDEX {choice}; then {query}", "got": str(plan)}

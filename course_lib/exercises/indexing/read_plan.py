@@ -1,15 +1,18 @@
-"""SCAN reads everything, whatever stands behind it."""
+"""Exercise: which plans read every row?"""
 
 from typing import Any, ClassVar
 
 from course_lib.exercises.answers import chosen_letters
-from course_lib.exercises.index_exercise import IndexingExercise
+from course_lib.exercises.choices import ChoiceExercise
 from course_lib.exercises.verdict import brief
 
+LETTERS = "abcd"
 
-class ReadPlan(IndexingExercise):
-    """SCAN reads everything, whatever stands behind it."""
 
+class ReadPlan(ChoiceExercise):
+    """SCAN reads everything, whatever comes after it."""
+
+    lesson = "indexing"
     name = "read_plan"
     task = """Four plans, as SQLite prints them:
 
@@ -18,49 +21,59 @@ class ReadPlan(IndexingExercise):
     c   SCAN events USING INDEX idx_events_created_at
     d   SEARCH events USING INTEGER PRIMARY KEY (rowid=?)
 
-Which of them, run to their end, visit **every row** of the table? Give their letters, for example `"ad"`."""
+Which of them, run to the end, read **every row** of the table? Give their letters, for example
+`"ad"`."""
     stub = "read_plan = ..."
     hints = (
         "Look at the first word of each plan before anything else.",
-        "SEARCH goes down a B-tree to a place; SCAN walks along it from one end to the other.",
-        "An index can be walked from end to end too. Two of the four do not search.",
+        "SEARCH goes down a B-tree to one position; SCAN walks along it from one end to the other.",
+        "You can also walk an index from end to end. Two of the four don't search.",
     )
     read_plan = "bc"
-    praise = "SCAN walks along everything, with an index (in its order) or without one, unless a LIMIT ends it early."
+    praise = (
+        "SCAN walks along everything, with an index (in its order) or without one, unless a LIMIT "
+        "ends it early."
+    )
     refusals: ClassVar = {
         "scan_using_index": (
-            "`SCAN ... USING INDEX` is still a scan: it walks the whole index and fetches each row that it points to.",
+            "`SCAN ... USING INDEX` is still a scan: it walks the whole index and fetches each row "
+            "that it points to.",
             "Read the first word; USING INDEX alone proves nothing.",
         ),
         "scan_overlooked": (
-            "A plan that says SCAN and no more reads the whole table.",
+            "A plan that says only SCAN reads the whole table.",
             "Look at b again.",
         ),
         "search_taken_for_scan": (
             "`SEARCH ... (user_id=?)` goes down the index to this user's rows and reads no others.",
-            "Look at what stands in the parentheses of a.",
+            "Look at the parentheses in a.",
         ),
         "key_taken_for_scan": (
-            "`INTEGER PRIMARY KEY (rowid=?)` is the shortest search there is: the table itself is ordered by it.",
+            "`INTEGER PRIMARY KEY (rowid=?)` is the shortest search there is: the table itself is "
+            "ordered by it.",
             "Look at the first word of d.",
         ),
         "no_such_letter": (
-            "There is no plan of that letter.",
+            "There's no plan with that letter.",
             "Give letters from a to d, such as `ad`.",
         ),
     }
+    mistakes: ClassVar = {
+        "d": {True: "key_taken_for_scan"},
+        "a": {True: "search_taken_for_scan"},
+        "b": {False: "scan_overlooked"},
+        "c": {False: "scan_using_index"},
+    }
 
-    def judge(self, answer: Any) -> None:
-        """Letters in a string, list or set, in any order and case."""
+    def choices(self, answer: Any) -> dict[str, bool]:
+        """Return for each letter whether it was chosen."""
         letters = chosen_letters(answer)
         if letters is None:
             self.refuse("wrong_type", got=brief(answer), expected='letters, such as "ad"')
-        for mistake, made in {
-            "no_such_letter": letters - set("abcd"),
-            "key_taken_for_scan": "d" in letters,
-            "search_taken_for_scan": "a" in letters,
-            "scan_overlooked": "b" not in letters,
-            "scan_using_index": "c" not in letters,
-        }.items():
-            if made:
-                self.refuse(mistake, got="".join(sorted(letters)))
+        if letters - set(LETTERS):
+            self.refuse("no_such_letter", got="".join(sorted(letters)))
+        return {letter: letter in letters for letter in LETTERS}
+
+    def details(self, question: str, choice: Any) -> dict[str, str]:
+        """Return whether this letter was chosen."""
+        return {"got": f"{question}: {'chosen' if choice else 'not chosen'}"}

@@ -1,4 +1,4 @@
-"""A bare column and a half-open range."""
+"""Exercise: rewrite a condition so that it can use an index."""
 
 import sqlite3
 from collections import Counter
@@ -13,9 +13,10 @@ from course_lib.exercises.verdict import NotAttempted, brief
 from course_lib.optimizer import analyze_query_performance
 
 ONE_DAY = "SELECT id, title FROM events WHERE date(created_at, 'unixepoch') = ?"
-
-
-UNIX_DAY = 19_732  # 2024-01-10, in days since 1970-01-01
+DAY, DAY_NUMBER = "2024-01-10", 19_732  # the number in days since 1970-01-01
+# Events at the edges of that day, in this order, by the ID that they get.
+BEFORE, FIRST_MIDNIGHT, LAST_SECOND, NEXT_MIDNIGHT = 5_001, 5_002, 5_003, 5_004
+EDGES = {BEFORE: -1, FIRST_MIDNIGHT: 0, LAST_SECOND: 86_399, NEXT_MIDNIGHT: 86_400}
 
 
 class Sargable(IndexingExercise):
@@ -23,31 +24,37 @@ class Sargable(IndexingExercise):
 
     name = "sargable"
     imports = "from datetime import UTC, datetime, timedelta\n\n\n"
-    task = f"""`created_at` holds seconds since 1970, UTC, and is indexed. Yet all events of a day are found by
+    task = f"""`created_at` is in seconds since 1970, UTC, and has an index. But the query for all
+events of a day is
 
     {ONE_DAY}
 
-which asks the function of every row. Write `sargable(day)` for a day like `"2024-01-10"`: it returns the SQL of a query
-with the same columns and rows, that can use the index, and its parameters."""
+which calls the function for every row. Write `sargable(day)` for a day such as `"2024-01-10"`: it
+returns the SQL of a query with the same columns and rows that can use the index, and the query's
+parameters."""
     stub = imports + "def sargable(day):\n    sql = ...\n    return sql, ()"
     hints = (
-        "Step 1, the bare column: `created_at` must stand alone on its side of the comparison.",
-        "Step 2, the half-open range: `created_at >= ? AND created_at < ?`, from midnight to just before the next.",
-        "Step 3, the bounds, once, in Python: `datetime.fromisoformat(day).replace(tzinfo=UTC)`, and the same plus "
-        "`timedelta(days=1)`; then `int(bound.timestamp())` of both.",
+        "Step 1, the bare column: `created_at` has to be alone on its side of the comparison.",
+        "Step 2, the half-open range: `created_at >= ? AND created_at < ?`, from midnight up to, "
+        "but not including, the next one.",
+        "Step 3, the bounds, computed once, in Python: "
+        "`datetime.fromisoformat(day).replace(tzinfo=UTC)`, and the same plus `timedelta(days=1)`; "
+        "then `int(bound.timestamp())` of both.",
     )
     praise = "A bare column between two bounds: the same rows, found by a SEARCH."
     refusals: ClassVar = {
         "still_wrapped": (
-            "The rows are right, but the plan still scans: an index serves comparisons of the bare column, with AND.",
+            "The rows are right, but the plan still scans: an index works for comparisons of the "
+            "bare column, joined by AND.",
             "Leave `created_at` alone on its side, and compute the bounds instead.",
         ),
         "next_midnight": (
-            "An event at midnight sharp of the next day is counted too: BETWEEN includes both its ends.",
+            "An event at exactly midnight of the next day is included too: BETWEEN includes both "
+            "ends.",
             "Use `>=` for the first bound and `<` for the second.",
         ),
         "first_midnight": (
-            "The event at midnight sharp of this day is missing.",
+            "The event at exactly midnight of this day is missing.",
             "Use `>=` for the first bound.",
         ),
         "last_second": (
@@ -55,44 +62,48 @@ with the same columns and rows, that can use the index, and its parameters."""
             "End with `<` the next midnight, whatever the smallest unit of time is.",
         ),
         "no_end": (
-            "Later days are found too.",
+            "The query returns later days too.",
             "A day has two bounds: `created_at >= ? AND created_at < ?`.",
         ),
         "no_start": (
-            "Earlier days are found too.",
+            "The query returns earlier days too.",
             "A day has two bounds: `created_at >= ? AND created_at < ?`.",
         ),
         "text_and_number": (
-            "No row is found: `created_at` is a number, and for SQLite every number is less than any text.",
-            "Give the bounds as seconds since 1970.",
+            "The query returns no rows: `created_at` is a number, and for SQLite every number is "
+            "less than any text.",
+            "Pass the bounds as seconds since 1970.",
         ),
         "empty_range": (
-            "No row is found, though the bounds are numbers.",
+            "The query returns no rows, though the bounds are numbers.",
             "Are they seconds since 1970, not days or milliseconds, and is the earlier one first?",
         ),
         "local_time": (
-            "In another time zone your bounds are other seconds: the day was taken as local time.",
-            "Say that the day is UTC: `.replace(tzinfo=UTC)`.",
+            "In another time zone, your bounds change: you treated the day as local time.",
+            "Make the day UTC: `.replace(tzinfo=UTC)`.",
         ),
         "one_day_only": (
             "Right for one day, wrong for another.",
             "Compute both bounds from `day`.",
         ),
         "other_columns": (
-            "These are not the columns of the query.",
+            "These aren't the columns of the query.",
             "Select `id, title`, in this order.",
         ),
         "pasted": (
-            "The text of `day` became part of the statement: whoever chooses it can write SQL into your query.",
-            "Leave a `?` in the SQL, and hand the value over as a parameter.",
+            "The text of `day` became part of the statement: anyone who can choose it can inject "
+            "SQL into your query.",
+            "Leave a `?` in the SQL, and pass the value as a parameter.",
         ),
         "not_a_pair": (
-            "Two things are to be returned: the SQL, and its parameters in a tuple, list or dict.",
-            "`return sql, (first, last)`; with a single one, `(first,)`: the comma makes the tuple.",
+            "The function has to return two things: the SQL, and its parameters in a tuple, list "
+            "or dict.",
+            "`return sql, (first, last)`; with only one parameter `(first,)`: the comma makes the "
+            "tuple.",
         ),
         "not_a_query": (
-            "SQLite does not accept this as a query.",
-            "Read its message, and mend what it names.",
+            "SQLite doesn't accept this as a query.",
+            "Read its message, and fix what it names.",
         ),
         "other_rows": (
             "The rows differ from those of the slow query.",
@@ -102,7 +113,7 @@ with the same columns and rows, that can use the index, and its parameters."""
 
     @staticmethod
     def sargable(day: str) -> tuple[str, tuple[int, int]]:
-        """The events of one day, by a half-open range of the bare column."""
+        """Return a query for the events of one day, by a half-open range of the bare column."""
         midnight = datetime.fromisoformat(day).replace(tzinfo=UTC)
         bounds = (midnight, midnight + timedelta(days=1))
         first, last = (int(bound.timestamp()) for bound in bounds)
@@ -112,24 +123,22 @@ with the same columns and rows, that can use the index, and its parameters."""
         )
 
     def judge(self, answer: Callable[[str], Any]) -> None:
-        """Days with events at each edge, months and years that end, another time zone, a day with SQL in it."""
+        """Try days with events at their edges, in another time zone, at a year's end, with SQL."""
         database = self.unseen("CREATE INDEX idx_events_created_at ON events(created_at)")
-        edges = [UNIX_DAY * 86_400 + second for second in (-1, 0, 86_399, 86_400)]
-        for number, second in enumerate(edges, start=5_001):
-            row = (number, 1, "edge", 200, 1, f"edge {number}", second, second, "{}")
+        for number, second in EDGES.items():
+            moment = DAY_NUMBER * 86_400 + second
+            row = (number, 1, "edge", 200, 1, f"edge {number}", moment, moment, "{}")
             database.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
-        self.call(
-            answer, "2024-01-10"
-        )  # what never ends is stopped here, before the time zone is changed
+        self.call(answer, DAY)  # stops an endless answer here, before the time zone is changed
         with time_zone("UTC"):
-            self._rows_of(database, answer, "2024-01-10")
+            self._compare(database, answer, DAY)
         with time_zone("Pacific/Auckland"):
-            self._rows_of(database, answer, "2024-01-10", "local_time")
+            self._compare(database, answer, DAY, "local_time")
         for day in ("2023-12-31", "2024-01-01", "2024-02-29", "2023-12-30"):
-            self._rows_of(database, answer, day, "one_day_only")
-        self._refuses_sql(database, answer)
+            self._compare(database, answer, day, "one_day_only")
+        self._inject_sql(database, answer)
 
-    def _rows_of(
+    def _compare(
         self, database: sqlite3.Connection, answer: Any, day: str, otherwise: str = ""
     ) -> None:
         call = self.called(day)
@@ -137,72 +146,66 @@ with the same columns and rows, that can use the index, and its parameters."""
         try:
             plan = analyze_query_performance(database, sql)
             cursor = limited(database).execute(sql, parameters)
-            got = cursor.fetchall()
+            rows = cursor.fetchall()
         except (sqlite3.Error, ValueError, TypeError) as error:
-            self.refuse_error(
-                "not_a_query", error, call=call, expected="one SELECT with its parameters"
-            )
+            expected = "one SELECT with its parameters"
+            self.refuse_error("not_a_query", error, call=call, expected=expected)
         if [column[0] for column in cursor.description] != ["id", "title"]:
             self.refuse("other_columns", call=call, got=sql, expected="SELECT id, title ...")
-        expected = database.execute(ONE_DAY, (day,)).fetchall()
-        if Counter(got) != Counter(expected):
-            mistake = otherwise or self._mistake(set(got), set(expected), parameters)
-            self.refuse(
-                mistake, call=call, got=f"{len(got)} rows: {sql}", expected=f"{len(expected)} rows"
-            )
+        right_rows = database.execute(ONE_DAY, (day,)).fetchall()
+        if Counter(rows) != Counter(right_rows):
+            mistake = otherwise or _mistake(set(rows), set(right_rows), parameters)
+            got, expected = f"{len(rows)} rows: {sql}", f"{len(right_rows)} rows"
+            self.refuse(mistake, call=call, got=got, expected=expected)
         if plan.scans:
-            self.refuse(
-                "still_wrapped",
-                call=call,
-                got=str(plan),
-                expected="SEARCH ... (created_at>? AND created_at<?)",
-            )
+            expected = "SEARCH ... (created_at>? AND created_at<?)"
+            self.refuse("still_wrapped", call=call, got=str(plan), expected=expected)
 
     def _pair(self, result: Any, call: str) -> tuple[str, Any]:
+        """Return the SQL and its parameters. Refuses anything else."""
+        expected = "(sql, parameters)"
         if not isinstance(result, list | tuple) or len(result) != 2:
-            self.refuse("not_a_pair", call=call, got=brief(result), expected="(sql, parameters)")
-        if result[0] is ...:
+            self.refuse("not_a_pair", call=call, got=brief(result), expected=expected)
+        sql, parameters = result
+        if sql is ...:
             raise NotAttempted
-        if not isinstance(result[0], str) or not isinstance(result[1], list | tuple | dict):
-            self.refuse("not_a_pair", call=call, got=brief(result), expected="(sql, parameters)")
-        return result[0], result[1]
+        if not isinstance(sql, str) or not isinstance(parameters, list | tuple | dict):
+            self.refuse("not_a_pair", call=call, got=brief(result), expected=expected)
+        return sql, parameters
 
-    @staticmethod
-    def _mistake(got: set[Any], expected: set[Any], parameters: Any) -> str:
-        """Which misconception explains the rows that are missing or too many on the day with edges."""
-        if not got:
-            values = parameters.values() if isinstance(parameters, dict) else parameters
-            numbers = values and all(isinstance(each, int | float) for each in values)
-            return "empty_range" if numbers else "text_and_number"
-        missing, extra = (
-            {number for number, _ in expected - got},
-            {number for number, _ in got - expected},
-        )
-        if len(extra) > 1 and not missing:
-            return "no_end" if min(extra) > min(number for number, _ in expected) else "no_start"
-        edges = {
-            "first_midnight": 5_002 in missing,
-            "last_second": 5_003 in missing,
-            "next_midnight": 5_004 in extra,
-        }
-        only_edges = missing | extra <= {5_002, 5_003, 5_004}
-        return next((edge for edge, wrong in edges.items() if wrong and only_edges), "other_rows")
-
-    def _refuses_sql(self, database: sqlite3.Connection, answer: Any) -> None:
-        """A day with quotes in it: pasted into the SQL, they end the text there, and the rest is no SQL."""
-        day = "2024-01-10'\""
+    def _inject_sql(self, database: sqlite3.Connection, answer: Any) -> None:
+        """Try a day with quotes: in SQL they'd end the text, and leave a syntax error."""
+        day = f"{DAY}'\""
         try:
             sql, parameters = answer(day)
         except (Exception, SystemExit):
-            return  # an error is a good answer to such a day
+            return  # an error is a good response to such a day
         try:
             limited(database).execute(sql, parameters)
         except sqlite3.OperationalError as error:
-            self.refuse(
-                "pasted",
-                call=self.called(day),
-                got=f"{error}: {sql}",
-                expected="no rows, or an error of yours",
-            )
+            expected = "no rows, or an error of yours"
+            got = f"{error}: {sql}"
+            self.refuse("pasted", call=self.called(day), got=got, expected=expected)
         except (sqlite3.Error, ValueError, TypeError):
             return
+
+
+def _mistake(rows: set[Any], right_rows: set[Any], parameters: Any) -> str:
+    """Return the misconception that explains the rows on the day with events at its edges."""
+    if not rows:
+        values = parameters.values() if isinstance(parameters, dict) else parameters
+        are_numbers = values and all(isinstance(value, int | float) for value in values)
+        return "empty_range" if are_numbers else "text_and_number"
+    missing = {number for number, _ in right_rows - rows}
+    extra = {number for number, _ in rows - right_rows}
+    if len(extra) > 1 and not missing:
+        first = min(number for number, _ in right_rows)
+        return "no_end" if min(extra) > first else "no_start"
+    if missing | extra <= {FIRST_MIDNIGHT, LAST_SECOND, NEXT_MIDNIGHT}:
+        if FIRST_MIDNIGHT in missing:
+            return "first_midnight"
+        if LAST_SECOND in missing:
+            return "last_second"
+        if NEXT_MIDNIGHT in extra:
+            return "next_midnight"
+    return "other_rows"
