@@ -1,4 +1,4 @@
-"""The limit goes round the endpoint, and the route round the limit."""
+"""Exercise: limit an endpoint with a decorator."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -14,16 +14,17 @@ from course_lib.lab.redis_server import Client
 from course_lib.limiter import RateLimiter
 
 Responses = list[httpx.Response]
+PARSE = "/api/events/parse"
 
 
 class Protect(RedisExercise):
-    """The limit goes round the endpoint, and the route round the limit."""
+    """The limit wraps the endpoint, and the route wraps the limit."""
 
     lesson = "rate_limiting"
     name = "protect"
-    task = """Each call of the language model costs money. Here is the endpoint that makes them, and `limiter` is a
-`RateLimiter`. Let each client through **50** times a minute. It takes one line, the decorator
-`@limiter.limit("<limit>")`. Then return the app."""
+    task = """Each call of the language model costs money. Here is the endpoint that calls it, and
+`limiter` is a `RateLimiter`. Allow each client **50** requests a minute. It takes one line, the
+decorator `@limiter.limit("<limit>")`. Then return the app."""
     stub = """def protect(app, limiter, call_model):
     @app.post("/api/events/parse")
     async def parse(text: str):
@@ -31,55 +32,60 @@ class Protect(RedisExercise):
 
     return ...  # app, when the line is there"""
     hints = (
-        "A decorator wraps what stands below it. What is to be wrapped in the limit: the endpoint, or its route?",
-        "`@app.post(...)` registers what it is given, as it is then. So the limit goes below that line.",
-        'Between `@app.post(...)` and `async def`: `@limiter.limit("50/minute")`. And `return app`.',
+        "A decorator wraps what's below it. What should the limit wrap: the endpoint, or its "
+        "route?",
+        "`@app.post(...)` registers the function below it as it is then. So the limit goes below "
+        "that line.",
+        "Between `@app.post(...)` and `async def`: "
+        '`@limiter.limit("50/minute")`. Then `return app`.',
     )
-    praise = "Fifty a minute for each client, and whoever comes too often costs you nothing."
+    praise = "Fifty a minute for each client, and requests above the limit cost you nothing."
     refusals: ClassVar = {
         "unlimited": (
-            "The endpoint answers however often it is asked.",
+            "The endpoint responds no matter how many requests it gets.",
             "One line is missing: `@limiter.limit(...)`.",
         ),
         "above_the_route": (
-            "A limited function was made, and the route has the other one: `@app.post` registers what stands below it, "
-            "and the limit came only afterwards.",
+            "You created a limited function, but the route has the other one: `@app.post` "
+            "registers what's below it, and the limit was added only afterwards.",
             "Decorators work from the bottom up: put the limit below `@app.post`.",
         ),
-        "another_limit": ("That is not 50 a minute.", 'The limit is text: `"50/minute"`.'),
+        "another_limit": ("That's not 50 a minute.", 'The limit is text: `"50/minute"`.'),
         "another_window": (
-            "Fifty pass at once, and then the limit does not count by the minute.",
+            "Fifty are allowed at once, but after that the limit isn't per minute.",
             'The limit is text: `"50/minute"`.',
         ),
         "one_for_all": (
-            "When one client had used up the limit, another one was refused.",
-            "Count for each client by itself; the decorator does.",
+            "After one client had used up the limit, another one was rejected.",
+            "Count each client separately; the decorator does.",
         ),
         "limits_others": (
-            "Other routes are limited now, too: a health check that is refused looks like a service that is down.",
-            "Limit this endpoint alone.",
+            "Other routes are limited now, too: if a health check is rejected, the service looks "
+            "like it's down.",
+            "Limit only this endpoint.",
         ),
         "too_late": (
-            "The model was called, and paid, for a request that was then refused.",
-            "Ask the limiter before the work begins.",
+            "The model was called, and paid for, for a request that was then rejected.",
+            "Check the limit before the work begins.",
         ),
         "another_status": (
-            "Who comes too often is answered by another status than 429: no client will know that waiting helps.",
+            "Requests above the limit get a status other than 429: clients can't know that waiting "
+            "helps.",
             "429 is Too Many Requests; the decorator sends it.",
         ),
         "no_retry_after": (
-            "The refusal does not say when to come again.",
+            "The rejection doesn't say when to try again.",
             "Send the header `Retry-After`, in whole seconds; the decorator does.",
         ),
         "endpoint_broken": (
-            "The endpoint does not answer what it did before.",
+            "The endpoint doesn't respond as it did before.",
             "Leave the route and the function as they are, and return the app.",
         ),
     }
 
     @staticmethod
     def protect(app, limiter, call_model):
-        """The app, with fifty calls of the model a minute for each client."""
+        """Return the app, with at most fifty calls of the model a minute for each client."""
 
         @app.post("/api/events/parse")
         @limiter.limit("50/minute")
@@ -89,9 +95,9 @@ class Protect(RedisExercise):
         return app
 
     async def judge_on(self, redis: Client, answer: Any) -> None:
-        """One client 51 times, another one, another route, and the same client later: the check turns the clock."""
+        """Try one client 51 times, another one, another route, and the first client again later."""
         now, calls = 1_000.0, 0
-        limiter = _Noted(redis, algorithm="sliding_log", clock=lambda: now)
+        limiter = _RecordingLimiter(redis, algorithm="sliding_log", clock=lambda: now)
 
         async def call_model(text: str) -> dict[str, str]:
             nonlocal calls
@@ -100,83 +106,75 @@ class Protect(RedisExercise):
 
         app = FastAPI()
         app.get("/health")(lambda: {"status": "ok"})
-        result = await self.call_async(
-            answer, app, limiter, NamedFunction("call_model", call_model)
-        )
-        if not callable(result):
-            self.refuse(
-                "wrong_type", call=self._current_call, got=brief(result), expected="the app"
-            )
-
-        async def send(
-            client: int, times: int, method: str = "POST", path: str = "/api/events/parse"
-        ) -> Responses:
-            transport = httpx.ASGITransport(
-                result, client=(f"10.0.0.{client}", 1), raise_app_exceptions=False
-            )
-            async with httpx.AsyncClient(transport=transport, base_url="http://api") as http:
-                headers, query = {"X-API-Key": f"free-{client}"}, {"text": "lunch on friday"}
-                return [
-                    await http.request(method, path, params=query, headers=headers)
-                    for _ in range(times)
-                ]
-
-        first = await send(7, 51)
-        self._first_minute(first, calls, asked=limiter.asked)
-        other, health = await send(8, 1), await send(7, 60, "GET", "/health")
+        model = NamedFunction("call_model", call_model)
+        protected = await self.call_async(answer, app, limiter, model)
+        if not callable(protected):
+            got = brief(protected)
+            self.refuse("wrong_type", call=self._current_call, got=got, expected="the app")
+        first = await _send(protected, 7, 51)
+        self._first_minute(first, calls, used_decorator=limiter.used_decorator)
+        other = await _send(protected, 8, 1)
+        health = await _send(protected, 7, 60, "GET", "/health")
         now += 59
-        early = await send(7, 1)
+        early = await _send(protected, 7, 1)
         now += 2
-        later = await send(7, 50)
+        later = await _send(protected, 7, 50)
         for mistake, call, responses, expected in (
             ("one_for_all", "then 1 request of another client", other, {200: 1}),
             ("limits_others", "60 requests to /health", health, {200: 60}),
             ("another_window", "the first client again after 59 s", early, {429: 1}),
             ("another_window", "50 requests of the first client after 61 s", later, {200: 50}),
         ):
-            if _statuses(responses) != expected:
-                self.refuse(
-                    mistake, call=call, got=_said(_statuses(responses)), expected=_said(expected)
-                )
+            statuses = _statuses(responses)
+            if statuses != expected:
+                self.refuse(mistake, call=call, got=_shown(statuses), expected=_shown(expected))
 
-    def _first_minute(self, responses: Responses, calls: int, *, asked: bool) -> None:
+    def _first_minute(self, responses: Responses, calls: int, *, used_decorator: bool) -> None:
         statuses = _statuses(responses)
-        refusals = [response for response in responses if response.status_code != 200]
-        works = not refusals or refusals[0] is not responses[0]
-        for mistake, made in {
-            "endpoint_broken": not works or responses[0].json() != {"title": "LUNCH ON FRIDAY"},
-            "above_the_route": not refusals and asked,
-            "unlimited": not refusals,
+        first = responses[0]
+        failures = [response for response in responses if response.status_code != 200]
+        retry_after = [failure.headers.get("Retry-After", "") for failure in failures]
+        is_broken = first.status_code != 200 or first.json() != {"title": "LUNCH ON FRIDAY"}
+        mistakes = {
+            "endpoint_broken": is_broken,
+            "above_the_route": not failures and used_decorator,
+            "unlimited": not failures,
             "another_status": set(statuses) != {200, 429},
-            "no_retry_after": not all(
-                response.headers.get("Retry-After", "").isdecimal() for response in refusals
-            ),
+            "no_retry_after": not all(seconds.isdecimal() for seconds in retry_after),
             "another_limit": statuses[200] != 50,
             "too_late": calls != 50,
-        }.items():
-            if made:
-                got = f"{_said(statuses)}; the model was called {calls} times"
-                self.refuse(
-                    mistake,
-                    call="51 requests of one client",
-                    got=got,
-                    expected=_said({200: 50, 429: 1}),
-                )
+        }
+        got = f"{_shown(statuses)}; the model was called {calls} times"
+        expected = _shown({200: 50, 429: 1})
+        self.refuse_first(mistakes, call="51 requests of one client", got=got, expected=expected)
+
+
+class _RecordingLimiter(RateLimiter):
+    """A limiter that records whether its decorator was used."""
+
+    used_decorator = False
+
+    def limit(self, *arguments: Any, **options: Any) -> Any:
+        self.used_decorator = True
+        return super().limit(*arguments, **options)
+
+
+async def _send(
+    app: Any, client: int, times: int, method: str = "POST", path: str = PARSE
+) -> Responses:
+    """Send a client's requests to an app, one after another."""
+    address = (f"10.0.0.{client}", 1)
+    transport = httpx.ASGITransport(app, client=address, raise_app_exceptions=False)
+    headers, query = {"X-API-Key": f"free-{client}"}, {"text": "lunch on friday"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://api") as http:
+        return [
+            await http.request(method, path, params=query, headers=headers) for _ in range(times)
+        ]
 
 
 def _statuses(responses: Responses) -> Counter[int]:
     return Counter(response.status_code for response in responses)
 
 
-def _said(statuses: Mapping[int, int]) -> str:
+def _shown(statuses: Mapping[int, int]) -> str:
     return ", ".join(f"{count} times {status}" for status, count in statuses.items())
-
-
-class _Noted(RateLimiter):
-    """A limiter that knows whether its decorator was used."""
-
-    asked = False
-
-    def limit(self, *arguments: Any, **options: Any) -> Any:
-        self.asked = True
-        return super().limit(*arguments, **options)

@@ -1,4 +1,8 @@
-"""Exact in every stretch of time, for the price of an entry for each request that passed."""
+"""Exercise: an exact sliding window, as a log in a sorted set.
+
+forget old entries --> write this one --> count --> expire --+--> up to the limit: allowed
+(one transaction)                                            +--> above: remove it, rejected
+"""
 
 import secrets
 from collections.abc import Sequence
@@ -8,25 +12,28 @@ from course_lib.exercises.window_exercise import TimedExercise
 
 
 class SlidingLog(TimedExercise):
-    """Exact in every stretch of time, for the price of an entry for each request that passed."""
+    """Exact over any stretch of time, and the price is an entry for each allowed request."""
 
     name = "sliding_log"
-    task = """The exact limiter: in no stretch of `seconds` do more than `limit` requests pass. A sorted set holds when
-each of those came. Write `sliding_log(redis, key, limit, seconds, now)`; `now` is in seconds, and the check turns it.
+    task = """The exact limiter: over any stretch of `seconds`, no more than `limit` requests are
+allowed. A sorted set contains the time of each of them. Write `sliding_log(redis, key, limit,
+seconds, now)`; `now` is in seconds, and the check sets it.
 
-To look first and write afterwards would be the mistake of section 1. So write first, then count, in one transaction:
-`p.execute()` sends the commands together, nothing comes in between, and their answers come as a list.
+Reading first and writing later would be the mistake of section 1. So write first, then count, in
+one transaction: `p.execute()` sends the commands together, nothing comes in between, and it returns
+a list of their results.
 
-1. **forget** what is `seconds` old, or older
+1. **forget** entries that are at least `seconds` old
 2. **write** this request: `p.zadd(key, {member: now})`; a sorted set has each member once
 3. **count**: `p.zcard(key)`
 4. **expire**
-5. **take back** what may not pass, with `await redis.zrem(key, member)`; and **answer**"""
+5. **take back** the entry if the request isn't allowed, with `await redis.zrem(key, member)`; and
+   **return**"""
     imports = "import secrets\n\n\n"
     stub = (
         imports
         + """async def sliding_log(redis, key, limit, seconds, now):
-    member = ...  # another one for each request, also for two at the same moment
+    member = ...  # different for each request, even for two at the same time
     async with redis.pipeline() as p:
         p.zremrangebyscore(key, "-inf", now - seconds)  # 1 forget
         ...  # 2 write
@@ -34,44 +41,48 @@ To look first and write afterwards would be the mistake of section 1. So write f
         p.expire(key, seconds)  # 4 expire
         answers = await p.execute()
     # 5 take back
-    return ...  # and answer"""
+    return ...  # and return"""
     )
     hints = (
-        "Two requests may come at the same moment, so the time alone is no member: `secrets.token_hex(8)` is another "
-        "one each time.",
-        "The answers stand in the order of the commands: with steps 1 to 4 as in the stub, the count is `answers[2]`.",
-        "The count includes this request. Where it is above `limit`: `await redis.zrem(key, member)`, and False.",
+        "Two requests can come at the same time, so the time alone isn't a unique member: "
+        "`secrets.token_hex(8)` is different each time.",
+        "The results have the order of the commands: with steps 1 to 4 as in the stub, the count "
+        "is `answers[2]`.",
+        "The count includes this request. If it's above `limit`: `await redis.zrem(key, member)`, "
+        "and False.",
     )
-    praise = "Exact in every stretch of time; and who is refused leaves nothing behind."
+    praise = "Exact over any stretch of time; and a rejected request leaves nothing behind."
     windows_kept = 1
     refusals: ClassVar = {
         "same_moment": (
-            "Requests at the same moment were counted as one: their member was the same, and a sorted set has each "
-            "once.",
-            "Make a member that no other request has: `secrets.token_hex(8)`.",
+            "Requests at the same time were counted as one: they had the same member, and a sorted "
+            "set has each member once.",
+            "Create a member that no other request has: `secrets.token_hex(8)`.",
         ),
         "refused_kept": (
-            "Refused requests stay in the log and count: who goes on knocking is kept out for ever, and costs memory "
-            "with each knock.",
-            "Step 5: where the count is above the limit, `await redis.zrem(key, member)`.",
+            "Rejected requests stay in the log and count: a client that keeps retrying is locked "
+            "out for good, and every retry takes more memory.",
+            "Step 5: if the count is above the limit, `await redis.zrem(key, member)`.",
         ),
         "never_forgets": (
-            "Requests that are older than the window still count, by the clock that you were given.",
-            "Step 1 removes what is older than `now - seconds`; and `now` goes with each request into the set.",
+            "Requests that are older than the window still count, by the time in `now`.",
+            "Step 1 removes what is older than `now - seconds`; and each request goes into the set "
+            "with its `now`.",
         ),
         "forgets_too_soon": (
-            "Requests within the last `seconds` were forgotten.",
-            "Only what is at least `seconds` old may go.",
+            "Requests from the last `seconds` were forgotten.",
+            "Remove only what is at least `seconds` old.",
         ),
         "counts_before": (
-            "The count was taken before this request was written, and then read as if it were in it.",
-            "Write in step 2, count in step 3; then a count of `limit` may pass.",
+            "You counted before writing this request, and then treated the count as if it included "
+            "this request.",
+            "Write in step 2, count in step 3; then a count of `limit` is allowed.",
         ),
     }
 
     @staticmethod
     async def sliding_log(redis, key, limit, seconds, now):
-        """Whether one more request of this client may pass, in any stretch of time."""
+        """Return whether one more request of this client is allowed, over any stretch of time."""
         member = secrets.token_hex(8)
         async with redis.pipeline() as p:
             p.zremrangebyscore(key, "-inf", now - seconds)
@@ -86,17 +97,18 @@ To look first and write afterwards would be the mistake of section 1. So write f
     def model(
         self, moments: Sequence[float], limit: int, seconds: float, mistake: str = ""
     ) -> list[bool]:
-        """Keep the time of each request that passed, and look through them all."""
-        kept: list[float] = []
-        passed = []
+        """Keep the time of each allowed request, and go through them all each time."""
+        memories = {"never_forgets": float("inf"), "forgets_too_soon": seconds / 2}
+        memory = memories.get(mistake, seconds)
+        allowed_count = limit + (mistake == "counts_before")
+        log: list[float] = []
+        decisions = []
         for now in moments:
-            remembered = {"never_forgets": float("inf"), "forgets_too_soon": seconds / 2}.get(
-                mistake, seconds
-            )
-            recent = [then for then in kept if now - then < remembered]
+            recent = [moment for moment in log if now - moment < memory]
             if mistake == "same_moment":
                 recent = list(set(recent) - {now})
-            passed.append(len(recent) < limit + (mistake == "counts_before"))
-            if passed[-1] or mistake == "refused_kept":
-                kept.append(now)
-        return passed
+            is_allowed = len(recent) < allowed_count
+            decisions.append(is_allowed)
+            if is_allowed or mistake == "refused_kept":
+                log.append(now)
+        return decisions
