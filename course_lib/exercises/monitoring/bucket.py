@@ -1,4 +1,4 @@
-"""Buckets that grow by a factor: the same relative error for a microsecond and for a day."""
+"""Exercise: buckets for durations, each wider than the last by the same factor."""
 
 import math
 from collections.abc import Callable
@@ -14,105 +14,101 @@ class Bucket(Exercise):
 
     lesson = "monitoring"
     name = "bucket"
-    task = """A monitor cannot keep every duration. It keeps counts, in numbered buckets. Write `bucket(seconds)`: the
-whole number of the bucket for a duration from a microsecond (`1e-6`) to a day (`86_400`), so that
+    task = """A monitor can't store every duration. It stores counts, in numbered buckets. Write
+`bucket(seconds)`: it returns the whole number of the bucket for a duration from a microsecond
+(`1e-6`) to a day (`86_400`), so that
 
-- two durations in the same bucket differ by **2% at most** (then the middle is within 1% of either),
+- two durations in the same bucket differ by **at most 2%** (then the middle is within 1% of
+  either),
 - a longer duration is never in a bucket with a lower number,
 - there are no more than 2,000 buckets."""
     imports = "import math\n\n\n"
     stub = imports + "def bucket(seconds):\n    return ..."
     hints = (
-        "2% of a microsecond is very little, 2% of a day half an hour: the buckets must grow with the durations.",
-        "If each bucket is 1.02 times as wide as the one before, which power of 1.02 is a duration?",
-        "That is its logarithm to the base 1.02: `math.log(seconds, 1.02)`. And a bucket has a whole number.",
+        "2% of a microsecond is very little, 2% of a day is half an hour: the buckets have to grow "
+        "with the durations.",
+        "If each bucket is 1.02 times as wide as the one before, which power of 1.02 is a "
+        "duration?",
+        "That's its logarithm to base 1.02: `math.log(seconds, 1.02)`. And a bucket has a whole "
+        "number.",
     )
-    praise = "From a microsecond to a day in less than 1,300 counts, each percentile within 1%, and all of it adds up."
+    praise = (
+        "From a microsecond to a day in fewer than 1,300 counts, each percentile within 1%, and "
+        "all of it adds up."
+    )
     refusals: ClassVar = {
         "equal_widths": (
-            "The buckets are equally wide. For long durations that is finer than anybody needs, and all of the short "
-            "ones lie in one.",
+            "The buckets are equally wide. For long durations that's finer than anyone needs, and "
+            "all the short ones are in one bucket.",
             "Let the width grow with the duration: use a logarithm.",
         ),
         "too_wide": (
-            "Two durations that differ by more than 2% lie in one bucket.",
-            "Let each bucket begin at 1.02 times the beginning of the one before.",
+            "Two durations that differ by more than 2% are in the same bucket.",
+            "Start each bucket at 1.02 times the start of the one before.",
         ),
         "too_many": (
-            "That makes more than 2,000 buckets: nothing would be saved by counting.",
-            "1.02 to the power of 1,273 is a day in microseconds; about so many are needed.",
+            "That makes more than 2,000 buckets: counting would save nothing.",
+            "1.02 to the power of 1,273 is a day in microseconds; you need about that many.",
         ),
         "folded": (
-            "A longer duration lies in a bucket with a lower number, so nobody can walk from the quickest up.",
-            "The number must only rise with the duration; `abs` and `%` fold it back.",
+            "A longer duration is in a bucket with a lower number, so you can't walk the buckets "
+            "from the shortest duration up.",
+            "The number may only rise with the duration; `abs` and `%` fold it back.",
         ),
         "not_whole": (
-            "That is not a whole number, so nearly every duration is a bucket of its own.",
-            "`math.floor`.",
+            "That's not a whole number, so nearly every duration is a bucket of its own.",
+            "Use `math.floor`.",
         ),
         "round_zero": (
-            "`int` cuts towards 0, so the last bucket below 0 and the first above it are one, of twice the width.",
-            "`math.floor` goes down on both sides; or begin to count at a microsecond.",
+            "`int` rounds towards 0, so the last bucket below 0 and the first one above it become "
+            "one, twice as wide.",
+            "`math.floor` rounds down on both sides; or start counting at a microsecond.",
         ),
     }
 
     @staticmethod
     def bucket(seconds):
-        """The number of the bucket, each 2% wider than the one before."""
+        """Return the number of the bucket, each 2% wider than the one before."""
         return math.floor(math.log(seconds, 1.02))
 
     def judge(self, answer: Callable[[float], int]) -> None:
-        """Durations that are 0.4% apart, from a microsecond to a day."""
-        durations = [1e-6 * 1.004**step for step in range(int(math.log(86_400e6, 1.004)) + 1)]
+        """Try durations that are 0.4% apart, from a microsecond to a day."""
+        steps = int(math.log(86_400e6, 1.004)) + 1
+        durations = [1e-6 * 1.004**step for step in range(steps)]
         numbers = [self._number(answer, duration) for duration in durations]
-        begins: dict[int, float] = {}
-        for duration, number, before in zip(
-            durations, numbers, [numbers[0], *numbers], strict=False
-        ):
+        shortest: dict[int, float] = {}  # the shortest duration of each bucket
+        previous = numbers[0]
+        for duration, number in zip(durations, numbers, strict=True):
             call = f"bucket({duration:.4g})"
-            if number < before:
-                self.refuse(
-                    "folded",
-                    call=call,
-                    got=str(number),
-                    expected=f"{before} or more, as for a shorter one",
-                )
-            first = begins.setdefault(number, duration)
-            if duration > 1.0201 * first:
-                got = f"{number}, as for {first:.4g} s, a time {duration / first - 1:.1%} shorter or more"
-                self.refuse(
-                    self._too_wide(answer, number, duration),
-                    call=call,
-                    got=got,
-                    expected="another bucket",
-                )
-        if len(begins) > 2_000:
-            self.refuse(
-                "too_many",
-                call="bucket, from 1e-6 to 86_400",
-                got=f"more than {len(begins):,} buckets",
-            )
+            if number < previous:
+                expected = f"{previous} or more, as for a shorter one"
+                self.refuse("folded", call=call, got=str(number), expected=expected)
+            start = shortest.setdefault(number, duration)
+            if duration > 1.0201 * start:
+                mistake = self._why_too_wide(answer, number, duration)
+                got = f"{number}, as for {start:.4g} s, which is {duration / start - 1:.1%} shorter"
+                self.refuse(mistake, call=call, got=got, expected="another bucket")
+            previous = number
+        if len(shortest) > 2_000:
+            got = f"more than {len(shortest):,} buckets"
+            self.refuse("too_many", call="bucket, from 1e-6 to 86_400", got=got)
 
     def _number(self, answer: Callable[[float], int], duration: float) -> int:
         result = self.call(answer, duration)
         number = as_number(result)
-        call = f"bucket({duration:.4g})"
+        call, expected = f"bucket({duration:.4g})", "a whole number"
         if number is None or not math.isfinite(number):
-            self.refuse("wrong_type", call=call, got=brief(result), expected="a whole number")
+            self.refuse("wrong_type", call=call, got=brief(result), expected=expected)
         if number != int(number):
-            self.refuse("not_whole", call=call, got=brief(result), expected="a whole number")
+            self.refuse("not_whole", call=call, got=brief(result), expected=expected)
         return int(number)
 
-    def _too_wide(self, answer: Callable[[float], int], number: int, duration: float) -> str:
-        if (
-            number == 0
-            and self._number(answer, duration * 1.03) == 1
-            and self._number(answer, duration / 1.03) == -1
-        ):
-            return "round_zero"
-        longest = [self._number(answer, seconds) for seconds in (80_000.0, 82_000.0, 84_000.0)]
-        return (
-            "equal_widths"
-            if longest[2] - longest[1] == longest[1] - longest[0] > 100
-            else "too_wide"
-        )
+    def _why_too_wide(self, answer: Callable[[float], int], number: int, duration: float) -> str:
+        """Return the misconception behind a bucket that's too wide."""
+        if number == 0:
+            above = self._number(answer, duration * 1.03)
+            below = self._number(answer, duration / 1.03)
+            if (below, above) == (-1, 1):
+                return "round_zero"
+        low, middle, high = (self._number(answer, at) for at in (80_000.0, 82_000.0, 84_000.0))
+        return "equal_widths" if high - middle == middle - low > 100 else "too_wide"

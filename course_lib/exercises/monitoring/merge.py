@@ -1,53 +1,65 @@
-"""Counts can be added, percentiles cannot."""
+"""Exercise: merge the counts of several workers."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from course_lib.exercises.answers import as_number
 from course_lib.exercises.engine import Exercise
+from course_lib.exercises.fakes import UncopiedList
 from course_lib.exercises.verdict import brief
+
+Counts = Mapping[int, float]
 
 
 class Merge(Exercise):
-    """Counts can be added, percentiles cannot."""
+    """Counts add up; percentiles don't."""
 
     lesson = "monitoring"
     name = "merge"
-    task = """Each worker has counted how many of its requests ended in which bucket, for instance `{10: 4, 20: 1}`:
-four requests of up to 10 ms, and one of more than that, up to 20 ms.
+    task = """Each worker has counted how many of its requests fell into which bucket, for instance
+`{10: 4, 20: 1}`: four requests of up to 10 ms, and one of more than that, up to 20 ms.
 
-Write `merge(workers)`, for a list of any number of such dicts: one dict, with the counts of all of them together. From
-it every percentile of all requests can be read. The workers go on counting in theirs, so leave those as they are."""
+Write `merge(workers)`, for a list of any number of such dicts: it returns one dict, with the counts
+of all of them together. From it you can read every percentile of all requests. The workers go on
+counting in their dicts, so leave those unchanged."""
     stub = """def merge(workers):
     together = {}
     # for each worker, for each of its buckets: add its count
     return ..."""
     hints = (
-        "Two workers, `{10: 4, 20: 1}` and `{10: 1, 50: 2}`: by hand, that is `{10: 5, 20: 1, 50: 2}`.",
-        "Two loops, one in the other: over the workers, and over `counts.items()` of each.",
-        "A bucket that is not there yet counts 0: `together.get(bucket, 0)`.",
+        "Two workers, `{10: 4, 20: 1}` and `{10: 1, 50: 2}`: by hand, that's `{10: 5, 20: 1, 50: "
+        "2}`.",
+        "Two loops, one inside the other: over the workers, and over `counts.items()` of each.",
+        "A bucket that isn't there yet counts 0: `together.get(bucket, 0)`.",
     )
-    praise = "Nothing is lost or rounded: from these counts come the percentiles that one worker alone would have had."
+    praise = (
+        "Nothing is lost or rounded: these counts lead to the same percentiles that a single "
+        "worker would have measured."
+    )
     refusals: ClassVar = {
         "averages_percentiles": (
-            "That is one number. Numbers such as a P90 cannot be put together again, whether averaged or weighted.",
-            "Put the counts together: a dict, from bucket to count.",
+            "That's one number. You can't combine numbers such as a P90, whether averaged or "
+            "weighted.",
+            "Combine the counts: a dict, from bucket to count.",
         ),
         "last_one_wins": (
-            "Where two workers have the same bucket, only one of the counts is left: `update` and `|` replace.",
-            "Add to what is there.",
+            "If two workers have the same bucket, only one of the counts is left: `update` and `|` "
+            "replace.",
+            "Add to the count that's there.",
         ),
         "averaged": (
-            "Those are mean counts. The P90 may come out right, and 'how many requests' never does.",
-            "Only add.",
+            "Those are mean counts. The P90 may come out right, but the number of requests never "
+            "does.",
+            "Just add.",
         ),
         "largest_count": (
-            "Of several workers' counts only the largest is left.",
+            "Only the largest of the workers' counts is left.",
             "Add them all up.",
         ),
         "first_ones_buckets": (
-            "A bucket that the first worker does not have is missing: the slow worker's requests are lost.",
+            "A bucket that the first worker doesn't have is missing: the slow worker's requests "
+            "are lost.",
             "Go through the buckets of every worker.",
         ),
         "common_buckets": (
@@ -55,26 +67,27 @@ it every percentile of all requests can be read. The workers go on counting in t
             "A worker without a bucket has counted 0 in it: the others still count.",
         ),
         "a_worker_missing": (
-            "The counts of some worker are missing.",
+            "The counts of one or more workers are missing.",
             "Go through the whole list.",
         ),
         "changes_a_worker": (
-            "Afterwards a worker's own counts are others, so the next merge would count its neighbours twice.",
+            "A worker's own counts have changed, so the next merge would count its neighbors "
+            "twice.",
             "Add up in a new dict.",
         ),
         "not_merged": (
-            "That is all of the workers' counts, and not in one dict.",
+            "Those are all the workers' counts, but not in one dict.",
             "One dict: from bucket to count.",
         ),
         "another_count": (
-            "Those are not the counts of all together.",
+            "Those aren't the counts of all workers together.",
             "Try two small dicts by hand.",
         ),
     }
 
     @staticmethod
     def merge(workers):
-        """How many requests of all workers ended in which bucket."""
+        """Return how many requests of all workers fell into which bucket."""
         together = {}
         for counts in workers:
             for bucket, count in counts.items():
@@ -82,7 +95,7 @@ it every percentile of all requests can be read. The workers go on counting in t
         return together
 
     def judge(self, answer: Callable[[list[dict[int, int]]], Mapping[int, int]]) -> None:
-        """Three workers, five of which one is slow, one alone, one that has counted nothing, and none at all."""
+        """Try three workers, five with a slow one, a single one, an empty one, and none."""
         for workers in (
             [{10: 4, 20: 3}, {10: 9, 50: 6}, {10: 1}],
             [
@@ -98,43 +111,26 @@ it every percentile of all requests can be read. The workers go on counting in t
         ):
             self._compare(answer, workers)
 
-    def _compare(
-        self, answer: Callable[[list[dict[int, int]]], Mapping[int, int]], workers: list[Any]
-    ) -> None:
-        kept = _Counts(map(_Counted, workers))
+    def _compare(self, answer: Callable[..., Any], workers: list[dict[int, int]]) -> None:
+        passed = UncopiedList(map(_WorkerCounts, workers))
         call = self.called(workers)
-        result = self.call(answer, kept)
-        if as_number(result) is not None:
-            self.refuse("averages_percentiles", call=call, got=brief(result), expected="a dict")
-        if isinstance(result, list | tuple):
-            self.refuse("not_merged", call=call, got=brief(result), expected="one dict")
-        if not hasattr(result, "items"):
-            self.refuse("wrong_type", call=call, got=brief(result), expected="a dict")
-        if kept != workers:
-            self.refuse(
-                "changes_a_worker",
-                call=call,
-                got=brief(list(kept)),
-                expected="workers as they were",
-            )
+        result = self.call(answer, passed)
+        mistakes = {
+            "averages_percentiles": as_number(result) is not None,
+            "not_merged": isinstance(result, list | tuple),
+            "wrong_type": not hasattr(result, "items"),
+        }
+        self.refuse_first(mistakes, call=call, got=brief(result), expected="one dict")
+        if passed != workers:
+            got, unchanged = brief(list(passed)), "workers as they were"
+            self.refuse("changes_a_worker", call=call, got=got, expected=unchanged)
         expected = _added(workers)
-        if not _alike(result, expected):
-            self.refuse(
-                _merge_mistake(result, workers),
-                call=call,
-                got=brief(result),
-                expected=brief(expected),
-            )
+        if not _same_counts(result, expected):
+            mistake = self.recognize(result, _mistakes(workers), _same_counts) or "another_count"
+            self.refuse(mistake, call=call, got=brief(result), expected=brief(expected))
 
 
-class _Counts(list[Any]):
-    """As `UncopiedList`, of workers."""
-
-    def __deepcopy__(self, _: object) -> Self:
-        return self
-
-
-class _Counted(dict[int, int]):
+class _WorkerCounts(dict[int, int]):
     """One worker's counts; a copy of them is a plain dict."""
 
     def copy(self) -> dict[int, int]:
@@ -145,38 +141,35 @@ def _added(workers: Sequence[Mapping[int, int]]) -> dict[int, int]:
     return dict(sum(map(Counter, workers), Counter()))
 
 
-def _alike(one: Any, other: Any) -> bool:
-    """Whether two counts say the same; a bucket of nothing is the same as none."""
+def _same_counts(got: Any, expected: Any) -> bool:
+    """True if both have the same counts; a bucket with a count of 0 is like none."""
     try:
-        return {bucket: count for bucket, count in one.items() if count} == {
-            k: v for k, v in other.items() if v
-        }
+        got_counts = {bucket: count for bucket, count in got.items() if count}
+        expected_counts = {bucket: count for bucket, count in expected.items() if count}
+        return got_counts == expected_counts
     except Exception:
         return False
 
 
-def _merge_mistake(got: Any, workers: Sequence[Mapping[int, int]]) -> str:
-    """Which misconception about merging gives these counts."""
-    buckets = {bucket for counts in workers for bucket in counts}
-    whole = _added(workers)
-    in_all = [bucket for bucket in buckets if all(bucket in counts for counts in workers)]
+def _mistakes(workers: Sequence[Mapping[int, int]]) -> dict[str, list[Counts]]:
+    """Return what each misconception about merging leads to."""
+    together = _added(workers)
+    numbers = range(len(workers))
     last = {bucket: count for counts in workers for bucket, count in counts.items()}
     first = {bucket: count for counts in reversed(workers) for bucket, count in counts.items()}
-    known = [
-        ("last_one_wins", last),
-        ("last_one_wins", first),
-        ("averaged", {bucket: count / len(workers) for bucket, count in whole.items()}),
-        ("averaged", {bucket: count // len(workers) for bucket, count in whole.items()}),
-        (
-            "largest_count",
-            {bucket: max(counts.get(bucket, 0) for counts in workers) for bucket in buckets},
-        ),
-        ("first_ones_buckets", {bucket: whole[bucket] for bucket in workers[0]} if workers else {}),
-        ("common_buckets", {bucket: whole[bucket] for bucket in in_all}),
-        *[
-            ("a_worker_missing", _added([*workers[:place], *workers[place + 1 :]]))
-            for place in range(len(workers))
+    first_buckets = set(workers[0]) if workers else set()
+    common = {bucket for bucket in together if all(bucket in counts for counts in workers)}
+    largest = {bucket: max(counts.get(bucket, 0) for counts in workers) for bucket in together}
+    all_but_one = [_added([*workers[:number], *workers[number + 1 :]]) for number in numbers]
+    only_first = [_added(workers[:number]) for number in numbers]
+    return {
+        "last_one_wins": [last, first],
+        "averaged": [
+            {bucket: count / len(workers) for bucket, count in together.items()},
+            {bucket: count // len(workers) for bucket, count in together.items()},
         ],
-        *[("a_worker_missing", _added(workers[:count])) for count in range(len(workers))],
-    ]
-    return next((mistake for mistake, counts in known if _alike(got, counts)), "another_count")
+        "largest_count": [largest],
+        "first_ones_buckets": [{bucket: together[bucket] for bucket in first_buckets}],
+        "common_buckets": [{bucket: together[bucket] for bucket in common}],
+        "a_worker_missing": [*all_but_one, *only_first],
+    }
