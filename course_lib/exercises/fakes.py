@@ -1,7 +1,11 @@
 """Stand-ins that a check passes to an answer, and that record how the answer used them."""
 
+import asyncio
+import inspect
 from collections.abc import Callable
 from typing import Any, Self, TypeVar
+
+from course_lib.cache import Cache
 
 T = TypeVar("T")
 
@@ -20,6 +24,39 @@ class RecordingLoader:
 
     def __repr__(self) -> str:
         return "load"
+
+
+class CountingDatabase:
+    """Something to load from. It counts its loads, and can be paused or down."""
+
+    def __init__(self, *, is_paused: bool = False) -> None:
+        self.loads = 0
+        self.is_up = True
+        self.is_paused = is_paused
+        self.resume = asyncio.Event()
+
+    async def load(self) -> str:
+        """Return the number of this load. Raises RuntimeError if the database is down."""
+        self.loads += 1
+        number = self.loads
+        if self.is_paused:
+            await self.resume.wait()
+        else:
+            await asyncio.sleep(0.01)
+        if not self.is_up:
+            raise RuntimeError("no database")
+        return f"load {number}"
+
+
+class RecordingCache(Cache):
+    """A cache that records whether it was passed a coroutine as a loader."""
+
+    was_given_coroutine = False
+
+    async def get_or_set(self, key: str, loader: Any, *arguments: Any, **options: Any) -> Any:
+        """Do what the cache does."""
+        self.was_given_coroutine |= inspect.iscoroutine(loader)
+        return await super().get_or_set(key, loader, *arguments, **options)
 
 
 class NamedFunction:

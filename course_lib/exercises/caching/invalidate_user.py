@@ -14,7 +14,7 @@ ENTRIES = {
     10: ["stats:10", "events:10"],
     12: ["stats:12"],
 }
-STORED_DURING_WRITE = "meanwhile:1"
+STORED_DURING_WRITE = "late:1"
 
 
 class InvalidateUser(RedisExercise):
@@ -22,10 +22,10 @@ class InvalidateUser(RedisExercise):
 
     lesson = "caching"
     name = "invalidate_user"
-    task = """A user adds an event, which makes all of their cached entries stale. The keys of these
-entries are in a SET `keys:{user_id}`, such as `{"stats:1", "events:1"}` in `keys:1`; other requests
-may add entries, and their keys to the SET, at any time. Write `invalidate_user(redis, user_id,
-write)`. It takes four steps, and the order is for you to find:
+    task = """A user adds an event, which makes all of their cached entries stale. The keys of
+these entries are in a SET `keys:{user_id}`, such as `{"stats:1", "events:1"}` in `keys:1`; other
+requests may add entries, and their keys to the SET, at any time. Write
+`invalidate_user(redis, user_id, write)`. It takes four steps, and the order is for you to find:
 
 - **return** how many *entries* were removed (the SET isn't an entry)
 - **find** the keys: `await redis.smembers(f"keys:{user_id}")`

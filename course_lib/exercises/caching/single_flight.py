@@ -10,6 +10,7 @@ import asyncio
 from typing import Any, ClassVar
 
 from course_lib.exercises.engine import Exercise
+from course_lib.exercises.fakes import CountingDatabase
 from course_lib.exercises.verdict import Refusal, brief
 
 
@@ -108,7 +109,7 @@ don't get its result or its error."""
     async def judge(self, answer: Any) -> None:
         """Try ten at once and one after; two keys; a failed load; a caller that's cancelled."""
         flights: dict[str, Any] = {}
-        database = _Database()
+        database = CountingDatabase()
         await self._ten_at_once(answer, flights, database)
         await self._two_keys(answer)
         await asyncio.sleep(0)
@@ -116,7 +117,7 @@ don't get its result or its error."""
         for cancelled in (0, 1):
             await self._one_is_cancelled(answer, cancelled)
 
-    async def _ten_at_once(self, answer: Any, flights: Any, database: "_Database") -> None:
+    async def _ten_at_once(self, answer: Any, flights: Any, database: CountingDatabase) -> None:
         callers = [self.call_async(answer, flights, "a", database.load) for _ in range(10)]
         results = await asyncio.gather(*callers)
         if database.loads > 1:
@@ -126,7 +127,7 @@ don't get its result or its error."""
         result = await self.call_async(answer, flights, "a", database.load)
         self._expect([result], ["load 2"], "a later call", "serves_for_ever")
 
-    async def _failed_load(self, answer: Any, flights: Any, database: "_Database") -> None:
+    async def _failed_load(self, answer: Any, flights: Any, database: CountingDatabase) -> None:
         database.is_up = False
         callers = [self.call_async(answer, flights, "a", database.load) for _ in range(3)]
         failures = await asyncio.gather(*callers, return_exceptions=True)
@@ -175,7 +176,7 @@ don't get its result or its error."""
     async def _one_is_cancelled(self, answer: Any, cancelled: int) -> None:
         """Cancel the first or second of three callers; a fourth comes before the load is done."""
         flights: dict[str, Any] = {}
-        database = _Database(is_paused=True)
+        database = CountingDatabase(is_paused=True)
         callers = [asyncio.ensure_future(answer(flights, "c", database.load)) for _ in range(3)]
         await _let_tasks_run()
         callers[cancelled].cancel()
@@ -206,27 +207,6 @@ don't get its result or its error."""
 
     def _refuse(self, mistake: str, call: str, got: str, expected: str) -> None:
         self.refuse(mistake, call=call, got=got, expected=expected)
-
-
-class _Database:
-    """Something to load from, that counts its loads and can be down or paused."""
-
-    def __init__(self, *, is_paused: bool = False) -> None:
-        self.loads = 0
-        self.is_up = True
-        self.is_paused = is_paused
-        self.resume = asyncio.Event()
-
-    async def load(self) -> str:
-        self.loads += 1
-        number = self.loads
-        if self.is_paused:
-            await self.resume.wait()
-        else:
-            await asyncio.sleep(0.01)
-        if not self.is_up:
-            raise RuntimeError("no database")
-        return f"load {number}"
 
 
 async def _let_tasks_run() -> None:

@@ -3,8 +3,7 @@
 import inspect
 from typing import Any, ClassVar
 
-from course_lib.cache import Cache
-from course_lib.exercises.fakes import RecordingLoader
+from course_lib.exercises.fakes import RecordingCache, RecordingLoader
 from course_lib.exercises.redis_exercise import RedisExercise
 from course_lib.exercises.verdict import NotAttempted, Refusal, brief
 from course_lib.lab.redis_server import Client
@@ -189,21 +188,11 @@ takes an argument, wrap it: `lambda: load_user(user_id)`."""
         self.refuse_first(mistakes, got=got, expected="300 s and 60 s, each up to a tenth less")
 
 
-class _RecordingCache(Cache):
-    """A cache that records whether it was passed a coroutine as a loader."""
-
-    was_given_coroutine = False
-
-    async def get_or_set(self, key: str, loader: Any, *arguments: Any, **options: Any) -> Any:
-        self.was_given_coroutine |= inspect.iscoroutine(loader)
-        return await super().get_or_set(key, loader, *arguments, **options)
-
-
 class _Page:
     """A cache and the two loaders of a page; counts the loads of the platform part."""
 
     def __init__(self, redis: Client, users: dict[int, Any], platform: Any) -> None:
-        self.cache = _RecordingCache(redis)
+        self.cache = RecordingCache(redis)
         self.load_user = RecordingLoader(users)
         self.platform = platform
         self.platform_loads = 0

@@ -11,8 +11,7 @@ class WorthIt(ChoiceExercise):
 
     lesson = "indexing"
     name = "worth_it"
-    task = """Five queries, and an index for each. Which run **at least twice as fast** with their
-index?
+    task = """Five queries, each with an index. Which run **at least twice as fast** with it?
 
 | | query | index on |
 |---|---|---|

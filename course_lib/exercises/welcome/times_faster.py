@@ -41,7 +41,7 @@ From 2 seconds to 0.5 seconds is 4 times faster."""
             "Divide the old time by the new.",
         ),
         "one_too_few": (
-            "That's the gain on top of the old speed: it would call twice as fast 1.",
+            "That's the gain on top of the old speed: for something twice as fast, it gives 1.",
             "In this course, from 2 s to 1 s is 2 times faster.",
         ),
         "hides_a_loss": (
