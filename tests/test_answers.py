@@ -1,7 +1,8 @@
-"""Every right answer passes, every wrong one is refused for its own misconception, and nothing is left behind.
+"""Right answers pass, wrong ones are refused for their misconception, and nothing is left behind.
 
-The answers stand under tests/answers/<lesson>/<exercise>/ as right_<style>.py and wrong_<id>.py or
-wrong_<id>__<what>.py; each defines `answer`. The wrong ones are also a page for people, docs/checks.md.
+The answers are under tests/answers/<lesson>/<exercise>/ as right_<style>.py and wrong_<id>.py or
+wrong_<id>__<what>.py; each defines `answer`. The wrong ones also make a page to read,
+docs/checks.md.
 """
 
 import ast
@@ -22,7 +23,9 @@ import pytest
 from redis import Redis
 
 from course_lib.exercises import caching, indexing, monitoring, rate_limiting, welcome
-from course_lib.exercises.engine import NOT_ATTEMPTED, REFUSED, RIGHT, Exercise
+from course_lib.exercises.engine import Exercise
+from course_lib.exercises.time_zone import time_zone
+from course_lib.exercises.verdict import NOT_ATTEMPTED, REFUSED, RIGHT
 from course_lib.lab import paths, redis_server
 
 ANSWERS = paths.ROOT / "tests" / "answers"
@@ -44,13 +47,13 @@ FUNCTIONS = [name for name, exercise in EXERCISES.items() if callable(exercise.s
 each_exercise = pytest.mark.parametrize("name", EXERCISES)
 
 
-def place(file):
-    """The exercise that a file answers, as <lesson>/<exercise>."""
+def exercise_of(file):
+    """Return the exercise that a file answers, as <lesson>/<exercise>."""
     return "/".join(file.relative_to(ANSWERS).parts[:-1])
 
 
 def label(file):
-    return f"{place(file)}/{file.stem}" if isinstance(file, Path) else None
+    return f"{exercise_of(file)}/{file.stem}" if isinstance(file, Path) else None
 
 
 def misconception(file):
@@ -66,7 +69,10 @@ def load(file):
 
 
 def check(name, answer, limit=None):
-    """Return the verdict of a new exercise, which remembers no earlier answer; `limit` replaces its own, in seconds."""
+    """Return the verdict of a new exercise, which has no memory of earlier answers.
+
+    `limit` replaces the exercise's own, in seconds.
+    """
     exercise = type(EXERCISES[name])()
     exercise.limit = limit or exercise.limit
     verdict = exercise.check(answer)
@@ -79,61 +85,60 @@ def check(name, answer, limit=None):
     return asyncio.run(judged())
 
 
-# --- what a check may not leave behind ------------------------------------------------------------------------------
+# --- what a check may not leave behind --------------------------------------------------------
 
+PROCESS_EVENTS = {
+    "subprocess.Popen",
+    "os.fork",
+    "os.forkpty",
+    "os.posix_spawn",
+    "os.system",
+    "os.exec",
+}
 _started: list[str] | None = None
 
 
-def _listen(event, arguments):
-    if _started is not None and (
-        event
-        in {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.system", "os.exec"}
-        or (event == "sqlite3.connect" and arguments[0] != ":memory:")
-    ):
+def _record_event(event, arguments):
+    is_file = event == "sqlite3.connect" and arguments[0] != ":memory:"
+    if _started is not None and (event in PROCESS_EVENTS or is_file):
         _started.append(f"{event} {arguments}")
 
 
-sys.addaudithook(_listen)
+sys.addaudithook(_record_event)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def redis_keys():
-    """Return all keys in the lessons' Redis, which starts before `_listen` looks for new processes."""
+    """Return the keys in the lesson's Redis, which starts before processes are recorded."""
     with Redis.from_url(redis_server.url()) as client:
         yield lambda: set(client.keys())
 
 
 @pytest.fixture(autouse=True)
 def leaves_nothing(tmp_path, monkeypatch, redis_keys):
-    """Each test runs in a folder of its own; only the learner's progress may be new in it."""
-    global _started  # noqa: PLW0603  an audit hook is for good, so it is told when to listen
+    """Run each test in a folder of its own; only the learner's progress may be new in it."""
+    global _started  # noqa: PLW0603  an audit hook can't be removed
     monkeypatch.setattr(paths, "WORK", tmp_path / "work")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    before, keys = (
-        surroundings(),
-        redis_keys(),
-    )  # other tests in this process may have left keys that expire
+    before = surroundings()
+    keys = redis_keys()  # other tests in this process may have left keys that expire
     _started = []
     yield
     started, _started = _started, None
     assert not started, "a check works in memory and starts no process"
     deadline = time.monotonic() + 5
     while surroundings() != before and time.monotonic() < deadline:
-        time.sleep(0.01)  # a thread of an event loop that was closed is on its way out
+        time.sleep(0.01)  # a thread of a closed event loop takes a moment to end
     assert surroundings() == before
     assert redis_keys() <= keys
-    assert {str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*")} <= {
-        "work",
-        "work/progress.jsonl",
-    }
+    files = {str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*")}
+    assert files <= {"work", "work/progress.jsonl"}
 
 
 def surroundings():
     return {
-        "environment": {
-            name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"
-        },
+        "environment": {**os.environ, "PYTEST_CURRENT_TEST": ""},
         "time zone": (time.tzname, time.localtime(0)),
         "threads": set(threading.enumerate()),
         "alarm": (signal.getsignal(signal.SIGALRM), signal.getitimer(signal.ITIMER_REAL)),
@@ -141,18 +146,18 @@ def surroundings():
     }
 
 
-# --- the corpus -----------------------------------------------------------------------------------------------------
+# --- the answers ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("file", RIGHT_ONES, ids=label)
 def test_a_right_answer_passes_whatever_its_style(file):
-    verdict = check(place(file), load(file))
+    verdict = check(exercise_of(file), load(file))
     assert verdict.verdict == RIGHT, verdict
 
 
 @pytest.mark.parametrize("file", WRONG_ONES, ids=label)
 def test_a_wrong_answer_is_refused_for_its_own_misconception(file):
-    verdict = check(place(file), load(file))
+    verdict = check(exercise_of(file), load(file))
     assert (verdict.verdict, verdict.misconception) == (REFUSED, misconception(file)), verdict
     assert repr(verdict)
     assert verdict._repr_html_()
@@ -160,43 +165,41 @@ def test_a_wrong_answer_is_refused_for_its_own_misconception(file):
 
 @pytest.mark.parametrize("zone", ["UTC", "America/Los_Angeles", "Asia/Kolkata", "Pacific/Auckland"])
 def test_the_verdict_on_a_day_is_the_same_in_the_learners_time_zone(zone):
-    with indexing.time_zone(zone):
+    with time_zone(zone):
         for file in FILES:
-            if place(file) == "indexing/sargable" and file.stem.startswith(
-                ("right_half_open", "wrong_local_time")
-            ):
+            is_concerned = file.stem.startswith(("right_half_open", "wrong_local_time"))
+            if exercise_of(file) == "indexing/sargable" and is_concerned:
                 expected = None if file in RIGHT_ONES else "local_time"
-                assert check(place(file), load(file)).misconception == expected, file.stem
+                assert check(exercise_of(file), load(file)).misconception == expected, file.stem
 
 
 def test_every_answer_belongs_to_an_exercise_and_is_right_or_wrong():
-    assert {place(file) for file in FILES} == set(EXERCISES)
+    assert {exercise_of(file) for file in FILES} == set(EXERCISES)
     assert len(RIGHT_ONES) + len(WRONG_ONES) == len(FILES)
 
 
 @each_exercise
 def test_there_are_enough_answers_of_both_kinds(name):
     right, wrong = (3, 6) if name in FUNCTIONS else (2, 3)
-    assert sum(place(file) == name for file in RIGHT_ONES) >= right
-    assert sum(place(file) == name for file in WRONG_ONES) >= wrong
+    assert sum(exercise_of(file) == name for file in RIGHT_ONES) >= right
+    assert sum(exercise_of(file) == name for file in WRONG_ONES) >= wrong
 
 
 @each_exercise
 def test_every_refusal_of_an_exercise_is_reached_by_a_wrong_answer(name):
     own = vars(type(EXERCISES[name])).get("refusals", {})
-    assert set(own) <= {misconception(file) for file in WRONG_ONES if place(file) == name}
+    assert set(own) <= {misconception(file) for file in WRONG_ONES if exercise_of(file) == name}
 
 
 def test_every_refusal_that_exercises_share_is_reached_in_one_of_them():
-    for shared in {
-        kind for exercise in EXERCISES.values() for kind in type(exercise).__mro__[1:]
-    } - {object}:
+    bases = {base for exercise in EXERCISES.values() for base in type(exercise).__mro__[1:]}
+    for shared in bases - {object}:
         names = {name for name, exercise in EXERCISES.items() if isinstance(exercise, shared)}
-        reached = {misconception(file) for file in WRONG_ONES if place(file) in names}
+        reached = {misconception(file) for file in WRONG_ONES if exercise_of(file) in names}
         assert set(vars(shared).get("refusals", {})) - {"cannot_check"} <= reached, shared
 
 
-# --- hostile answers ------------------------------------------------------------------------------------------------
+# --- hostile answers --------------------------------------------------------------------------
 
 
 def raises(*_):
@@ -212,7 +215,7 @@ def loops(*_):
         pass
 
 
-def tries_for_ever(*_):
+def tries_forever(*_):
     while True:
         try:
             return int("no number")
@@ -237,12 +240,12 @@ async def waits(*_):
 
 
 class Text(str):
-    """Text, and something more."""
+    """A subclass of str."""
 
 
 class Unprintable:
     def __repr__(self):
-        raise RuntimeError("no words for it")
+        raise RuntimeError("no repr")
 
 
 def returns_unprintable(*_):
@@ -252,13 +255,13 @@ def returns_unprintable(*_):
 endless_list: list = []
 endless_list.append(endless_list)
 
-# For each, the misconception that it is refused for where a function is asked for; None where exercises differ.
+# The misconception that each is refused for if the task asks for a function; None if that differs.
 HOSTILE_FUNCTIONS = {
     raises: "raised",
     exits: "raised",
     calls_itself: "raised",
     loops: "endless",
-    tries_for_ever: "endless",
+    tries_forever: "endless",
     waits: "forgotten_await",
     returns_itself: None,
     returns_unprintable: None,
@@ -284,9 +287,9 @@ HOSTILE_VALUES = {
 
 
 def refused(name, answer, limit=None):
-    began = time.monotonic()
+    start = time.monotonic()
     verdict = check(name, answer, limit)
-    assert time.monotonic() - began < (limit or EXERCISES[name].limit) + 2
+    assert time.monotonic() - start < (limit or EXERCISES[name].limit) + 2
     assert verdict.verdict == REFUSED
     assert verdict.misconception != "cannot_check", verdict
     assert repr(verdict)
@@ -299,10 +302,10 @@ def refused(name, answer, limit=None):
 def test_a_function_that_misbehaves_is_refused_in_time(name, function):
     expected = HOSTILE_FUNCTIONS[function] if name in FUNCTIONS else "wrong_type"
     if function is waits and name in ASYNCHRONOUS:
-        expected = None  # a coroutine is what they ask for
-    # Answers in the folders of this test are endless under the exercises' own limits; here the least one will do.
-    found = refused(name, function, limit=0.3 if expected == "endless" else None)
-    assert found == (expected or found)
+        expected = None  # these exercises ask for a coroutine
+    # tests/answers has endless answers under the exercises' own limits; here a short one will do.
+    mistake = refused(name, function, limit=0.3 if expected == "endless" else None)
+    assert mistake == (expected or mistake)
 
 
 @pytest.mark.parametrize("value", HOSTILE_VALUES)
@@ -314,16 +317,16 @@ def test_a_value_that_makes_no_sense_is_refused(name, value):
 def loops_in_auckland(day):
     while os.environ.get("TZ") == "Pacific/Auckland":
         pass
-    return indexing.Sargable.sargable(day)
+    return indexing.sargable.solution_answer(day)
 
 
-def test_an_alarm_that_strikes_in_another_time_zone_leaves_the_learners_own():
+def test_an_alarm_in_another_time_zone_leaves_the_learners_own():
     assert (
         refused("indexing/sargable", loops_in_auckland) == "endless"
-    )  # and `leaves_nothing` looks at the zone
+    )  # `leaves_nothing` checks TZ
 
 
-# --- the words ------------------------------------------------------------------------------------------------------
+# --- the words --------------------------------------------------------------------------------
 
 
 @each_exercise
@@ -332,7 +335,7 @@ def test_the_stub_is_not_attempted_and_the_solution_is_right(name):
     for code, expected in ((exercise.stub, NOT_ATTEMPTED), (exercise.solution_code, RIGHT)):
         names: dict = {}
         exec(code, names)
-        assert exercise.name in names, "stub and solution define what the check cell hands over"
+        assert exercise.name in names, "stub and solution define what the check cell passes"
         verdict = check(name, names[exercise.name])
         assert verdict.verdict == expected, verdict
 
@@ -354,40 +357,41 @@ def test_every_refusal_has_a_sentence_and_a_next_step(name):
         assert next_step.strip()
 
 
-# --- the page for people --------------------------------------------------------------------------------------------
+# --- docs/checks.md ---------------------------------------------------------------------------
 
 UPDATE = "UPDATE_CHECKS=1 .venv/bin/python -m pytest tests/test_answers.py -k page_of_checks"
 INTRODUCTION = f"""# What each check refuses
 
-For each exercise: the misconceptions that its check tells apart, the sentence that the learner reads, and the wrong
-answers under `tests/answers/` that are refused for it (a long function is shortened to its end). Beside the sentence
-the learner sees what was called, what came back, what was expected, and the next step.
+For each exercise: the misconceptions that its check can tell apart, the sentence that the learner
+reads, and the wrong answers under `tests/answers/` that are refused for it (of a long function,
+only the end). Below the sentence the learner sees what was called, the result, what was expected,
+and the next step.
 
-A check goes by behaviour, on data that the learner has not seen: the plan that SQLite makes, the rows that a query
-finds, the steps that it takes. It never goes by how fast an answer is, nor by how it is written: the right answers
-that stand beside the wrong ones, in many styles, all pass. (`timer`, which measures time, is made to wait in earnest,
-about a second, and what it records is held against that.)
+A check goes by behavior, on data that the learner hasn't seen: the plan that SQLite makes, the rows
+that a query returns, the steps that it takes. It never goes by how fast an answer is, or how it's
+written: the right answers beside the wrong ones have many styles, and all of them pass. (`timer`,
+which measures time, really waits for about a second, and its records are compared with that.)
 
-A check stops what runs for too long, after a second where nothing else is said, SQLite's statements included. A
-loop within a loop that both catch everything is stopped some seconds late. What only a kill can stop: code in C that
-never returns, such as a huge `sum()`; `os._exit()`; and a coroutine that swallows every cancellation.
+A check stops an answer that runs for too long, after a second unless the exercise says otherwise;
+this includes SQLite's statements. It takes some seconds to stop nested loops that catch everything.
+Only ending the kernel stops code in C that never returns, such as a huge `sum()`, and nothing
+prevents `os._exit()`.
 
-This page is made by the tests, `{UPDATE}`, and a test fails where it is not current.
+The tests make this page, with `{UPDATE}`, and one of them fails if it's out of date.
 """
 WIDTH = 160
 
 
 def shortened(file):
-    """The answer's code in one line: a value as it is, of a long function the end, where its result is made."""
+    """Return an answer's code in one line: a value as is, or the end of a long function."""
     last = ast.parse(file.read_text()).body[-1]
     if isinstance(last, ast.Assign):
         value = last.value
         if isinstance(value, ast.Constant) and isinstance(value.value, str):
             return cut(repr(" ".join(value.value.split())))
         return cut(ast.unparse(value))
-    assert isinstance(last, ast.FunctionDef | ast.AsyncFunctionDef), (
-        f"{file}: the answer comes last"
-    )
+    is_function = isinstance(last, ast.FunctionDef | ast.AsyncFunctionDef)
+    assert is_function, f"{file}: the answer comes last"
     statements = [" ".join(ast.unparse(statement).split()) for statement in last.body]
     if len(statements) > 1 and len("; ".join(statements)) > WIDTH:
         statements = ["...", statements[-1]]
@@ -399,26 +403,23 @@ def cut(text):
     return text if len(text) <= WIDTH else text[: WIDTH - 4] + " ..."
 
 
+def own_refusals_first(exercise):
+    """Yield the IDs of an exercise's refusals: its own first, those of all exercises last."""
+    for kind in type(exercise).__mro__:
+        yield from vars(kind).get("refusals", {})
+
+
 def page():
     parts = [INTRODUCTION]
     for lesson, names in groupby(EXERCISES, key=lambda name: name.split("/")[0]):
         parts.append(f"## {lesson.capitalize()}\n")
         for name in names:
-            parts.append(
-                f"### {EXERCISES[name].name}\n\n| refused for | what is said | wrong answers |\n|---|---|---|"
-            )
+            head = "| refused for | the learner reads | wrong answers |\n|---|---|---|"
+            parts.append(f"### {EXERCISES[name].name}\n\n{head}")
             sentences = EXERCISES[name].all_refusals()
-            # Its own first, what all exercises share last.
-            for mistake in (
-                each
-                for kind in type(EXERCISES[name]).__mro__
-                for each in vars(kind).get("refusals", {})
-            ):
-                files = [
-                    file
-                    for file in WRONG_ONES
-                    if place(file) == name and misconception(file) == mistake
-                ]
+            wrong_ones = [file for file in WRONG_ONES if exercise_of(file) == name]
+            for mistake in own_refusals_first(EXERCISES[name]):
+                files = [file for file in wrong_ones if misconception(file) == mistake]
                 answers = "<br>".join(f"`` {shortened(file)} ``" for file in files).replace(
                     "|", "\\|"
                 )
@@ -433,4 +434,4 @@ def test_the_page_of_checks_is_current():
         PAGE.parent.mkdir(exist_ok=True)
         PAGE.write_text(page())
     current = PAGE.read_text() if PAGE.exists() else ""
-    assert current == page(), f"docs/checks.md is not current: {UPDATE}"
+    assert current == page(), f"docs/checks.md is out of date: {UPDATE}"

@@ -1,4 +1,4 @@
-"""An exercise answers back with one of three verdicts, whatever it is given, and helps in steps."""
+"""An exercise returns one of three verdicts for any answer, and helps in steps."""
 
 import asyncio
 import gc
@@ -8,7 +8,7 @@ import warnings
 import pytest
 
 from course_lib.exercises.engine import Exercise as AnyExercise
-from course_lib.exercises.engine import NotAttempted, brief
+from course_lib.exercises.verdict import NotAttempted, brief
 from course_lib.lab import progress
 
 
@@ -26,7 +26,7 @@ class Doubled(AnyExercise):
 
     @staticmethod
     def doubled(number):
-        """Twice the number."""
+        """Return twice the number."""
         return 2 * number
 
     def judge(self, answer):
@@ -106,22 +106,20 @@ BOTH = pytest.mark.parametrize("exercise", [Doubled(), DoubledLater()], ids=["sy
         (Unshowable(), "refused", "wrong_type"),
     ],
 )
-def test_whatever_the_answer_there_is_a_verdict_and_it_is_recorded(
-    exercise, answer, verdict, misconception
-):
+def test_any_answer_gets_a_verdict_and_it_is_recorded(exercise, answer, verdict, misconception):
     given = check(exercise, answer)
     assert (given.verdict, given.misconception) == (verdict, misconception)
     recorded = progress.verdicts("tiny")["doubled"]
     assert (recorded["verdict"], recorded["misconception"]) == (verdict, misconception)
 
 
-def test_a_refusal_says_what_was_called_what_came_back_what_was_expected_and_what_next(exercise):
+def test_a_refusal_has_the_call_the_result_what_was_expected_and_the_next_step(exercise):
     verdict = exercise.check(lambda number: number**2)
     assert verdict.sentence == "That is the <square>."
     *facts, (label, help_offered) = verdict.facts
     assert facts == [
         ("called", "doubled(3)"),
-        ("came back", "9"),
+        ("got", "9"),
         ("expected", "6"),
         ("next", "Add instead."),
     ]
@@ -129,19 +127,19 @@ def test_a_refusal_says_what_was_called_what_came_back_what_was_expected_and_wha
     assert "ex.doubled.hint()" in help_offered
 
 
-def test_an_error_of_the_answer_is_told_with_its_kind_and_words(exercise):
+def test_an_error_of_the_answer_is_shown_with_its_type_and_message(exercise):
     facts = dict(exercise.check(raises).facts)
     assert facts["called"] == "doubled(3)"
-    assert facts["came back"] == "LookupError: own words"
+    assert facts["got"] == "LookupError: own words"
 
 
-def test_an_endless_answer_is_told_with_the_call_and_the_limit(exercise):
+def test_an_endless_answer_is_shown_with_the_call_and_the_limit(exercise):
     facts = dict(exercise.check(endless).facts)
     assert facts["called"] == "doubled(3)"
-    assert facts["expected"] == "an end within 0.2 s"
+    assert facts["expected"] == "a result within 0.2 s"
 
 
-def test_a_verdict_reads_the_same_as_html_and_as_plain_text_and_its_html_is_escaped(exercise):
+def test_a_verdict_has_the_same_facts_as_html_and_as_text_and_its_html_is_escaped(exercise):
     verdict = exercise.check(lambda number: number**2)
     assert repr(verdict).splitlines()[0] == "Not yet: That is the <square>."
     assert "  called: doubled(3)" in repr(verdict)
@@ -151,19 +149,19 @@ def test_a_verdict_reads_the_same_as_html_and_as_plain_text_and_its_html_is_esca
     assert all(label in html for label, _ in verdict.facts)
 
 
-def test_what_an_answer_returns_cannot_bring_its_own_html(exercise):
+def test_the_result_of_an_answer_cannot_inject_html(exercise):
     verdict = exercise.check(lambda number: "<script>alert(1)</script>")
     assert "<script>" not in verdict._repr_html_()
     assert "&lt;script&gt;" in verdict._repr_html_()
 
 
-def test_the_three_verdicts_have_headings_of_their_own(exercise):
+def test_each_of_the_three_verdicts_has_its_own_heading(exercise):
     answers = (Doubled.doubled, lambda number: number**2, ...)
     headings = [repr(exercise.check(answer)).partition(":")[0] for answer in answers]
     assert headings == ["Right", "Not yet", "Not attempted yet"]
 
 
-def test_hints_come_in_their_order_numbered_and_the_last_one_stays(exercise):
+def test_hints_are_numbered_and_the_last_one_repeats(exercise):
     hints = [repr(exercise.hint()) for _ in range(4)]
     assert hints[:2] == ["Hint 1 of 3: A nudge.", "Hint 2 of 3: More."]
     assert hints[2].startswith("Hint 3 of 3: `return 2 * number`")
@@ -183,7 +181,9 @@ def test_the_solution_is_code_that_passes_and_defines_the_stubs_name(exercise):
     assert exercise.solution_code in exercise.solution()._repr_markdown_()
 
 
-def test_the_answer_is_the_librarys_until_ones_own_has_passed_and_says_which(exercise, capsys):
+def test_the_answer_is_the_librarys_until_the_learners_has_passed_and_prints_which(
+    exercise, capsys
+):
     assert exercise.answer is exercise.solution_answer
     assert capsys.readouterr().out.startswith("doubled: the library's (")
 
@@ -196,19 +196,19 @@ def test_the_answer_is_the_librarys_until_ones_own_has_passed_and_says_which(exe
     assert capsys.readouterr().out == "doubled: your own\n"
 
 
-def test_the_report_tells_the_answer_the_verdict_and_the_versions(exercise, capsys):
+def test_the_report_has_the_answer_the_verdict_and_the_versions(exercise, capsys):
     exercise.report()
     assert "nothing checked yet" in capsys.readouterr().out
     exercise.check(raises)
     exercise.report()
-    said = capsys.readouterr().out
-    assert "tiny.doubled" in said
-    assert 'raise LookupError("own words")' in said
-    assert "Not yet: Your code raised an error." in said
-    assert f"SQLite {sqlite3.sqlite_version}" in said
+    report = capsys.readouterr().out
+    assert "tiny.doubled" in report
+    assert 'raise LookupError("own words")' in report
+    assert "Not yet: Your code raised an error." in report
+    assert f"SQLite {sqlite3.sqlite_version}" in report
 
 
-def test_an_answer_cannot_spoil_the_arguments_of_later_calls():
+def test_an_answer_cannot_change_the_arguments_of_later_calls():
     class Emptied(Doubled):
         def judge(self, answer):
             given = [1, 2]
@@ -224,7 +224,7 @@ def test_an_asynchronous_answer_may_be_either_kind_of_function():
     assert check(exercise, Doubled.doubled).verdict == "right"
 
 
-def test_a_coroutine_where_a_plain_function_is_asked_for_gets_a_sentence(exercise):
+def test_a_coroutine_instead_of_a_plain_function_gets_a_sentence(exercise):
     assert exercise.check(doubled_later).misconception == "forgotten_await"
 
 
@@ -236,7 +236,7 @@ def test_an_await_forgotten_inside_the_answer_gets_a_sentence():
     assert check(DoubledLater(), forgets).misconception == "forgotten_await"
 
 
-def test_an_await_forgotten_before_the_check_gets_a_sentence_and_no_complaint():
+def test_an_await_forgotten_before_the_check_gets_a_sentence_and_no_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert repr(DoubledLater().check(doubled_later)) == (
@@ -246,7 +246,7 @@ def test_an_await_forgotten_before_the_check_gets_a_sentence_and_no_complaint():
 
 
 @pytest.mark.parametrize("kind", [Doubled, DoubledLater])
-def test_a_judge_that_breaks_says_that_it_is_our_fault(kind):
+def test_a_judge_that_fails_says_that_it_is_our_fault(kind):
     class Broken(kind):
         if kind is Doubled:
 
@@ -259,11 +259,11 @@ def test_a_judge_that_breaks_says_that_it_is_our_fault(kind):
 
     verdict = check(Broken(), Doubled.doubled)
     assert verdict.misconception == "cannot_check"
-    assert dict(verdict.facts)["came back"] == "KeyError: 'ours'"
+    assert dict(verdict.facts)["got"] == "KeyError: 'ours'"
     assert "report()" in repr(verdict)
 
 
-def test_a_judge_may_say_that_nothing_was_attempted(exercise):
+def test_a_judge_can_raise_not_attempted(exercise):
     def judge(answer):
         raise NotAttempted
 
@@ -271,7 +271,7 @@ def test_a_judge_may_say_that_nothing_was_attempted(exercise):
     assert exercise.check({"a": ...}).verdict == "not attempted"
 
 
-def test_the_stop_button_is_not_taken_for_an_answer(exercise):
+def test_the_stop_button_ends_a_check(exercise):
     def stopped(number):
         raise KeyboardInterrupt
 
@@ -279,7 +279,7 @@ def test_the_stop_button_is_not_taken_for_an_answer(exercise):
         exercise.check(stopped)
 
 
-def test_a_very_long_value_is_cut_and_an_unshowable_one_named():
+def test_brief_shortens_a_long_value_and_names_the_type_of_an_unshowable_one():
     assert len(brief("x" * 10_000)) < 300
     assert len(brief(list(range(10_000)))) < 300
     assert "Unshowable" in brief(Unshowable())

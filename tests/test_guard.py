@@ -1,4 +1,4 @@
-"""Whatever an answer does, it comes back in time, and the process that ran it is as it was before."""
+"""Whatever an answer does, it ends in time, and leaves the process as it was."""
 
 import asyncio
 import contextlib
@@ -46,7 +46,7 @@ def swallows_a_loop():
             continue
 
 
-def goes_on_after_the_first_blow():
+def continues_after_the_first_alarm():
     with contextlib.suppress(BaseException):
         endless()
     endless()
@@ -79,13 +79,13 @@ async def starts_a_task_that_blocks():
     await asyncio.gather(blocks_the_loop(), asyncio.sleep(0))
 
 
-async def refuses_every_cancellation():
+async def ignores_every_cancellation():
     while True:
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(60)
 
 
-async def refuses_to_be_cancelled_once():
+async def ignores_the_first_cancellation():
     with contextlib.suppress(asyncio.CancelledError):
         await asyncio.sleep(60)
     await asyncio.sleep(60)
@@ -96,17 +96,17 @@ ENDLESS = [
     swallows_every_exception,
     swallows_a_loop,
     swallows_in_two_places,
-    goes_on_after_the_first_blow,
+    continues_after_the_first_alarm,
     sleeps,
 ]
 ENDLESS_ASYNC = [
     spins,
     spins_and_swallows,
-    refuses_every_cancellation,
+    ignores_every_cancellation,
     blocks_the_loop,
     is_never_woken,
     starts_a_task_that_blocks,
-    refuses_to_be_cancelled_once,
+    ignores_the_first_cancellation,
 ]
 
 
@@ -117,7 +117,7 @@ def test_an_endless_answer_is_ended(answer):
 
 
 @pytest.mark.parametrize("answer", ENDLESS_ASYNC)
-def test_an_endless_asynchronous_answer_is_ended_and_the_loop_goes_on(answer):
+def test_an_endless_asynchronous_answer_is_ended_and_the_loop_continues(answer):
     async def cell():
         with pytest.raises(guard.TimeUp):
             await guard.run_async(answer(), LIMIT)
@@ -131,27 +131,27 @@ def test_an_endless_synchronous_answer_is_ended_inside_a_running_loop():
     async def cell():
         with pytest.raises(guard.TimeUp):
             guard.run(endless, LIMIT)
-        return await asyncio.sleep(0, "the loop goes on")
+        return await asyncio.sleep(0, "the loop continues")
 
-    assert asyncio.run(cell()) == "the loop goes on"
+    assert asyncio.run(cell()) == "the loop continues"
 
 
-def test_what_an_answer_gives_or_raises_is_handed_on():
-    async def gives(value):
+def test_the_result_or_error_of_an_answer_is_passed_on():
+    async def returns(value):
         return value
 
     async def fails():
         raise LookupError("own words")
 
     assert guard.run(lambda: 42, LIMIT) == 42
-    assert asyncio.run(guard.run_async(gives(42), LIMIT)) == 42
+    assert asyncio.run(guard.run_async(returns(42), LIMIT)) == 42
     with pytest.raises(ZeroDivisionError):
         guard.run(lambda: 1 // 0, LIMIT)
     with pytest.raises(LookupError, match="own words"):
         asyncio.run(guard.run_async(fails(), LIMIT))
 
 
-def test_tasks_that_an_answer_leaves_behind_are_cancelled_and_those_of_others_go_on():
+def test_tasks_that_an_answer_leaves_behind_are_cancelled_and_others_continue():
     left = []
 
     async def leaves_tasks():
@@ -177,19 +177,18 @@ async def leaves_a_failure():
 
 
 @pytest.mark.parametrize("answer", [leaves_a_failure, *ENDLESS_ASYNC])
-def test_the_loop_has_nothing_to_complain_about(answer):
-    complaints = []
+def test_the_loop_reports_no_errors(answer):
+    errors = []
 
     async def cell():
-        asyncio.get_running_loop().set_exception_handler(
-            lambda _, context: complaints.append(context)
-        )
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: errors.append(context))
         with contextlib.suppress(guard.TimeUp):
             await guard.run_async(answer(), LIMIT)
         gc.collect()
 
     asyncio.run(cell())
-    assert complaints == []
+    assert errors == []
 
 
 def test_stop_during_an_asynchronous_answer_ends_the_answer_too():
@@ -205,7 +204,7 @@ def test_stop_during_an_asynchronous_answer_ends_the_answer_too():
 
 
 @pytest.mark.parametrize("answer", [lambda: 42, endless])
-def test_the_signal_handler_and_the_timer_are_as_before(answer):
+def test_the_signal_handler_and_the_timer_are_restored(answer):
     def alarm(*_):
         raise AssertionError("the owner's alarm went off early")
 
@@ -222,9 +221,9 @@ def test_the_signal_handler_and_the_timer_are_as_before(answer):
 
 
 @pytest.mark.parametrize("answer", [is_never_woken, lambda: asyncio.sleep(0)])
-def test_the_loops_task_factory_is_as_before(answer):
-    def factory(loop, coroutine, **how):
-        return asyncio.Task(coroutine, loop=loop, **how)
+def test_the_loops_task_factory_is_restored(answer):
+    def factory(loop, coroutine, **options):
+        return asyncio.Task(coroutine, loop=loop, **options)
 
     async def cell():
         asyncio.get_running_loop().set_task_factory(factory)
@@ -236,25 +235,24 @@ def test_the_loops_task_factory_is_as_before(answer):
 
 
 def test_a_check_in_another_thread_has_no_limit_and_no_error():
-    came_back = []
-    thread = threading.Thread(
-        target=lambda: came_back.append(guard.run(lambda: time.sleep(0.2) or "late", LIMIT))
-    )
+    results = []
+
+    def answer():
+        time.sleep(0.2)
+        return "late"
+
+    thread = threading.Thread(target=lambda: results.append(guard.run(answer, LIMIT)))
     thread.start()
     thread.join()
-    assert came_back == ["late"]
+    assert results == ["late"]
 
 
 def test_a_statement_on_a_limited_connection_is_interrupted():
-    endless_statement = (
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
-    )
+    numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
     connection = guard.limited(sqlite3.connect(":memory:"), LIMIT)
-    with (
-        contextlib.closing(connection),
-        pytest.raises(sqlite3.OperationalError, match="interrupted"),
-    ):
-        connection.execute(endless_statement).fetchall()
+    with contextlib.closing(connection):
+        with pytest.raises(sqlite3.OperationalError, match="interrupted"):
+            connection.execute(f"{numbers} SELECT count(*) FROM n").fetchall()
 
 
 IN_A_KERNEL = """
@@ -288,22 +286,22 @@ def test_in_a_real_kernel_the_next_cell_still_runs():
     sources = [IN_A_KERNEL, *(ENDED.format(call=call) for call in calls), "print('next')"]
     notebook = new_notebook(cells=[new_code_cell(source) for source in sources])
     done = NotebookClient(notebook, timeout=20).execute()
-    assert [said(cell) for cell in done.cells] == ["", *["ended\n"] * 4, "next\n"]
+    assert [printed(cell) for cell in done.cells] == ["", *["ended\n"] * 4, "next\n"]
 
 
-def said(cell: nbformat.NotebookNode) -> str:
+def printed(cell: nbformat.NotebookNode) -> str:
     return "".join(output.text for output in cell.outputs)
 
 
-def test_an_alarm_that_arrives_after_its_answer_sets_no_other():
-    # The next would meet the handler that was there before, by default the end of the process.
-    strikes = []
-    guard.run(lambda: strikes.append(signal.getsignal(signal.SIGALRM)), 1.0)
-    strikes[0](signal.SIGALRM, sys._getframe())
+def test_an_alarm_that_arrives_after_the_answer_has_ended_sets_no_other():
+    # The next one would reach the restored handler, which by default ends the process.
+    handlers = []
+    guard.run(lambda: handlers.append(signal.getsignal(signal.SIGALRM)), 1.0)
+    handlers[0](signal.SIGALRM, sys._getframe())
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
-def test_an_alarm_that_strikes_in_a_destructor_is_followed_by_another_and_nobody_complains():
+def test_an_alarm_in_a_destructor_is_followed_by_another_and_not_reported():
     class Slow:
         def __del__(self):
             until = time.perf_counter() + 2 * LIMIT
@@ -314,19 +312,19 @@ def test_an_alarm_that_strikes_in_a_destructor_is_followed_by_another_and_nobody
         Slow()
         endless()
 
-    heard, before = [], sys.unraisablehook
-    sys.unraisablehook = heard.append
+    reported, before = [], sys.unraisablehook
+    sys.unraisablehook = reported.append
     try:
         with pytest.raises(guard.TimeUp):
             guard.run(answer, LIMIT)
-        assert sys.unraisablehook == heard.append
+        assert sys.unraisablehook == reported.append
     finally:
         sys.unraisablehook = before
-    assert heard == []
+    assert reported == []
 
 
-def test_after_an_answer_that_logs_without_end_other_threads_can_still_log():
-    def logs_without_end():
+def test_after_an_answer_that_logs_forever_other_threads_can_still_log():
+    def logs_forever():
         while True:
             with contextlib.suppress(BaseException):
                 while True:
@@ -334,28 +332,28 @@ def test_after_an_answer_that_logs_without_end_other_threads_can_still_log():
 
     for _ in range(10):
         with pytest.raises(guard.TimeUp):
-            guard.run(logs_without_end, LIMIT)
+            guard.run(logs_forever, LIMIT)
         other = threading.Thread(target=logging.getLogger, args=["other"], daemon=True)
         other.start()
         other.join(timeout=10)
-        assert not other.is_alive(), "the lock of the logging module was left taken"
+        assert not other.is_alive(), "the lock of the logging module was not released"
 
 
-def test_what_an_answers_own_destructor_raises_is_told():
+def test_an_error_in_an_answers_own_destructor_is_reported():
     class Broken:
         def __del__(self):
             raise ValueError("on purpose")
 
-    heard, before = [], sys.unraisablehook
-    sys.unraisablehook = heard.append
+    reported, before = [], sys.unraisablehook
+    sys.unraisablehook = reported.append
     try:
         guard.run(lambda: Broken() and None, LIMIT)
     finally:
         sys.unraisablehook = before
-    assert [lost.exc_type for lost in heard] == [ValueError]
+    assert [lost.exc_type for lost in reported] == [ValueError]
 
 
-def test_a_process_ends_though_an_answer_that_swallows_everything_was_cut_off():
+def test_a_process_can_end_after_an_answer_that_swallows_everything_was_stopped():
     code = """
 import asyncio
 from course_lib.exercises import guard
@@ -374,7 +372,6 @@ async def main():
 
 asyncio.run(main())
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
-    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "time is up\n"

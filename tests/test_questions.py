@@ -1,4 +1,4 @@
-"""Every question can be answered, says something to each choice, and looks back only at lessons that were done."""
+"""Questions have feedback for each choice; warm-ups look back only at lessons that were done."""
 
 import pytest
 
@@ -10,17 +10,17 @@ each_question = pytest.mark.parametrize("question", ALL, ids=lambda question: qu
 
 
 @each_question
-def test_a_question_has_choices_from_a_on_one_of_them_right_and_feedback_for_each(question):
+def test_a_question_has_choices_one_of_them_right_and_feedback_for_each(question):
     assert "".join(question.choices) == "abcdefgh"[: len(question.choices)]
     assert len(question.choices) >= 3
     assert question.right in question.choices
-    feedback = [said for _, said in question.choices.values()]
+    feedback = [text for _, text in question.choices.values()]
     assert all(feedback)
     assert len(set(feedback)) == len(feedback)
 
 
 @each_question
-def test_a_question_looks_back_at_a_lesson_that_there_is(question):
+def test_a_question_looks_back_at_a_lesson_that_exists(question):
     assert question.lesson in session.LESSONS
 
 
@@ -29,14 +29,14 @@ def test_a_question_left_open_shows_its_choices_and_records_nothing():
     question = QUESTIONS["recap_plan"]
     assert question.text in card
     assert all(f"{letter}  {choice}" in card for letter, (choice, _) in question.choices.items())
-    assert not any(said in card for _, said in question.choices.values())
+    assert not any(feedback in card for _, feedback in question.choices.values())
     assert progress.records("question", session.lesson()) == []
 
 
 @pytest.mark.parametrize(
     ("letter", "heading"), [("b", "Right"), (" B ", "Right"), ("a", "Not quite")]
 )
-def test_an_answer_is_told_why_and_recorded(letter, heading):
+def test_an_answer_gets_feedback_and_is_recorded(letter, heading):
     card = ask("recap_plan", letter)
     plain = letter.strip().lower()
     assert repr(card) == f"{heading}: {QUESTIONS['recap_plan'].choices[plain][1]}"
@@ -45,7 +45,7 @@ def test_an_answer_is_told_why_and_recorded(letter, heading):
 
 
 @pytest.mark.parametrize("choice", ["z", "", None, 2])
-def test_a_choice_that_there_is_not_is_answered_with_those_there_are(choice):
+def test_an_unknown_choice_gets_the_list_of_choices(choice):
     assert (
         repr(ask("recap_plan", choice))
         == f"Question: There is no choice {choice!r}; there are a, b, c."
@@ -54,13 +54,13 @@ def test_a_choice_that_there_is_not_is_answered_with_those_there_are(choice):
 
 
 @pytest.mark.parametrize("name", ["recap", "warm-up 0", "warm-up 3", "warm-up"])
-def test_a_question_that_there_is_not_is_an_error_that_names_those_there_are(name):
+def test_an_unknown_question_is_an_error_that_lists_the_questions(name):
     with pytest.raises(ValueError, match="there are warm-up 1, warm-up 2, fresh_plan"):
         ask(name)
 
 
 def test_there_are_two_warm_ups_for_each_lesson_that_has_any():
-    lessons = [each.lesson for each in WARM_UPS]
+    lessons = [question.lesson for question in WARM_UPS]
     assert lessons == [lesson for lesson in session.LESSONS if lesson in lessons for _ in range(2)]
 
 
@@ -70,24 +70,21 @@ def test_there_are_two_warm_ups_for_each_lesson_that_has_any():
         ("indexing", [], ["welcome", "welcome"]),
         ("indexing", ["caching"], ["caching", "caching"]),
         ("caching", ["indexing"], ["indexing", "indexing"]),
-        (
-            "caching",
-            ["welcome", "caching", "indexing"],
-            ["indexing", "indexing"],
-        ),  # it is done once more
+        ("caching", ["welcome", "caching", "indexing"], ["indexing", "indexing"]),  # done once more
         ("caching", ["caching"], ["welcome", "welcome"]),
         (
             "rate_limiting",
             ["indexing", "caching"],
             ["caching", "indexing"],
-        ),  # the one learnt longest ago first
+        ),  # the one learned longest ago first
     ],
 )
 def test_warm_ups_look_back_at_other_lessons_that_were_done(here, done, looks_back_at, monkeypatch):
     monkeypatch.setattr(session, "_lesson", here)
     for lesson in done:
         progress.record("verdict", lesson, "any", verdict="right")
-    lesson_of = {f"Question: {each.text}": each.lesson for each in WARM_UPS}
-    first, second = (repr(ask(f"warm-up {number}", ...)).splitlines()[0] for number in (1, 2))
+    lesson_of = {f"Question: {question.text}": question.lesson for question in WARM_UPS}
+    cards = [repr(ask(f"warm-up {number}", ...)) for number in (1, 2)]
+    first, second = (card.splitlines()[0] for card in cards)
     assert [lesson_of[first], lesson_of[second]] == looks_back_at
     assert first != second

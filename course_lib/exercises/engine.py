@@ -1,160 +1,73 @@
-"""What an exercise is: a task, a stub, hints, a solution, and a check that answers back.
+"""What an exercise is: a task, a stub, hints, a solution, and a check that gives feedback.
 
-An exercise is a class whose parts stand in the order in which a reader needs them. Its check goes by behaviour, on
-inputs that the learner has not seen, and gives one of three verdicts: right, refused, or not attempted. Each refusal
-has an id, the misconception, and a sentence that names it and the next step. A check never raises and never hangs.
+    ex.name  -->  edit the stub  -->  ex.name.check(answer)  --+--> right: .answer is yours now
+                       ^                                       +--> not attempted: the stub
+                       |                                       +--> refused: the misconception,
+                       +----------- .hint(), .solution() ------+    the call, the next step
+
+An exercise is one class in one file, in the order in which a reader needs its parts. Its check
+goes by behavior, on inputs that the learner hasn't seen. It never raises and never hangs.
 """
 
 import asyncio
-import copy
 import gc
-import html
 import inspect
 import platform
-import reprlib
 import sqlite3
 import textwrap
-import traceback
 import warnings
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar
 
 from course_lib.exercises import guard
+from course_lib.exercises.judging import Judging
+from course_lib.exercises.verdict import (
+    NOT_ATTEMPTED,
+    REFUSED,
+    RIGHT,
+    NotAttempted,
+    Pending,
+    Refusal,
+    Verdict,
+)
 from course_lib.lab import progress
-from course_lib.lab.show import Card, Markdown, prose
+from course_lib.lab.show import Card, Markdown
 
-RIGHT, REFUSED, NOT_ATTEMPTED = "right", "refused", "not attempted"
 LONGEST_FACT = 2_000  # characters; an answer may be a megabyte
 
-_brief = reprlib.Repr()
-_brief.maxstring = _brief.maxother = 200
-_brief.maxlist = _brief.maxtuple = _brief.maxdict = 8
 
-
-class Refusal(Exception):  # noqa: N818  an answer of the check, not an error
-    """An answer is refused, for the misconception with this id."""
-
-    def __init__(
-        self, misconception: str, *, call: str = "", got: str = "", expected: str = ""
-    ) -> None:
-        super().__init__(misconception)
-        self.misconception = misconception
-        self.call, self.got, self.expected = call, got, expected
-
-
-class NotAttempted(Exception):  # noqa: N818
-    """The stub stands as it was."""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a check says: right, refused (with the misconception's id) or not attempted."""
-
-    verdict: str
-    sentence: str
-    misconception: str | None = None
-    facts: tuple[tuple[str, str], ...] = ()
-    """What was called, what came back, what was expected, and the next step: pairs of a label and a text."""
-
-    def __repr__(self) -> str:
-        return "\n".join(
-            [
-                f"{self._heading()}: {self.sentence}",
-                *(f"  {label}: {text}" for label, text in self.facts),
-            ]
-        )
-
-    def _repr_html_(self) -> str:
-        tone = {RIGHT: "good", REFUSED: "bad"}.get(self.verdict, "plain")
-        rows = "".join(
-            f'<tr><td style="text-align:left;vertical-align:top">{label}</td><td style="text-align:left">'
-            + (
-                prose(text)
-                if label in ("next", "help")
-                else f'<pre style="margin:0">{html.escape(text)}</pre>'
-            )
-            for label, text in self.facts
-        )
-        return Card(self._heading(), self.sentence, tone)._repr_html_() + (
-            f"<table>{rows}</table>" if rows else ""
-        )
-
-    def _heading(self) -> str:
-        return {RIGHT: "Right", REFUSED: "Not yet", NOT_ATTEMPTED: "Not attempted yet"}[
-            self.verdict
-        ]
-
-
-class Pending:
-    """The check of an asynchronous exercise, still to be awaited; says so where the `await` was forgotten."""
-
-    def __init__(self, verdict: Coroutine[Any, Any, Verdict], call: str) -> None:
-        self._verdict, self._call = verdict, call
-
-    def __await__(self) -> Generator[Any, None, Verdict]:
-        return self._verdict.__await__()
-
-    def __repr__(self) -> str:
-        self._verdict.close()
-        return f"This check is asynchronous: write `await {self._call}`."
-
-
-class Exercise:
-    """One exercise. A subclass gives the words, `judge`, and the library's own answer under the exercise's own name."""
+class Exercise(Judging):
+    """One exercise. A subclass has the words, `judge`, and a solution under the exercise's name."""
 
     lesson: ClassVar[str]
-    name: ClassVar[str]
     task: ClassVar[str]
     stub: ClassVar[str]
     hints: ClassVar[tuple[str, ...]]
     imports: ClassVar[str] = ""
-    """The import lines that begin both the stub and the solution."""
+    """The import lines at the top of both the stub and the solution."""
     praise: ClassVar[str]
-    refusals: ClassVar[Mapping[str, tuple[str, str]]] = {
-        "raised": (
-            "Your code raised an error.",
-            "Read it, then try the same call in a cell of your own.",
-        ),
-        "endless": (
-            "Your code did not come back in time.",
-            "Look for a loop that never ends, or a wait.",
-        ),
-        "wrong_type": (
-            "That is not the kind of answer asked for.",
-            "Compare with the stub: what does it give?",
-        ),
-        "forgotten_await": (
-            "A coroutine was made and never awaited, so its work was never done.",
-            "Put `await` in front of each asynchronous call, such as `await load(...)`. Where the stub is a plain "
-            "`def`, leave `async` away.",
-        ),
-        "cannot_check": (
-            "This answer could not be checked, and that is our fault.",
-            "`report()` prints what to send us.",
-        ),
-    }
-    """For each misconception's id: the sentence that names it, and the next step. A subclass adds its own."""
     limit: ClassVar[float] = 1.0
     """Seconds that a check may take."""
 
     def __init__(self) -> None:
-        self._hints_given = 0
+        self._hints_shown = 0
         self._passed: list[Any] = []
         self._last: tuple[Any, Verdict] | None = None
-        self._calling = ""
 
     def judge(self, answer: Any) -> Any:
-        """Come back where the answer is right; else raise by `refuse`. May be `async`."""
+        """Return if the answer is right, else raise by calling `refuse`. May be `async`."""
         raise NotImplementedError
 
     @asynccontextmanager
-    async def at_hand(self) -> AsyncIterator[None]:
-        """What an asynchronous `judge` works with; put away outside of it, for an alarm may strike `judge` anywhere."""
+    async def resources(self) -> AsyncIterator[None]:
+        """Set up what an asynchronous `judge` needs, and clean up after it.
+
+        This runs outside the time limit, because the alarm may interrupt `judge` anywhere.
+        """
         yield
 
-    # --- what the learner calls -------------------------------------------------------------------------------------
+    # --- what the learner calls -------------------------------------------------------------
 
     def _repr_markdown_(self) -> str:
         return f"**Exercise `{self.name}`**\n\n{self.task}"
@@ -163,15 +76,15 @@ class Exercise:
         return f"Exercise {self.name}\n\n{self.task}"
 
     def hint(self) -> Card:
-        """The next hint: from a nudge to nearly all of it."""
-        self._hints_given = min(self._hints_given + 1, len(self.hints))
-        heading = f"Hint {self._hints_given} of {len(self.hints)}"
-        last = self._hints_given == len(self.hints)
-        more = f" (The last one; then there is `{self._is}.solution()`.)" if last else ""
-        return Card(heading, self.hints[self._hints_given - 1] + more)
+        """Return the next hint; the first is a nudge, the last is most of the answer."""
+        self._hints_shown = min(self._hints_shown + 1, len(self.hints))
+        text = self.hints[self._hints_shown - 1]
+        if self._hints_shown == len(self.hints):
+            text += f" (That was the last hint. Next is `{self._in_notebook}.solution()`.)"
+        return Card(f"Hint {self._hints_shown} of {len(self.hints)}", text)
 
     def solution(self) -> Markdown:
-        """The library's own answer, to read after a try or to compare with yours."""
+        """Return the library's own answer, to read after a try or to compare with yours."""
         return Markdown(f"```python\n{self.solution_code}\n```")
 
     @property
@@ -190,104 +103,36 @@ class Exercise:
 
     @property
     def answer(self) -> Any:
-        """The learner's last answer that passed, else the library's; which of the two is said in one line."""
-        whose = (
-            "your own"
-            if self._passed
-            else "the library's (none of yours has passed since the kernel started)"
-        )
-        print(f"{self.name}: {whose}")
-        return self._passed[-1] if self._passed else self.solution_answer
+        """The learner's last answer that passed, else the library's; prints which one it is."""
+        if self._passed:
+            print(f"{self.name}: your own")
+            return self._passed[-1]
+        print(f"{self.name}: the library's (none of yours has passed since the kernel started)")
+        return self.solution_answer
 
     def check(self, answer: Any) -> Verdict | Pending:
         """Check an answer. Never raises, never hangs."""
         if inspect.iscoroutinefunction(self.judge):
-            return Pending(self._check_async(answer), f"{self._is}.check({self.name})")
+            return Pending(self._check_async(answer), f"{self._in_notebook}.check({self.name})")
         return self._conclude(answer, lambda: guard.run(lambda: self._judge(answer), self.limit))
 
     def report(self) -> None:
-        """Print what to paste where a refusal seems wrong: the answer, the verdict and the versions."""
+        """Print what to send us if a refusal seems wrong: the answer, the verdict, the versions."""
         answer: Any
         answer, verdict = self._last or ("nothing checked yet", None)
         try:
             shown = inspect.getsource(answer)
         except (OSError, TypeError):
             shown = repr(answer)
+        versions = f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
         print(f"exercise: {self.lesson}.{self.name}\nanswer:\n{shown}\nverdict:\n{verdict!r}")
-        print(
-            f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {platform.platform()}"
-        )
+        print(f"{versions}, {platform.platform()}")
 
-    # --- what a judge calls -----------------------------------------------------------------------------------------
-
-    def refuse(
-        self, misconception: str, *, call: str = "", got: str = "", expected: str = ""
-    ) -> NoReturn:
-        """Refuse the answer for a misconception that `all_refusals` names."""
-        raise Refusal(misconception, call=call, got=got, expected=expected)
-
-    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """What the learner's function returns for these arguments, each a copy for it to do with as it likes."""
-        if not callable(function):
-            self.refuse("wrong_type", got=brief(function), expected=f"a function named {self.name}")
-        call = self._calling = self.called(*arguments)
-        try:
-            result = function(*copy.deepcopy(arguments))
-        except (KeyboardInterrupt, guard.TimeUp):  # the Stop button, and the alarm
-            raise
-        except BaseException as error:
-            self.refuse("raised", call=call, got=f"{type(error).__name__}: {error}")
-        return self._settled(result, call)
-
-    async def call_async(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """As `call`, for a function that may be asynchronous. Arguments are handed on as they are."""
-        if not callable(function):
-            self.refuse("wrong_type", got=brief(function), expected=f"a function named {self.name}")
-        call = self._calling = self.called(*arguments)
-        with warnings.catch_warnings(record=True) as heard:
-            warnings.simplefilter("always")
-            try:
-                result = function(*arguments)
-                result = await result if inspect.isawaitable(result) else result
-            except (KeyboardInterrupt, guard.TimeUp):
-                raise
-            except BaseException as error:
-                traceback.clear_frames(
-                    error.__traceback__
-                )  # what was never awaited there is heard of here and now
-                mistake = "forgotten_await" if "coroutine" in str(error) else "raised"
-                self.refuse(mistake, call=call, got=f"{type(error).__name__}: {error}")
-        for warning in heard:
-            if "never awaited" in str(warning.message):
-                self.refuse("forgotten_await", call=call, got=str(warning.message))
-        return self._settled(result, call)
-
-    def called(self, *arguments: Any) -> str:
-        """The call as the learner would write it."""
-        return f"{self.name}({', '.join(map(brief, arguments))})"
-
-    @classmethod
-    def all_refusals(cls) -> dict[str, tuple[str, str]]:
-        """The refusals of this exercise together with those of the kinds that it belongs to."""
-        return {
-            key: words
-            for kind in reversed(cls.__mro__)
-            for key, words in vars(kind).get("refusals", {}).items()
-        }
-
-    # --- machinery --------------------------------------------------------------------------------------------------
+    # --- from an answer to a verdict --------------------------------------------------------
 
     @property
-    def _is(self) -> str:
+    def _in_notebook(self) -> str:
         return f"ex.{self.name}"
-
-    def _settled(self, result: Any, call: str) -> Any:
-        if result is ...:
-            raise NotAttempted
-        if inspect.iscoroutine(result):
-            result.close()
-            self.refuse("forgotten_await", call=call, got="a coroutine")
-        return result
 
     def _judge(self, answer: Any) -> Any:
         if answer is ...:
@@ -300,33 +145,33 @@ class Exercise:
                 raise NotAttempted
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                gc.collect()  # what an earlier answer never awaited is not this one's fault
-            async with self.at_hand():
+                gc.collect()  # coroutines that an earlier answer never awaited aren't this one's
+            async with self.resources():
                 outcome: Any = await guard.run_async(self.judge(answer), self.limit)
         except (asyncio.CancelledError, KeyboardInterrupt):
             raise
         except BaseException as error:
             outcome = error
-        return self._conclude(answer, lambda: _raise(outcome))
+        return self._conclude(answer, lambda: _raise_or_return(outcome))
 
     def _conclude(self, answer: Any, judge: Callable[[], object]) -> Verdict:
+        """Run `judge`, turn what it returns or raises into a verdict, and record it."""
         try:
             judge()
-            verdict = Verdict(RIGHT, f"{self.praise} (To compare: `{self._is}.solution()`.)")
+            verdict = Verdict(RIGHT, f"{self.praise} (Compare: `{self._in_notebook}.solution()`.)")
             self._passed.append(answer)
         except NotAttempted:
-            verdict = Verdict(
-                NOT_ATTEMPTED, f"Replace the dots in the cell above. Stuck? `{self._is}.hint()`"
-            )
+            sentence = f"Replace the dots in the cell above. Stuck? `{self._in_notebook}.hint()`"
+            verdict = Verdict(NOT_ATTEMPTED, sentence)
         except Refusal as refusal:
             verdict = self._refused(refusal)
         except guard.TimeUp:
-            verdict = self._refused(
-                Refusal("endless", call=self._calling, expected=f"an end within {self.limit:g} s")
-            )
+            expected = f"a result within {self.limit:g} s"
+            verdict = self._refused(Refusal("endless", call=self._current_call, expected=expected))
         except Exception as error:
-            verdict = self._refused(Refusal("cannot_check", got=f"{type(error).__name__}: {error}"))
-        self._last, self._calling = (answer, verdict), ""
+            got = f"{type(error).__name__}: {error}"
+            verdict = self._refused(Refusal("cannot_check", got=got))
+        self._last, self._current_call = (answer, verdict), ""
         progress.record(
             "verdict",
             self.lesson,
@@ -341,28 +186,16 @@ class Exercise:
         sentence, next_step = self.all_refusals()[refusal.misconception]
         facts = {
             "called": refusal.call,
-            "came back": refusal.got,
+            "got": refusal.got,
             "expected": refusal.expected,
             "next": next_step,
-            "help": f"`{self._is}.hint()`",
+            "help": f"`{self._in_notebook}.hint()`",
         }
-        return Verdict(
-            REFUSED,
-            sentence,
-            refusal.misconception,
-            tuple((label, text[:LONGEST_FACT]) for label, text in facts.items() if text),
-        )
+        shown = tuple((label, text[:LONGEST_FACT]) for label, text in facts.items() if text)
+        return Verdict(REFUSED, sentence, refusal.misconception, shown)
 
 
-def brief(value: object) -> str:
-    """A value's repr, cut where it is long, and safe where the repr itself raises."""
-    try:
-        return _brief.repr(value)
-    except Exception:
-        return f"<{type(value).__name__}>"
-
-
-def _raise(outcome: object) -> object:
+def _raise_or_return(outcome: object) -> object:
     if isinstance(outcome, BaseException):
         raise outcome
     return outcome

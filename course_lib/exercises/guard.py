@@ -1,12 +1,19 @@
-"""Run a learner's answer so that nothing it does can hang or end the kernel.
+"""Run a learner's answer so that nothing it does can hang the kernel or end it.
 
-An alarm raises `TimeUp` inside the answer, and again every millisecond, because a bare `except:` would swallow the
-first. It is raised only where the answer runs: in a synchronous one, below `_answer` on the stack; in an asynchronous
-one, below the `_Leash` of its own task or of one that it made. Anywhere else it would strike the kernel's event loop
-and end it. In a destructor it is lost, for nobody can catch what is raised there: the next alarm follows. An
-asynchronous answer that swallows both the alarm and its cancellation is cut off: never resumed.
-Code that never comes back from C (a huge `sum`, a long statement) is beyond an alarm; connections that are handed to
-an answer carry a progress handler for that.
+    running --+--> returns or raises: passed on
+              +--> the limit passes: TimeUp is raised inside it, every millisecond --+--> it ends
+              |    (a bare `except:` would swallow the first one)                    |
+              |                                                                      |
+              |    after 20 alarms, at random intervals of microseconds -------------+
+              +--> asynchronous, and swallows every cancellation too: never resumed
+
+The alarm is raised only where the answer runs: below `_answer` on the stack if it's synchronous,
+below the `_Stoppable` of its task, or of a task that it created, if it's asynchronous. Anywhere
+else it would hit the kernel's event loop and end it. In a destructor it's lost, because nothing can
+catch an exception raised there; the next alarm follows.
+
+An alarm can't reach code in C that doesn't return (a huge `sum`, a long SQL statement). For SQL,
+connections that are passed to an answer have a progress handler (`limited`).
 """
 
 import asyncio
@@ -27,40 +34,40 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 REPEAT = 0.001  # seconds between alarms
-LENIENT = 20  # alarms that leave an answer time to tidy up
-SOON = (1e-6, 1e-5)  # seconds to the next alarm after those
+GRACE = 20  # alarms at that interval, which leave an answer time to clean up
+INTERVALS = (1e-6, 1e-5)  # seconds between the alarms after those, at random
 CANCELLATIONS = 20
-# Code in these files takes a lock of the whole process just before the `try:` that releases it. An alarm between the
-# two would leave the lock taken, and the next thread that logs or imports would wait forever.
-TAKE_LOCKS = {logging.getLogger.__code__.co_filename, "<frozen importlib._bootstrap>"}
+# Code in these files takes a lock of the whole process just before the `try:` that releases it. An
+# alarm between the two would never release it, and the next thread that logs or imports would hang.
+LOCKING = {logging.getLogger.__code__.co_filename, "<frozen importlib._bootstrap>"}
 
-_distance = random.Random()
+_chance = random.Random()
 _in_answer = contextvars.ContextVar("_in_answer", default=False)
 
 
 class TimeUp(BaseException):
-    """The answer ran longer than its limit. No `Exception`, so that `except Exception` does not stop it."""
+    """The time limit of an answer is over. Not an Exception, so `except Exception` misses it."""
 
 
-class _Leash(Coroutine[Any, Any, Any]):
-    """A coroutine that can be cut off: whatever it swallows, nothing then resumes it."""
+class _Stoppable(Coroutine[Any, Any, Any]):
+    """A coroutine that can be stopped for good: whatever it swallows, it's never resumed."""
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         self._coroutine = coroutine
-        self._is_cut = False
+        self._is_stopped = False
 
-    def cut(self) -> None:
-        self._is_cut = True
-        # Kept for good: to collect the coroutine would resume it once more, at the interpreter's end too.
+    def stop(self) -> None:
+        self._is_stopped = True
+        # Never freed: collecting the coroutine, even at exit, would resume it once more.
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._coroutine))
 
     def send(self, value: Any) -> Any:
-        if self._is_cut:
+        if self._is_stopped:
             raise TimeUp
         return self._coroutine.send(value)
 
     def throw(self, *error: Any) -> Any:
-        if self._is_cut:
+        if self._is_stopped:
             raise TimeUp
         return self._coroutine.throw(*error)
 
@@ -72,27 +79,28 @@ class _Leash(Coroutine[Any, Any, Any]):
 
 
 def run(answer: Callable[[], T], limit: float) -> T:
-    """Call `answer`; raise `TimeUp` where it takes longer than `limit` seconds."""
+    """Call `answer` and return its result. Raises TimeUp after `limit` seconds."""
     with _alarm(limit):
         return _answer(answer)
 
 
 async def run_async(answer: Coroutine[Any, Any, T], limit: float) -> T:
-    """Await `answer` in a task of its own; raise `TimeUp` after `limit` seconds. Tasks that it leaves are cancelled."""
+    """Await `answer` in its own task; cancel the tasks that it leaves behind.
+
+    Raises TimeUp after `limit` seconds.
+    """
     loop = asyncio.get_running_loop()
-    made: dict[asyncio.Task[Any], _Leash] = {}
+    tasks: dict[asyncio.Task[Any], _Stoppable] = {}
     factory = loop.get_task_factory()
 
-    def make_and_note(loop: asyncio.AbstractEventLoop, coro: Any, **how: Any) -> Any:
-        leash = _Leash(coro) if _in_answer.get() else coro
-        task: Any = (
-            factory(loop, leash, **how) if factory else asyncio.Task(leash, loop=loop, **how)
-        )
-        if isinstance(leash, _Leash):
-            made[task] = leash
+    def create_task(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> Any:
+        stoppable = _Stoppable(coroutine) if _in_answer.get() else coroutine
+        task: Any = (factory or _new_task)(loop, stoppable, **options)
+        if isinstance(stoppable, _Stoppable):
+            tasks[task] = stoppable
         return task
 
-    loop.set_task_factory(make_and_note)
+    loop.set_task_factory(create_task)
     context = contextvars.copy_context()
     context.run(_in_answer.set, True)
     task = context.run(loop.create_task, answer)
@@ -100,33 +108,38 @@ async def run_async(answer: Coroutine[Any, Any, T], limit: float) -> T:
         with _alarm(limit):
             try:
                 await asyncio.wait({task}, timeout=limit)
-                late = not task.done()
-            finally:  # also where Stop cancels this wait
-                await _cancel(made)
+                is_late = not task.done()
+            finally:  # also if the Stop button cancels this wait
+                await _cancel(tasks)
     finally:
         loop.set_task_factory(factory)
-        for each in made:
-            if each.done() and not each.cancelled():
-                each.exception()  # looked at, or asyncio complains on stderr when it is collected
-    if late:
+        for one in tasks:
+            if one.done() and not one.cancelled():
+                one.exception()  # retrieved, or asyncio logs it when the task is collected
+    if is_late:
         raise TimeUp
     return task.result()
 
 
-async def _cancel(tasks: dict[asyncio.Task[Any], _Leash]) -> None:
-    """Cancel the tasks, a few times over; those that do not heed it are never resumed again."""
+def _new_task(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> Any:
+    return asyncio.Task(coroutine, loop=loop, **options)
+
+
+async def _cancel(tasks: dict[asyncio.Task[Any], _Stoppable]) -> None:
+    """Cancel the tasks several times; stop those that keep ignoring it."""
     for attempt in range(CANCELLATIONS + 1):
-        if not (left := [each for each in tasks if not each.done()]):
+        running = [task for task in tasks if not task.done()]
+        if not running:
             break
-        for each in left:
+        for task in running:
             if attempt == CANCELLATIONS:
-                tasks[each].cut()
-            each.cancel()
-        await asyncio.wait(left, timeout=0.01)
+                tasks[task].stop()
+            task.cancel()
+        await asyncio.wait(running, timeout=0.01)
 
 
 def limited(connection: sqlite3.Connection, seconds: float = 1.0) -> sqlite3.Connection:
-    """The connection, its statements interrupted `seconds` from now: an alarm cannot reach into C."""
+    """Return the connection; SQLite interrupts its statements `seconds` from now."""
     end = time.monotonic() + seconds
     connection.set_progress_handler(lambda: time.monotonic() > end, 10_000)
     return connection
@@ -138,52 +151,55 @@ def _answer(answer: Callable[[], T]) -> T:
 
 @contextlib.contextmanager
 def _alarm(seconds: float) -> Iterator[None]:
+    """Raise TimeUp in the answer after these seconds, again and again until the block ends."""
     if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread receives signals; a check elsewhere has no limit
+        yield  # only the main thread receives signals; a check in another has no limit
         return
-    raised = itertools.count()
+    alarms = itertools.count()
     is_over = False
-    tell = sys.unraisablehook
+    report = sys.unraisablehook
 
-    def ignore(lost: "sys.UnraisableHookArgs") -> None:
+    def ignore_time_up(lost: "sys.UnraisableHookArgs") -> None:
         if not isinstance(lost.exc_value, TimeUp):
-            tell(lost)
+            report(lost)
 
-    def strike(_signal: int, frame: FrameType | None) -> None:
+    def on_alarm(_signal: int, frame: FrameType | None) -> None:
         if is_over:
-            return  # an alarm that was on its way: to set the next would outlive this handler and end the process
-        here, *callers = _codes(frame)
-        # An alarm may also interrupt this function, called in a moment in which nothing may be raised.
-        is_ours = not {strike.__code__, ignore.__code__}.isdisjoint((here, *callers))
-        is_answer = (
-            not BELOW.isdisjoint(callers) and not is_ours and here.co_filename not in TAKE_LOCKS
-        )
-        # `while True: try: ... except: pass` stands outside its `try` for less than a microsecond a round. Only an
-        # alarm that follows the last one at once, at no fixed distance, meets it there.
-        soon = is_answer and next(raised) >= LENIENT
-        signal.setitimer(signal.ITIMER_REAL, _distance.uniform(*SOON) if soon else REPEAT)
+            return  # it was pending; setting another would outlive this handler and end the process
+        # An alarm that interrupts this handler counts as one for the frame that it interrupted: the
+        # error passes through that frame, which may be about to release a lock.
+        codes = [code for code in _codes(frame) if code is not on_alarm.__code__]
+        current, *callers = codes
+        is_reporting = ignore_time_up.__code__ in (current, *callers)
+        is_answer = not ANSWER_CODES.isdisjoint(callers) and not is_reporting
+        is_answer = is_answer and current.co_filename not in LOCKING
+        # `while True: try: ... except: pass` is outside its `try` for less than a microsecond in
+        # each round. Only alarms in quick succession, at random intervals, hit it there.
+        is_random = is_answer and next(alarms) >= GRACE
+        interval = _chance.uniform(*INTERVALS) if is_random else REPEAT
+        signal.setitimer(signal.ITIMER_REAL, interval)
         if is_answer:
             raise TimeUp
 
-    handler = signal.signal(signal.SIGALRM, strike)
+    handler = signal.signal(signal.SIGALRM, on_alarm)
     timer = signal.setitimer(signal.ITIMER_REAL, seconds)
-    sys.unraisablehook = ignore
+    sys.unraisablehook = ignore_time_up
     try:
         yield
     finally:
         is_over = True
-        sys.unraisablehook = tell
+        sys.unraisablehook = report
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, handler)
         signal.setitimer(signal.ITIMER_REAL, *timer)
 
 
 def _codes(frame: FrameType | None) -> Iterator[CodeType]:
-    """The codes of what runs in `frame`, and of those who called it, directly or not."""
+    """Yield the code that runs in `frame`, and that of its direct and indirect callers."""
     while frame:
         yield frame.f_code
         frame = frame.f_back
 
 
-BELOW = {_answer.__code__, _Leash.send.__code__, _Leash.throw.__code__}
-"""An answer is what these call, directly or not."""
+ANSWER_CODES = {_answer.__code__, _Stoppable.send.__code__, _Stoppable.throw.__code__}
+"""Whatever these call, directly or not, belongs to the answer."""

@@ -1,4 +1,4 @@
-"""What exercises share whose answers work on Redis: a real server, and keys that nobody else sees."""
+"""What exercises share whose answers run on Redis: a real server, and keys of their own."""
 
 import asyncio
 import contextlib
@@ -14,25 +14,24 @@ from course_lib.exercises.engine import Exercise
 from course_lib.lab import redis_server
 from course_lib.lab.redis_server import Client
 
-_redis: ContextVar[Client] = ContextVar(
-    "_redis"
-)  # of the check that is running: there may be several at once
+# The client of the check that is running. A context variable, because several may run at once.
+_redis: ContextVar[Client] = ContextVar("_redis")
 
 
 class RedisExercise(Exercise):
-    """An exercise whose answer works on Redis."""
+    """An exercise whose answer runs on Redis."""
 
     limit = 3.0
 
     @asynccontextmanager
-    async def at_hand(self) -> AsyncIterator[None]:
-        """A Redis that looks empty, and has no key of ours in it afterwards."""
+    async def resources(self) -> AsyncIterator[None]:
+        """Connect to a namespace that looks like an empty Redis, and remove its keys afterwards."""
         redis = redis_server.client(f"check-{secrets.token_hex(6)}")
         _redis.set(redis)
         try:
             yield
         finally:
-            for _ in range(3):  # on a busy machine Redis may answer late, once
+            for _ in range(3):  # on a busy machine Redis may respond late, once
                 with contextlib.suppress(TimeoutError, RedisError):
                     async with asyncio.timeout(self.limit):
                         await redis.clear()
@@ -40,9 +39,9 @@ class RedisExercise(Exercise):
                         break
 
     async def judge(self, answer: Any) -> None:
-        """Judge on this Redis."""
+        """Judge the answer on this Redis."""
         await self.judge_on(_redis.get(), answer)
 
     async def judge_on(self, redis: Client, answer: Any) -> None:
-        """What a subclass asks of the answer."""
+        """Judge the answer on a Redis without keys. Subclasses implement this."""
         raise NotImplementedError

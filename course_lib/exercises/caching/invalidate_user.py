@@ -1,0 +1,195 @@
+"""Exercise: invalidate a user's entries after a write."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, ClassVar
+
+from course_lib.exercises.answers import as_number, as_text
+from course_lib.exercises.redis_exercise import RedisExercise
+from course_lib.exercises.verdict import Refusal, brief
+from course_lib.lab.redis_server import Client
+
+ENTRIES = {
+    1: ["stats:1", "events:1", "page:1:2"],
+    10: ["stats:10", "events:10"],
+    12: ["stats:12"],
+}
+STORED_DURING_WRITE = "late:1"
+
+
+class InvalidateUser(RedisExercise):
+    """Write, then remove what the write made stale: this user's entries, and no other's."""
+
+    lesson = "caching"
+    name = "invalidate_user"
+    task = """A user adds an event, which makes all of their cached entries stale. The keys of
+these entries are in a SET `keys:{user_id}`, such as `{"stats:1", "events:1"}` in `keys:1`; other
+requests may add entries, and their keys to the SET, at any time. Write
+`invalidate_user(redis, user_id, write)`. It takes four steps, and the order is for you to find:
+
+- **return** how many *entries* were removed (the SET isn't an entry)
+- **find** the keys: `await redis.smembers(f"keys:{user_id}")`
+- **remove** the entries and the SET: `await redis.delete(*keys)` takes any number of keys, but at
+  least one
+- **write**: `await write()` puts the event into the database
+
+Remember that user 1 isn't user 10."""
+    stub = """async def invalidate_user(redis, user_id, write):
+    ...
+    return ..."""
+    hints = (
+        "If you remove the entries first, what may another request load and store before the write "
+        "is done?",
+        "First `await write()`. Then remove the members of the SET and the SET itself, in one "
+        "`delete` or in two.",
+        "`delete` without a key is an error, and a user may have nothing cached. And the SET "
+        "doesn't count.",
+    )
+    praise = (
+        "Written, then removed: anyone who loads after this reads the new event. And user 10 keeps "
+        "everything."
+    )
+    refusals: ClassVar = {
+        "delete_before_write": (
+            "Entries were removed before the write: a request in between loads the old state and "
+            "stores it again, until its TTL ends or something else removes it.",
+            "First `await write()`, then remove.",
+        ),
+        "finds_before_write": (
+            "The keys were looked up before the write. What another request stored during the "
+            "write isn't among them, so it stays: stale, and no longer in any SET.",
+            "First `await write()`, then find, then remove.",
+        ),
+        "forgets_write": (
+            "`write` wasn't called: the event is lost.",
+            "Call `await write()` somewhere.",
+        ),
+        "writes_twice": (
+            "`write` was called more than once: the event was added twice.",
+            "Call it once.",
+        ),
+        "other_user_gone": (
+            "Invalidating user 1 also removed entries of user 10: `stats:1*` matches both.",
+            "Take the keys from the SET `keys:{user_id}`, which has this user's keys and no "
+            "others.",
+        ),
+        "searches_all_keys": (
+            "To find the keys, you searched all keys on the server: with a million of them, every "
+            "other client has to wait.",
+            "Read the SET `keys:{user_id}`: it lists them.",
+        ),
+        "flushes": (
+            "That would remove every key of every user.",
+            "Remove the keys that `keys:{user_id}` lists.",
+        ),
+        "entries_stay": (
+            "Some of the user's entries are still there, and stale.",
+            "Remove each key that's in the SET: `await redis.delete(*keys)`.",
+        ),
+        "forgets_the_set": (
+            "The SET itself is still there: it lists keys that are gone, and will keep growing.",
+            "Remove `keys:{user_id}` too.",
+        ),
+        "counts_the_set": (
+            "You counted the SET as an entry.",
+            "Count only the entries: remove the SET in a separate call, or subtract it.",
+        ),
+        "another_count": (
+            "That's not how many entries were removed.",
+            "`delete` returns the number of keys that it removed; or count the members of the SET.",
+        ),
+        "empty_set": (
+            "For a user with nothing cached, `delete` was called without a key, which is an error.",
+            "Check first whether there are any; or remove the SET in the same call, so that "
+            "there's always one.",
+        ),
+    }
+
+    @staticmethod
+    async def invalidate_user(redis, user_id, write):
+        """Write, then remove the entries of a user; return how many there were."""
+        await write()
+        keys = await redis.smembers(f"keys:{user_id}")
+        await redis.delete(f"keys:{user_id}", *keys)
+        return len(keys)
+
+    async def judge_on(self, redis: Client, answer: Any) -> None:
+        """Try user 1 with three entries beside users 10 and 12, then a user with none."""
+        for user, keys in ENTRIES.items():
+            for key in keys:
+                await redis.set(key, "old")
+            await redis.sadd(f"keys:{user}", *keys)
+        redis.commands.clear()
+        entries_at_write: list[int] = []
+
+        async def write() -> None:
+            await asyncio.sleep(0.01)  # so that a removal that doesn't wait for the write shows
+            entries_at_write.append(await redis.exists(*ENTRIES[1]))
+            # Another request has missed, and stores the state from before the write.
+            await redis.set(STORED_DURING_WRITE, "old")
+            await redis.sadd("keys:1", STORED_DURING_WRITE)
+
+        result = await self._call(redis, answer, 1, write)
+        left = {as_text(key) for key in await redis.keys("*")}
+        self._expect_removed(redis, result, left, entries_at_write)
+        for user, entries in ((12, 1), (99, 0)):
+            await self._another_user(redis, answer, user, entries)
+
+    def _expect_removed(
+        self, redis: Client, result: Any, left: set[str], entries_at_write: list[int]
+    ) -> None:
+        """Expect that user 1's entries are gone, and nothing else is."""
+        call = f"{self.name}(redis, 1, write)"
+        if entries_at_write and entries_at_write[0] < len(ENTRIES[1]):
+            remaining = f"{entries_at_write[0]} of user 1's {len(ENTRIES[1])} entries"
+            got = f"when `write` was called, {remaining} were left in Redis"
+            self.refuse("delete_before_write", call=call, got=got, expected="all of them")
+        others = {*ENTRIES[10], *ENTRIES[12], "keys:10", "keys:12"}
+        commands = {command[0] for command in redis.commands[:-1]}  # the last one is the check's
+        mistakes = {
+            "forgets_write": not entries_at_write,
+            "writes_twice": len(entries_at_write) > 1,
+            "other_user_gone": not others <= left,
+            "searches_all_keys": commands & {"KEYS", "SCAN"},
+            "entries_stay": left & set(ENTRIES[1]),
+            "finds_before_write": STORED_DURING_WRITE in left,
+            "forgets_the_set": "keys:1" in left,
+            "counts_the_set": result == 5,
+            "another_count": isinstance(result, bool) or as_number(result) != 4,
+        }
+        got = f"{brief(result)}, and left in Redis: {', '.join(sorted(left))}"
+        self.refuse_first(mistakes, call=call, got=got)
+
+    async def _another_user(self, redis: Client, answer: Any, user: int, entries: int) -> None:
+        """Try a user with this many entries; the write has to happen even if there are none."""
+        writes = 0
+
+        async def write() -> None:
+            nonlocal writes
+            writes += 1
+
+        result = await self._call(redis, answer, user, write)
+        call = f"{self.name}(redis, {user}, write), for a user with {entries} entries"
+        mistakes = {
+            "forgets_write": not writes,
+            "writes_twice": writes > 1,
+            "entries_stay": await redis.exists(f"stats:{user}", f"keys:{user}"),
+            "counts_the_set": as_number(result) == entries + 1,
+            "another_count": as_number(result) != entries,
+        }
+        got = f"{brief(result)}, after {writes} writes"
+        self.refuse_first(mistakes, call=call, got=got, expected=str(entries))
+
+    async def _call(
+        self, redis: Client, answer: Any, user: int, write: Callable[[], Awaitable[object]]
+    ) -> Any:
+        try:
+            return await self.call_async(answer, redis, user, write)
+        except Refusal as refusal:
+            mistakes = {
+                "empty_set": "wrong number of arguments" in refusal.got,
+                "flushes": "FLUSH" in refusal.got,
+            }
+            call = f"{self.name}(redis, {user}, write)"
+            self.refuse_first(mistakes, call=call, got=refusal.got)
+            raise

@@ -1,0 +1,128 @@
+"""Exercise: spread TTLs, so that what was stored together doesn't expire together."""
+
+import math
+import random
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from course_lib.exercises.answers import as_number
+from course_lib.exercises.engine import Exercise
+from course_lib.exercises.verdict import brief
+
+SAMPLES = 400
+
+
+class Jitter(Exercise):
+    """What was stored together shouldn't expire together, nor later than promised."""
+
+    lesson = "caching"
+    name = "jitter"
+    task = """At a restart a thousand keys are stored within one second, all with a TTL of 300: five
+minutes later they're all loaded again within one second. Write `jitter(ttl)`: a random TTL
+(seconds) for one key, evenly distributed from `0.9 * ttl` to `ttl`. Never more than `ttl`, because
+that's how stale a value may get."""
+    imports = "import random\n\n\n"
+    stub = imports + "def jitter(ttl):\n    return ..."
+    hints = (
+        "Python's `random.random()` returns a number from 0 to 1, and `random.uniform(a, b)` one "
+        "from a to b.",
+        "From which number to which? Both depend on `ttl`, so both are `ttl` times something.",
+        "The lower end is `0.9 * ttl`, the upper end `ttl` itself.",
+    )
+    praise = "Spread over a tenth of the TTL, and never beyond it."
+    refusals: ClassVar = {
+        "no_spread": (
+            "All keys got the same TTL, so they still expire together.",
+            "Use `random` in each call.",
+        ),
+        "longer_than_promised": (
+            "Some TTLs are longer than `ttl`: their values get more stale than promised.",
+            "Subtract from `ttl`; don't add to it.",
+        ),
+        "too_short": (
+            "Some TTLs are less than nine tenths of `ttl`: more loads than necessary.",
+            "The lower end is `0.9 * ttl`.",
+        ),
+        "fixed_seconds": (
+            "The spread is the same number of seconds for every TTL: too little for a long one, "
+            "too much for a short one.",
+            "Make it a share of `ttl`.",
+        ),
+        "few_lifetimes": (
+            "There are only a few different TTLs, so what was stored together still expires in a "
+            "few batches.",
+            "Keep the fraction that `random.uniform` returns, in seconds, and don't round.",
+        ),
+        "piled_up": (
+            "Many keys got exactly the same TTL, an end of the range: values that are cut off pile "
+            "up there.",
+            "Draw from the range itself, instead of drawing from a wider one and cutting it off.",
+        ),
+        "uneven": (
+            "The TTLs crowd in one part of the range: more keys expire together there than "
+            "necessary.",
+            "Evenly distributed means that every part of the range is equally likely: "
+            "`random.uniform`.",
+        ),
+        "a_share_alone": (
+            "That's a share, from 0.9 to 1, not a TTL.",
+            "Multiply it by `ttl`.",
+        ),
+        "milliseconds": (
+            "That's a thousand times too long: `ttl` is in seconds.",
+            "Return seconds.",
+        ),
+        "too_narrow": (
+            "The TTLs don't cover the range from `0.9 * ttl` to `ttl`.",
+            "`random.uniform` takes the two ends.",
+        ),
+    }
+
+    @staticmethod
+    def jitter(ttl):
+        """Return a random TTL from the last tenth before `ttl`."""
+        return random.uniform(0.9 * ttl, ttl)
+
+    def judge(self, answer: Any) -> None:
+        """Draw many TTLs for a long TTL and for a short one."""
+        long, short = self._ttls(answer, 1_000), self._ttls(answer, 5)
+        spread, short_spread = max(long) - min(long), max(short) - min(short)
+        is_fixed = abs(spread - short_spread) < 0.1 * spread
+        different = len(set(short))
+        most_equal = max(Counter(long).values())
+        quarters = _by_quarter(long)
+        largest, smallest = f"up to {max(long):.1f} for 1000", f"down to {min(long):.1f} for 1000"
+        whole_range = f"from {min(long):.1f} to {max(long):.1f} for 1000"
+        for mistake, was_made, got in (
+            ("a_share_alone", max(long) <= 1, f"up to {max(long):.2f} for 1000"),
+            ("milliseconds", min(long) >= 100_000, f"up to {max(long):,.0f} for 1000"),
+            ("no_spread", spread == 0, f"always {long[0]:g}"),
+            ("fixed_seconds", is_fixed, f"a spread of {spread:.0f} for 1000"),
+            ("longer_than_promised", max(long) > 1_000 or max(short) > 5, largest),
+            ("few_lifetimes", different < 20, f"{different} different TTLs for 5"),
+            ("too_short", min(long) < 899.9 or min(short) < 4.49, smallest),
+            ("piled_up", most_equal > 20, f"{most_equal} of {SAMPLES} keys with the same TTL"),
+            ("too_narrow", spread < 93, whole_range),
+            ("uneven", min(quarters) < 55 or max(quarters) > 150, f"keys by quarter: {quarters}"),
+        ):
+            if was_made:
+                call = f"{self.name}(1000) and {self.name}(5), {SAMPLES} times each"
+                self.refuse(mistake, call=call, got=got)
+
+    def _ttls(self, answer: Any, ttl: int) -> list[float]:
+        ttls = []
+        for _ in range(SAMPLES):
+            result = self.call(answer, ttl)
+            seconds = as_number(result)
+            if seconds is None or math.isnan(seconds):
+                call, expected = self.called(ttl), "a number of seconds"
+                self.refuse("wrong_type", call=call, got=brief(result), expected=expected)
+            ttls.append(seconds)
+        return ttls
+
+
+def _by_quarter(ttls: Sequence[float]) -> list[int]:
+    """Return how many TTLs are in each quarter of the range from 900 to 1000."""
+    counts = Counter(int(4 * (ttl - 900) / 100.001) for ttl in ttls)
+    return [counts[quarter] for quarter in range(4)]

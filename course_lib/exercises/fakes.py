@@ -1,0 +1,83 @@
+"""Stand-ins that a check passes to an answer, and that record how the answer used them."""
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from typing import Any, Self, TypeVar
+
+from course_lib.cache import Cache
+
+T = TypeVar("T")
+
+
+class RecordingLoader:
+    """A loader with a value for each user; records which users it was called for."""
+
+    def __init__(self, values: dict[int, Any]) -> None:
+        self.values = values
+        self.called: list[Any] = []
+
+    async def __call__(self, user_id: int) -> Any:
+        """Return the value of a user."""
+        self.called.append(user_id)
+        return self.values.get(user_id)
+
+    def __repr__(self) -> str:
+        return "load"
+
+
+class CountingDatabase:
+    """Something to load from. It counts its loads, and can be paused or down."""
+
+    def __init__(self, *, is_paused: bool = False) -> None:
+        self.loads = 0
+        self.is_up = True
+        self.is_paused = is_paused
+        self.resume = asyncio.Event()
+
+    async def load(self) -> str:
+        """Return the number of this load. Raises RuntimeError if the database is down."""
+        self.loads += 1
+        number = self.loads
+        if self.is_paused:
+            await self.resume.wait()
+        else:
+            await asyncio.sleep(0.01)
+        if not self.is_up:
+            raise RuntimeError("no database")
+        return f"load {number}"
+
+
+class RecordingCache(Cache):
+    """A cache that records whether it was passed a coroutine as a loader."""
+
+    was_given_coroutine = False
+
+    async def get_or_set(self, key: str, loader: Any, *arguments: Any, **options: Any) -> Any:
+        """Do what the cache does."""
+        self.was_given_coroutine |= inspect.iscoroutine(loader)
+        return await super().get_or_set(key, loader, *arguments, **options)
+
+
+class NamedFunction:
+    """A function with a name to show to the learner; its copy is itself."""
+
+    def __init__(self, name: str, function: Callable[..., Any]) -> None:
+        self._name, self._function = name, function
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Call the function."""
+        return self._function(*arguments)
+
+    def __repr__(self) -> str:
+        return self._name
+
+    def __deepcopy__(self, _: object) -> Self:
+        return self
+
+
+class UncopiedList(list[T]):
+    """A list that reaches the answer itself, not as a copy, so that a change to it is seen."""
+
+    def __deepcopy__(self, _: object) -> Self:
+        return self

@@ -1,0 +1,137 @@
+"""What the exercises of lesson 2 share: a small database that the learner hasn't seen."""
+
+import sqlite3
+from typing import Any, ClassVar, NoReturn
+
+from course_lib.exercises.engine import Exercise
+from course_lib.exercises.guard import limited
+from course_lib.exercises.verdict import brief
+from course_lib.optimizer import Plan, analyze_query_performance
+
+ONE_USER = "SELECT * FROM events WHERE user_id = ?"
+NEWEST_OF_USER = "SELECT * FROM events WHERE user_id = ? ORDER BY created_at DESC, id DESC LIMIT 20"
+TIME_SPENT = (
+    "SELECT user_id, sum(duration_ms) AS spent FROM events "
+    "GROUP BY user_id ORDER BY spent DESC LIMIT 10"
+)
+
+# The same columns as the lesson's table, and other rows: 4,000 events of 97 users, five minutes
+# apart from 2023-12-30 on, none at midnight; every hundredth event appears twice, so that no
+# columns but the ID are unique.
+UNSEEN = """
+CREATE TABLE users(id INTEGER PRIMARY KEY, email TEXT NOT NULL, name TEXT NOT NULL,
+    country TEXT NOT NULL, plan TEXT NOT NULL, created_at INTEGER NOT NULL);
+CREATE TABLE events(id INTEGER PRIMARY KEY, user_id INTEGER NOT NULL, type TEXT NOT NULL,
+    status INTEGER NOT NULL, duration_ms INTEGER NOT NULL, title TEXT NOT NULL,
+    starts_at INTEGER NOT NULL, created_at INTEGER NOT NULL, payload TEXT NOT NULL);
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000)
+INSERT INTO events SELECT i, 1 + i * i % 97, 'type ' || i % 5,
+    CASE WHEN i % 7 THEN 200 ELSE 404 END, i * 31 % 900, 'title ' || i % 50,
+    1703894407 + i * 31 % 4000 * 300, 1703894407 + i * 300, '{}' FROM n;
+INSERT INTO events SELECT NULL, user_id, type, status, duration_ms, title, starts_at, created_at,
+    payload FROM events WHERE id % 100 = 0;
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)
+INSERT INTO users SELECT i, 'User' || i || '@Example.com', 'User ' || i, 'DE', 'free',
+    1700000000 + i FROM n;
+"""
+INDEX_NAME = "SELECT name FROM sqlite_master WHERE type = 'index'"
+PARTIAL_INDEX = """
+SELECT 1 FROM sqlite_master JOIN pragma_index_list(tbl_name) AS list USING (name) WHERE list.partial
+"""
+
+
+class IndexingExercise(Exercise):
+    """An exercise on the unseen database."""
+
+    lesson = "indexing"
+
+    @staticmethod
+    def unseen(*statements: str) -> sqlite3.Connection:
+        """Return a small database in memory, after running `statements` on it.
+
+        Whatever runs on it is interrupted after a second.
+        """
+        database = sqlite3.connect(":memory:", isolation_level=None)
+        database.executescript(UNSEEN)
+        for statement in statements:
+            database.execute(statement)
+        database.execute("ANALYZE")
+        return limited(database)
+
+    def refuse_error(
+        self, misconception: str, error: Exception, *, call: str, expected: str = ""
+    ) -> NoReturn:
+        """Refuse for an error of SQLite's; `endless` if the statement was interrupted."""
+        mistake = "endless" if str(error) == "interrupted" else misconception
+        self.refuse(mistake, call=call, got=str(error), expected=expected)
+
+
+class IndexExercise(IndexingExercise):
+    """An exercise whose answer is one CREATE INDEX statement."""
+
+    refusals: ClassVar = {
+        "not_an_index": (
+            "This statement doesn't create an index.",
+            "Begin with `CREATE INDEX name ON table(column, ...)`.",
+        ),
+        "sql_error": (
+            "SQLite rejects this statement.",
+            "Read its message, and fix what it names.",
+        ),
+        "two_indexes": (
+            "This is more than one statement. Two indexes don't add up: for one table in one "
+            "query, SQLite uses one of them, and the other only costs.",
+            "Write one statement, with everything the query needs in one index.",
+        ),
+        "unique_index": (
+            "A UNIQUE index forbids two rows with the same value, and here many rows share one.",
+            "Leave out UNIQUE.",
+        ),
+        "partial_index": (
+            "An index with its own WHERE contains only some rows, so the query can't use it for "
+            "the others.",
+            "Leave out the WHERE: the index has to work for every value.",
+        ),
+    }
+
+    def indexed(self, answer: Any, query: str) -> tuple[sqlite3.Connection, list[str], Plan]:
+        """Return the unseen database with the learner's index, its columns, and a query's plan.
+
+        An expression among the columns is an empty name.
+        """
+        statement = self._statement(answer)
+        database = self.unseen()
+        self._create_index(database, statement)
+        name = database.execute(INDEX_NAME).fetchone()
+        if not name:
+            self.refuse("not_an_index", got=statement, expected="one CREATE INDEX statement")
+        columns = database.execute("SELECT name FROM pragma_index_info(?)", name).fetchall()
+        database.execute("ANALYZE")
+        plan = analyze_query_performance(database, query)
+        if not plan.indexes and database.execute(PARTIAL_INDEX).fetchone():
+            self.refuse("partial_index", call=statement, got=str(plan))
+        return database, [column or "" for (column,) in columns], plan
+
+    def _statement(self, answer: Any) -> str:
+        """Return the one statement of an answer, a string or a list of one string."""
+        statements = answer if isinstance(answer, list | tuple) else [answer]
+        expected = "one CREATE INDEX statement"
+        if len(statements) > 1:
+            self.refuse("two_indexes", got=brief(answer), expected=expected)
+        if not statements or not isinstance(statements[0], str):
+            self.refuse("wrong_type", got=brief(answer), expected=f"{expected}, as a string")
+        return statements[0]
+
+    def _create_index(self, database: sqlite3.Connection, statement: str) -> None:
+        database.set_authorizer(lambda action, *_: action == sqlite3.SQLITE_ATTACH)
+        try:
+            database.execute(statement)
+        except sqlite3.IntegrityError as error:
+            self.refuse("unique_index", call=statement, got=str(error))
+        except (sqlite3.ProgrammingError, sqlite3.Warning) as error:
+            # Without "one statement" the error is about parameters, which only a query has.
+            mistake = "two_indexes" if "one statement" in str(error) else "not_an_index"
+            self.refuse(mistake, call=statement, got=str(error))
+        except (sqlite3.Error, ValueError) as error:
+            self.refuse_error("sql_error", error, call=statement)
+        database.set_authorizer(None)

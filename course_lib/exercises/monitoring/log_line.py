@@ -1,0 +1,167 @@
+"""Exercise: a log line for a program to read."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from course_lib.exercises.answers import as_number
+from course_lib.exercises.engine import Exercise
+from course_lib.exercises.verdict import brief
+
+
+class LogLine(Exercise):
+    """One JSON object a line: fields for programs to query, and nothing that the client sent."""
+
+    lesson = "monitoring"
+    name = "log_line"
+    task = """Write `log_line(request, status, seconds)`: it returns one line of JSON for a finished
+request, with
+
+- `"level"`: `"WARNING"` if it took more than half a second, otherwise `"INFO"`
+- `"request_id"`, and `"route"`: the method and the template, such as `"GET /items/{item_id}"`
+- `"status"` and `"duration_ms"`, as numbers
+
+`request` is a dict with `id`, `method`, `route` (the template), `path` (the actual path), `query`,
+`headers` and `body`. Many people read logs, and logs are kept for long: nothing that the client
+sent belongs in them."""
+    imports = "import json\n\n\n"
+    stub = imports + "def log_line(request, status, seconds):\n    return ..."
+    hints = (
+        "Make a dict of the five fields, and let `json.dumps` write it: that's one line.",
+        "Which parts of `request` come from the client, and which from your own code? Only `route` "
+        "is from your code.",
+        '`"duration_ms": seconds * 1000`, and `"level": "WARNING" if seconds > 0.5 else "INFO"`.',
+    )
+    praise = "A program can add it up, and there's no password in it."
+    refusals: ClassVar = {
+        "not_json": (
+            "That's not JSON: a program can't tell where a value ends.",
+            "Let `json.dumps` write it; an f-string doesn't quote, and `str(dict)` uses Python's "
+            "own notation.",
+        ),
+        "several_lines": (
+            "One request has to be one line: `grep` and every log collector work line by line.",
+            "Don't use `indent`.",
+        ),
+        "leaks_path": (
+            "It contains the actual path, and so the user that the request is about. It also turns "
+            "each user into an endpoint of its own.",
+            "Use the template, `route`.",
+        ),
+        "leaks_query": (
+            "It contains the query: that's where tokens and search terms are.",
+            "Write only the five fields that the task asks for.",
+        ),
+        "leaks_headers": (
+            "It contains the headers, and with them the client's key and cookies.",
+            "Write only the five fields that the task asks for.",
+        ),
+        "leaks_body": (
+            "It contains the body, here with a password.",
+            "Write only the five fields that the task asks for.",
+        ),
+        "no_field": ("A field is missing.", "The task lists the five names."),
+        "text_for_number": (
+            "A number was written as text: a program can't add it up or compare it.",
+            "No quotes and no unit: the unit is in the field's name.",
+        ),
+        "another_unit": (
+            "`duration_ms` isn't in milliseconds.",
+            "A second has a thousand of them.",
+        ),
+        "no_method": (
+            "The method is missing from `route`: reading and writing would be the same endpoint.",
+            'Method, a space, and the template: `"GET /items/{item_id}"`.',
+        ),
+        "another_level": (
+            "The level is wrong: `WARNING` is for requests that took more than half a second, "
+            "whatever the status.",
+            "`seconds` is in seconds; and a quick error is visible by its status.",
+        ),
+        "another_value": (
+            "A field doesn't have the value that the task asks for.",
+            "Compare it with the task.",
+        ),
+    }
+
+    @staticmethod
+    def log_line(request, status, seconds):
+        """Return one line of JSON for a finished request."""
+        return json.dumps(
+            {
+                "level": "WARNING" if seconds > 0.5 else "INFO",
+                "request_id": request["id"],
+                "route": f"{request['method']} {request['route']}",
+                "status": status,
+                "duration_ms": seconds * 1000,
+            }
+        )
+
+    def judge(self, answer: Callable[[Mapping[str, Any], int, float], str]) -> None:
+        """Try a quick request, a slow one and a quick error, all with parts that need quoting."""
+        for number, (status, seconds) in enumerate(((200, 0.5), (200, 1.25), (503, 0.004))):
+            request = {
+                "id": f'7f"{number}',
+                "method": "POST" if number else "PUT",
+                "route": "/accounts/{account}/login",
+                "path": "/accounts/ada@example.org/login",
+                "query": "token=t0ken&q=shoes",
+                "headers": {"authorization": "Bearer s3cret", "cookie": "session=s3ssion"},
+                "body": '{"password": "pa55word"}',
+            }
+            call = f"log_line(request, {status}, {seconds})"
+            line = self.call(answer, request, status, seconds)
+            if not isinstance(line, str):
+                self.refuse("wrong_type", call=call, got=brief(line), expected="a string")
+            self._expect_no_secrets(line, call)
+            expected = json.loads(self.solution_answer(request, status, seconds))
+            self._compare(line, expected, request, call)
+
+    def _expect_no_secrets(self, line: str, call: str) -> None:
+        mistakes = {
+            "leaks_path": "ada@" in line,
+            "leaks_query": "t0ken" in line or "shoes" in line,
+            "leaks_headers": "s3" in line,
+            "leaks_body": "pa55" in line,
+        }
+        self.refuse_first(mistakes, call=call, got=line)
+
+    def _compare(
+        self, line: str, expected: Mapping[str, Any], request: Mapping[str, Any], call: str
+    ) -> None:
+        fields = self._fields(line, call)
+        for name, value in expected.items():
+            if name not in fields:
+                self.refuse("no_field", call=call, got=line, expected=name)
+            if fields[name] != value and not _is_rounded(fields[name], value):
+                mistake = _mistake(name, fields[name], request)
+                got = f"{name}: {brief(fields[name])}"
+                self.refuse(mistake, call=call, got=got, expected=brief(value))
+
+    def _fields(self, line: str, call: str) -> dict[str, Any]:
+        """Return the fields of a line. Refuses what isn't one JSON object in one line."""
+        try:
+            fields = json.loads(line)
+        except ValueError:
+            fields = None
+        if not isinstance(fields, dict):
+            self.refuse("not_json", call=call, got=line, expected="one JSON object")
+        if len(line.splitlines()) > 1:
+            self.refuse("several_lines", call=call, got=line, expected="one line")
+        return fields
+
+
+def _is_rounded(got: object, value: object) -> bool:
+    number = as_number(got)
+    return isinstance(value, float) and number is not None and abs(number - value) <= 0.5
+
+
+def _mistake(name: str, got: object, request: Mapping[str, Any]) -> str:
+    """Return the misconception about this field."""
+    if name in {"status", "duration_ms"} and isinstance(got, str):
+        return "text_for_number"
+    if name == "duration_ms":
+        return "another_unit"
+    if name == "route" and got == request["route"]:
+        return "no_method"
+    return "another_level" if name == "level" else "another_value"

@@ -1,0 +1,175 @@
+"""Exercise: merge the counts of several workers."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from course_lib.exercises.answers import as_number
+from course_lib.exercises.engine import Exercise
+from course_lib.exercises.fakes import UncopiedList
+from course_lib.exercises.verdict import brief
+
+Counts = Mapping[int, float]
+
+
+class Merge(Exercise):
+    """Counts add up; percentiles don't."""
+
+    lesson = "monitoring"
+    name = "merge"
+    task = """Each worker has counted how many of its requests fell into which bucket, for instance
+`{10: 4, 20: 1}`: four requests of up to 10 ms, and one of more than that, up to 20 ms.
+
+Write `merge(workers)`, for a list of any number of such dicts: it returns one dict, with the counts
+of all of them together. From it you can read every percentile of all requests. The workers go on
+counting in their dicts, so leave those unchanged."""
+    stub = """def merge(workers):
+    together = {}
+    # for each worker, for each of its buckets: add its count
+    return ..."""
+    hints = (
+        "Two workers, `{10: 4, 20: 1}` and `{10: 1, 50: 2}`: by hand, that's `{10: 5, 20: 1, 50: "
+        "2}`.",
+        "Two loops, one inside the other: over the workers, and over `counts.items()` of each.",
+        "A bucket that isn't there yet counts 0: `together.get(bucket, 0)`.",
+    )
+    praise = (
+        "Nothing is lost or rounded: these counts lead to the same percentiles that a single "
+        "worker would have measured."
+    )
+    refusals: ClassVar = {
+        "averages_percentiles": (
+            "That's one number. You can't combine numbers such as a P90, whether averaged or "
+            "weighted.",
+            "Combine the counts: a dict, from bucket to count.",
+        ),
+        "last_one_wins": (
+            "If two workers have the same bucket, only one of the counts is left: `update` and `|` "
+            "replace.",
+            "Add to the count that's there.",
+        ),
+        "averaged": (
+            "Those are mean counts. The P90 may come out right, but the number of requests never "
+            "does.",
+            "Just add.",
+        ),
+        "largest_count": (
+            "Only the largest of the workers' counts is left.",
+            "Add them all up.",
+        ),
+        "first_ones_buckets": (
+            "A bucket that the first worker doesn't have is missing: the slow worker's requests "
+            "are lost.",
+            "Go through the buckets of every worker.",
+        ),
+        "common_buckets": (
+            "Only buckets that every worker has are left.",
+            "A worker without a bucket has counted 0 in it: the others still count.",
+        ),
+        "a_worker_missing": (
+            "The counts of one or more workers are missing.",
+            "Go through the whole list.",
+        ),
+        "changes_a_worker": (
+            "A worker's own counts have changed, so the next merge would count its neighbors "
+            "twice.",
+            "Add up in a new dict.",
+        ),
+        "not_merged": (
+            "Those are all the workers' counts, but not in one dict.",
+            "One dict: from bucket to count.",
+        ),
+        "another_count": (
+            "Those aren't the counts of all workers together.",
+            "Try two small dicts by hand.",
+        ),
+    }
+
+    @staticmethod
+    def merge(workers):
+        """Return how many requests of all workers fell into which bucket."""
+        together = {}
+        for counts in workers:
+            for bucket, count in counts.items():
+                together[bucket] = together.get(bucket, 0) + count
+        return together
+
+    def judge(self, answer: Callable[[list[dict[int, int]]], Mapping[int, int]]) -> None:
+        """Try three workers, five with a slow one, a single one, an empty one, and none."""
+        for workers in (
+            [{10: 4, 20: 3}, {10: 9, 50: 6}, {10: 1}],
+            [
+                {20: 3, 10: 90, 50: 7},
+                {10: 80, 20: 20},
+                {10: 70, 20: 9},
+                {200: 60, 500: 40, 50: 2},
+                {10: 1, 20: 5},
+            ],
+            [{10: 3, 30: 1}],
+            [{10: 2}, {}, {10: 5}],
+            [],
+        ):
+            self._compare(answer, workers)
+
+    def _compare(self, answer: Callable[..., Any], workers: list[dict[int, int]]) -> None:
+        passed = UncopiedList(map(_WorkerCounts, workers))
+        call = self.called(workers)
+        result = self.call(answer, passed)
+        mistakes = {
+            "averages_percentiles": as_number(result) is not None,
+            "not_merged": isinstance(result, list | tuple),
+            "wrong_type": not hasattr(result, "items"),
+        }
+        self.refuse_first(mistakes, call=call, got=brief(result), expected="one dict")
+        if passed != workers:
+            got, unchanged = brief(list(passed)), "workers as they were"
+            self.refuse("changes_a_worker", call=call, got=got, expected=unchanged)
+        expected = _added(workers)
+        if not _same_counts(result, expected):
+            mistake = self.recognize(result, _mistakes(workers), _same_counts) or "another_count"
+            self.refuse(mistake, call=call, got=brief(result), expected=brief(expected))
+
+
+class _WorkerCounts(dict[int, int]):
+    """One worker's counts; a copy of them is a plain dict."""
+
+    def copy(self) -> dict[int, int]:
+        return dict(self)
+
+
+def _added(workers: Sequence[Mapping[int, int]]) -> dict[int, int]:
+    return dict(sum(map(Counter, workers), Counter()))
+
+
+def _same_counts(got: Any, expected: Any) -> bool:
+    """True if both have the same counts; a bucket with a count of 0 is like none."""
+    try:
+        got_counts = {bucket: count for bucket, count in got.items() if count}
+        expected_counts = {bucket: count for bucket, count in expected.items() if count}
+        return got_counts == expected_counts
+    except Exception:
+        return False
+
+
+def _mistakes(workers: Sequence[Mapping[int, int]]) -> dict[str, list[Counts]]:
+    """Return what each misconception about merging leads to."""
+    together = _added(workers)
+    numbers = range(len(workers))
+    last = {bucket: count for counts in workers for bucket, count in counts.items()}
+    first = {bucket: count for counts in reversed(workers) for bucket, count in counts.items()}
+    first_buckets = set(workers[0]) if workers else set()
+    common = {bucket for bucket in together if all(bucket in counts for counts in workers)}
+    largest = {bucket: max(counts.get(bucket, 0) for counts in workers) for bucket in together}
+    all_but_one = [_added([*workers[:number], *workers[number + 1 :]]) for number in numbers]
+    only_first = [_added(workers[:number]) for number in numbers]
+    return {
+        "last_one_wins": [last, first],
+        "averaged": [
+            {bucket: count / len(workers) for bucket, count in together.items()},
+            {bucket: count // len(workers) for bucket, count in together.items()},
+        ],
+        "largest_count": [largest],
+        "first_ones_buckets": [{bucket: together[bucket] for bucket in first_buckets}],
+        "common_buckets": [{bucket: together[bucket] for bucket in common}],
+        "a_worker_missing": [*all_but_one, *only_first],
+    }

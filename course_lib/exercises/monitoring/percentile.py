@@ -1,0 +1,157 @@
+"""Exercise: percentiles by nearest rank."""
+
+import math
+import random
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+from course_lib.exercises.answers import as_number
+from course_lib.exercises.engine import Exercise
+from course_lib.exercises.fakes import UncopiedList
+from course_lib.exercises.verdict import brief
+from course_lib.lab import bench
+
+
+class Percentile(Exercise):
+    """The nearest rank: a percentile is one of the samples."""
+
+    lesson = "monitoring"
+    name = "percentile"
+    task = """The P90 of a hundred requests is the 90th when you sort them by latency. In general,
+by **nearest rank**:
+
+1. **sort** the samples, and leave the caller's list unchanged
+2. **rank**: the P`percent` of `n` samples is number `n * percent / 100`, rounded **up**, counting
+   from 1
+3. **pick** that one
+
+Write `percentile(samples, percent)`. There's at least one sample, and `percent` is a whole number
+from 1 to 100."""
+    imports = "import math\n\n\n"
+    stub = (
+        imports
+        + """def percentile(samples, percent):
+    # 1 sort
+    # 2 rank
+    return ...  # 3 pick"""
+    )
+    hints = (
+        "Which of ten samples is the P50, and which the P95? Do it by hand first: ranks 5 and 10.",
+        "Step 1 is `sorted(samples)`, which makes a new list; step 2 is "
+        "`math.ceil(len(samples) * percent / 100)`.",
+        "Step 3: ranks count from 1 and Python's indexes from 0, so rank 5 has index 4.",
+    )
+    praise = (
+        "A time that a request really took; and the same for everyone, because there's one "
+        "definition."
+    )
+    refusals: ClassVar = {
+        "interpolates": (
+            "That's between two samples, so no request took that long. It's what NumPy and "
+            "`statistics.quantiles` compute by default.",
+            "Nearest rank picks a sample: round the rank up.",
+        ),
+        "one_too_far": (
+            "That's the next sample: if the rank is a whole number, you used it as an index that "
+            "starts at 0.",
+            "Rank 1 has index 0: subtract one, after rounding up.",
+        ),
+        "rounded_down": (
+            "You rounded the rank down or to the nearest, so too few samples are at or below the "
+            "result.",
+            "Round up: `math.ceil`.",
+        ),
+        "not_sorted": (
+            "That's the sample at this position in the order in which they came.",
+            "Sort them first.",
+        ),
+        "longest_first": (
+            "You counted the ranks from the longest sample.",
+            "Sort from the shortest up.",
+        ),
+        "rank_itself": (
+            "That's the rank, not the sample that has it.",
+            "Step 3: pick it from the sorted samples.",
+        ),
+        "share_of_longest": (
+            "That's a percentage of the longest sample. A percentile counts samples; how long the "
+            "longest is doesn't matter.",
+            "Sort, count, pick.",
+        ),
+        "mean": ("That's the mean, whatever the percentage.", "Sort, count, pick."),
+        "float_rank": (
+            "28% of 25 samples is number 7. But in floating point, `28 / 100 * 25` is "
+            "7.000000000000001, and that rounds up to 8.",
+            "Multiply first, then divide: `len(samples) * percent / 100`.",
+        ),
+        "sorts_the_callers": (
+            "The caller's list is sorted now: the order in which the requests came is lost.",
+            "`sorted(samples)` makes a new list; `samples.sort()` changes the old one.",
+        ),
+        "another_number": (
+            "That's not the sample with this rank.",
+            "Try ten samples by hand: the P50 is the 5th.",
+        ),
+    }
+
+    @staticmethod
+    def percentile(samples, percent):
+        """Return the smallest sample that at least `percent` % of the samples don't exceed."""
+        rank = math.ceil(len(samples) * percent / 100)
+        return sorted(samples)[rank - 1]
+
+    def judge(self, answer: Callable[[Sequence[float], int], float]) -> None:
+        """Try ranks that are whole numbers and that aren't, one sample, and a rank floats spoil."""
+        cases = ((37, 90), (20, 30), (10, 95), (37, 1), (25, 28), (20, 100), (1, 50))
+        for count, percent in cases:
+            self._compare(answer, count, percent)
+
+    def _compare(self, answer: Callable[..., Any], count: int, percent: int) -> None:
+        samples = UncopiedList(_latencies(count))
+        before = list(samples)
+        result = self.call(answer, samples, percent)
+        got, expected = as_number(result), bench.percentile(before, percent)
+        call = f"percentile(samples, {percent}), of {count} samples"
+        if got is None:
+            self.refuse("wrong_type", call=call, got=brief(result), expected="a number")
+        if got != expected:
+            mistake = self.recognize(got, _mistakes(before, percent)) or "another_number"
+            self.refuse(mistake, call=call, got=brief(result), expected=brief(expected))
+        if samples != before:
+            got_order, expected_order = "samples in another order", "the order unchanged"
+            self.refuse("sorts_the_callers", call=call, got=got_order, expected=expected_order)
+
+
+def _latencies(count: int) -> list[float]:
+    """Return milliseconds, all different, in no order, and not evenly spread."""
+    chance = random.Random(count)
+    exponents = chance.sample(range(count), count)
+    return [round(20 * 1.1**exponent + chance.random(), 3) for exponent in exponents]
+
+
+def _mistakes(samples: list[float], percent: int) -> dict[str, list[float]]:
+    """Return what each misconception about percentiles leads to."""
+    count, in_order = len(samples), sorted(samples)
+    exact = count * percent / 100
+    rank = math.ceil(exact)
+
+    def at(index: float) -> float:
+        return in_order[min(max(int(index), 0), count - 1)]
+
+    def between(index: float) -> float:
+        return at(index) + (at(index + 1) - at(index)) * (index % 1)
+
+    return {
+        "interpolates": [
+            between((count - 1) * percent / 100),
+            between((count + 1) * percent / 100 - 1),
+        ],
+        "not_sorted": [samples[rank - 1]],
+        "longest_first": [at(count - rank)],
+        "rank_itself": [rank],
+        "share_of_longest": [max(samples) * percent / 100],
+        "mean": [sum(samples) / count],
+        "float_rank": [at(math.ceil(percent / 100 * count) - 1)],
+        "one_too_far": [at(rank)],
+        "rounded_down": [at(exact - 1), at(round(exact) - 1)],
+    }

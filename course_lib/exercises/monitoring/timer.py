@@ -1,0 +1,251 @@
+"""Exercise: a middleware that times requests.
+
+start the clock --> await app(...) --+--> last byte sent --+--> finally: record, warn if slow
+                                     +--> app raises ------+
+                                     +--> cancelled -------+
+"""
+
+import asyncio
+import logging
+import time
+from typing import Any, ClassVar
+
+from course_lib.asgi import Receive, Scope, Send
+from course_lib.exercises.answers import as_number
+from course_lib.exercises.middleware_exercise import (
+    REQUEST,
+    MiddlewareExercise,
+    WaitingApp,
+    clock_set_back,
+    receive,
+    warnings_logged,
+)
+from course_lib.exercises.verdict import brief
+
+log = logging.getLogger("timer")
+
+
+class Timer(MiddlewareExercise):
+    """From the start of the request to the last byte of the response, however it ends."""
+
+    lesson = "monitoring"
+    limit = 4.0
+    name = "timer"
+    task = """An ASGI middleware is called for each request; `await app(scope, receive, send)` lets
+the app respond, to the last byte. Here is the skeleton of one. Complete the four steps:
+
+1. **start** the clock: `time.perf_counter()`, in seconds
+2. **let the app respond**
+3. **record**, however the request ends: `record(scope["path"], seconds)`
+4. **warn** if it took more than half a second: `log.warning(...)`
+
+Don't keep the app's errors: let them go on to the caller. When it works, have `timer` return
+`timed`."""
+    imports = 'import logging\nimport time\n\nlog = logging.getLogger("timer")\n\n\n'
+    stub = (
+        imports
+        + """def timer(app, record):
+    async def timed(scope, receive, send):
+        if scope["type"] != "http":  # the app's own start and end, or a websocket
+            await app(scope, receive, send)
+            return
+        start = ...  # 1 start
+        await app(scope, receive, send)  # 2 let the app respond
+        # 3 record
+        # 4 warn
+
+    return ...  # timed"""
+    )
+    hints = (
+        "Which lines run if the app raises an error? Whatever has to happen in any case belongs "
+        "in a `finally:`.",
+        "`try:` around step 2, and steps 3 and 4 in its `finally:`. Without an `except`, the error "
+        "goes on by itself.",
+        "In the `finally:`, first `seconds = time.perf_counter() - start`, then `record(...)`, "
+        "then an `if` for step 4.",
+    )
+    praise = (
+        "To the last byte, even if the request fails or its client leaves, and by a clock that "
+        "can't be set."
+    )
+    refusals: ClassVar = {
+        "failure_unrecorded": (
+            "The app raised an error, and nothing was recorded: the requests that matter most are "
+            "missing.",
+            "Put step 3 in the `finally:` of a `try:` around step 2.",
+        ),
+        "cancelled_unrecorded": (
+            "A request was cancelled because its client disconnected, and wasn't recorded: neither "
+            "`except Exception` nor a list of errors catches that.",
+            "A `finally:` always runs.",
+        ),
+        "swallows": (
+            "The app's error was swallowed: the server thinks that all is well, and sends nothing.",
+            "Remove the `except`, or end it with `raise`.",
+        ),
+        "first_byte": (
+            "A response in three parts was recorded when the first part was sent; the user is "
+            "still waiting for the last.",
+            "Stop the clock when `await app(...)` has returned.",
+        ),
+        "too_short": (
+            "The recorded time is much shorter than the app waited. Either the clock started too "
+            "late, or it stops while the app waits, like `process_time`.",
+            "Read `time.perf_counter()` before step 2, and again after it.",
+        ),
+        "wall_clock": (
+            "The machine's clock was set back during the request, and you recorded minus one hour.",
+            "`time.time()` is for dates. For durations use `time.perf_counter()`, which can't be "
+            "set.",
+        ),
+        "shared_clock": (
+            "Of two concurrent requests, the second overwrote the start of the first, which was "
+            "recorded as too short.",
+            "Keep `start` in a variable of the inner function, so that each request has its own.",
+        ),
+        "another_unit": (
+            "That's not in seconds.",
+            "`perf_counter` counts seconds: record the difference as is.",
+        ),
+        "another_path": (
+            "It was recorded under something other than the path.",
+            '`record(scope["path"], seconds)`.',
+        ),
+        "never_records": (
+            "The app responded to the request, and `record` wasn't called.",
+            "Don't forget step 3.",
+        ),
+        "records_twice": (
+            "One request was recorded twice.",
+            "The `finally:` runs in any case: you don't need to record anywhere else.",
+        ),
+        "answer_lost": (
+            "The app wasn't called, or messages between it and its client got lost or changed.",
+            "Step 2 passes on all three: `await app(scope, receive, send)`.",
+        ),
+        "not_a_request": (
+            "When the server starts and ends, it calls the app with `lifespan`. That's not a "
+            "request, and it has no path.",
+            "Leave the first three lines of the skeleton as they are.",
+        ),
+        "no_warning": (
+            "A request took more than half a second, and nothing was logged at WARNING.",
+            "Step 4: `if seconds > 0.5:`, and `log.warning(...)`. The threshold is in seconds.",
+        ),
+        "slow_failure_unwarned": (
+            "A request failed after more than half a second, and there was no warning.",
+            "Step 4 belongs in the `finally:` too.",
+        ),
+        "warns_too_soon": (
+            "A request of a quarter of a second triggered a warning.",
+            "Half a second is 0.5, because `perf_counter` counts seconds.",
+        ),
+    }
+
+    @staticmethod
+    def timer(app, record):
+        """Return a middleware that records how long each request took, and warns of slow ones."""
+
+        async def timed(scope, receive, send):
+            if scope["type"] != "http":
+                await app(scope, receive, send)
+                return
+            start = time.perf_counter()
+            try:
+                await app(scope, receive, send)
+            finally:
+                seconds = time.perf_counter() - start
+                record(scope["path"], seconds)
+                if seconds > 0.5:
+                    log.warning("%s took %.3f seconds", scope["path"], seconds)
+
+        return timed
+
+    async def judge(self, answer: Any) -> None:
+        """Try responses, failures, two requests at once, a lifespan, and slow requests."""
+        with warnings_logged() as warned:
+            await self._responses(answer)
+            await self._failures(answer)
+            await self._two_at_once(answer)
+            await self._lifespan(answer)
+            await self._slow_requests(answer, warned)
+
+    async def _responses(self, answer: Any) -> None:
+        whole, in_parts = WaitingApp(), WaitingApp(wait=0.04, parts=3)
+        with clock_set_back():
+            await self.send(answer, whole, "/whole")
+        self.expect_record(whole, "/whole", 0.05, "never_records", "too_short")
+        self._expect_messages(whole)
+        await self.send(answer, in_parts, "/in-parts")
+        self._expect_messages(in_parts)
+        self.expect_record(in_parts, "/in-parts", 0.12, "never_records", "first_byte")
+
+    def _expect_messages(self, app: WaitingApp) -> None:
+        if app.sent != app.response or app.received != [REQUEST]:
+            got, expected = brief(app.sent), brief(app.response)
+            self.refuse("answer_lost", call=self.get("/whole"), got=got, expected=expected)
+
+    async def _failures(self, answer: Any) -> None:
+        for mistake, path, error in (
+            ("failure_unrecorded", "/fails", ValueError("the app's own")),
+            ("cancelled_unrecorded", "/left", asyncio.CancelledError("the client disconnected")),
+        ):
+            app = WaitingApp(failure=error)
+            await self.send(answer, app, path)
+            if app.error is None:
+                expected = type(error).__name__
+                self.refuse("swallows", call=self.get(path), got="no error", expected=expected)
+            self.expect_record(app, path, 0.05, mistake, "too_short")
+
+    async def _two_at_once(self, answer: Any) -> None:
+        long, short = WaitingApp(wait=0.15), WaitingApp(wait=0.02)
+
+        async def both(scope: Scope, receive: Receive, send: Send) -> None:
+            await (long if scope["path"] == "/long" else short)(scope, receive, send)
+
+        middleware = await self.middleware(answer, both, long.record)
+
+        async def second() -> None:
+            await asyncio.sleep(0.08)
+            await self.request(middleware, short, "/short")
+
+        await asyncio.gather(self.request(middleware, long, "/long"), second())
+        seconds = as_number(dict(long.recorded).get("/long"))
+        if seconds is None or seconds < 0.149:
+            call = self.get("/long and, a little later, GET /short")
+            self.refuse("shared_clock", call=call, got=brief(long.recorded))
+
+    async def _lifespan(self, answer: Any) -> None:
+        types: list[str] = []
+
+        async def app(scope: Scope, _receive: Receive, _send: Send) -> None:
+            types.append(scope["type"])
+
+        recorder = WaitingApp()
+        middleware = await self.middleware(answer, app, recorder.record)
+        error_text = ""
+        try:
+            await middleware({"type": "lifespan"}, receive, receive)
+        except Exception as error:
+            error_text = f"{type(error).__name__}: {error}"
+        if error_text or recorder.recorded or types != ["lifespan"]:
+            call = 'timer(app, record), then {"type": "lifespan"}'
+            got = error_text or brief(recorder.recorded)
+            self.refuse("not_a_request", call=call, got=got, expected="passed on to the app")
+
+    async def _slow_requests(self, answer: Any, warned: list[asyncio.Task[Any]]) -> None:
+        too_soon = len(warned) > 0
+        quarter = asyncio.create_task(self.send(answer, WaitingApp(wait=0.25), "/quarter"))
+        slow = asyncio.create_task(self.send(answer, WaitingApp(wait=0.55), "/slow"))
+        failing_app = WaitingApp(wait=0.55, failure=ValueError("the app's own"))
+        failure = asyncio.create_task(self.send(answer, failing_app, "/slow-failure"))
+        await asyncio.gather(quarter, slow, failure)
+        if too_soon or quarter in warned:
+            call = self.get("/quarter")
+            self.refuse("warns_too_soon", call=call, got="a warning", expected="none")
+        if slow not in warned:
+            call = self.get("/slow")
+            self.refuse("no_warning", call=call, got="no warning", expected="one")
+        if failure not in warned:
+            call = self.get("/slow-failure")
+            self.refuse("slow_failure_unwarned", call=call, got="no warning", expected="one")

@@ -1,0 +1,144 @@
+"""Exercise: a fixed window, counted in Redis.
+
+first request: INCR returns 1 --> EXPIRE --+
+others: INCR returns 2, 3, ... ------------+--> allowed up to the limit, then rejected
+                                           |
+                the key expires -----------+--> the next request opens a new window
+"""
+
+import asyncio
+import time
+from typing import Any, ClassVar
+
+from course_lib.exercises.window_exercise import WindowExercise
+from course_lib.lab import redis_server
+from course_lib.lab.redis_server import Client
+
+
+class FixedWindow(WindowExercise):
+    """Count, and get the count, in one step."""
+
+    name = "fixed_window"
+    task = """Is this request allowed? A client's first request opens a window of `seconds`, and
+`limit` requests are allowed in it. Write `fixed_window(redis, key, limit, seconds)`; the key
+identifies the client:
+
+1. **count**: `await redis.incr(key)` adds one and returns the new count, in a single step
+2. **expire once**: the request that opens the window, and no other, sets the key's TTL, with
+   `await redis.expire(key, seconds)`
+3. **return** `True` if the request is allowed, otherwise `False`"""
+    stub = """async def fixed_window(redis, key, limit, seconds):
+    count = ...  # 1 count
+    # 2 expire once
+    return ...  # 3 return"""
+    hints = (
+        "If the key doesn't exist, `incr` creates it with the count 1. So the request that gets 1 "
+        "has opened the window.",
+        "So step 2 is `if count == 1:`, and in it the `expire`. Both calls need an `await`.",
+        "Step 3 is a comparison, which is True or False already: a count of `limit` is allowed, "
+        "one more isn't.",
+    )
+    praise = (
+        "One command both counts and returns the count, so no other request can come in between, "
+        "in this process or in another."
+    )
+    refusals: ClassVar = {
+        "lock_in_process": (
+            "Your requests wait for each other, but another process counted between your read and "
+            "your write, and its count was lost.",
+            "A lock works within one process. Let Redis count: `incr` reads and writes in one "
+            "step, for every process.",
+        ),
+        "renewed": (
+            "Each request restarts the TTL, even one that's rejected: a client that keeps retrying "
+            "is never let in again.",
+            "Only the request that opens the window, with a count of 1, sets the TTL.",
+        ),
+        "another_lifetime": (
+            "The window doesn't have the right length.",
+            "`expire` is in seconds, `pexpire` in milliseconds.",
+        ),
+    }
+
+    @staticmethod
+    async def fixed_window(redis, key, limit, seconds):
+        """Return whether one more request of this client is allowed in its window."""
+        count = await redis.incr(key)
+        if count == 1:
+            await redis.expire(key, seconds)
+        return count <= limit
+
+    async def judge_on(self, redis: Client, answer: Any) -> None:
+        """Try one client after another, fifty at once, and together with another process."""
+        seconds = _far_from_a_boundary()
+        arguments = (redis, "limit:7", 3, seconds)
+        call = f"five times {self.called(*arguments)}"
+        first = await self.call_async(answer, *arguments)
+        if not await redis.keys("*"):
+            self.refuse("not_in_redis", call=self.called(*arguments), got="no key in Redis")
+        await self.expect_ttls(redis, call, seconds / 2, seconds, "another_lifetime")
+        others = [await self.call_async(answer, *arguments) for _ in range(4)]
+        self.expect(call, [first, *others], [True, True, True, False, False])
+        if not await self.call_async(answer, redis, "limit:8", 3, seconds):
+            call = f"{self.called(redis, 'limit:8', 3, seconds)} after that"
+            self.refuse("one_for_all", call=call, got="False")
+        await self._renewed(redis, answer, seconds)
+        await self.at_once(answer, 10, redis, "limit:9", 10, seconds)
+        await self._with_another_process(redis, answer, seconds)
+
+    async def _renewed(self, redis: Client, answer: Any, seconds: int) -> None:
+        """Refuse a TTL that restarts and so locks a client out.
+
+        It does no harm if the next window has another key, so a restart is only a suspicion. Then
+        we send requests until one is allowed again.
+        """
+        for key in await redis.keys("*"):
+            await redis.pexpire(key, seconds * 100)
+        for client in ("limit:7", "limit:8"):  # the first is rejected, the second is allowed
+            await self.call_async(answer, redis, client, 3, seconds)
+        ttls = [await redis.pttl(key) for key in await redis.keys("*")]
+        if max(ttls, default=0) <= seconds * 100:
+            return
+        start, allowed = time.monotonic(), 0
+        while time.monotonic() - start < 1.5:
+            allowed += bool(await self.call_async(answer, redis, "limit:10", 1, 1))
+            if allowed > 1:
+                return
+            await asyncio.sleep(0.1)
+        call = f"{self.called(redis, 'limit:10', 1, 1)}, ten times a second"
+        got, expected = "rejected for more than a second", "a new window after a second"
+        self.refuse("renewed", call=call, got=got, expected=expected)
+
+    async def _with_another_process(self, redis: Client, answer: Any, seconds: int) -> None:
+        interrupted = _InterruptedClient(redis, seconds)
+        arguments = (interrupted, "limit:11", 5, seconds)
+        decisions = [await self.call_async(answer, *arguments) for _ in range(5)]
+        others = sum(count <= 5 for count in interrupted.counts)
+        allowed = sum(map(bool, decisions)) + others
+        if allowed > 5:
+            calls = f"five times {self.called(redis, 'limit:11', 5, seconds)}"
+            call = f"{calls}, while another process counts too"
+            got = f"{allowed} allowed in all"
+            self.refuse("lock_in_process", call=call, got=got, expected="5 allowed")
+
+
+class _InterruptedClient(Client):
+    """A client interrupted by another process, which counts on the same key after each GET."""
+
+    def __init__(self, redis: Client, seconds: int) -> None:
+        super().__init__(redis_server.url(), redis.prefix)
+        self.counts: list[int] = []
+        self._other, self._seconds = redis, seconds
+
+    async def execute_command(self, name: Any, *arguments: Any, **options: Any) -> Any:
+        result = await super().execute_command(name, *arguments, **options)
+        if name == "GET":
+            self.counts.append(await self._other.incr(arguments[0]))
+            if self.counts[-1] == 1:
+                await self._other.expire(arguments[0], self._seconds)
+        return result
+
+
+def _far_from_a_boundary() -> int:
+    """Return a window length (15 minutes or more) whose current window has long to go."""
+    return next(seconds for seconds in range(900, 3_000) if time.time() % seconds < seconds / 4)

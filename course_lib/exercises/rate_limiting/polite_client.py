@@ -1,0 +1,200 @@
+"""Exercise: a client that waits as it's told.
+
+send --+--> not 429: return the response
+       +--> 429, for the first or second time: wait for Retry-After, send again
+       +--> 429, for the third time: give up, return the response
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import httpx
+
+from course_lib.exercises.answers import as_number
+from course_lib.exercises.engine import Exercise
+from course_lib.exercises.fakes import NamedFunction
+from course_lib.exercises.verdict import brief
+
+
+class PoliteClient(Exercise):
+    """Wait as long as the server says, and give up in time."""
+
+    lesson = "rate_limiting"
+    name = "polite_client"
+    task = """Write a well-behaved client: `polite_client(send, sleep)`. `send()` sends its request
+and returns the response, with `.status_code` and `.headers`; `sleep(seconds)` waits.
+
+1. **send**
+2. **wait** if the status is 429 (and only then): for the number of seconds in the header
+   `Retry-After`, which is text
+3. **send again**, and after the third rejection **give up**: return the last response, whatever it
+   is"""
+    stub = """def polite_client(send, sleep):
+    response = send()  # 1 send
+    ...  # 2 wait, and 3 send again, at most twice
+    return ...  # the last response"""
+    hints = (
+        "At most three requests, so at most two waits: `for _ in range(2):` begins a loop of two "
+        "rounds.",
+        "In each round: `if response.status_code != 429: break`. Otherwise wait, and send again.",
+        'The wait: `sleep(int(response.headers["Retry-After"]))`. The last line of the function is '
+        "`return response`.",
+    )
+    praise = "It waits as long as the server says, doesn't wait otherwise, and gives up in time."
+    refusals: ClassVar = {
+        "at_once": (
+            "The next request came at once. Responding to a rejection with another request only "
+            "makes the crowd larger.",
+            "In between, `sleep(...)`, for as long as `Retry-After` says.",
+        ),
+        "too_early": (
+            "The wait was shorter than `Retry-After` says, so the next request was in vain.",
+            "Wait the full time that this response gives; the next one may give another.",
+        ),
+        "too_long": (
+            "The wait was much longer than `Retry-After` says.",
+            "It's in seconds, like the argument of `sleep`; and don't use `X-RateLimit-Reset`, "
+            "which says when the whole limit is available again.",
+        ),
+        "text_for_seconds": (
+            "You passed text to `sleep`: headers are text.",
+            "Convert it to a number: `int(...)`.",
+        ),
+        "gives_up_at_once": (
+            "The response said when to try again, and the client didn't.",
+            "Step 3: after the wait, call `send()` again.",
+        ),
+        "gives_up_early": (
+            "The client was rejected twice, and a third request would have been allowed.",
+            "Give up after the third rejection, not before.",
+        ),
+        "never_gives_up": (
+            "After three rejections the client went on.",
+            "Count the attempts: three in all.",
+        ),
+        "retries_errors": (
+            "The client retried after a status other than 429: with a 404 or a 500, nothing says "
+            "that waiting helps, and a POST might be done twice.",
+            "Wait only for 429; return any other response.",
+        ),
+        "waits_for_nothing": (
+            "The client waited although no further request followed.",
+            "Wait only between a rejection and the next attempt.",
+        ),
+        "another_answer": (
+            "That's not the last response.",
+            "Return the response itself, as `send()` returned it.",
+        ),
+    }
+
+    @staticmethod
+    def polite_client(send, sleep):
+        """Return the first response that isn't a rejection, or the third response."""
+        response = send()
+        for _ in range(2):
+            if response.status_code != 429:
+                break
+            sleep(int(response.headers["Retry-After"]))
+            response = send()
+        return response
+
+    def judge(self, answer: Any) -> None:
+        """Try a success, errors, one rejection, two with different waits, and many."""
+        for plan in (
+            [200],
+            [404],
+            [500],
+            [503],
+            ["7", 200],
+            ["40", 500],
+            ["3", "25", 200],
+            ["30", "2", 200],
+            ["5", "5", "5", "5", "5", "5", 200],
+        ):
+            self._serve(answer, plan)
+
+    def _serve(self, answer: Any, plan: Sequence[Any]) -> None:
+        service = _Service(plan)
+        result = self.call(answer, service.send, service.sleep)
+        mistake = service.mistake()
+        if not service.responses or (not mistake and result is not service.responses[-1]):
+            mistake = "another_answer"
+        if mistake:
+            shown = "; ".join(map(_shown, plan[:4]))
+            call = f"{self.name}(send, sleep), with a service that responds {shown}"
+            got = f"{service.log()}, and returned {brief(result)}"
+            self.refuse(mistake, call=call, got=got)
+
+
+class _Service:
+    """Responds by a plan, with a status or a rejection with this Retry-After, and records waits."""
+
+    def __init__(self, plan: Sequence[Any]) -> None:
+        self.plan = plan
+        self.responses: list[httpx.Response] = []
+        self.waits: list[list[Any]] = [[]]
+        """The arguments of `sleep`: before the first request, then after each."""
+        self.send = NamedFunction("send", self._respond)
+        self.sleep = NamedFunction("sleep", self._wait)
+
+    def log(self) -> str:
+        """Return what the client did, in its order."""
+        steps = [f"waited {brief(seconds)}" for seconds in self.waits[0]]
+        for waits in self.waits[1:]:
+            steps += ["sent", *(f"waited {brief(seconds)}" for seconds in waits)]
+        return ", ".join(steps) or "sent nothing"
+
+    def mistake(self) -> str | None:
+        """Return the first thing that the client did wrong."""
+        waits = list(itertools.chain(*self.waits))
+        if any(isinstance(seconds, str | bytes) for seconds in waits):
+            return "text_for_seconds"
+        if not all(map(_is_duration, waits)):
+            return "wrong_type"
+        for number in range(len(self.responses)):
+            mistake = self._mistake_after(number)
+            if mistake:
+                return mistake
+        wanted = min(len(self.plan), 3)
+        if len(self.responses) < wanted:
+            return "gives_up_at_once" if len(self.responses) == 1 else "gives_up_early"
+        return "never_gives_up" if len(self.responses) > wanted else None
+
+    def _mistake_after(self, number: int) -> str | None:
+        """Return what the client did wrong after this response, counted from 0."""
+        is_last = number == len(self.responses) - 1
+        retry_after = int(self.responses[number].headers.get("Retry-After", 0))
+        waited = sum(map(float, self.waits[number + 1]))
+        mistakes = {
+            "retries_errors": not retry_after and not is_last,
+            "waits_for_nothing": waited and is_last,
+            "at_once": retry_after and not is_last and not waited,
+            "too_early": not is_last and waited < retry_after,
+            "too_long": waited > 1.5 * retry_after + 2,
+        }
+        return next((mistake for mistake, was_made in mistakes.items() if was_made), None)
+
+    def _respond(self) -> httpx.Response:
+        planned = self.plan[min(len(self.responses), len(self.plan) - 1)]
+        if isinstance(planned, str):
+            headers = {"Retry-After": planned, "X-RateLimit-Reset": "90"}
+            response = httpx.Response(429, headers=headers)
+        else:
+            response = httpx.Response(planned)
+        self.responses.append(response)
+        self.waits.append([])
+        return response
+
+    def _wait(self, seconds: Any) -> None:
+        self.waits[-1].append(seconds)
+
+
+def _is_duration(value: Any) -> bool:
+    seconds = as_number(value)
+    return seconds is not None and 0 <= seconds < math.inf
+
+
+def _shown(planned: Any) -> str:
+    return f"429, Retry-After: {planned}" if isinstance(planned, str) else str(planned)

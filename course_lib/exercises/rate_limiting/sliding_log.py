@@ -1,0 +1,114 @@
+"""Exercise: an exact sliding window, as a log in a sorted set.
+
+forget old entries --> write this one --> count --> expire --+--> up to the limit: allowed
+(one transaction)                                            +--> above: remove it, rejected
+"""
+
+import secrets
+from collections.abc import Sequence
+from typing import ClassVar
+
+from course_lib.exercises.window_exercise import TimedExercise
+
+
+class SlidingLog(TimedExercise):
+    """Exact over any stretch of time, and the price is an entry for each allowed request."""
+
+    name = "sliding_log"
+    task = """The exact limiter: over any stretch of `seconds`, no more than `limit` requests are
+allowed. A sorted set contains the time of each of them. Write `sliding_log(redis, key, limit,
+seconds, now)`; `now` is in seconds, and the check sets it.
+
+Reading first and writing later would be the mistake of section 1. So write first, then count, in
+one transaction: `p.execute()` sends the commands together, nothing comes in between, and it returns
+a list of their results.
+
+1. **forget** entries that are at least `seconds` old
+2. **write** this request: `p.zadd(key, {member: now})`; a sorted set has each member once
+3. **count**: `p.zcard(key)`
+4. **expire**
+5. **take back** the entry if the request isn't allowed, with `await redis.zrem(key, member)`; and
+   **return**"""
+    imports = "import secrets\n\n\n"
+    stub = (
+        imports
+        + """async def sliding_log(redis, key, limit, seconds, now):
+    member = ...  # different for each request, even for two at the same time
+    async with redis.pipeline() as p:
+        p.zremrangebyscore(key, "-inf", now - seconds)  # 1 forget
+        ...  # 2 write
+        ...  # 3 count
+        p.expire(key, seconds)  # 4 expire
+        answers = await p.execute()
+    # 5 take back
+    return ...  # and return"""
+    )
+    hints = (
+        "Two requests can come at the same time, so the time alone isn't a unique member: "
+        "`secrets.token_hex(8)` is different each time.",
+        "The results have the order of the commands: with steps 1 to 4 as in the stub, the count "
+        "is `answers[2]`.",
+        "The count includes this request. If it's above `limit`: `await redis.zrem(key, member)`, "
+        "and False.",
+    )
+    praise = "Exact over any stretch of time; and a rejected request leaves nothing behind."
+    windows_kept = 1
+    refusals: ClassVar = {
+        "same_moment": (
+            "Requests at the same time were counted as one: they had the same member, and a sorted "
+            "set has each member once.",
+            "Create a member that no other request has: `secrets.token_hex(8)`.",
+        ),
+        "refused_kept": (
+            "Rejected requests stay in the log and count: a client that keeps retrying is locked "
+            "out for good, and every retry takes more memory.",
+            "Step 5: if the count is above the limit, `await redis.zrem(key, member)`.",
+        ),
+        "never_forgets": (
+            "Requests that are older than the window still count, by the time in `now`.",
+            "Step 1 removes what is older than `now - seconds`; and each request goes into the set "
+            "with its `now`.",
+        ),
+        "forgets_too_soon": (
+            "Requests from the last `seconds` were forgotten.",
+            "Remove only what is at least `seconds` old.",
+        ),
+        "counts_before": (
+            "You counted before writing this request, and then treated the count as if it included "
+            "this request.",
+            "Write in step 2, count in step 3; then a count of `limit` is allowed.",
+        ),
+    }
+
+    @staticmethod
+    async def sliding_log(redis, key, limit, seconds, now):
+        """Return whether one more request of this client is allowed, over any stretch of time."""
+        member = secrets.token_hex(8)
+        async with redis.pipeline() as p:
+            p.zremrangebyscore(key, "-inf", now - seconds)
+            p.zadd(key, {member: now})
+            p.zcard(key)
+            p.expire(key, seconds)
+            answers = await p.execute()
+        if answers[2] > limit:
+            await redis.zrem(key, member)
+        return answers[2] <= limit
+
+    def model(
+        self, moments: Sequence[float], limit: int, seconds: float, mistake: str = ""
+    ) -> list[bool]:
+        """Keep the time of each allowed request, and go through them all each time."""
+        memories = {"never_forgets": float("inf"), "forgets_too_soon": seconds / 2}
+        memory = memories.get(mistake, seconds)
+        allowed_count = limit + (mistake == "counts_before")
+        log: list[float] = []
+        decisions = []
+        for now in moments:
+            recent = [moment for moment in log if now - moment < memory]
+            if mistake == "same_moment":
+                recent = list(set(recent) - {now})
+            is_allowed = len(recent) < allowed_count
+            decisions.append(is_allowed)
+            if is_allowed or mistake == "refused_kept":
+                log.append(now)
+        return decisions

@@ -1,0 +1,5 @@
+"""The exercises of the welcome: one file each, named after the exercise."""
+
+from course_lib.exercises.discovery import exercises_in
+
+globals().update(exercises_in(__name__, __path__))
