@@ -1,4 +1,4 @@
-"""What a set of indexes costs: the time of reads and writes, and the space."""
+"""The cost of a set of indexes: the time of reads and writes, and the space."""
 
 import math
 import time
@@ -15,7 +15,7 @@ WRITES_PER_QUERY = 5  # rows inserted for each query run, unless the caller pass
 COST_OF_SPACE = 0.1  # an index as large as the whole database must save a tenth of the time
 
 LEAST_GAIN = 0.005  # a step of the search must lower the cost by this share
-PENALTY = 10  # a query that has become slower counts as if it took so many times as long
+PENALTY = 10  # a query that has become slower counts as if it took this many times as long
 
 
 class Costs:

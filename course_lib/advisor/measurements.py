@@ -1,4 +1,4 @@
-"""What has been measured: the seconds of each query with each plan.
+"""The measurements so far: the seconds of each query with each plan.
 
 A time belongs to a query *and its plan*. Planning takes less than a millisecond, running can take
 seconds, and most sets of indexes lead to a plan that has been timed already:

@@ -1,4 +1,4 @@
-"""What the advisor returns: indexes with what they gain and cost, and the times of the queries."""
+"""The advisor's result: indexes with what they gain and cost, and the times of the queries."""
 
 import html
 from collections.abc import Iterator, Mapping, Sequence

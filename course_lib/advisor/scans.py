@@ -1,4 +1,4 @@
-"""What one SELECT needs from one table: conditions an index could search, orders, and columns."""
+"""The needs of one SELECT from one table: conditions an index could search, orders, and columns."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _COMPARISONS = (exp.EQ, exp.NullSafeEQ, exp.Is, *_INEQUALITIES)
 
 @dataclass(frozen=True)
 class Scan:
-    """What one SELECT needs from one table.
+    """The needs of one SELECT from one table.
 
     `equal` are the keys compared with a value, `joined` with something of another table. `sorts`
     are the orders of ORDER BY, GROUP BY, DISTINCT, min, max and windows. `filters` are the

@@ -1,4 +1,4 @@
-"""What an exercise is: a task, a stub, hints, a solution, and a check that gives feedback.
+"""The parts of an exercise: a task, a stub, hints, a solution, and a check that gives feedback.
 
     ex.name  -->  edit the stub  -->  ex.name.check(answer)  --+--> right: .answer is yours now
                        ^                                       +--> not attempted: the stub

@@ -1,4 +1,4 @@
-"""What the exercises of lesson 2 share: a small database that the learner hasn't seen."""
+"""The base of lesson 2's exercises: a small database that the learner hasn't seen."""
 
 import sqlite3
 from typing import Any, ClassVar, NoReturn

@@ -1,4 +1,4 @@
-"""What a check is written with: call the learner's function, compare, refuse.
+"""The tools of a check: call the learner's function, compare, refuse.
 
 A refusal has an ID (the misconception) and two sentences: one that names the misconception, and
 the next step. They are in the table `refusals` of the exercise, or of a class it inherits from.
@@ -16,7 +16,7 @@ from course_lib.exercises.verdict import NotAttempted, Refusal, brief
 
 
 def nearly_equal(number: Any, other: Any) -> bool:
-    """True if two numbers differ by less than a billionth."""
+    """Return True if two numbers differ by less than a billionth."""
     return bool(abs(number - other) < 1e-9)
 
 

@@ -1,4 +1,4 @@
-"""What a check of an ASGI middleware needs: apps to wrap, a clock that jumps, the warnings logged.
+"""The tools to check an ASGI middleware: apps to wrap, a clock that jumps, the warnings logged.
 
 The apps really wait, one of them for more than half a second. A middleware has to record at least
 the time that its app waited.
@@ -34,10 +34,10 @@ class WaitingApp:
     failure: BaseException | None = None
     received: list[object] = field(default_factory=list)
     sent: list[object] = field(default_factory=list)
-    """What reached the server."""
+    """The messages that reached the server."""
     recorded: list[tuple[object, object]] = field(default_factory=list)
     error: BaseException | None = None
-    """What the middleware let through."""
+    """The messages that the middleware let through."""
 
     def record(self, path: object, seconds: object) -> None:
         """Record a request. The middleware has to call this."""

@@ -1,4 +1,4 @@
-"""What exercises share whose answers run on Redis: a real server, and keys of their own."""
+"""The base of exercises whose answers run on Redis: a real server, and keys of their own."""
 
 import asyncio
 import contextlib

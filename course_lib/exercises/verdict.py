@@ -1,4 +1,4 @@
-"""What a check returns: right, refused or not attempted, with what the learner needs to go on."""
+"""The verdict of a check: right, refused or not attempted, with what the learner needs to go on."""
 
 import html
 import reprlib

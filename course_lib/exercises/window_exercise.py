@@ -1,4 +1,4 @@
-"""What the exercises share in which you build a limiter yourself, on a real Redis.
+"""The base of the exercises in which you build a limiter yourself, on a real Redis.
 
 A timed limiter gets the time as an argument, and the check sets it. A slow, obvious model of the
 algorithm knows the right decisions. The same model, with a misconception built in, recognizes it.
@@ -126,7 +126,7 @@ class TimedExercise(WindowExercise):
         ),
     }
     windows_kept: ClassVar[int]
-    """How many windows long a request still counts."""
+    """The number of windows for which a request counts."""
 
     def model(
         self, moments: Sequence[float], limit: int, seconds: float, mistake: str = ""

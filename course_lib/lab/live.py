@@ -19,7 +19,7 @@ from course_lib.lab.serve import Server
 from course_lib.monitor import Histogram
 
 Figures = dict[str, Any]
-"""What the monitor has counted up to a time, as `/dashboard/figures` returns it."""
+"""The monitor's counts up to a time, as `/dashboard/figures` returns it."""
 
 INTERVAL = 0.5  # seconds between two requests for the figures
 KEPT = 11  # figures to keep: the table covers the last five seconds

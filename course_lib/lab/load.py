@@ -75,7 +75,7 @@ def zipf_users(users: int, requests: int, *, exponent: float = 1.0, seed: int = 
 
 @dataclass(frozen=True)
 class Load:
-    """What the users of a load experienced."""
+    """The experience of a load's users."""
 
     answers: Sequence[Answer] = field(repr=False)
     seconds: float

@@ -1,4 +1,4 @@
-"""What a limited response tells the client: how many requests are left, and when to retry.
+"""The headers of a limited response: how many requests are left, and when to retry.
 
 `X-RateLimit-Limit`, `-Remaining` and `-Reset` (seconds from now) are what most APIs send;
 `RateLimit` and `RateLimit-Policy` follow draft-ietf-httpapi-ratelimit-headers-10. Seconds are

@@ -1,4 +1,4 @@
-"""What a monitor keeps for each endpoint and each statement, and the figures it reports.
+"""The entries that a monitor keeps for endpoints and statements, and the figures it reports.
 
     Counters                      everything that one process has counted
       Entries  by name            a bounded number of entries

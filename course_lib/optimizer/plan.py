@@ -46,7 +46,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """How SQLite would run a query. `print(plan)` draws the tree that SQLite's shell draws."""
+    """The way SQLite would run a query. `print(plan)` draws the tree that SQLite's shell draws."""
 
     steps: tuple[Step, ...]
 

@@ -14,7 +14,7 @@ SAMPLES = 400
 
 
 class Jitter(Exercise):
-    """What was stored together shouldn't expire together, nor later than promised."""
+    """Entries stored together shouldn't expire together, nor later than promised."""
 
     lesson = "caching"
     name = "jitter"

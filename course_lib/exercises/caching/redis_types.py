@@ -6,7 +6,7 @@ from course_lib.exercises.choices import WordForEach
 
 
 class RedisTypes(WordForEach):
-    """What is read and changed together belongs together; that decides the type, not speed."""
+    """Values read and changed together belong together; that decides the type, not speed."""
 
     lesson = "caching"
     name = "redis_types"

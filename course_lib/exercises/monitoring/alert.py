@@ -101,7 +101,7 @@ class _Scenario:
     rings: bool
     text: str
     recent: tuple[int, int]
-    """How many requests of the last five minutes, and how many of them slow."""
+    """The number of requests in the last five minutes, and of slow ones."""
     old: tuple[int, int] = (0, 0)
     """The same for one to two hours ago."""
 

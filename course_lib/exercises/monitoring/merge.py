@@ -142,7 +142,7 @@ def _added(workers: Sequence[Mapping[int, int]]) -> dict[int, int]:
 
 
 def _same_counts(got: Any, expected: Any) -> bool:
-    """True if both have the same counts; a bucket with a count of 0 is like none."""
+    """Return True if both have the same counts; a bucket with a count of 0 is like none."""
     try:
         got_counts = {bucket: count for bucket, count in got.items() if count}
         expected_counts = {bucket: count for bucket, count in expected.items() if count}

@@ -114,7 +114,7 @@ thousand."""
 
 @dataclass(frozen=True)
 class _Round:
-    """What got through of an attack on one limit."""
+    """The requests of an attack that one limit let through."""
 
     call: str
     limit: int
