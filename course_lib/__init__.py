@@ -1,1 +1,1 @@
-"""The library: four subjects to take to work, the Events API that they cure, and the lab that measures it."""
+"""Four packages to take to work, the Events API that uses them, and the lab that measures it."""

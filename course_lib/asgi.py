@@ -1,4 +1,4 @@
-"""The types of ASGI (https://asgi.readthedocs.io), for the middlewares of the limiter and the monitor."""
+"""ASGI types (https://asgi.readthedocs.io) for the middleware of the limiter and the monitor."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any

@@ -1,6 +1,7 @@
-"""In a kernel, an error of the library is one sentence, and a learner's own error keeps its traceback."""
+"""In a kernel, the library's errors are one sentence; the learner's own keep their traceback."""
 
 import re
+from textwrap import dedent
 
 import pytest
 from nbclient import NotebookClient
@@ -36,33 +37,30 @@ CELLS = {
 
 @pytest.fixture(scope="module")
 def outputs():
-    """What each cell left: printed, or the error as it is shown, without its colours."""
-    sources = [
-        re.sub("^        ", "", source.strip("\n"), flags=re.MULTILINE) for source in CELLS.values()
-    ]
-    notebook = new_notebook(cells=[new_code_cell(source.strip()) for source in sources])
-    done = NotebookClient(notebook, timeout=30, allow_errors=True).execute()
+    """Return what each cell printed, or the error as it was shown, without colours."""
+    cells = [new_code_cell(dedent(source).strip()) for source in CELLS.values()]
+    client = NotebookClient(new_notebook(cells=cells), timeout=30, allow_errors=True)
+    executed = client.execute()
     outputs = {}
-    for name, cell in zip(CELLS, done.cells, strict=True):
+    for name, cell in zip(CELLS, executed.cells, strict=True):
         (output,) = cell.outputs
         shown = output.text if "text" in output else "\n".join(output.traceback)
         outputs[name] = re.sub(r"\x1b\[[0-9;]*m", "", shown)
     return outputs
 
 
-def test_an_error_of_the_library_is_its_sentence_and_the_learners_line(outputs):
-    where, what = outputs["library"].splitlines()
-    assert where == "line 2 of this cell: ask(name)"
-    assert what.startswith(
-        "ValueError: there is no question 'no such question'; there are warm-up 1"
-    )
+def test_an_error_in_the_library_is_shown_as_the_learners_line_and_its_message(outputs):
+    line, message = outputs["library"].splitlines()
+    assert line == "line 2 of this cell: ask(name)"
+    expected = "ValueError: there is no question 'no such question'; there are warm-up 1"
+    assert message.startswith(expected)
 
 
 def test_a_learners_own_error_keeps_its_traceback(outputs):
     assert "ZeroDivisionError" in outputs["own"]
     assert "return number / 0" in outputs["own"]
     assert "divide(1)" in outputs["own"]
-    assert "_speak" not in outputs["own"]
+    assert "_show_error" not in outputs["own"]
 
 
 def test_stop_is_one_friendly_sentence_and_the_next_cell_runs(outputs):
@@ -73,12 +71,11 @@ def test_stop_is_one_friendly_sentence_and_the_next_cell_runs(outputs):
     assert outputs["next"] == "next\n"
 
 
-def test_the_lesson_in_progress_is_the_one_begun(outputs):
+def test_the_lesson_in_progress_is_the_one_that_was_started(outputs):
     assert outputs["start"] == "indexing\n"
 
 
-def test_a_lesson_that_does_not_exist_is_an_error_that_names_those_that_do():
-    with pytest.raises(
-        ValueError, match=r"no lesson 'indxing'; there are welcome, caching, indexing"
-    ):
+def test_the_error_for_an_unknown_lesson_lists_the_lessons():
+    message = "no lesson 'indxing'; choose from welcome, caching, indexing"
+    with pytest.raises(ValueError, match=message):
         session.begin("indxing")

@@ -7,6 +7,7 @@ stage     events.py         the seeded table, and private copies of it
           serve.py          the Events API, or your own app, over real HTTP
           lifeline.py       starts every process and ends it with the kernel
 measure   bench.py          compares ways of doing one thing, in one interleaved run
+                            (comparison.py has the results and claims, percentiles.py the figures)
           load.py           sends the traffic of many users (sender.py is its process)
           replay.py         an hour of requests through a limiter, in a second
           pages.py          which pages of the database file a query reads

@@ -1,8 +1,19 @@
-"""Measure two or more ways of doing one thing in one interleaved run, and state the result as a claim.
+"""Measure two or more ways of doing the same thing in one interleaved run.
 
-Interleaved, because a laptop's clock rate drifts by more than many effects: each round runs every variant once, in an
-order that changes, so all of them meet the same machine. Percentiles are nearest-rank, ratios are of medians, and a
-ratio's interval comes from resampling the rounds (the percentile bootstrap: Efron, Tibshirani 1993, chapter 13).
+A laptop's clock rate drifts by more than many of the effects we measure. So each round calls every
+variant once, in an order that changes: if the machine slows down, all variants slow down.
+
+    warm-up      every variant once, not measured
+       |
+       v
+    one round  <------------------------------+   every variant once, in the next order
+       |                                      |
+    `rounds` or `seconds` reached? ---- no ---+
+       | yes                                  |
+    ratios clear of `bounds`? --------- no ---+   until 3 times `seconds` have passed
+       | yes
+       v
+    Comparison   ratios, a table, a plot and claims (comparison.py)
 """
 
 import itertools
@@ -11,170 +22,41 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 from tqdm import tqdm
 
-from course_lib.lab import events, plots, session, show
-
-# A percentile needs samples beyond it: P90 of nine, or P99 of ninety-nine, would be the largest by another name.
-FEWEST_SAMPLES = {50: 1, 90: 10, 99: 100}
-RESAMPLES = 1_000
-LEAST_ROUNDS = 3
-SHORT = 0.25  # in a test of a lesson, a comparison takes this share of its time
-ABOUT_THE_SAME = 1.1  # a ratio closer to 1 is no news
-FEWEST_ROUNDS_FOR_AN_INTERVAL = (
-    6  # with fewer, what calls itself a 95% interval holds the truth less often
+from course_lib.lab import events, session, show
+from course_lib.lab.comparison import Comparison, Ratio, claim
+from course_lib.lab.percentiles import (
+    FEWEST_SAMPLES,
+    percentile,
+    percentiles,
+    shown_percentiles,
 )
 
+__all__ = [
+    "FEWEST_SAMPLES",
+    "Comparison",
+    "Ratio",
+    "claim",
+    "compare",
+    "insert",
+    "percentile",
+    "percentiles",
+    "query",
+    "shown_percentiles",
+]
 
-def percentile(samples: Sequence[float], percent: float) -> float:
-    """The nearest-rank percentile: the smallest sample that at least `percent` % of the samples do not exceed."""
-    if not len(samples):
-        raise ValueError("a percentile needs at least one sample")
-    return sorted(samples)[_rank(len(samples), percent)]
+LEAST_ROUNDS = 3
+EXTENSION = 3  # a comparison with bounds may take this many times its `seconds`
+SHORT = 0.25  # a comparison takes this share of its `seconds` while a test runs the lesson
+# Resampling takes longer than many a round, so it waits until there are 10% more of them.
+MORE_ROUNDS = 1.1
 
+COLUMNS = "user_id, type, status, duration_ms, title, starts_at, created_at, payload"
 
-def percentiles(
-    samples: Sequence[float], fewest: Mapping[int, int] = FEWEST_SAMPLES
-) -> dict[str, str]:
-    """P50, P90 and P99 of seconds as a table shows them, each a dash where there are fewer samples than it needs."""
-    return shown_percentiles(len(samples), lambda percent: percentile(samples, percent), fewest)
-
-
-def shown_percentiles(
-    count: int, find: Callable[[int], float], fewest: Mapping[int, int] = FEWEST_SAMPLES
-) -> dict[str, str]:
-    """The same of `count` samples that are kept otherwise than in a list: `find(90)` gives their P90, in seconds."""
-    return {
-        f"P{percent}": show.duration(find(percent)) if count >= least else "-"
-        for percent, least in fewest.items()
-    }
-
-
-def _rank(count: int, percent: float) -> int:
-    """Where the nearest-rank percentile stands among `count` sorted samples, from 0."""
-    rank = math.ceil(
-        round(percent * count / 100, 9)
-    )  # 28% of 25 is 7, which floats would make a little more
-    return max(rank - 1, 0)
-
-
-def _resampled_medians(samples: np.ndarray) -> np.ndarray:
-    rank = _rank(len(samples), 50)
-    medians: np.ndarray = np.partition(samples[_rounds(len(samples))], rank, axis=1)[:, rank]
-    return medians
-
-
-@lru_cache(maxsize=2)  # one for each side of a ratio
-def _rounds(count: int) -> np.ndarray:
-    """Which of so many rounds each resample takes, by a fixed seed: the same samples always give the same interval."""
-    return np.random.default_rng(1).integers(count, size=(RESAMPLES, count))
-
-
-@dataclass(frozen=True)
-class Ratio:
-    """How many times faster, with the bounds of its 95% interval: nan where the rounds are too few for one."""
-
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        if math.isnan(self.low):
-            return show.number(self.value)
-        return f"{show.number(self.value)} ({show.number(self.low)} to {show.number(self.high)})"
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """What `compare` measured: a tuple of seconds for each variant, one sample a round."""
-
-    samples: Mapping[str, Sequence[float]]
-
-    def median(self, variant: str) -> float:
-        """A variant's median, in seconds."""
-        return percentile(self.samples[self._known(variant)], 50)
-
-    def ratio(self, of: str | None = None, over: str | None = None) -> Ratio:
-        """How many times faster `of` (else the last variant) is than `over` (else the first), by medians."""
-        slow = np.asarray(self.samples[self._known(over, 0)])
-        fast = np.asarray(self.samples[self._known(of, -1)])
-        ratio = percentile(list(slow), 50) / percentile(list(fast), 50)
-        if min(len(slow), len(fast)) < FEWEST_ROUNDS_FOR_AN_INTERVAL:
-            return Ratio(ratio, math.nan, math.nan)
-        resampled = [_resampled_medians(side) for side in (slow, fast)]
-        low, high = (
-            percentile(list(resampled[0] / resampled[1]), percent) for percent in (2.5, 97.5)
-        )
-        return Ratio(ratio, float(low), float(high))
-
-    def table(self) -> pd.DataFrame:
-        """Median, P90 and P99 of each variant, and how many times faster than the first it is.
-
-        A percentile that the number of rounds cannot carry is a dash.
-        """
-        first = next(iter(self.samples))
-        rows = {
-            name: {
-                **{
-                    "median" if name == "P50" else name: text
-                    for name, text in percentiles(taken).items()
-                },
-                "rounds": len(taken),
-                "times faster": "1" if name == first else str(self.ratio(name)),
-            }
-            for name, taken in self.samples.items()
-        }
-        return pd.DataFrame.from_dict(rows, orient="index")
-
-    def plot(self, title: str | None = None, axis: str = "time of one call") -> plots.Picture:
-        """Every sample of every variant on one time axis, the medians marked; what it shows is its title."""
-        medians = {name: self.median(name) for name in self.samples}
-        return plots.times(self.samples, medians, title or self._said(), axis)
-
-    def claim(
-        self,
-        text: str,
-        *,
-        ratio: float,
-        of: str | None = None,
-        over: str | None = None,
-        any_rows: bool = False,
-    ) -> None:
-        """Print in one line, the same on every run that holds it, whether `of` is `ratio` times faster than `over`.
-
-        On a table of another size than the lesson's own it is judged only with `any_rows`.
-        """
-        measured = self.ratio(of, over)
-        cause = "other work on this machine, or another version of SQLite"
-        claim(
-            text,
-            measured.value >= ratio,
-            f"measured {measured}; likely cause: {cause}",
-            any_rows=any_rows,
-        )
-
-    def _said(self) -> str:
-        last, ratio = list(self.samples)[-1], self.ratio().value
-        if 1 / ABOUT_THE_SAME < ratio < ABOUT_THE_SAME:
-            return f"{last}: about as fast"
-        faster, times = ("faster", ratio) if ratio >= 1 else ("slower", 1 / ratio)
-        return f"{last}: {show.number(times)} times {faster}"
-
-    def _known(self, variant: str | None, otherwise: int = 0) -> str:
-        names = list(self.samples)
-        if variant is None:
-            return names[otherwise]
-        if variant not in names:
-            raise ValueError(
-                f"no variant {variant!r} was measured; there are {', '.join(map(repr, names))}"
-            )
-        return variant
+Database = events.Copy | str | os.PathLike[str]
 
 
 def compare(
@@ -184,106 +66,118 @@ def compare(
     seconds: float = 1.0,
     bounds: Sequence[float] = (),
 ) -> Comparison:
-    """Run every variant once a round, for `rounds` rounds or until `seconds` have passed, whichever is first.
+    """Call every variant once a round, until `rounds` rounds are done or `seconds` have passed.
 
-    Each variant is run once beforehand, unmeasured, so that no file is read cold, and three rounds are run however long
-    they take. While the interval of a ratio to the first variant has one of `bounds` inside it, or there are too few
-    rounds for an interval, more are run, to three times `seconds`. RuntimeError where a variant gives an HTTP response
-    that says error: to fail is no way of being fast. When a test runs the lesson, a quarter of `seconds` is enough.
+    First, each variant is called once without being measured, so that no file is read cold. There
+    are at least three rounds, however long they take. With `bounds`, rounds are added for up to
+    three times `seconds` while the interval of a ratio to the first variant contains a bound, or
+    while there are too few rounds for an interval. If a test runs the lesson, a quarter of
+    `seconds` is enough.
+
+    Raises ValueError if there are fewer than two variants or one isn't a function, and RuntimeError
+    if a variant returns an HTTP response that is an error, because a fast failure isn't fast.
     """
     if len(variants) < 2 or not all(map(callable, variants.values())):
         raise ValueError(
-            "compare needs two variants or more, each a name and a function to call without arguments"
+            "compare needs two or more variants; pass a dict with a name for each"
+            " and a function to call without arguments"
         )
     for name, run in variants.items():
-        _refuse_error(name, run())
-    taken: dict[str, list[float]] = {name: [] for name in variants}
+        _time(name, run)  # the warm-up
+
+    samples: dict[str, list[float]] = {name: [] for name in variants}
     orders = itertools.cycle(itertools.permutations(variants))
-    begun, looked, longest = time.perf_counter(), 0, 3 * seconds
-    seconds *= SHORT if session.is_short() else 1
+    longest = EXTENSION * seconds
+    if session.is_short():
+        seconds *= SHORT
+    rounds_when_judged = 0
+    start = time.perf_counter()
     with tqdm(total=100, desc="measuring", **show.BAR) as bar:
-        while True:
+        for done in itertools.count(1):
             for name in next(orders):
-                start = time.perf_counter_ns()
-                result = variants[name]()
-                taken[name].append((time.perf_counter_ns() - start) / 1e9)
-                _refuse_error(name, result)
-            done, spent = len(taken[name]), time.perf_counter() - begun
-            bar.update(min(100 * max(done / rounds, spent / seconds), 100) - bar.n)
-            if done < LEAST_ROUNDS or (done < rounds and spent < seconds):
+                samples[name].append(_time(name, variants[name]))
+            elapsed = time.perf_counter() - start
+            progress = max(done / rounds, elapsed / seconds)
+            bar.update(min(100 * progress, 100) - bar.n)
+
+            if done < LEAST_ROUNDS or progress < 1:
                 continue
-            if bounds and spent < longest and done < 1.1 * looked:
-                continue  # resampling takes longer than many a round
-            looked = done
-            if spent > longest or not _undecided(taken, bounds):
-                return Comparison({name: tuple(each) for name, each in taken.items()})
-
-
-def _refuse_error(name: str, result: object) -> None:
-    if getattr(result, "is_error", False):  # an httpx.Response of 400 and more
-        raise RuntimeError(f"{name!r} was answered with {result}: what fails cannot be compared")
+            if elapsed > longest or not bounds:
+                break
+            if done < MORE_ROUNDS * rounds_when_judged:
+                continue
+            if not _is_undecided(samples, bounds):
+                break
+            rounds_when_judged = done
+    return Comparison({name: tuple(times) for name, times in samples.items()})
 
 
 def query(
-    db: events.Copy | str | os.PathLike[str], sql: str, parameters: Sequence[object] = ()
+    db: Database, sql: str, parameters: Sequence[object] = ()
 ) -> Callable[[], list[tuple[object, ...]]]:
-    """A function for `compare` that runs a query to its last row, on a connection of its own that stays open."""
-    connection = _connected(db)
+    """Return a function for `compare` that runs a query and fetches all its rows.
+
+    It has its own connection, which stays open.
+    """
+    connection = _connect(db)
     return lambda: connection.execute(sql, parameters).fetchall()
 
 
 def insert(
     db: events.Copy, rows: int = 5_000, *, one_transaction_each: bool = False
 ) -> Callable[[], None]:
-    """A function for `compare` that inserts `rows` more events, in one transaction or each in its own.
+    """Return a function for `compare` that inserts `rows` more events.
 
-    Their values are those of events spread over the whole seeded table, so that each index is written in many places.
+    They are in one transaction, or with `one_transaction_each` in one per event. Their values are
+    copied from events spread over the whole seeded table, so each index is written in many places.
     """
-    columns = "user_id, type, status, duration_ms, title, starts_at, created_at, payload"
-    every = max(events.rows() // rows, 1)
-    spread = query(
-        events.path(), f"SELECT {columns} FROM events WHERE id % ? = 0 LIMIT ?", (every, rows)
-    )()
-    statement = f"INSERT INTO events({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+    step = max(events.rows() // rows, 1)
+    spread_out = f"SELECT {COLUMNS} FROM events WHERE id % ? = 0 LIMIT ?"
+    copied = query(events.path(), spread_out, (step, rows))()
+    statement = f"INSERT INTO events({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
     connection = db.connect()
 
-    def write() -> None:
-        if one_transaction_each:
-            for event in spread:
-                connection.execute(statement, event)
-        else:
-            with connection:  # commits, or rolls back where the Stop button strikes
-                connection.execute("BEGIN")
-                connection.executemany(statement, spread)
+    def write_each() -> None:
+        for event in copied:
+            connection.execute(statement, event)
 
-    return write
+    def write_all() -> None:
+        with connection:  # commits, or rolls back if the learner presses Stop
+            connection.execute("BEGIN")
+            connection.executemany(statement, copied)
+
+    return write_each if one_transaction_each else write_all
 
 
-def _connected(db: events.Copy | str | os.PathLike[str]) -> sqlite3.Connection:
-    """The copy's own connection, which ends with it; for another file one that never makes it."""
+def _time(name: str, run: Callable[[], object]) -> float:
+    """Return the seconds that one call takes. Raises RuntimeError if it returns an HTTP error."""
+    start = time.perf_counter_ns()
+    result = run()
+    nanoseconds = time.perf_counter_ns() - start
+    if getattr(result, "is_error", False):  # an httpx.Response with status 400 or more
+        raise RuntimeError(
+            f"{name!r} returned {result}, and failing calls can't be compared;"
+            " fix the request, then measure again"
+        )
+    return nanoseconds / 1e9
+
+
+def _is_undecided(samples: Mapping[str, Sequence[float]], bounds: Sequence[float]) -> bool:
+    """Return whether a ratio to the first variant could be on either side of one of the bounds."""
+    comparison = Comparison(samples)
+    first, *others = samples
+    for other in others:
+        ratio = comparison.ratio(other, first)
+        if math.isnan(ratio.low) or any(ratio.low < bound < ratio.high for bound in bounds):
+            return True
+    return False
+
+
+def _connect(db: Database) -> sqlite3.Connection:
+    """Open a connection to a database; the connection to a copy closes with the copy.
+
+    Never creates a file: raises sqlite3.OperationalError if it doesn't exist.
+    """
     if isinstance(db, events.Copy):
         return db.connect()
     return sqlite3.connect(Path(db).resolve().as_uri() + "?mode=rw", uri=True)
-
-
-def _undecided(taken: Mapping[str, Sequence[float]], bounds: Sequence[float]) -> bool:
-    if not bounds:
-        return False
-    first, *others = taken
-    ratios = [Comparison(taken).ratio(other, first) for other in others]
-    return any(
-        math.isnan(ratio.low) or ratio.low < bound < ratio.high
-        for ratio in ratios
-        for bound in bounds
-    )
-
-
-def claim(text: str, holds: bool, why: str, *, any_rows: bool = False) -> None:
-    """Print a claim as one line: held, or not held and why. It never raises: the lesson goes on.
-
-    A claim that holds for the lesson's own number of rows only is not judged at another; `any_rows` says it is.
-    """
-    if not any_rows and events.rows() != events.ROWS:
-        print(f"not judged at {events.rows():,} rows: {text}")
-        return
-    print(f"held: {text}" if holds else f"NOT HELD: {text} ({why})")

@@ -1,4 +1,4 @@
-"""The shipped lessons as notebook files: `notebooks/02_indexing.ipynb` is the lesson `indexing`, number 2."""
+"""The shipped lessons as files: `notebooks/02_indexing.ipynb` is lesson 2, `indexing`."""
 
 from pathlib import Path
 
@@ -9,26 +9,29 @@ from course_lib.lab import paths
 
 
 def shipped() -> list[Path]:
-    """The lessons that exist, in their order: notebooks/00_welcome.ipynb and so on."""
+    """Return the notebooks of the lessons in order, from notebooks/00_welcome.ipynb on."""
     return sorted(paths.NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
 
 
 def lesson_name(notebook: Path) -> str:
-    """02_indexing.ipynb holds the lesson `indexing`, which its exercises and its progress go by."""
+    """Return the name of a lesson: `indexing` for 02_indexing.ipynb.
+
+    Its exercises and its progress are saved under this name.
+    """
     return notebook.stem[3:]
 
 
 def lesson_number(notebook: Path) -> int:
-    """02_indexing.ipynb is lesson 2."""
+    """Return the number of a lesson: 2 for 02_indexing.ipynb."""
     return int(notebook.name[:2])
 
 
 def read(notebook: Path) -> NotebookNode:
-    """A notebook, in the present version of the format."""
+    """Return the content of a notebook, converted to version 4 of the format."""
     content: NotebookNode = nbformat.read(notebook, as_version=4)
     return content
 
 
 def is_exercise(cell: NotebookNode) -> bool:
-    """Whether this cell holds the stub of an exercise."""
+    """Return whether a cell contains the stub of an exercise."""
     return "exercise" in cell.metadata.get("tags", ())

@@ -1,0 +1,163 @@
+"""Results of `bench.compare`: ratios with their intervals, a table, a plot and claims.
+
+A ratio is one of medians. Its 95% interval comes from resampling the rounds (the percentile
+bootstrap: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13).
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+
+from course_lib.lab import events, plots, show
+from course_lib.lab.percentiles import nearest_rank, percentile, percentiles
+
+RESAMPLES = 1_000
+# With fewer rounds, a "95%" interval contains the true ratio less often than that.
+FEWEST_ROUNDS_FOR_AN_INTERVAL = 6
+ABOUT_THE_SAME = 1.1  # a plot's title doesn't mention a ratio closer to 1
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """A ratio of medians and the bounds of its 95% interval: nan if there are too few rounds."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        if math.isnan(self.low):
+            return show.number(self.value)
+        return f"{show.number(self.value)} ({show.number(self.low)} to {show.number(self.high)})"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The samples of each variant, in seconds, one per round."""
+
+    samples: Mapping[str, Sequence[float]]
+
+    def median(self, variant: str) -> float:
+        """Return the median of a variant, in seconds. Raises ValueError if it wasn't measured."""
+        return percentile(self.samples[self._measured(variant)], 50)
+
+    def ratio(self, of: str | None = None, over: str | None = None) -> Ratio:
+        """Return how many times faster the variant `of` is than `over`, by their medians.
+
+        `of` defaults to the last variant and `over` to the first. Raises ValueError if a variant
+        wasn't measured.
+        """
+        slow = np.asarray(self.samples[self._measured(over, 0)])
+        fast = np.asarray(self.samples[self._measured(of, -1)])
+        value = percentile(list(slow), 50) / percentile(list(fast), 50)
+        if min(len(slow), len(fast)) < FEWEST_ROUNDS_FOR_AN_INTERVAL:
+            return Ratio(value, math.nan, math.nan)
+        resampled = list(_resampled_medians(slow) / _resampled_medians(fast))
+        low = percentile(resampled, 2.5)
+        high = percentile(resampled, 97.5)
+        return Ratio(value, float(low), float(high))
+
+    def table(self) -> pd.DataFrame:
+        """Return the median, P90, P99 and number of rounds of each variant, a row per variant.
+
+        "times faster" compares it with the first. A percentile is a dash if there are too few
+        rounds for it.
+        """
+        first = next(iter(self.samples))
+        rows: dict[str, dict[str, object]] = {}
+        for name, seconds in self.samples.items():
+            shown = percentiles(seconds)
+            rows[name] = {
+                "median": shown["P50"],
+                "P90": shown["P90"],
+                "P99": shown["P99"],
+                "rounds": len(seconds),
+                "times faster": "1" if name == first else str(self.ratio(name)),
+            }
+        return pd.DataFrame.from_dict(rows, orient="index")
+
+    def plot(self, title: str | None = None, axis: str = "time of one call") -> plots.Picture:
+        """Plot every sample on one time axis, a row per variant, with the medians marked.
+
+        The default title says how many times faster the last variant is than the first.
+        """
+        medians = {name: self.median(name) for name in self.samples}
+        return plots.times(self.samples, medians, title or self._message(), axis)
+
+    def claim(
+        self,
+        text: str,
+        *,
+        ratio: float,
+        of: str | None = None,
+        over: str | None = None,
+        any_rows: bool = False,
+    ) -> None:
+        """Print whether `of` is at least `ratio` times faster than `over`, in one line.
+
+        The line has no figures if the claim holds, so it's the same on every run. `of`, `over`
+        and their defaults are those of `ratio()`; `any_rows` is that of the function `claim`.
+        """
+        measured = self.ratio(of, over)
+        cause = "other programs running on this machine, or a different version of SQLite"
+        claim(
+            text,
+            measured.value >= ratio,
+            f"measured {measured}; likely cause: {cause}",
+            any_rows=any_rows,
+        )
+
+    def _message(self) -> str:
+        """Return what the plot shows, in a few words."""
+        last = list(self.samples)[-1]
+        ratio = self.ratio().value
+        if 1 / ABOUT_THE_SAME < ratio < ABOUT_THE_SAME:
+            return f"{last}: about as fast"
+        if ratio >= 1:
+            return f"{last}: {show.number(ratio)} times faster"
+        return f"{last}: {show.number(1 / ratio)} times slower"
+
+    def _measured(self, variant: str | None, default: int = 0) -> str:
+        """Return the name of a measured variant, the one at position `default` if it's None."""
+        names = list(self.samples)
+        if variant is None:
+            return names[default]
+        if variant not in names:
+            known = ", ".join(map(repr, names))
+            raise ValueError(f"no variant {variant!r} was measured; choose from {known}")
+        return variant
+
+
+def claim(text: str, holds: bool, why: str, *, any_rows: bool = False) -> None:
+    """Print a claim in one line: held, or not held and why. Never raises, so the lesson goes on.
+
+    If the table doesn't have the lesson's own number of rows, the claim isn't judged, because it
+    may not hold there. Pass `any_rows` if it holds for every number of rows.
+    """
+    if not any_rows and events.rows() != events.ROWS:
+        print(f"not judged at {events.rows():,} rows: {text}")
+    elif holds:
+        print(f"held: {text}")
+    else:
+        print(f"NOT HELD: {text} ({why})")
+
+
+def _resampled_medians(samples: np.ndarray) -> np.ndarray:
+    """Return the median of each resample: as many samples, drawn with replacement."""
+    middle = nearest_rank(len(samples), 50)
+    resamples = samples[_drawn_rounds(len(samples))]
+    medians: np.ndarray = np.partition(resamples, middle, axis=1)[:, middle]
+    return medians
+
+
+@lru_cache(maxsize=2)  # the two sides of a ratio can have different numbers of rounds
+def _drawn_rounds(count: int) -> np.ndarray:
+    """Return which of `count` rounds are in each resample.
+
+    The seed is fixed, so the same samples always have the same interval.
+    """
+    return np.random.default_rng(1).integers(count, size=(RESAMPLES, count))
