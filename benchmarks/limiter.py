@@ -18,7 +18,7 @@ import time
 from functools import partial
 from importlib.util import find_spec
 
-from caching import interleaved, tell
+from caching import interleaved, print_ratios
 from fastapi import FastAPI, Request
 
 from course_lib import redis_client
@@ -51,7 +51,7 @@ async def decisions():
                 await add_pyrate_limiter(server.url, variants, closing)
             add_cashews(server.url, algorithm, variants, closing)
             bar = 1.15 if algorithm == "fixed_window" else 1.35
-            tell(algorithm, await interleaved(variants), bar)
+            print_ratios(algorithm, await interleaved(variants), bar)
             for close in closing:
                 await close()
             await redis.aclose()
