@@ -21,6 +21,7 @@ from course_lib.tools.running import (
 )
 from course_lib.tools.stored_form import clean, is_clean, is_marked, text_of
 
+# The commands, and what tests and an author's own scripts need to handle lessons.
 __all__ = [
     "CellError",
     "check",
