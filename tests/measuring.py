@@ -1,8 +1,13 @@
-"""Run tests that measure beside others, and run those that fail there again, alone.
+"""Run measuring tests beside others, then run those that failed once more, alone.
 
-A test marked `measures` depends on how fast something is, so other work on the machine can make it fail. When several
-workers share the machine, such a failure doesn't count yet: after the last test it runs once more with nothing beside
-it, and only that result counts. The summary names every test that ran again, so a flaky claim can't hide.
+    runs beside others --passes--> passed
+                       --fails---> runs again alone --passes--> passed, and named in the summary
+                                                    --fails---> failed
+
+A test marked `measures` depends on how fast something is, so other work on the machine can make it
+fail. When several workers share the machine, such a failure doesn't count yet: after the last test,
+the test runs once more with nothing beside it, and only that result counts. The summary names every
+test that ran again, so a flaky claim can't hide.
 """
 
 import subprocess
@@ -15,7 +20,10 @@ AGAIN = "run again alone"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Add what runs tests again, except in a worker: only the process that started the workers sees them all end."""
+    """Register the mark and the plugin that runs tests again.
+
+    Workers don't need the plugin: only the process that started them sees when all have ended.
+    """
     config.addinivalue_line(
         "markers", "measures: depends on how fast something is; counts only when it runs alone"
     )
@@ -24,7 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def is_worker(config: pytest.Config) -> bool:
-    """Return whether this process is one of several that run tests side by side."""
+    """Return True if this process is one of several that run tests side by side."""
     return hasattr(config, "workerinput")
 
 
@@ -32,7 +40,7 @@ def is_worker(config: pytest.Config) -> bool:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Keep the failure of a measuring test from counting while others run beside it."""
+    """Keep the failure of a measuring test from counting if other tests ran beside it."""
     report = yield
     if is_worker(item.config) and report.failed and item.get_closest_marker("measures"):
         report.outcome = AGAIN  # type: ignore[assignment]
@@ -40,7 +48,7 @@ def pytest_runtest_makereport(
 
 
 class RunsAgain:
-    """Collects the measuring tests that failed beside others, runs them alone, and lists them in the summary."""
+    """Run again, alone, the measuring tests that failed beside others; list them in the summary."""
 
     def __init__(self, config: pytest.Config) -> None:
         self.root = config.rootpath
@@ -52,7 +60,7 @@ class RunsAgain:
         return (AGAIN, "A", "AGAIN") if report.outcome == AGAIN else None
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Remember what has to run again."""
+        """Remember the tests that have to run again."""
         if report.outcome == AGAIN:
             self.first_reports.append(report)
 
@@ -62,26 +70,16 @@ class RunsAgain:
         if not self.first_reports:
             return
         tests = dict.fromkeys(report.nodeid for report in self.first_reports)
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-p",
-            "no:cacheprovider",
-            "-p",
-            "no:xdist",
-            "-rA",
-            "--tb=short",
-        ]
-        done = subprocess.run(
-            [*command, *tests], cwd=self.root, capture_output=True, text=True, check=False
-        )
+        without_plugins = ["-p", "no:cacheprovider", "-p", "no:xdist"]
+        options = [*without_plugins, "-rA", "--tb=short"]
+        command = [sys.executable, "-m", "pytest", *options, *tests]
+        done = subprocess.run(command, cwd=self.root, capture_output=True, text=True, check=False)
         self.output = done.stdout + done.stderr
         if done.returncode:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Show how each of these tests failed beside others, then how it ended alone."""
+        """Show how each of these tests failed beside others, then its result alone."""
         if not self.first_reports:
             return
         for report in self.first_reports:

@@ -1,4 +1,7 @@
-"""A learner's browser: each lesson opened in the JupyterLab of `make lab`, filled in by typing, run and looked at."""
+"""Test each lesson in a real browser, as a learner uses it.
+
+Open it in the JupyterLab of `make lab`, type the solutions, run it, and look at the page.
+"""
 
 import json
 import os
@@ -14,7 +17,7 @@ import httpx
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
-from playwright.sync_api import Page, expect
+from playwright.sync_api import ConsoleMessage, Page, expect
 
 from course_lib.exercises.engine import Exercise
 from course_lib.lab import paths
@@ -30,13 +33,11 @@ pytestmark = pytest.mark.measures
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """The JupyterLab of `make lab` on copies of its own; gives its address and the folder of the copies."""
+    """Start the JupyterLab of `make lab` on separate copies; yield its address and their folder."""
     folder = tmp_path_factory.mktemp("browser")
-    # All cells are kept in the page, not only those in view: the test looks at all of them.
-    settings = (
-        folder
-        / "config/lab/user-settings/@jupyterlab/notebook-extension/tracker.jupyterlab-settings"
-    )
+    # Keep all cells in the page, not only those in view, because the test looks at all of them.
+    extension = folder / "config/lab/user-settings/@jupyterlab/notebook-extension"
+    settings = extension / "tracker.jupyterlab-settings"
     settings.parent.mkdir(parents=True)
     settings.write_text(json.dumps({"windowingMode": "none"}))
     folders = {
@@ -85,7 +86,7 @@ def lab(chromium, server):
     address, folder = server
     with closing(chromium.new_page(viewport={"width": 1200, "height": 1600})) as page:
         yield Lab(page, address, folder)
-    # Nothing may run beside the next lesson.
+    # Stop the kernels, so that nothing runs beside the next lesson.
     token = {"Authorization": f"token {TOKEN}"}
     with httpx.Client(base_url=address, headers=token, trust_env=False, timeout=30) as client:
         for kernel in client.get("/api/kernels").json():
@@ -93,30 +94,30 @@ def lab(chromium, server):
 
 
 class Lab:
-    """JupyterLab's page, with one notebook open, as a learner uses it."""
+    """JupyterLab's page with one open notebook, as a learner uses it."""
 
     def __init__(self, page: Page, address: str, folder: Path):
-        self.page, self.address, self.folder = page, address, folder
+        self.page = page
+        self.address = address
+        self.folder = folder
         self.complaints: list[str] = []
-        page.on(
-            "console",
-            lambda message: (
-                self.complaints.append(message.text) if message.type == "error" else None
-            ),
-        )
+        page.on("console", self.note_console_error)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.notebook = page.locator(".jp-NotebookPanel:visible")
         self.cells = self.notebook.locator(".jp-Notebook .jp-Cell")
+
+    def note_console_error(self, message: ConsoleMessage):
+        if message.type == "error":
+            self.complaints.append(message.text)
 
     def open(self, name: str):
         self.page.goto(f"{self.address}/lab/tree/{name}?token={TOKEN}&reset")
         self.wait_until_idle(60)
 
     def wait_until_idle(self, seconds: float):
-        # The status bar, because the notebook's own indicator shows idle before there is a kernel.
-        expect(self.page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(
-            timeout=seconds * 1000
-        )
+        # Read the status bar: the notebook's own indicator shows idle before there is a kernel.
+        idle = self.page.get_by_text("Python 3 (ipykernel) | Idle")
+        expect(idle).to_be_visible(timeout=seconds * 1000)
 
     def choose(self, *labels: str):
         """Go through the menus: `choose("Run", "Run All Cells")`."""
@@ -126,7 +127,11 @@ class Lab:
             self.page.locator(".lm-Menu-itemLabel").get_by_text(label, exact=True).click()
 
     def type_into(self, cell: int, code: str):
-        """Write over what a cell holds. The editor indents new lines by itself, so all but the first come as one."""
+        """Replace the code of a cell.
+
+        Only the first line is typed. The editor indents each new line that's typed, so the other
+        lines are inserted at once.
+        """
         first, newline, others = code.partition("\n")
         self.cells.nth(cell).locator(".cm-content").click()
         self.page.keyboard.press("ControlOrMeta+A")
@@ -153,18 +158,18 @@ class Lab:
         expect(self.page.locator("body")).to_have_attribute("data-jp-theme-light", light)
 
     def take_pictures(self, folder: Path, name: str):
-        """The whole notebook, a screenful at a time."""
+        """Save pictures of the whole notebook, a screenful at a time."""
         folder.mkdir(parents=True, exist_ok=True)
         scroller = self.notebook.locator(".jp-WindowedPanel-outer")
-        height, screenful = scroller.evaluate("each => [each.scrollHeight, each.clientHeight]")
+        height, screenful = scroller.evaluate("node => [node.scrollHeight, node.clientHeight]")
         for number, top in enumerate(range(0, height, screenful), start=1):
-            scroller.evaluate("(each, top) => each.scrollTo(0, top)", top)
+            scroller.evaluate("(node, top) => node.scrollTo(0, top)", top)
             self.page.screenshot(path=folder / f"{name}_{number:02}.png")
-        scroller.evaluate("each => each.scrollTo(0, 0)")
+        scroller.evaluate("node => node.scrollTo(0, 0)")
 
 
 @each_lesson
-def test_a_lesson_filled_in_by_typing_is_right_and_its_claims_hold_and_it_is_drawn_in_both_themes(
+def test_a_lesson_filled_in_by_typing_is_right_its_claims_hold_and_both_themes_are_drawn(
     lab, lesson, request, monkeypatch
 ):
     monkeypatch.setattr(paths, "WORK", lab.folder)
@@ -177,12 +182,8 @@ def test_a_lesson_filled_in_by_typing_is_right_and_its_claims_hold_and_it_is_dra
     lab.wait_until_idle(10)
 
     for kind in ("stderr", "error"):
-        assert (
-            lab.notebook.locator(
-                f'[data-mime-type="application/vnd.jupyter.{kind}"]'
-            ).all_inner_texts()
-            == []
-        )
+        outputs = lab.notebook.locator(f'[data-mime-type="application/vnd.jupyter.{kind}"]')
+        assert outputs.all_inner_texts() == []
     expect(lab.prompt(-1)).to_have_text(re.compile(r"\[\d+\]:"))
     for cell in questions:
         card = lab.output(cell + 1).locator("div[style*=border-left]")
@@ -197,12 +198,11 @@ def test_a_lesson_filled_in_by_typing_is_right_and_its_claims_hold_and_it_is_dra
     assert plots.count() == sum("<img" in html for html in shown_by(executed))
     for plot in plots.all():
         assert plot.get_attribute("alt")
-        assert plot.evaluate("each => each.naturalWidth") > 0
+        assert plot.evaluate("image => image.naturalWidth") > 0
     diagrams = lab.notebook.locator(".jp-RenderedMermaid img")
-    assert diagrams.count() == sum(
-        "```mermaid" in cell.source for cell in notebooks.read(lesson).cells
-    )
-    assert all("svg" in (each.get_attribute("src") or "") for each in diagrams.all())
+    cells = notebooks.read(lesson).cells
+    assert diagrams.count() == sum("```mermaid" in cell.source for cell in cells)
+    assert all("svg" in (image.get_attribute("src") or "") for image in diagrams.all())
 
     for theme in ("Dark", "Light"):
         lab.switch_theme(theme)
@@ -212,25 +212,30 @@ def test_a_lesson_filled_in_by_typing_is_right_and_its_claims_hold_and_it_is_dra
 
 
 def saved(lab, name):
-    """The notebook as the browser saves it."""
+    """Return the notebook as the browser saves it."""
     lab.choose("File", "Save Notebook")
     expect(lab.page.locator(".jp-mod-dirty")).to_have_count(0)
     return notebooks.read(lab.folder / name)
 
 
 def shown_by(notebook):
-    """The HTML of each output of a notebook."""
+    """Return the HTML of each output of a notebook that has any."""
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     return [output.data["text/html"] for output in outputs if "text/html" in output.get("data", ())]
 
 
-def test_stop_in_the_middle_of_a_benchmark_is_one_line_and_the_kernel_and_its_servers_go_on(lab):
-    start = "from course_lib import lab\nfrom course_lib.lab import bench, events, serve\nlab.start('welcome')"
-    cells = [
-        f"{start}\napi = serve.start(events.path())",
-        "call = lambda: api.get('/health')\nbench.compare({'one': call, 'other': call}, rounds=10**9, seconds=600)",
-        "api.get('/health').status_code",
+def test_stop_during_a_benchmark_prints_one_line_and_the_kernel_and_its_servers_keep_running(lab):
+    start = [
+        "from course_lib import lab",
+        "from course_lib.lab import bench, events, serve",
+        "lab.start('welcome')",
+        "api = serve.start(events.path())",
     ]
+    benchmark = [
+        "call = lambda: api.get('/health')",
+        "bench.compare({'one': call, 'other': call}, rounds=10**9, seconds=600)",
+    ]
+    cells = ["\n".join(start), "\n".join(benchmark), "api.get('/health').status_code"]
     notebook = notebooks.clean(new_notebook(cells=[new_code_cell(source) for source in cells]))
     nbformat.write(notebook, lab.folder / "stop.ipynb")
 
@@ -238,11 +243,11 @@ def test_stop_in_the_middle_of_a_benchmark_is_one_line_and_the_kernel_and_its_se
     lab.run_all()
     expect(lab.output(1)).to_contain_text("measuring", timeout=60_000)
     lab.page.get_by_title("Interrupt the kernel").click()
-    said = lab.output(1).filter(has_text="Stopped. Nothing is broken")
-    expect(said).to_have_count(1)
-    assert "Traceback" not in said.inner_text()
-    assert "course_lib" not in said.inner_text()
-    expect(lab.prompt(-1)).to_have_text("[ ]:")  # Stop calls off what was still to run
+    message = lab.output(1).filter(has_text="Stopped. Nothing is broken")
+    expect(message).to_have_count(1)
+    assert "Traceback" not in message.inner_text()
+    assert "course_lib" not in message.inner_text()
+    expect(lab.prompt(-1)).to_have_text("[ ]:")  # Stop cancels the cells that are still to run
     lab.wait_until_idle(10)
     lab.run(2)
     expect(lab.output(2)).to_have_text("200")

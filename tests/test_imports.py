@@ -1,4 +1,4 @@
-"""Who may import whom: subjects import the Redis client at most, and nothing imports what is above it."""
+"""Test which package may import which: only packages below it, and a subject no other subject."""
 
 import ast
 import subprocess
@@ -13,11 +13,11 @@ from course_lib.tools import notebooks
 
 PACKAGE = paths.ROOT / "course_lib"
 SUBJECTS = {"cache", "limiter", "monitor", "optimizer"}
-SHARED = {"asgi", "checks"}  # a module each, which imports nothing of ours
+SHARED = {"asgi", "checks"}  # single modules that import nothing else of course_lib
 FINISHED = {*SUBJECTS, *SHARED, "advisor", "redis_client"}
 OUTSIDE = {"fastapi", "httpx", "redis", "pandas"}
 
-# For each package, the packages that it may import besides itself: only what is below it.
+# The packages that each package may import besides itself: only those below it.
 ALLOWED = {
     **{module: set() for module in SHARED},
     "redis_client": SHARED,
@@ -30,7 +30,8 @@ ALLOWED = {
     "tools": {"report_card", "exercises", "lab", "api", *FINISHED},
     "__init__": set(),
 }
-# What `pip install .` brings: the subjects at work need no more. The limiter's decorator is for FastAPI's endpoints.
+# The packages from outside that a subject may import. Only the limiter's decorator imports FastAPI,
+# and anyone who uses it has FastAPI installed.
 AT_WORK = {
     **{subject: {"redis"} for subject in SUBJECTS},
     "limiter": {"redis", "fastapi"},
@@ -47,15 +48,14 @@ each_lesson = pytest.mark.parametrize("lesson", notebooks.shipped(), ids=lambda 
 
 
 def imported(source: str) -> set[str]:
-    """The dotted names that a source imports anywhere in it."""
+    """Return the dotted names that a source imports, at any level of nesting."""
     names = set()
-    for node in ast.walk(
-        compile(source, "", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    ):
+    flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    for node in ast.walk(compile(source, "", "exec", flags)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, "imports are written in full"
+            assert node.level == 0, "no relative imports: write the full name of the module"
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
     return names
 
@@ -82,9 +82,9 @@ def test_inside_a_package_no_module_imports_its_front_door(module):
     names = ".".join(module.relative_to(PACKAGE).with_suffix("").parts)
     siblings = {f"{package}.{path.stem}" for path in (PACKAGE / part(module)).glob("*.py")}
     own = {name for name in imported(module.read_text()) if name.startswith(f"{package}.")}
-    assert all(
-        any(name == each or name.startswith(f"{each}.") for each in siblings) for name in own
-    ), names
+    for name in own:
+        from_sibling = any(f"{name}.".startswith(f"{sibling}.") for sibling in siblings)
+        assert from_sibling, f"{names} imports {name} from its package's front door"
 
 
 def test_no_modules_import_each_other_in_a_circle():
@@ -109,8 +109,8 @@ def test_a_subject_needs_no_more_than_pip_install_brings(module):
 
 
 def test_the_limiter_and_its_middleware_need_no_fastapi():
-    alone = "import sys; sys.modules['fastapi'] = sys.modules['starlette'] = None; import course_lib.limiter"
-    subprocess.run([sys.executable, "-c", alone], check=True)
+    block = "import sys; sys.modules['fastapi'] = sys.modules['starlette'] = None"
+    subprocess.run([sys.executable, "-c", f"{block}; import course_lib.limiter"], check=True)
 
 
 @each_lesson

@@ -1,4 +1,4 @@
-"""Each lesson that exists runs as it is shipped and with its exercises filled in, and keeps to the form of a lesson."""
+"""Test that each lesson runs, as shipped and with its exercises filled in, and its form."""
 
 import ast
 import re
@@ -18,28 +18,27 @@ LESSONS = notebooks.shipped()
 WELCOME = LESSONS[0]
 each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
 
-# Milliseconds differ from machine to machine: the cells show them, the prose does not.
+# Milliseconds differ from machine to machine: cells show them, prose doesn't.
 MEASURED = re.compile(
     r"\d\s*(ms|[uµ]s|milliseconds?|microseconds?)\b|\d\.\d+\s*(s|seconds|times)\b"
 )
 
 
 def nbval(notebook):
-    """Run a notebook as it is, and return the finished process: its output and its exit code."""
+    """Run a notebook under nbval and return the finished process: its output and exit code."""
     command = notebooks.nbval_command(notebook)
     return subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, check=False)
 
 
 def differences(lesson, executed, session):
-    """Return what nbval has to say about an executed copy of a lesson: one text for each marked cell that differs."""
+    """Return what nbval reports for an executed copy: a text for each marked cell that differs."""
     shipped = IPyNbFile.from_parent(session, path=lesson)
-    found = []
-    for cell, after in zip(shipped.collect(), filter(is_code, executed.cells), strict=True):
-        if notebooks.is_marked(cell.cell) and not cell.compare_outputs(
-            after.outputs, cell.cell.outputs
-        ):
-            found.append("\n".join([cell.cell.source, *cell.comparison_traceback]))
-    return found
+    different = []
+    for item, after in zip(shipped.collect(), filter(is_code, executed.cells), strict=True):
+        before = item.cell
+        if notebooks.is_marked(before) and not item.compare_outputs(after.outputs, before.outputs):
+            different.append("\n".join([before.source, *item.comparison_traceback]))
+    return different
 
 
 def is_code(cell):
@@ -47,19 +46,19 @@ def is_code(cell):
 
 
 def verdicts(lesson):
-    """What the run recorded of each exercise."""
+    """Return the verdict that the run recorded for each exercise."""
     recorded = progress.verdicts(notebooks.lesson_name(lesson))
     return {name: record["verdict"] for name, record in recorded.items()}
 
 
 def exercises(lesson):
-    """Each exercise of a lesson, with the number of the cell that holds its stub."""
-    found = {}
+    """Return the exercises of a lesson by the number of the cell that holds the stub."""
+    by_cell = {}
     for number, cell in enumerate(notebooks.read(lesson).cells):
         if notebooks.is_exercise(cell):
             module, name = cell.metadata["exercise"].split(".")
-            found[number] = getattr(import_module(f"course_lib.exercises.{module}"), name)
-    return found
+            by_cell[number] = getattr(import_module(f"course_lib.exercises.{module}"), name)
+    return by_cell
 
 
 def every(verdict, lesson):
@@ -71,10 +70,9 @@ def code_cells(lesson):
 
 
 def statements(cell):
-    """The statements of a code cell, which may await at its top level."""
-    return compile(
-        cell.source, "cell", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-    ).body
+    """Return the statements of a code cell, which can await at its top level."""
+    flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    return compile(cell.source, "cell", "exec", flags).body
 
 
 def is_claim(node):
@@ -85,15 +83,16 @@ def is_claim(node):
     )
 
 
-# --- run --------------------------------------------------------------------------------------------------------------
+# --- run --------------------------------------------------------------------------------------
 
 
 @pytest.mark.measures
 @each_lesson
-def test_a_lesson_as_shipped_runs_through_and_every_exercise_is_not_attempted(lesson, monkeypatch):
-    monkeypatch.setenv(
-        "COURSE_ROWS", "100000"
-    )  # the browser holds the claims against the whole table
+def test_a_lesson_as_shipped_runs_to_its_end_and_every_exercise_is_not_attempted(
+    lesson, monkeypatch
+):
+    # A small table is enough here: test_browser.py checks the claims at a million rows.
+    monkeypatch.setenv("COURSE_ROWS", "100000")
     done = nbval(lesson)
     assert done.returncode == 0, done.stdout
     assert verdicts(lesson) == every("not attempted", lesson)
@@ -104,19 +103,19 @@ def test_a_lesson_as_shipped_runs_through_and_every_exercise_is_not_attempted(le
 @pytest.mark.parametrize(
     "lesson", [WELCOME] if CHROMIUM.exists() else LESSONS, ids=lambda path: path.stem
 )
-def test_a_lesson_filled_in_runs_through_and_every_exercise_is_right(lesson, tmp_path):
+def test_a_lesson_filled_in_runs_to_its_end_and_every_exercise_is_right(lesson, tmp_path):
     nbformat.write(notebooks.filled(notebooks.read(lesson)), tmp_path / lesson.name)
     done = nbval(tmp_path / lesson.name)
     assert done.returncode == 0, done.stdout
     assert verdicts(lesson) == every("right", lesson)
 
 
-# --- and fails when it should -----------------------------------------------------------------------------------------
+# --- fail when they should --------------------------------------------------------------------
 
 
 @pytest.fixture
 def welcome():
-    """The welcome, and its one cell that nbval compares."""
+    """Return the welcome notebook and its only cell that nbval compares."""
     notebook = notebooks.read(WELCOME)
     (claim,) = filter(notebooks.is_marked, notebook.cells)
     return notebook, claim
@@ -127,15 +126,12 @@ def other_words(claim):
 
 
 @pytest.mark.measures
-def test_a_claim_that_says_something_else_than_the_stored_one_fails(welcome, tmp_path):
+def test_a_claim_that_differs_from_the_stored_one_fails(welcome, tmp_path):
     notebook, claim = welcome
     measured = notebook.cells.index(claim)
     claim.outputs[0].text = other_words(claim)
-    needed = [
-        cell
-        for cell in notebook.cells[:measured]
-        if re.search(r"lab\.start|bench\.compare", cell.source)
-    ]
+    before = notebook.cells[:measured]
+    needed = [cell for cell in before if re.search(r"lab\.start|bench\.compare", cell.source)]
     notebook.cells = [*needed, claim]
     nbformat.write(notebook, tmp_path / WELCOME.name)
     done = nbval(tmp_path / WELCOME.name)
@@ -143,9 +139,7 @@ def test_a_claim_that_says_something_else_than_the_stored_one_fails(welcome, tmp
     assert "90 times" in done.stdout
 
 
-def test_a_claim_that_reads_otherwise_or_is_gone_in_an_executed_copy_differs_for_nbval(
-    welcome, request
-):
+def test_nbval_reports_a_claim_that_is_changed_or_missing_in_an_executed_copy(welcome, request):
     notebook, claim = welcome
     assert differences(WELCOME, notebook, request.session) == []
     claim.outputs[0].text = other_words(claim)
@@ -156,9 +150,7 @@ def test_a_claim_that_reads_otherwise_or_is_gone_in_an_executed_copy_differs_for
 
 
 @pytest.mark.measures
-def test_a_wrong_answer_in_a_filled_cell_is_seen_by_its_verdict_though_nbval_passes(
-    welcome, tmp_path
-):
+def test_the_verdict_shows_a_wrong_answer_in_a_filled_cell_although_nbval_passes(welcome, tmp_path):
     notebook, _ = welcome
     (number,) = exercises(WELCOME)
     start = next(cell for cell in notebook.cells if "lab.start" in cell.source)
@@ -178,7 +170,7 @@ def test_a_marked_cell_whose_output_was_cleared_is_named(welcome):
     assert notebooks.is_clean(notebook) == [fault]
 
 
-# --- the form of a lesson ---------------------------------------------------------------------------------------------
+# --- the form of a lesson ---------------------------------------------------------------------
 
 
 @each_lesson
@@ -196,9 +188,8 @@ def test_code_cells_are_short(lesson):
 
 @each_lesson
 def test_lines_of_code_fit_a_narrow_window(lesson):
-    assert [
-        line for cell in code_cells(lesson) for line in cell.source.splitlines() if len(line) > 100
-    ] == []
+    lines = [line for cell in code_cells(lesson) for line in cell.source.splitlines()]
+    assert [line for line in lines if len(line) > 100] == []
 
 
 @each_lesson
@@ -209,24 +200,24 @@ def test_an_exercise_is_its_task_its_stub_and_its_check_in_this_order(lesson):
         assert task.cell_type == "markdown"
         assert exercise.task in task.source
         assert stub.source == exercise.stub
-        assert re.fullmatch(
-            rf"(await )?ex\.{exercise.name}\.check\({exercise.name}\)", check.source
-        )
+        call = rf"(await )?ex\.{exercise.name}\.check\({exercise.name}\)"
+        assert re.fullmatch(call, check.source)
 
 
 @each_lesson
-def test_no_answer_stands_above_its_question(lesson):
+def test_no_answer_is_above_its_question(lesson):
     cells = notebooks.read(lesson).cells
     for number, exercise in exercises(lesson).items():
         above = "\n".join(cell.source for cell in cells[: number + 1])
-        value = exercise.solution_answer
-        answer = value if isinstance(value, str) and " " in value else exercise.solution_code
+        answer = exercise.solution_answer
+        if not isinstance(answer, str) or " " not in answer:
+            answer = exercise.solution_code
         assert answer not in above
         assert exercise.hints[-1] not in above
 
 
 @each_lesson
-def test_a_claim_stands_alone_in_a_cell_that_is_compared(lesson):
+def test_a_claim_is_alone_in_a_cell_that_is_compared(lesson):
     for cell in code_cells(lesson):
         body = statements(cell)
         claims = [node for statement in body for node in ast.walk(statement) if is_claim(node)]
@@ -237,9 +228,8 @@ def test_a_claim_stands_alone_in_a_cell_that_is_compared(lesson):
 
 @each_lesson
 def test_prose_leaves_the_figures_to_the_cells(lesson):
-    tasks = {
-        number - 1 for number in exercises(lesson)
-    }  # a task may make up figures to reckon with
+    # A task may make up figures for an example.
+    tasks = {number - 1 for number in exercises(lesson)}
     for number, cell in enumerate(notebooks.read(lesson).cells):
         if cell.cell_type == "markdown" and number not in tasks:
             assert not MEASURED.search(cell.source), cell.source

@@ -1,4 +1,7 @@
-"""A measuring test that fails beside others runs again alone, only that result counts, and the summary names it."""
+"""Test that a measuring test that fails beside others runs again alone and is named in the summary.
+
+Only the second result counts.
+"""
 
 import subprocess
 import sys
@@ -12,7 +15,10 @@ FAILS_BESIDE_OTHERS = "assert not measuring.is_worker(pytestconfig)"
 
 @pytest.fixture
 def run(tmp_path):
-    """Return a function that runs one test with this body and mark in two workers; it returns exit code and output."""
+    """Return a function that runs a test with this body and mark in two workers.
+
+    It returns the exit code and the output.
+    """
 
     def run(body, mark="measures"):
         (tmp_path / "conftest.py").write_text('pytest_plugins = ["tests.measuring"]\n')
@@ -21,18 +27,8 @@ def run(tmp_path):
             f"@pytest.mark.{mark}\ndef test_speed(pytestconfig):\n    {body}\n"
         )
         plugins = ["--disable-plugin-autoload", "-p", "xdist.plugin", "-p", "no:cacheprovider"]
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            *plugins,
-            "--rootdir",
-            tmp_path,
-            "-n",
-            "2",
-            tmp_path,
-        ]
+        pytest_command = [sys.executable, "-m", "pytest", "-q", *plugins]
+        command = [*pytest_command, "--rootdir", tmp_path, "-n", "2", tmp_path]
         done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, check=False)
         return done.returncode, done.stdout
 
@@ -53,13 +49,13 @@ def test_a_measuring_test_that_fails_alone_too_counts_as_failed(run):
     assert output.count("AssertionError: slow") >= 2
 
 
-def test_another_test_that_fails_beside_others_counts_at_once(run):
+def test_a_test_without_the_mark_that_fails_beside_others_counts_as_failed_at_once(run):
     code, output = run(FAILS_BESIDE_OTHERS, mark="filterwarnings('error')")
     assert code == 1
     assert "run again alone" not in output
 
 
-def test_with_nothing_to_run_again_the_summary_is_as_ever(run):
+def test_the_summary_mentions_no_second_run_if_nothing_ran_again(run):
     code, output = run("pass")
     assert code == 0
     assert "again" not in output

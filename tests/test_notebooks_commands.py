@@ -1,4 +1,4 @@
-"""The commands on lessons, tried on a small lesson of their own with one exercise and one claim."""
+"""Test the commands for lessons on a tiny lesson with one exercise and one claim."""
 
 import json
 import sys
@@ -9,7 +9,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from course_lib.lab import paths, progress
-from course_lib.tools import notebooks
+from course_lib.tools import notebooks, running
 
 RECORD = "from course_lib.lab import progress\nprogress.record('verdict', 'tiny', 'first', {facts})"
 RIGHT = RECORD.format(facts="verdict='right', misconception=None, sentence=None")
@@ -35,7 +35,7 @@ def stub(source="pass"):
 
 @pytest.fixture
 def ship(tmp_path, monkeypatch):
-    """Puts a lesson with these cells among the shipped ones; the folders are the test's own."""
+    """Return a function that ships a lesson with these cells, in folders of this test alone."""
     monkeypatch.setattr(paths, "NOTEBOOKS", tmp_path / "notebooks")
     monkeypatch.setattr(paths, "WORK", tmp_path / "work")
     paths.NOTEBOOKS.mkdir()
@@ -49,7 +49,7 @@ def ship(tmp_path, monkeypatch):
 
 @pytest.fixture
 def solution(monkeypatch):
-    """Gives the exercise tiny.first a solution."""
+    """Return a function that sets the solution of the exercise tiny.first."""
 
     def solve(code):
         module = SimpleNamespace(first=SimpleNamespace(solution_code=code))
@@ -59,14 +59,16 @@ def solution(monkeypatch):
 
 
 def edit(source):
-    """The learner's edit of the stub, saved the way JupyterLab saves: with outputs, counts and metadata."""
+    """Edit the stub as a learner does, and save it as JupyterLab does: with outputs and counts."""
     mine = paths.WORK / "07_tiny.ipynb"
     content = json.loads(mine.read_text())
     for cell in content["cells"]:
         if cell["id"] == "stub":
-            cell["source"], cell["execution_count"] = source, 12
+            cell["source"] = source
+            cell["execution_count"] = 12
         if cell["cell_type"] == "code":
-            cell["outputs"] = [{"output_type": "stream", "name": "stdout", "text": ["own words\n"]}]
+            output = {"output_type": "stream", "name": "stdout", "text": ["own words\n"]}
+            cell["outputs"] = [output]
     mine.write_text(json.dumps(content))
     return mine
 
@@ -77,7 +79,7 @@ def copies():
 
 @pytest.fixture
 def command(monkeypatch):
-    """Calls the command line with these arguments; gives its exit code."""
+    """Return a function that runs a command, given as arguments, and returns its exit code."""
 
     def command(*arguments):
         monkeypatch.setattr(sys, "argv", ["notebooks", *arguments])
@@ -88,17 +90,16 @@ def command(monkeypatch):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr(notebooks, "CELL_SECONDS", 3)
+    monkeypatch.setattr(running, "CELL_SECONDS", 3)
 
 
-def said(capsys):
-    """The lines of the output, without those on how long a lesson took."""
-    return [
-        line for line in capsys.readouterr().out.splitlines() if ": ran through in " not in line
-    ]
+def printed(capsys):
+    """Return the lines of the output, without those that say how long a lesson took."""
+    lines = capsys.readouterr().out.splitlines()
+    return [line for line in lines if ": finished in " not in line]
 
 
-def test_a_copy_is_made_where_there_is_none_and_never_overwritten(ship, capsys):
+def test_a_missing_copy_is_created_and_never_overwritten(ship, capsys):
     ship(stub())
     notebooks.copy()
     before = edit("mine").read_bytes()
@@ -109,18 +110,18 @@ def test_a_copy_is_made_where_there_is_none_and_never_overwritten(ship, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_a_copy_of_an_older_lesson_is_named_with_the_way_to_reset_it(ship, capsys):
+def test_a_copy_of_an_older_lesson_is_named_with_the_command_to_reset_it(ship, capsys):
     ship(stub())
     notebooks.copy()
     ship(stub("pass  # newer"))
     notebooks.copy()
-    (line,) = said(capsys)
+    (line,) = printed(capsys)
     assert "07_tiny.ipynb" in line
     assert "make reset LESSON=7" in line
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", "null", "{}", '{"nbformat": 4, "metadata": {}}'])
-def test_a_damaged_copy_is_named_with_the_way_to_reset_it_and_does_not_stop_the_others(
+def test_a_damaged_copy_is_named_with_the_command_to_reset_it_and_others_are_still_copied(
     ship, command, capsys, damage
 ):
     ship(stub())
@@ -129,7 +130,7 @@ def test_a_damaged_copy_is_named_with_the_way_to_reset_it_and_does_not_stop_the_
     ship(stub(), name="08_other.ipynb")
     assert command("copy") == 0
     assert "08_other.ipynb" in copies()
-    (line,) = said(capsys)
+    (line,) = printed(capsys)
     assert line.startswith("07_tiny.ipynb") and "make reset LESSON=7" in line
     with pytest.raises(SystemExit, match="make reset LESSON=7"):
         command("check", "7")
@@ -138,7 +139,7 @@ def test_a_damaged_copy_is_named_with_the_way_to_reset_it_and_does_not_stop_the_
     assert len(copies()) == 3
 
 
-def test_a_wrong_number_of_rows_is_said_in_one_line(ship, command, monkeypatch, tmp_path):
+def test_a_wrong_number_of_rows_is_reported_in_one_line(ship, command, monkeypatch, tmp_path):
     (tmp_path / "events.db").touch()
     monkeypatch.setattr(paths, "DATA", tmp_path)
     monkeypatch.setenv("COURSE_ROWS", "abc")
@@ -160,7 +161,7 @@ def test_reset_keeps_every_old_copy_under_a_name_with_date_and_time(ship):
     assert notebooks.read(paths.WORK / fresh).cells == notebooks.read(lesson).cells
 
 
-def test_reset_begins_the_progress_of_that_lesson_anew(ship):
+def test_reset_clears_the_progress_of_that_lesson_only(ship):
     lesson = ship(stub())
     for name in ("tiny", "other"):
         progress.record("verdict", name, "first", verdict="right")
@@ -170,18 +171,20 @@ def test_reset_begins_the_progress_of_that_lesson_anew(ship):
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"), [("9", "There is no lesson 9"), ("", "LESSON=2"), ("x", "lesson x")]
+    ("number", "problem"), [("9", "There is no lesson 9"), ("", "LESSON=2"), ("x", "lesson x")]
 )
-def test_a_wrong_lesson_is_answered_with_those_there_are(ship, command, asked, said):
+def test_a_wrong_lesson_number_is_answered_with_a_list_of_the_lessons(
+    ship, command, number, problem
+):
     ship(stub())
     ship(stub(), name="00_welcome.ipynb")
     with pytest.raises(SystemExit) as error:
-        command("check", asked)
-    assert said in str(error.value)
+        command("check", number)
+    assert problem in str(error.value)
     assert str(error.value).endswith("The lessons: 0 welcome, 7 tiny.")
 
 
-def test_check_before_there_is_a_copy_says_what_makes_it(ship, command):
+def test_check_without_a_copy_names_the_command_that_creates_it(ship, command):
     ship(stub())
     with pytest.raises(SystemExit, match="make lab"):
         command("check", "7")
@@ -195,7 +198,7 @@ def test_check_before_there_is_a_copy_says_what_makes_it(ship, command):
         ("pass", "first: not attempted"),
     ],
 )
-def test_check_says_of_each_exercise_how_it_stands(ship, command, capfd, answer, line):
+def test_check_prints_the_verdict_on_each_exercise(ship, command, capfd, answer, line):
     ship(stub(), claim())
     notebooks.copy()
     mine = edit(answer)
@@ -206,7 +209,7 @@ def test_check_says_of_each_exercise_how_it_stands(ship, command, capfd, answer,
     assert progress.verdicts("tiny") == {}
 
 
-def test_check_holds_the_copy_against_the_shipped_claim(ship, command, capfd):
+def test_check_compares_the_copy_with_the_shipped_claim(ship, command, capfd):
     ship(stub(), claim("once held"))
     notebooks.copy()
     edit(RIGHT)
@@ -216,7 +219,7 @@ def test_check_holds_the_copy_against_the_shipped_claim(ship, command, capfd):
 
 @pytest.fixture
 def with_fewer_rows(ship, monkeypatch):
-    """Ships a lesson with a claim that is about the whole table, and asks for a smaller one."""
+    """Ship a lesson with a claim about the whole table, and set COURSE_ROWS to a smaller one."""
     monkeypatch.setenv("COURSE_ROWS", "20000")
     about_all = claim("held: fast")
     about_all.source = "# NBVAL_CHECK_OUTPUT\nprint('not judged at 20,000 rows: fast')"
@@ -224,22 +227,24 @@ def with_fewer_rows(ship, monkeypatch):
 
 
 @pytest.mark.usefixtures("with_fewer_rows")
-def test_check_counts_a_claim_that_is_not_judged_at_these_rows_as_held_and_says_so(command, capfd):
+def test_check_counts_a_claim_as_held_and_reports_it_if_the_table_is_too_small_to_judge(
+    command, capfd
+):
     notebooks.copy()
     edit(RIGHT)
     assert command("check", "7") == 0
-    said = "At 20,000 rows, claims about 1,000,000 rows aren't judged; they count as held."
-    assert capfd.readouterr().out.splitlines()[-2:] == [said, "first: right"]
+    notice = "At 20,000 rows, claims about 1,000,000 rows aren't judged; they count as held."
+    assert capfd.readouterr().out.splitlines()[-2:] == [notice, "first: right"]
 
 
 @pytest.mark.usefixtures("with_fewer_rows")
-def test_run_counts_a_claim_that_is_not_judged_at_these_rows_as_held(solution, command, capsys):
+def test_run_counts_a_claim_as_held_if_the_table_is_too_small_to_judge(solution, command, capsys):
     solution(RIGHT)
     assert command("run") == 0
-    assert said(capsys) == ["07_tiny: not judged at 20,000 rows: fast"]
+    assert printed(capsys) == ["07_tiny: not judged at 20,000 rows: fast"]
 
 
-def test_check_takes_a_copy_that_another_editor_saved_without_ids(ship, command, capfd):
+def test_check_accepts_a_copy_that_another_editor_saved_without_cell_ids(ship, command, capfd):
     ship(stub(), claim())
     notebooks.copy()
     mine = paths.WORK / "07_tiny.ipynb"
@@ -265,7 +270,7 @@ def test_run_prints_the_claims_of_all_lessons_a_line_each(ship, solution, comman
     ship(stub(), claim())
     ship(claim(), name="08_other.ipynb")
     assert command("run") == 0
-    assert said(capsys) == ["07_tiny: holds", "08_other: holds"]
+    assert printed(capsys) == ["07_tiny: holds", "08_other: holds"]
     assert progress.verdicts("tiny") == {}
 
 
@@ -276,14 +281,14 @@ def test_run_fails_on_a_solution_that_is_not_right(ship, solution, command, code
     assert command("run") == 1
 
 
-def test_run_names_what_is_wrong_with_one_lesson_and_goes_on_to_the_next(
+def test_run_reports_a_refused_solution_and_continues_with_the_next_lesson(
     ship, solution, command, capsys
 ):
     solution(REFUSED)
     ship(stub())
     ship(claim(), name="08_other.ipynb")
     assert command("run") == 1
-    assert said(capsys) == ["07_tiny: the solution of first is refused", "08_other: holds"]
+    assert printed(capsys) == ["07_tiny: the solution of first is refused", "08_other: holds"]
 
 
 @pytest.mark.parametrize(
@@ -298,13 +303,13 @@ def test_run_names_what_is_wrong_with_one_lesson_and_goes_on_to_the_next(
     ],
 )
 @pytest.mark.usefixtures("impatient")
-def test_run_names_a_cell_that_fails_and_goes_on_to_the_next_lesson(
+def test_run_names_a_cell_that_fails_and_continues_with_the_next_lesson(
     ship, command, capsys, source, fault
 ):
     ship(claim(), new_code_cell(source))
     ship(claim(), name="08_other.ipynb")
     assert command("run") == 1
-    assert said(capsys) == [f"07_tiny: {fault}", "08_other: holds"]
+    assert printed(capsys) == [f"07_tiny: {fault}", "08_other: holds"]
 
 
 def test_run_fails_on_a_claim_that_differs_from_the_shipped_one(ship, command, capsys):
@@ -314,7 +319,8 @@ def test_run_fails_on_a_claim_that_differs_from_the_shipped_one(ship, command, c
 
 
 def test_the_stored_form_keeps_the_claims_and_nothing_else():
-    claims, other = claim(), new_code_cell("1", execution_count=4, metadata={"scrolled": True})
+    claims = claim()
+    other = new_code_cell("1", execution_count=4, metadata={"scrolled": True})
     other.outputs = [new_output("execute_result", {"text/plain": "1"}, execution_count=4)]
     notebook = new_notebook(cells=[claims, other, stub()], metadata={"widgets": {}})
     clean = notebooks.clean(notebook)
@@ -336,13 +342,13 @@ def test_the_stored_form_keeps_the_claims_and_nothing_else():
         ("metadata", {"scrolled": True}, "cell 0 differs from its stored form in metadata"),
     ],
 )
-def test_what_is_not_clean_is_named(field, value, fault):
+def test_a_difference_from_the_stored_form_is_named(field, value, fault):
     notebook = stored(claim())
     notebook.cells[0][field] = value
     assert fault in notebooks.is_clean(notebook)
 
 
-def test_store_with_run_makes_the_output_of_the_claims_from_the_lesson_as_shipped(ship, command):
+def test_store_with_run_updates_the_output_of_claims_from_the_lesson_as_shipped(ship, command):
     lesson = ship(new_code_cell("text = 'as shipped'"), stub("pass"), claim("old"))
     notebook = notebooks.read(lesson)
     notebook.cells[2].source = "# NBVAL_CHECK_OUTPUT\nprint(text)"

@@ -1,4 +1,4 @@
-"""The files that set the workbook up agree with each other, and `make setup` mends what was interrupted."""
+"""Test that the files for set-up agree with each other, and `make setup` repairs a broken .venv."""
 
 import ast
 import importlib.metadata
@@ -25,7 +25,7 @@ ROOT = paths.ROOT
 MAKES_OWN = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PINS = (ROOT / "requirements.txt").read_text()
-# Split, so that this file does not hold what it looks for.
+# Each is split, so that a search for it doesn't match this file.
 INDEX_ADDRESSES = ["/" + "simple", "--index" + "-url", "extra" + "-index-url", "--find" + "-links"]
 INDEX_ADDRESSES += ["files.python" + "hosted", "anaconda" + ".org", "index" + "-url ="]
 
@@ -43,18 +43,19 @@ def name_of(requirement):
 
 
 def make(*arguments, cwd=ROOT, **variables):
+    # Without make's own variables, in case make runs these tests.
+    inherited = {key: value for key, value in os.environ.items() if key not in MAKES_OWN}
     return subprocess.run(
         ["make", *arguments],
         cwd=cwd,
-        # As typed by a person, also where these tests are run by make.
-        env={key: value for key, value in os.environ.items() if key not in MAKES_OWN} | variables,
+        env=inherited | variables,
         capture_output=True,
         text=True,
         check=False,
     )
 
 
-def test_the_conda_environment_is_what_pyproject_wants():
+def test_the_conda_environment_matches_pyproject():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     *conda, from_pip = environment["dependencies"]
     assert environment["name"] == PYPROJECT["project"]["name"]
@@ -64,11 +65,12 @@ def test_the_conda_environment_is_what_pyproject_wants():
     assert "lab" in PYPROJECT["project"]["optional-dependencies"]
 
 
-def test_every_dependency_is_pinned_with_hashes_but_what_only_benchmarks_need():
-    project, groups = PYPROJECT["project"], PYPROJECT["dependency-groups"]
-    wanted = [*project["dependencies"], *groups["setup"]]
+def test_every_dependency_except_the_benchmarks_own_is_pinned_with_hashes():
+    project = PYPROJECT["project"]
+    wanted = [*project["dependencies"], *PYPROJECT["dependency-groups"]["setup"]]
     for name, extra in project["optional-dependencies"].items():
-        wanted += [] if name == "bench" else extra
+        if name != "bench":
+            wanted += extra
     pins = re.split(r"\n(?=\S)", PINS.strip())
     names = {name_of(pin) for pin in pins}
     assert {name_of(requirement) for requirement in wanted} - {project["name"]} <= names
@@ -79,12 +81,11 @@ def test_every_dependency_is_pinned_with_hashes_but_what_only_benchmarks_need():
     ("folder", "extras"), [("course_lib", ["lab"]), ("tests", ["lab", "test"])]
 )
 def test_every_package_that_is_imported_is_declared(folder, extras):
-    declared = {name_of(requirement) for requirement in PYPROJECT["project"]["dependencies"]}
+    project = PYPROJECT["project"]
+    requirements = list(project["dependencies"])
     for extra in ["advisor", *extras]:
-        declared |= {
-            name_of(requirement)
-            for requirement in PYPROJECT["project"]["optional-dependencies"][extra]
-        }
+        requirements += project["optional-dependencies"][extra]
+    declared = set(map(name_of, requirements))
     imported = set()
     for file in (ROOT / folder).rglob("*.py"):
         imported |= {module.partition(".")[0] for module in imports_of(file)}
@@ -102,7 +103,7 @@ def imports_of(file):
             yield node.module
 
 
-def test_the_pins_hold_no_address():
+def test_the_pins_contain_no_address():
     assert "://" not in PINS
 
 
@@ -114,11 +115,10 @@ def test_no_file_names_a_package_index():
 
 
 def test_help_lists_every_target():
-    targets = re.search(r"^\.PHONY: (help .*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[
-        1
-    ].split()
+    makefile = (ROOT / "Makefile").read_text()
+    targets = re.search(r"^\.PHONY: (help .*)$", makefile, re.MULTILINE)[1]
     listed = [line.split()[1] for line in make("help").stdout.splitlines()]
-    assert listed == targets
+    assert listed == targets.split()
 
 
 def test_a_python_that_is_too_old_stops_set_up_with_one_sentence(tmp_path):
@@ -136,7 +136,7 @@ def test_a_python_that_is_too_old_stops_set_up_with_one_sentence(tmp_path):
 
 
 def cloned(folder):
-    """What git would clone, with the changes that are not committed yet."""
+    """Copy what git would clone, and the changes that aren't committed yet."""
     clone = folder / "clone"
     for file in tracked_files("--others", "--exclude-standard"):
         copy = clone / file.relative_to(ROOT)
@@ -146,42 +146,42 @@ def cloned(folder):
 
 
 @pytest.mark.slow
-def test_set_up_interrupted_is_mended_and_needs_no_internet_the_second_time(tmp_path):
+def test_an_interrupted_set_up_is_repaired_and_needs_no_internet_the_second_time(tmp_path):
     clone = cloned(tmp_path)
     whole = clone / ".venv" / "whole"
     first = subprocess.Popen(
         ["make", "setup"], cwd=clone, start_new_session=True, stderr=subprocess.DEVNULL
     )
     while not (clone / ".venv/bin/uv").exists():
-        assert first.poll() is None, "set-up ended before it brought uv"
+        assert first.poll() is None, "set-up ended before it installed uv"
         time.sleep(0.01)
     time.sleep(0.2)
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()
     assert not whole.exists()
 
-    mended = make("setup", cwd=clone)
-    assert mended.returncode == 0, mended.stderr
-    made = whole.stat().st_mtime_ns
+    repaired = make("setup", cwd=clone)
+    assert repaired.returncode == 0, repaired.stderr
+    finished_at = whole.stat().st_mtime_ns
     offline = {"UV_OFFLINE": "1", "PIP_NO_INDEX": "1"}
     assert make("setup", cwd=clone, **offline).returncode == 0
-    assert whole.stat().st_mtime_ns == made
+    assert whole.stat().st_mtime_ns == finished_at
     doctor = make("doctor", cwd=clone).stdout
     assert "found    packages" in doctor
     assert f"found    kernel python3 in {clone}" in doctor
 
-    # Newer files with the same pins are no reason to fetch, and a Python that is gone is one to begin anew.
+    # Newer files with the same pins need no download. A missing Python needs a new .venv.
     (clone / "pyproject.toml").touch()
     assert make("setup", cwd=clone, **offline).returncode == 0
-    assert whole.stat().st_mtime_ns > made
+    assert whole.stat().st_mtime_ns > finished_at
     (clone / ".venv/bin/python").unlink()
     assert make("setup", cwd=clone).returncode == 0
     assert make("doctor", cwd=clone).returncode == 0
-    opens_a_lesson(clone)
+    check_lab_opens(clone)
 
 
-def opens_a_lesson(clone):
-    """JupyterLab of this clone asks for its token, shows the copies in work/, and reports no news."""
+def check_lab_opens(clone):
+    """Check that the clone's JupyterLab needs its token, lists the copies and fetches no news."""
     variables = {
         "COURSE_ROWS": "20000",
         "COURSE_WORK": str(clone / "work"),
@@ -217,11 +217,11 @@ def opens_a_lesson(clone):
 
 
 def wait_for(server):
-    """JupyterLab names its address a moment before it listens there."""
+    """Wait until JupyterLab accepts connections, shortly after it prints its address."""
     address = urllib.parse.urlsplit(server)
     for _ in range(100):
         try:
             return socket.create_connection((address.hostname, address.port)).close()
         except ConnectionRefusedError:
             time.sleep(0.1)
-    pytest.fail(f"nobody listens at {server}")
+    pytest.fail(f"no server accepts connections at {server}")

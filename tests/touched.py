@@ -1,7 +1,9 @@
-"""Print the test files that belong to the files changed since the last commit, or in it if nothing has changed since.
+"""Print the test files that belong to the files changed since the last commit.
 
-By name alone: `course_lib/lab/bench.py` belongs to `test_bench.py`, a folder of the package to the tests named after
-it, an answer to `test_answers.py`, a notebook to `test_lessons.py`. `make test` runs everything.
+If nothing has changed since, use the files changed in that commit. Test files are found by name
+alone: `course_lib/lab/bench.py` has `test_bench.py`, a folder of the package has the tests named
+after it, an answer has `test_answers.py`, and a notebook has `test_lessons.py`. `make test` runs
+everything.
 """
 
 import subprocess
@@ -13,6 +15,7 @@ FOLDERS = {
     "notebooks": "test_lessons",
     "tests/answers": "test_answers",
     "course_lib/exercises": "test_answers",
+    "course_lib/tools": "test_notebooks_commands",
 }
 
 
@@ -39,14 +42,11 @@ def tests_of(file: Path) -> set[str]:
         names.add(file.stem)
     if file.is_relative_to("course_lib"):
         names |= {f"test_{part}" for part in (*file.parent.parts[1:], file.stem)}
-    found = [
-        path
-        for name in names
-        for path in (ROOT / "tests").glob(f"{name}*.py")
-        if path.stem.startswith("test_")
-    ]
-    return {str(path.relative_to(ROOT)) for path in found}
+    matching = [path for name in names for path in (ROOT / "tests").glob(f"{name}*.py")]
+    tests = [path for path in matching if path.stem.startswith("test_")]
+    return {str(path.relative_to(ROOT)) for path in tests}
 
 
 if __name__ == "__main__":
-    print(*sorted({*ALWAYS, *(test for file in changed() for test in tests_of(file))}), sep="\n")
+    touched = set(ALWAYS).union(*map(tests_of, changed()))
+    print(*sorted(touched), sep="\n")

@@ -1,0 +1,72 @@
+"""The form in which a shipped notebook is stored.
+
+It keeps the source of its cells, the output of cells marked `# NBVAL_CHECK_OUTPUT`, and nothing
+else, so that a commit shows only what an author changed.
+"""
+
+import re
+
+import nbformat
+from nbformat import NotebookNode
+from nbformat.v4 import new_output
+from nbformat.validator import normalize
+
+MARK = re.compile(r"^\s*#\s*NBVAL_CHECK_OUTPUT", re.MULTILINE)
+KEPT_METADATA = ("exercise", "tags")  # of a cell
+KERNEL = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+
+
+def is_marked(cell: NotebookNode) -> bool:
+    """Return True if nbval compares this cell's output."""
+    return cell.cell_type == "code" and MARK.search(cell.source) is not None
+
+
+def text_of(cell: NotebookNode) -> str:
+    """Return what a code cell printed to stdout."""
+    return "".join(output.text for output in cell.outputs if output.get("name") == "stdout")
+
+
+def clean(notebook: NotebookNode) -> NotebookNode:
+    """Return the notebook in its stored form.
+
+    Only marked cells keep their output, with a fixed execution_count. Stray metadata is removed.
+    """
+    with_ids = {**notebook, "nbformat_minor": 5}  # the first version in which cells have IDs
+    _, normalized = normalize(with_ids)
+    stored: NotebookNode = nbformat.from_dict(normalized)
+    stored.metadata = nbformat.from_dict(KERNEL)
+    for cell in stored.cells:
+        kept = {key: value for key, value in cell.metadata.items() if key in KEPT_METADATA}
+        cell.metadata = nbformat.from_dict(kept)
+        if cell.cell_type == "code":
+            _clean_output(cell)
+    return stored
+
+
+def is_clean(notebook: NotebookNode) -> list[str]:
+    """Return how a notebook differs from its stored form, a sentence each; empty if it's clean."""
+    stored = clean(notebook)
+    faults = []
+    if notebook.metadata != stored.metadata or notebook.nbformat_minor != stored.nbformat_minor:
+        faults.append("the notebook's metadata or version differs from the stored form")
+    for number, (cell, wanted) in enumerate(zip(notebook.cells, stored.cells, strict=True)):
+        different = sorted(key for key in wanted if cell.get(key) != wanted[key])
+        if different:
+            keys = " and ".join(different)
+            faults.append(f"cell {number} differs from its stored form in {keys}")
+        if is_marked(cell) and not text_of(wanted):
+            faults.append(
+                f"cell {number} is marked but has no output, so nbval passes whatever it prints"
+            )
+    return faults
+
+
+def _clean_output(cell: NotebookNode) -> None:
+    """Keep what a marked cell printed, as a single output. Remove the outputs of other cells."""
+    marked = is_marked(cell)
+    text = text_of(cell) if marked else ""
+    cell.outputs = [new_output("stream", text=text)] if text else []
+    cell.execution_count = 1 if marked else None
