@@ -70,7 +70,7 @@ class RunsAgain:
         if not self.first_reports:
             return
         tests = dict.fromkeys(report.nodeid for report in self.first_reports)
-        without_plugins = ["-p", "no:cacheprovider", "-p", "no:xdist"]
+        without_plugins = ["-p", "no:cacheprovider"]
         options = [*without_plugins, "-rA", "--tb=short"]
         command = [sys.executable, "-m", "pytest", *options, *tests]
         done = subprocess.run(command, cwd=self.root, capture_output=True, text=True, check=False)
