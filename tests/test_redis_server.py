@@ -64,16 +64,18 @@ def url_of(owner: "subprocess.Popen[str]") -> str:
 
 
 def servers(folder: Path) -> list[psutil.Process]:
-    """The servers whose socket is under a folder."""
+    """Return the servers whose socket is under a folder."""
+    programs = ("redis-server", "valkey-server")
     processes = []
     for process in psutil.process_iter():
         try:
-            if str(folder) in " ".join(process.cmdline()) and "--unixsocket" in process.cmdline():
-                processes.append(process)
-        except psutil.Error:
+            arguments = process.cmdline()
+        except psutil.Error:  # it has just ended, or it's another user's
             continue
-    programs = ("redis-server", "valkey-server")
-    return [process for process in processes if process.cmdline()[0].endswith(programs)]
+        is_server = bool(arguments) and arguments[0].endswith(programs)
+        if is_server and "--unixsocket" in arguments and str(folder) in " ".join(arguments):
+            processes.append(process)
+    return processes
 
 
 def wait_until_nothing_is_left(folder: Path) -> None:
