@@ -25,7 +25,7 @@ def pytest_configure(config: pytest.Config) -> None:
     Workers don't need the plugin: only the process that started them sees when all have ended.
     """
     config.addinivalue_line(
-        "markers", "measures: depends on how fast something is; counts only when it runs alone"
+        "markers", "measures: depends on speed; its failure counts only if nothing ran beside it"
     )
     if not is_worker(config):
         config.pluginmanager.register(RunsAgain(config))
@@ -70,8 +70,7 @@ class RunsAgain:
         if not self.first_reports:
             return
         tests = dict.fromkeys(report.nodeid for report in self.first_reports)
-        without_plugins = ["-p", "no:cacheprovider"]
-        options = [*without_plugins, "-rA", "--tb=short"]
+        options = ["-p", "no:cacheprovider", "-rA", "--tb=short"]
         command = [sys.executable, "-m", "pytest", *options, *tests]
         done = subprocess.run(command, cwd=self.root, capture_output=True, text=True, check=False)
         self.output = done.stdout + done.stderr
