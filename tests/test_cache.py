@@ -42,7 +42,7 @@ class CountingRedis(Redis):
 
 
 @pytest.fixture
-async def redis(any_server: redis_server.Server) -> AsyncIterator[CountingRedis]:
+async def redis(any_server: redis_server.RedisServer) -> AsyncIterator[CountingRedis]:
     client = CountingRedis.from_pool(redis_client.pool(any_server.url))
     await client.flushall()
     yield client
@@ -50,7 +50,7 @@ async def redis(any_server: redis_server.Server) -> AsyncIterator[CountingRedis]
 
 
 @pytest.fixture
-async def make(any_server: redis_server.Server, redis: CountingRedis) -> AsyncIterator[Make]:
+async def make(any_server: redis_server.RedisServer, redis: CountingRedis) -> AsyncIterator[Make]:
     """Make caches with connections of their own, as in separate processes."""
     clients: list[Redis] = []
 
@@ -394,7 +394,7 @@ async def result_of(process: "subprocess.Popen[str]") -> Any:
 
 
 async def test_concurrent_misses_load_once_across_processes(
-    any_server: redis_server.Server, redis: CountingRedis
+    any_server: redis_server.RedisServer, redis: CountingRedis
 ) -> None:
     """Four processes with 25 callers each, which start when all processes are ready."""
     processes = [start_process(any_server.url, "stampede", 4) for _ in range(4)]
@@ -404,7 +404,7 @@ async def test_concurrent_misses_load_once_across_processes(
 
 
 async def test_no_reader_gets_a_value_invalidated_before_its_call_across_processes(
-    any_server: redis_server.Server, redis: CountingRedis
+    any_server: redis_server.RedisServer, redis: CountingRedis
 ) -> None:
     processes = [start_process(any_server.url, "interleave", seed) for seed in range(3)]
     results = [await result_of(process) for process in processes]
@@ -461,7 +461,7 @@ async def test_a_hanging_load_times_out_and_a_waiting_caller_loads(make: Make) -
 
 
 async def test_after_a_process_died_during_a_load_another_one_loads(
-    any_server: redis_server.Server, redis: CountingRedis, cache: Cache
+    any_server: redis_server.RedisServer, redis: CountingRedis, cache: Cache
 ) -> None:
     process = start_process(any_server.url, "hang", 0.5)
     assert process.stdout
@@ -614,8 +614,8 @@ async def test_a_loaded_value_over_max_bytes_is_returned_but_not_stored(
 
 @pytest.fixture
 async def breakable(
-    server_to_break: redis_server.Server,
-) -> AsyncIterator[tuple[redis_server.Server, Cache]]:
+    server_to_break: redis_server.RedisServer,
+) -> AsyncIterator[tuple[redis_server.RedisServer, Cache]]:
     """A server for a test to break, and a cache on it."""
     client = redis_client.connect(server_to_break.url)
     yield server_to_break, Cache(client)
@@ -634,7 +634,7 @@ async def wait_until_back(cache: Cache) -> None:
 
 @pytest.mark.parametrize("broken", ["kill", "pause"])
 async def test_while_redis_is_unavailable_reads_are_misses_and_nothing_is_stored(
-    breakable: tuple[redis_server.Server, Cache], broken: str, caplog: pytest.LogCaptureFixture
+    breakable: tuple[redis_server.RedisServer, Cache], broken: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     server, cache = breakable
     await cache.set("key", "stored")
@@ -651,7 +651,7 @@ async def test_while_redis_is_unavailable_reads_are_misses_and_nothing_is_stored
 
 
 async def test_a_removal_that_redis_missed_is_applied_before_the_next_read(
-    breakable: tuple[redis_server.Server, Cache],
+    breakable: tuple[redis_server.RedisServer, Cache],
 ) -> None:
     server, cache = breakable
     for key in ("mine", "deleted", "written"):
@@ -672,7 +672,7 @@ async def test_a_removal_that_redis_missed_is_applied_before_the_next_read(
 
 @pytest.mark.parametrize("broken", ["kill", "pause"])
 async def test_no_request_fails_while_redis_breaks_and_recovers_and_hits_return(
-    breakable: tuple[redis_server.Server, Cache], broken: str, caplog: pytest.LogCaptureFixture
+    breakable: tuple[redis_server.RedisServer, Cache], broken: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     server, cache = breakable

@@ -117,7 +117,7 @@ def test_endpoints_differ_by_method_and_the_pages_of_the_monitor_are_not_counted
 
 
 def test_cache_hits_and_misses_are_counted_for_both_parts_of_the_stats(
-    db: Path, any_server: redis_server.Server, tmp_path: Path
+    db: Path, any_server: redis_server.RedisServer, tmp_path: Path
 ) -> None:
     own = tmp_path / "own.db"
     shutil.copyfile(db, own)
@@ -149,7 +149,7 @@ def test_without_a_monitor_its_pages_do_not_exist(db: Path) -> None:
 
 
 def test_while_redis_is_unavailable_the_service_responds_and_its_pages_are_marked_incomplete(
-    db: Path, server_to_break: redis_server.Server
+    db: Path, server_to_break: redis_server.RedisServer
 ) -> None:
     with serve.here(create_app(db, redis_url=server_to_break.url, monitor=True)) as server:
         assert server.get("/health").status_code == 200

@@ -50,7 +50,7 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-async def redis(any_server: redis_server.Server) -> AsyncIterator[CountingRedis]:
+async def redis(any_server: redis_server.RedisServer) -> AsyncIterator[CountingRedis]:
     client = CountingRedis.from_pool(redis_client.pool(any_server.url))
     await client.flushall()
     yield client
@@ -146,7 +146,7 @@ Rules = list[tuple[int, int, int | None]]  # requests, seconds, burst
 
 @pytest.fixture(scope="module")
 def run(
-    any_server: redis_server.Server,
+    any_server: redis_server.RedisServer,
 ) -> Iterator[Callable[[Callable[[Redis], Awaitable[None]]], None]]:
     """Run a coroutine function on a client, in one event loop for all examples."""
     with asyncio.Runner() as runner:
@@ -292,7 +292,7 @@ async def test_the_most_in_any_minute_is_what_the_docstring_says(
 
 @pytest.mark.parametrize("algorithm", ["fixed_window", "sliding_log", "sliding_window"])
 def test_eight_processes_together_get_exactly_the_limit(
-    any_server: redis_server.Server, algorithm: Algorithm
+    any_server: redis_server.RedisServer, algorithm: Algorithm
 ) -> None:
     name = f"exact {algorithm} {time.monotonic_ns()}"
     results = in_processes(8, any_server.url, algorithm, name, "100/day", 0)
@@ -301,7 +301,7 @@ def test_eight_processes_together_get_exactly_the_limit(
 
 
 def test_eight_processes_together_get_a_buckets_burst_and_what_it_refilled(
-    any_server: redis_server.Server,
+    any_server: redis_server.RedisServer,
 ) -> None:
     name = f"exact bucket {time.monotonic_ns()}"
     results = in_processes(8, any_server.url, "token_bucket", name, "50/second burst 100", 1.5)
@@ -636,8 +636,8 @@ async def test_a_user_id_is_a_number_or_a_string(redis: Redis, user: Any) -> Non
 
 @pytest.fixture
 async def server_and_client(
-    server_to_break: redis_server.Server,
-) -> AsyncIterator[tuple[redis_server.Server, Redis]]:
+    server_to_break: redis_server.RedisServer,
+) -> AsyncIterator[tuple[redis_server.RedisServer, Redis]]:
     """A server that a test may break, and a client of it."""
     client = redis_client.connect(server_to_break.url)
     yield server_to_break, client
@@ -648,7 +648,7 @@ async def server_and_client(
 @pytest.mark.parametrize("broken", ["kill", "pause"])
 @pytest.mark.parametrize("on_error", ["allow", "deny"])
 async def test_while_redis_is_unavailable_on_error_decides(
-    server_and_client: tuple[redis_server.Server, Redis],
+    server_and_client: tuple[redis_server.RedisServer, Redis],
     on_error: Any,
     broken: str,
     caplog: pytest.LogCaptureFixture,
@@ -672,7 +672,7 @@ async def test_while_redis_is_unavailable_on_error_decides(
 @pytest.mark.parametrize("broken", ["kill", "pause"])
 @pytest.mark.parametrize("on_error", ["allow", "deny"])
 async def test_no_decision_fails_while_redis_breaks_under_traffic_and_limits_hold_again_after(
-    server_and_client: tuple[redis_server.Server, Redis],
+    server_and_client: tuple[redis_server.RedisServer, Redis],
     on_error: Any,
     broken: str,
     caplog: pytest.LogCaptureFixture,

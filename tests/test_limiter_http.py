@@ -24,14 +24,14 @@ HEADERS = [
 
 
 @pytest.fixture
-def limiter(any_server: redis_server.Server, request: pytest.FixtureRequest) -> RateLimiter:
+def limiter(any_server: redis_server.RedisServer, request: pytest.FixtureRequest) -> RateLimiter:
     """A limiter with a namespace of the test's own."""
     namespace = request.node.name.split("[")[0]
     return RateLimiter(redis_client.connect(any_server.url), namespace=namespace)
 
 
 @pytest.fixture(autouse=True)
-def empty(any_server: redis_server.Server) -> None:
+def empty(any_server: redis_server.RedisServer) -> None:
     with redis_server.plain_client(any_server.url) as client:
         client.flushall()
 
@@ -184,7 +184,7 @@ def test_bad_limits_are_an_error_when_the_middleware_is_created(
 
 @pytest.mark.parametrize(("on_error", "status"), [("allow", 200), ("deny", 429)])
 def test_while_redis_is_unavailable_on_error_decides(
-    server_to_break: redis_server.Server, on_error: Any, status: int
+    server_to_break: redis_server.RedisServer, on_error: Any, status: int
 ) -> None:
     limiter = RateLimiter(redis_client.connect(server_to_break.url), on_error=on_error)
     with limited(limiter, {"/events": "1/day"}) as server:

@@ -597,7 +597,7 @@ async def test_a_blocked_event_loop_counts_once_for_each_check_that_it_delayed(
 
 
 @pytest.fixture
-async def redis(any_server: redis_server.Server) -> AsyncIterator[Redis]:
+async def redis(any_server: redis_server.RedisServer) -> AsyncIterator[Redis]:
     client = redis_client.connect(any_server.url)
     await client.flushall()
     yield client
@@ -608,7 +608,7 @@ Make = Callable[..., PerformanceMonitor]
 
 
 @pytest.fixture
-async def make(any_server: redis_server.Server, redis: Redis) -> AsyncIterator[Make]:
+async def make(any_server: redis_server.RedisServer, redis: Redis) -> AsyncIterator[Make]:
     """Return a function that makes monitors, each with its own connections, as in a worker."""
     clients: list[Redis] = []
 
@@ -719,7 +719,7 @@ async def test_a_worker_taken_for_dead_continues_and_nothing_counts_twice(
 @pytest.mark.anyio
 @pytest.mark.parametrize("folded", [False, True])
 async def test_a_report_that_may_have_arrived_counts_once(
-    server_to_break: redis_server.Server, monkeypatch: Any, folded: bool
+    server_to_break: redis_server.RedisServer, monkeypatch: Any, folded: bool
 ) -> None:
     clients = [redis_client.connect(server_to_break.url) for _ in range(2)]
     expected = PerformanceMonitor()
@@ -751,7 +751,7 @@ async def test_a_report_that_may_have_arrived_counts_once(
 
 @pytest.mark.anyio
 async def test_while_redis_is_unavailable_a_worker_keeps_counting_and_is_marked_incomplete(
-    server_to_break: redis_server.Server,
+    server_to_break: redis_server.RedisServer,
 ) -> None:
     client = redis_client.connect(server_to_break.url)
     worker = PerformanceMonitor(redis=client)
@@ -770,7 +770,7 @@ async def test_while_redis_is_unavailable_a_worker_keeps_counting_and_is_marked_
 
 
 @pytest.mark.anyio
-async def test_no_request_fails_because_of_redis(server_to_break: redis_server.Server) -> None:
+async def test_no_request_fails_because_of_redis(server_to_break: redis_server.RedisServer) -> None:
     client = redis_client.connect(server_to_break.url)
     app = FastAPI()
     app.get("/")(lambda: "response")
@@ -824,7 +824,7 @@ WORKERS = 4
 
 
 @pytest.fixture
-def four_workers(any_server: redis_server.Server) -> Iterator[str]:
+def four_workers(any_server: redis_server.RedisServer) -> Iterator[str]:
     """Yield the URL of a service with four processes, which report to Redis every second."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

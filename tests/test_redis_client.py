@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def redis(server_to_break: redis_server.Server) -> AsyncIterator[Redis]:
+async def redis(server_to_break: redis_server.RedisServer) -> AsyncIterator[Redis]:
     client = redis_client.connect(server_to_break.url, max_connections=2)
     yield client
     await client.aclose()
@@ -50,7 +50,7 @@ async def test_clients_of_one_pool_share_their_breaker(redis: Redis) -> None:
 @pytest.mark.parametrize("broken", ["kill", "pause"])
 async def test_after_three_failures_the_breaker_rejects_at_once_and_retries_a_second_later(
     redis: Redis,
-    server_to_break: redis_server.Server,
+    server_to_break: redis_server.RedisServer,
     broken: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -70,7 +70,7 @@ async def test_after_three_failures_the_breaker_rejects_at_once_and_retries_a_se
 
 
 async def test_an_open_breaker_lets_one_command_through_as_a_trial(
-    redis: Redis, server_to_break: redis_server.Server
+    redis: Redis, server_to_break: redis_server.RedisServer
 ) -> None:
     breaker = CircuitBreaker.of(redis)
     breaker.retry_after = 0.2
@@ -84,7 +84,7 @@ async def test_an_open_breaker_lets_one_command_through_as_a_trial(
 
 
 async def test_waiting_commands_are_rejected_as_soon_as_the_breaker_opens(
-    redis: Redis, server_to_break: redis_server.Server
+    redis: Redis, server_to_break: redis_server.RedisServer
 ) -> None:
     breaker = CircuitBreaker.of(redis)
     await breaker.call(redis.ping)
@@ -107,7 +107,7 @@ async def test_a_busy_process_does_not_take_redis_to_be_unavailable(redis: Redis
 
 
 async def test_a_busy_process_can_open_many_connections_at_once(
-    server_to_break: redis_server.Server,
+    server_to_break: redis_server.RedisServer,
 ) -> None:
     redis = redis_client.connect(server_to_break.url)
 
@@ -167,7 +167,7 @@ async def test_a_script_is_sent_in_full_only_to_a_server_without_it(redis: Redis
 
 
 @pytest.fixture
-async def client_of_ten(server_to_break: redis_server.Server) -> AsyncIterator[Redis]:
+async def client_of_ten(server_to_break: redis_server.RedisServer) -> AsyncIterator[Redis]:
     """A client with ten connections, of which its breaker keeps up to two idle for scripts."""
     client = redis_client.connect(server_to_break.url, max_connections=10)
     yield client
@@ -194,7 +194,9 @@ async def test_idle_connections_for_scripts_do_not_block_other_commands(
 
 
 async def test_an_idle_connection_that_the_server_closed_is_reopened_without_a_failure(
-    client_of_ten: Redis, server_to_break: redis_server.Server, caplog: pytest.LogCaptureFixture
+    client_of_ten: Redis,
+    server_to_break: redis_server.RedisServer,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     await run_release(client_of_ten)
     server_to_break.restart()
@@ -223,7 +225,7 @@ async def test_no_script_gets_the_reply_to_a_cancelled_one(client_of_ten: Redis)
 
 
 async def test_closing_a_client_closes_its_idle_connections(
-    client_of_ten: Redis, server_to_break: redis_server.Server
+    client_of_ten: Redis, server_to_break: redis_server.RedisServer
 ) -> None:
     await asyncio.gather(*[run_release(client_of_ten) for _ in range(20)])
     await client_of_ten.aclose()

@@ -26,7 +26,6 @@ __all__ = [
     "KERNEL_NAME",
     "Client",
     "RedisServer",
-    "Server",
     "client",
     "is_ours",
     "namespace",
@@ -35,8 +34,6 @@ __all__ = [
     "url",
     "version",
 ]
-
-Server = RedisServer  # the name that the tests of other parts use
 
 KERNEL_NAME = f"course-{secrets.token_hex(4)}"
 """The prefix of all our namespaces on a server that we didn't start."""
