@@ -141,7 +141,9 @@ class Store:
     async def apply_missed_removals(self) -> None:
         """Remove what Redis missed. Raises RedisUnavailable until that is done."""
         if self._applying:
-            raise RedisUnavailable("Redis may have stale values: missed removals are being applied")
+            raise RedisUnavailable(
+                "Redis may have stale values: missed removals are being applied", "removals"
+            )
         self._applying = True
         try:
             while self._missed_removals:

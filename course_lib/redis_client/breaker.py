@@ -34,7 +34,14 @@ log = logging.getLogger(__package__)
 
 
 class RedisUnavailable(Exception):  # noqa: N818  a condition that callers handle by their policy
-    """Redis didn't reply in time, can't be reached, rejected a write, or the breaker is open."""
+    """Redis didn't reply in time, can't be reached, rejected a write, or the breaker is open.
+
+    `reason` is a word or two for a metric's label: "timeout", "connection", "rejected", "open".
+    """
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class CircuitBreaker:
@@ -103,16 +110,18 @@ class CircuitBreaker:
             result = await command(*arguments, **options)
         except (OutOfMemoryError, ReadOnlyError) as error:
             self._note_success()  # it replies, but can't take this command
-            raise RedisUnavailable(f"Redis rejected the command: {error}") from error
+            raise RedisUnavailable(f"Redis rejected the command: {error}", "rejected") from error
         except (ConnectionError, TimeoutError, OSError) as error:
             self._note_failure(loop.time(), error)
-            raise RedisUnavailable(f"Redis is unavailable: {_cause(error)}") from error
+            raise RedisUnavailable(
+                f"Redis is unavailable: {_cause(error)}", "connection"
+            ) from error
         except asyncio.CancelledError as error:
             if not running.timed_out:
                 raise
             self._note_failure(loop.time(), error)
             raise RedisUnavailable(
-                f"Redis is unavailable: no reply within {self.time_limit:g} s"
+                f"Redis is unavailable: no reply within {self.time_limit:g} s", "timeout"
             ) from error
         except Exception:
             self._note_success()  # the command was wrong, not Redis
@@ -149,7 +158,9 @@ class CircuitBreaker:
 
     def _reject_unless_trial(self, now: float) -> None:
         if now < self._retry_at:
-            raise RedisUnavailable(f"Redis is unavailable; retrying within {self.retry_after:g} s")
+            raise RedisUnavailable(
+                f"Redis is unavailable; retrying within {self.retry_after:g} s", "open"
+            )
         self._retry_at = now + self.retry_after  # this command is the trial
 
     def _note_success(self) -> None:
@@ -188,7 +199,9 @@ class _RunningCommand:
 
 
 def _opened_while_waiting() -> RedisUnavailable:
-    return RedisUnavailable("Redis is unavailable: the breaker opened while this command waited")
+    return RedisUnavailable(
+        "Redis is unavailable: the breaker opened while this command waited", "open"
+    )
 
 
 def _cause(error: BaseException) -> str:
