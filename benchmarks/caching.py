@@ -27,7 +27,7 @@ from redis import Redis
 from course_lib import redis_client
 from course_lib.cache import Cache
 from course_lib.lab import bench, events, redis_server, serve, show
-from course_lib.lab.load import Route, Schedule, load, zipf_users
+from course_lib.lab.load_generator import Route, Schedule, load, zipf_users
 
 ROUNDS = 200
 CALLS = 20  # in a round, one after another

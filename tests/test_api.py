@@ -19,7 +19,7 @@ import pytest
 from course_lib.api import NEWEST_EVENTS, EventsDatabase, create_app, login, parsing
 from course_lib.api.server_timing import Usage, usage_of_request
 from course_lib.lab import redis_server, serve
-from course_lib.lab.load import Route, Schedule, load
+from course_lib.lab.load_generator import Route, Schedule, load
 
 SERVER_TIMING = re.compile(r'db;dur=(\d+\.\d{3});desc="statements: (\d+)"')
 

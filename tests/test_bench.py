@@ -208,55 +208,6 @@ def test_the_plots_title_says_how_many_times_faster_or_slower():
     assert comparison.plot("Own words").alt.startswith("Own words")
 
 
-# --- claims ---------------------------------------------------------------------------------------
-
-
-def test_a_claim_that_holds_prints_the_same_line_whatever_was_measured(capsys):
-    for fast in (0.001, 0.0001):
-        comparison = Comparison({"slow": [0.5] * 3, "fast": [fast] * 3})
-        comparison.claim("at least 100 times faster", ratio=100)
-    assert capsys.readouterr().out == "held: at least 100 times faster\n" * 2
-
-
-def test_a_claim_that_does_not_hold_prints_its_figure_and_cause_and_never_raises(capsys):
-    comparison = Comparison({"slow": [0.5] * 9, "fast": [0.25] * 9})
-    comparison.claim("at least 100 times faster", ratio=100)
-    printed = capsys.readouterr().out
-    measured = "measured 2 (2 to 2); likely cause: "
-    assert printed.startswith(f"NOT HELD: at least 100 times faster ({measured}")
-    assert printed.count("\n") == 1
-
-
-def test_a_claim_can_be_about_any_two_variants(capsys):
-    comparison = Comparison({"first": [0.1] * 3, "slow": [0.5] * 3, "fast": [0.25] * 3})
-    comparison.claim("twice as fast", ratio=2, of="fast", over="slow")
-    assert capsys.readouterr().out == "held: twice as fast\n"
-
-
-def test_a_claim_about_the_lessons_table_is_not_judged_on_another_size(capsys, monkeypatch):
-    monkeypatch.setenv("COURSE_ROWS", "20000")
-    comparison = Comparison({"slow": [0.5] * 3, "fast": [0.25] * 3})
-    comparison.claim("at least 100 times faster", ratio=100)
-    comparison.claim("at least 2 times faster", ratio=2, any_rows=True)
-    bench.claim("the same rows", True, "compare by hand")
-    bench.claim("the same rows", True, "compare by hand", any_rows=True)
-    assert capsys.readouterr().out.splitlines() == [
-        "not judged at 20,000 rows: at least 100 times faster",
-        "held: at least 2 times faster",
-        "not judged at 20,000 rows: the same rows",
-        "held: the same rows",
-    ]
-
-
-def test_a_claim_about_counts_prints_held_or_why_not(capsys):
-    bench.claim("the same rows", True, "compare by hand")
-    bench.claim("the same rows", False, "compare by hand")
-    assert capsys.readouterr().out.splitlines() == [
-        "held: the same rows",
-        "NOT HELD: the same rows (compare by hand)",
-    ]
-
-
 def test_a_ratio_is_written_with_its_interval():
     assert str(Ratio(1234.5, 1000.4, 1500.0)) == "1,234 (1,000 to 1,500)"
 

@@ -3,7 +3,7 @@
 import pytest
 
 from course_lib.lab import events, redis_server, serve
-from course_lib.lab.load import Load, load
+from course_lib.lab.load_generator import Load, load
 from course_lib.lab.sender import Answer
 from course_lib.report_card import checklist, traffic
 

@@ -19,8 +19,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from course_lib.api import create_app
 from course_lib.lab import live, redis_server, serve
-from course_lib.lab.load import Route as Sent
-from course_lib.lab.load import Schedule, load
+from course_lib.lab.load_generator import Route as Sent
+from course_lib.lab.load_generator import Schedule, load
 from course_lib.monitor import PerformanceMonitor, figures, page, prometheus
 
 INDEX = "CREATE INDEX of_users ON events(user_id, created_at)"

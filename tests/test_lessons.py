@@ -77,9 +77,7 @@ def statements(cell):
 
 def is_claim(node):
     return (
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and node.func.attr == "claim"
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "claim"
     )
 
 

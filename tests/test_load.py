@@ -15,7 +15,7 @@ from fastapi import FastAPI, Header, HTTPException, Response
 from fastapi.responses import StreamingResponse
 
 from course_lib.lab import lifeline, sender, serve
-from course_lib.lab.load import Route, Schedule, load, zipf_users
+from course_lib.lab.load_generator import Route, Schedule, load, zipf_users
 
 seen: Counter[str] = Counter()
 
@@ -254,7 +254,7 @@ def test_the_stop_button_ends_the_load(
 
     lifeline.folder()
     before = set(psutil.Process().children(recursive=True))
-    monkeypatch.setattr("course_lib.lab.load._wait", stop)
+    monkeypatch.setattr("course_lib.lab.load_generator._wait", stop)
     with pytest.raises(KeyboardInterrupt):
         load(server.url + "/never", seconds=60)
     assert set(psutil.Process().children(recursive=True)) <= before

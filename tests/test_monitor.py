@@ -32,8 +32,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from course_lib import redis_client
 from course_lib.lab import bench, lifeline, redis_server, serve
-from course_lib.lab.load import Route as Sent
-from course_lib.lab.load import Schedule, load
+from course_lib.lab.load_generator import Route as Sent
+from course_lib.lab.load_generator import Schedule, load
 from course_lib.monitor import (
     Histogram,
     Metrics,

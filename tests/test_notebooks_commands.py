@@ -24,7 +24,8 @@ def stored(*cells):
 
 def claim(text="holds"):
     output = new_output("stream", text=f"{text}\n")
-    return new_code_cell("# NBVAL_CHECK_OUTPUT\nprint('holds')", id="claim", outputs=[output])
+    marked = {"tags": ["nbval-check-output"]}
+    return new_code_cell("print('holds')", id="claim", outputs=[output], metadata=marked)
 
 
 def stub(source="pass"):
@@ -222,7 +223,7 @@ def with_fewer_rows(ship, monkeypatch):
     """Ship a lesson with a claim about the whole table, and set COURSE_ROWS to a smaller one."""
     monkeypatch.setenv("COURSE_ROWS", "20000")
     about_all = claim("held: fast")
-    about_all.source = "# NBVAL_CHECK_OUTPUT\nprint('not judged at 20,000 rows: fast')"
+    about_all.source = "print('not judged at 20,000 rows: fast')"
     return ship(stub(), about_all)
 
 
@@ -339,7 +340,11 @@ def test_the_stored_form_keeps_the_claims_and_nothing_else():
     [
         ("outputs", [], "cell 0 is marked but has no output, so nbval passes whatever it prints"),
         ("execution_count", 7, "cell 0 differs from its stored form in execution_count"),
-        ("metadata", {"scrolled": True}, "cell 0 differs from its stored form in metadata"),
+        (
+            "metadata",
+            {"scrolled": True, "tags": ["nbval-check-output"]},
+            "cell 0 differs from its stored form in metadata",
+        ),
     ],
 )
 def test_a_difference_from_the_stored_form_is_named(field, value, fault):
@@ -351,7 +356,7 @@ def test_a_difference_from_the_stored_form_is_named(field, value, fault):
 def test_store_with_run_updates_the_output_of_claims_from_the_lesson_as_shipped(ship, command):
     lesson = ship(new_code_cell("text = 'as shipped'"), stub("pass"), claim("old"))
     notebook = notebooks.read(lesson)
-    notebook.cells[2].source = "# NBVAL_CHECK_OUTPUT\nprint(text)"
+    notebook.cells[2].source = "print(text)"
     nbformat.write(notebook, lesson)
     command("store", "--run", "7")
     after = notebooks.read(lesson)

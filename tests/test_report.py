@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from course_lib.lab import paths, progress
-from course_lib.lab.load import TOO_MANY_REQUESTS, Load
+from course_lib.lab.load_generator import TOO_MANY_REQUESTS, Load
 from course_lib.lab.sender import Answer
 from course_lib.report_card import metrics, report, traffic
 from course_lib.report_card.checklist import Checklist, Point

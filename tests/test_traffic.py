@@ -6,7 +6,7 @@ import pytest
 
 from course_lib import api
 from course_lib.lab import events, serve, session
-from course_lib.lab.load import TOO_MANY_REQUESTS, load
+from course_lib.lab.load_generator import TOO_MANY_REQUESTS, load
 from course_lib.report_card import traffic
 
 ROWS = 20_000

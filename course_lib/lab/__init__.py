@@ -7,8 +7,9 @@ stage     events.py         the seeded table, and private copies of it
           serve.py          the Events API, or your own app, over real HTTP
           lifeline.py       starts every process and ends it with the kernel
 measure   bench.py          compares ways of doing one thing, in one interleaved run
-                            (comparison.py has the results and claims, percentiles.py the figures)
-          load.py           sends the traffic of many users (sender.py is its process)
+                            (comparison.py has the results, percentiles.py the figures)
+          claims.py         judges what a lesson claims about them (the texts are in claims.toml)
+          load_generator.py sends the traffic of many users (sender.py is its process)
           replay.py         an hour of requests through a limiter, in a second
           pages.py          which pages of the database file a query reads
           workload.py       a contest of index sets on one workload
@@ -19,7 +20,30 @@ learner   session.py        the lesson in progress
           progress.py       verdicts and predictions, kept over restarts
           predictions.py    predict before you measure
           lessons.py        the shipped notebooks (paths.py has the folders)
+
+What every lesson uses is handed out here: `from course_lib.lab import claim, load, predict`.
 """
+
+from importlib import import_module
+from typing import Any
+
+_MODULES = {
+    "board": "predictions",
+    "claim": "claims",
+    "load": "load_generator",
+    "predict": "predictions",
+    "reveal": "predictions",
+    "Route": "load_generator",
+    "Schedule": "load_generator",
+    "zipf_users": "load_generator",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name when it's first used, so that a program doesn't load what it doesn't need."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
 
 
 def start(lesson: str, *, redis: bool = False) -> None:

@@ -13,7 +13,7 @@ variant once, in an order that changes: if the machine slows down, all variants 
     ratios clear of `bounds`? --------- no ---+   until 3 times `seconds` have passed
        | yes
        v
-    Comparison   ratios, a table, a plot and claims (comparison.py)
+    Comparison   ratios, a table and a plot (comparison.py)
 """
 
 import itertools
@@ -26,8 +26,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from course_lib.lab import events, session, show
-from course_lib.lab.comparison import Comparison, Ratio, claim
+from course_lib.lab import claims, events, session, show
+from course_lib.lab.comparison import Comparison, Ratio
 from course_lib.lab.percentiles import (
     FEWEST_SAMPLES,
     percentile,
@@ -39,7 +39,6 @@ __all__ = [
     "FEWEST_SAMPLES",
     "Comparison",
     "Ratio",
-    "claim",
     "compare",
     "insert",
     "percentile",
@@ -65,14 +64,15 @@ def compare(
     rounds: int = 100,
     seconds: float = 1.0,
     bounds: Sequence[float] = (),
+    claim: str | None = None,
 ) -> Comparison:
     """Call every variant once a round, until `rounds` rounds are done or `seconds` have passed.
 
     First, each variant is called once without being measured, so that no file is read cold. There
     are at least three rounds, however long they take. With `bounds`, rounds are added for up to
     three times `seconds` while the interval of a ratio to the first variant contains a bound, or
-    while there are too few rounds for an interval. If a test runs the lesson, a quarter of
-    `seconds` is enough.
+    while there are too few rounds for an interval. `claim` names a claim of the lesson, whose
+    bounds are then used. If a test runs the lesson, a quarter of `seconds` is enough.
 
     Raises ValueError if there are fewer than two variants or one isn't a function, and RuntimeError
     if a variant returns an HTTP response that is an error, because a fast failure isn't fast.
@@ -82,6 +82,8 @@ def compare(
             "compare needs two or more variants; pass a dict with a name for each"
             " and a function to call without arguments"
         )
+    if claim:
+        bounds = claims.find(claim).bounds
     for name, run in variants.items():
         _time(name, run)  # the warm-up
 

@@ -1,4 +1,4 @@
-"""Results of `bench.compare`: ratios with their intervals, a table, a plot and claims.
+"""Results of `bench.compare`: ratios with their intervals, a table and a plot.
 
 A ratio is one of medians. Its 95% interval comes from resampling the rounds (the percentile
 bootstrap: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13).
@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from course_lib.lab import events, plots, show
+from course_lib.lab import plots, show
 from course_lib.lab.percentiles import nearest_rank, percentile, percentiles
 
 RESAMPLES = 1_000
@@ -88,29 +88,6 @@ class Comparison:
         medians = {name: self.median(name) for name in self.samples}
         return plots.times(self.samples, medians, title or self._message(), axis)
 
-    def claim(
-        self,
-        text: str,
-        *,
-        ratio: float,
-        of: str | None = None,
-        over: str | None = None,
-        any_rows: bool = False,
-    ) -> None:
-        """Print whether `of` is at least `ratio` times faster than `over`, in one line.
-
-        The line has no figures if the claim holds, so it's the same on every run. `of`, `over`
-        and their defaults are those of `ratio()`; `any_rows` is that of the function `claim`.
-        """
-        measured = self.ratio(of, over)
-        cause = "other programs running on this machine, or a different version of SQLite"
-        claim(
-            text,
-            measured.value >= ratio,
-            f"measured {measured}; likely cause: {cause}",
-            any_rows=any_rows,
-        )
-
     def _message(self) -> str:
         """Return what the plot shows, in a few words."""
         last = list(self.samples)[-1]
@@ -130,20 +107,6 @@ class Comparison:
             known = ", ".join(map(repr, names))
             raise ValueError(f"no variant {variant!r} was measured; choose from {known}")
         return variant
-
-
-def claim(text: str, holds: bool, why: str, *, any_rows: bool = False) -> None:
-    """Print a claim in one line: held, or not held and why. Never raises, so the lesson goes on.
-
-    If the table doesn't have the lesson's own number of rows, the claim isn't judged, because it
-    may not hold there. Pass `any_rows` if it holds for every number of rows.
-    """
-    if not any_rows and events.rows() != events.ROWS:
-        print(f"not judged at {events.rows():,} rows: {text}")
-    elif holds:
-        print(f"held: {text}")
-    else:
-        print(f"NOT HELD: {text} ({why})")
 
 
 def _resampled_medians(samples: np.ndarray) -> np.ndarray:

@@ -1,4 +1,7 @@
-"""The shipped lessons as files: `notebooks/02_indexing.ipynb` is lesson 2, `indexing`."""
+"""The shipped lessons as files: `notebooks/02_indexing.ipynb` is lesson 2, `indexing`.
+
+A lesson can have a second, optional notebook: `02b_indexing_further.ipynb` is number 2b.
+"""
 
 from pathlib import Path
 
@@ -7,23 +10,34 @@ from nbformat import NotebookNode
 
 from course_lib.lab import paths
 
+OPTIONAL = "_further"
+
 
 def shipped() -> list[Path]:
     """Return the notebooks of the lessons in order, from notebooks/00_welcome.ipynb on."""
-    return sorted(paths.NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+    return sorted(
+        [*paths.NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"), *paths.NOTEBOOKS.glob("[0-9][0-9]b_*.ipynb")]
+    )
 
 
 def lesson_name(notebook: Path) -> str:
-    """Return the name of a lesson: `indexing` for 02_indexing.ipynb.
+    """Return the name of a lesson: `indexing` for 02_indexing.ipynb and 02b_indexing_further.ipynb.
 
     Its exercises and its progress are saved under this name.
     """
-    return notebook.stem[3:]
+    _, _, name = notebook.stem.partition("_")
+    return name.removesuffix(OPTIONAL)
 
 
-def lesson_number(notebook: Path) -> int:
-    """Return the number of a lesson: 2 for 02_indexing.ipynb."""
-    return int(notebook.name[:2])
+def lesson_number(notebook: Path) -> str:
+    """Return the number of a lesson: "2" for 02_indexing.ipynb, "2b" for its optional notebook."""
+    number, _, _ = notebook.stem.partition("_")
+    return number.removeprefix("0")
+
+
+def is_optional(notebook: Path) -> bool:
+    """Return whether a notebook is the optional one of its lesson."""
+    return notebook.stem.endswith(OPTIONAL)
 
 
 def read(notebook: Path) -> NotebookNode:

@@ -6,7 +6,14 @@ from typing import Any
 import pandas as pd
 
 from course_lib.lab import progress, show
-from course_lib.lab.lessons import is_exercise, lesson_name, lesson_number, read, shipped
+from course_lib.lab.lessons import (
+    is_exercise,
+    is_optional,
+    lesson_name,
+    lesson_number,
+    read,
+    shipped,
+)
 
 LESSONS = ("caching", "indexing", "rate_limiting", "monitoring")
 # Reasons for a rejected answer that aren't misconceptions.
@@ -21,24 +28,30 @@ def lessons() -> pd.DataFrame:
     rows = {}
     for notebook in shipped():
         name = lesson_name(notebook)
-        if name in LESSONS:
+        if name in LESSONS and not is_optional(notebook):
             title = f"{lesson_number(notebook)} {name.replace('_', ' ')}"
             rows[title] = _lesson_row(name, notebook)
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("lesson")
 
 
 def _lesson_row(name: str, notebook: Path) -> dict[str, Any]:
-    exercises = sum(map(is_exercise, read(notebook).cells))
-    verdicts = progress.verdicts(name).values()
-    solved = sum(verdict["verdict"] == "right" for verdict in verdicts)
+    exercises = _exercises(notebook)
+    verdicts = progress.verdicts(name)
+    solved = sum(verdicts.get(exercise, {}).get("verdict") == "right" for exercise in exercises)
     met = _misconceptions(name)
     return {
-        "state": _state(solved, exercises, notebook),
-        "exercises": f"{solved} of {exercises}",
+        "state": _state(solved, len(exercises), notebook),
+        "exercises": f"{solved} of {len(exercises)}",
         "predictions": len(progress.latest("prediction", name)),
         "misconceptions met": len(met),
         "cleared": sum(row["cleared"] == "yes" for row in met),
     }
+
+
+def _exercises(notebook: Path) -> list[str]:
+    """Return the names of the exercises in a notebook."""
+    stubs = filter(is_exercise, read(notebook).cells)
+    return [cell.metadata["exercise"].partition(".")[2] for cell in stubs]
 
 
 def _state(solved: int, exercises: int, notebook: Path) -> str:

@@ -22,7 +22,7 @@ import psutil
 from course_lib import api
 from course_lib.lab import session
 from course_lib.lab.bench import FEWEST_SAMPLES, percentiles
-from course_lib.lab.load import Load, Route, Schedule, load, zipf_users
+from course_lib.lab.load_generator import Load, Route, Schedule, load, zipf_users
 from course_lib.lab.serve import Server
 
 STATS, LISTS = "GET /api/stats", "GET /api/events"

@@ -18,7 +18,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from course_lib.lab import events, paths, progress
-from course_lib.lab.lessons import lesson_name, lesson_number, read, shipped
+from course_lib.lab.lessons import is_optional, lesson_name, lesson_number, read, shipped
 from course_lib.tools.running import fresh_work, last_verdicts, nbval_command
 from course_lib.tools.stored_form import is_marked
 
@@ -48,6 +48,7 @@ def copy() -> None:
 def reset(lesson: Path) -> None:
     """Replace the learner's copy with a new one and reset the progress of the lesson.
 
+    An optional notebook doesn't reset the progress.
     The old copy is kept under a name with the date and time.
     """
     mine = paths.WORK / lesson.name
@@ -57,7 +58,8 @@ def reset(lesson: Path) -> None:
         mine.rename(kept)
         print(f"Your old copy is now {kept.name}.")
     _write_copy(lesson)
-    progress.reset(lesson_name(lesson))
+    if not is_optional(lesson):  # its exercises count for the lesson that it belongs to
+        progress.reset(lesson_name(lesson))
     print(
         f"{mine.name} is a new copy. "
         "If it's open in JupyterLab, choose File, Reload Notebook from Disk."
@@ -128,8 +130,15 @@ def _put_shipped_claims(notebook: NotebookNode, original: NotebookNode) -> None:
 
 
 def _write_copy(lesson: Path) -> None:
-    """Write a copy in a single step, so that an interruption never leaves half a file."""
+    """Write a copy without outputs, so that it answers no question before the learner does.
+
+    It's written in a single step, so that an interruption never leaves half a file.
+    """
     notebook = read(lesson)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = []
+            cell.execution_count = None
     notebook.metadata[MADE_FROM] = _digest(lesson)
     paths.WORK.mkdir(parents=True, exist_ok=True)
     unfinished = paths.WORK / f".{lesson.name}.unfinished"

@@ -66,9 +66,11 @@ def chosen(number: str) -> Path:
     """Return the lesson with this number. If there is none, exit with a list of the lessons."""
     lessons = shipped()
     for lesson in lessons:
-        if number.isdecimal() and int(number) == lesson_number(lesson):
+        if number in (lesson_number(lesson), f"0{lesson_number(lesson)}"):
             return lesson
-    known = ", ".join(f"{lesson_number(lesson)} {lesson_name(lesson)}" for lesson in lessons)
+    known = ", ".join(
+        f"{lesson_number(lesson)} {lesson.stem.partition('_')[2]}" for lesson in lessons
+    )
     problem = f"There is no lesson {number}" if number else "Choose a lesson, as in LESSON=2"
     sys.exit(f"{problem}. The lessons: {known or 'none yet'}.")
 

@@ -1,17 +1,15 @@
 """The form in which a shipped notebook is stored.
 
-It keeps the source of its cells, the output of cells marked `# NBVAL_CHECK_OUTPUT`, and nothing
+It keeps the source of its cells, the output of cells with the tag `nbval-check-output`, and nothing
 else, so that a commit shows only what an author changed.
 """
-
-import re
 
 import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 from nbformat.validator import normalize
 
-MARK = re.compile(r"^\s*#\s*NBVAL_CHECK_OUTPUT", re.MULTILINE)
+MARK = "nbval-check-output"  # the tag by which nbval knows the cells whose output it compares
 KEPT_METADATA = ("exercise", "tags")  # of a cell
 KERNEL = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -21,7 +19,7 @@ KERNEL = {
 
 def is_marked(cell: NotebookNode) -> bool:
     """Return True if nbval compares this cell's output."""
-    return cell.cell_type == "code" and MARK.search(cell.source) is not None
+    return cell.cell_type == "code" and MARK in cell.metadata.get("tags", ())
 
 
 def text_of(cell: NotebookNode) -> str:
