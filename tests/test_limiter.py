@@ -216,7 +216,7 @@ def test_every_decision_equals_that_of_a_slow_model(
             assert state == min(states, key=lambda state: (state[0], -state[2], -state[1]))
             assert decision.allowed == bool(decision) == admitted
             strictest = [model for model, own in zip(models, states, strict=True) if own == state]
-            assert decision.limit in [model.requests for model in strictest]
+            assert decision.limit in [model.burst for model in strictest]
 
     run(compare)
 

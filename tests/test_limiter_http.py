@@ -165,7 +165,7 @@ def test_each_tier_has_its_own_limit_and_an_unknown_one_gets_the_first(
     [
         (
             {"events": "1/day"},
-            "'events' is not a route: write 'POST /api/events', '/api/events/{event_id}', or '[*]'",
+            "'events' is not a route: write 'POST /api/events', '/api/events/{event_id}', ",
         ),
         ({"get /events": "1/day"}, "'get /events' is not a route"),
         ({"/events": "1 a day"}, "'1 a day' is not a limit: write '50/minute'"),
