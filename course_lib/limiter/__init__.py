@@ -8,6 +8,7 @@ Read `limiter.py` first, then an algorithm in `lua/`. The other files:
     limits.py         "50/minute" as text and as numbers
     decision.py       the outcome of a check
     keys.py           the keys in Redis
+    index.py          which limits a user has spent something of
     scripts.py        the four algorithms, loaded from `lua/`
     middleware.py     limits for the routes of any ASGI app
     route_limits.py   which limit applies to a request

@@ -17,7 +17,6 @@ the bucket is Turner's ("New directions in communications", IEEE Communications 
 """
 
 import logging
-import re
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, Literal
@@ -30,6 +29,7 @@ from course_lib.checks import check_namespace
 from course_lib.limiter.clients import Identify, Identity, address
 from course_lib.limiter.decision import Decision, LimitState, decide
 from course_lib.limiter.decorator import limit_endpoint
+from course_lib.limiter.index import FOREIGN_CONTENT, read_index
 from course_lib.limiter.keys import endpoint_part, index_of
 from course_lib.limiter.limits import (
     Cost,
@@ -37,16 +37,14 @@ from course_lib.limiter.limits import (
     LimitOfRequest,
     Rules,
     rules_for,
-    rules_from_index,
 )
 from course_lib.limiter.request_check import CheckedRequest, RequestCheck
 from course_lib.limiter.route_limits import explain_limits
 from course_lib.limiter.scripts import REPAIRS, RESET, SCRIPTS, Algorithm
-from course_lib.redis_client import BYTES, CircuitBreaker, RedisUnavailable
+from course_lib.redis_client import CircuitBreaker, RedisUnavailable
 
 log = logging.getLogger(__package__)
 
-FOREIGN_CONTENT = re.compile("WRONGTYPE|not an integer")
 MOST_REPORTED = 1000  # endpoints in `would_reject`
 
 
@@ -117,13 +115,7 @@ class RateLimiter:
         """
         index = self._index(user_id)
         decisions: dict[str, Decision] = {}
-        for member in await self._read_index(index):
-            text, _, endpoint = member.decode(errors="replace").partition(" ")
-            try:
-                rules = rules_from_index(text)
-            except ValueError:  # it expires with the index
-                log.warning("%r in the index %s isn't the limiter's: ignoring it", member, index)
-                continue
+        for endpoint, rules in await read_index(self._redis, index):
             decision = await self._run_script(index, endpoint, rules, "")
             known = decisions.get(endpoint)
             is_strictest = known is None or decision.remaining < known.remaining
@@ -195,11 +187,12 @@ class RateLimiter:
         arguments = (self._time(), member.encode(), *rules.arguments)
         breaker = CircuitBreaker.of(self._redis)
         try:
-            reply = await breaker.call(self._script.run, self._redis, keys, *arguments)
+            try:
+                reply = await breaker.call(self._script.run, self._redis, keys, *arguments)
+            except ResponseError as error:
+                reply = await self._repair(error, keys, arguments)
         except RedisUnavailable as error:
             return self._decide_without_redis(rules, breaker.retry_after, error)
-        except ResponseError as error:
-            reply = await self._repair(error, keys, arguments)
         states = [LimitState(*numbers) for numbers in reply]
         return decide(rules.limits, states)
 
@@ -215,7 +208,8 @@ class RateLimiter:
         """Allow a request that would have been rejected; log and count it."""
         is_known = endpoint in self.would_reject or len(self.would_reject) < MOST_REPORTED
         self.would_reject[endpoint if is_known else "other endpoints"] += 1
-        log.info("would reject a request to %s: all %d are used up", endpoint, decision.limit)
+        left, limit = decision.remaining, decision.limit
+        log.info("would reject a request to %s: %d of %d are left", endpoint, left, limit)
         return decision._replace(allowed=True, retry_after=0.0)
 
     def _time(self) -> int | str:
@@ -229,21 +223,6 @@ class RateLimiter:
         if self.on_error == "allow":
             return Decision(True, requests, requests, 0.0, 0.0)
         return Decision(False, requests, 0, retry_after, retry_after)
-
-    async def _read_index(self, index: str) -> list[bytes]:
-        breaker = CircuitBreaker.of(self._redis)
-        command = self._redis.execute_command
-        key = index.encode()
-        try:
-            members: list[bytes] = await breaker.call(command, "ZRANGE", key, 0, -1, **BYTES)
-        except RedisUnavailable:
-            return []
-        except ResponseError as error:
-            if not FOREIGN_CONTENT.search(str(error)):
-                raise
-            log.warning("%s isn't the limiter's index, until the next request: %s", index, error)
-            return []
-        return members
 
     def _index(self, user_id: Identity) -> str:
         return index_of(self._namespace, user_id, self.algorithm)
