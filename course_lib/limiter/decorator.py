@@ -227,6 +227,15 @@ def _name_of(function: Endpoint) -> str:
 
 
 def _wraps(function: Endpoint) -> Callable[[Endpoint], Endpoint]:
-    """Return a decorator that copies the function's name; objects and partials may have none."""
+    """Return a decorator that copies the function's name; an object or a partial has its class's.
+
+    FastAPI calls them so in the OpenAPI schema.
+    """
     updated = functools.WRAPPER_UPDATES if inspect.isroutine(function) else ()
-    return functools.wraps(function, updated=updated)
+
+    def copy_name(limited: Endpoint) -> Endpoint:
+        functools.update_wrapper(limited, function, updated=updated)
+        limited.__name__ = getattr(function, "__name__", type(function).__name__)
+        return limited
+
+    return copy_name
