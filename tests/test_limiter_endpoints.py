@@ -13,6 +13,7 @@ import pytest
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, WebSocket
 from fastapi.responses import StreamingResponse
 from fastapi.testclient import TestClient
+from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.testclient import WebSocketDenialResponse
 
 from course_lib import redis_client
@@ -148,13 +149,16 @@ def test_names_that_only_type_checkers_know_do_no_harm(limiter: RateLimiter) -> 
     assert responses[0].json() == {"page": 7, "path": "/"}
 
 
-def test_an_error_that_the_endpoint_raises_carries_the_headers(limiter: RateLimiter) -> None:
+@pytest.mark.parametrize("error_type", [HTTPException, StarletteHTTPException])
+def test_an_error_that_the_endpoint_raises_carries_the_headers(
+    limiter: RateLimiter, error_type: Any
+) -> None:
     app = FastAPI()
 
     @app.get("/")
     @limiter.limit("2/day")
     def login() -> None:
-        raise HTTPException(401, "wrong password", {"WWW-Authenticate": "Basic"})
+        raise error_type(401, "wrong password", {"WWW-Authenticate": "Basic"})
 
     with TestClient(app) as client:
         first, second, third = (client.get("/") for _ in range(3))

@@ -27,7 +27,8 @@ HEADERS = [
 def limiter(any_server: redis_server.RedisServer, request: pytest.FixtureRequest) -> RateLimiter:
     """A limiter with a namespace of the test's own."""
     namespace = request.node.name.split("[")[0]
-    return RateLimiter(redis_client.connect(any_server.url), namespace=namespace)
+    redis = redis_client.connect(any_server.url)
+    return RateLimiter(redis, algorithm="sliding_window", namespace=namespace)
 
 
 @pytest.fixture(autouse=True)

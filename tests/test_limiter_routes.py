@@ -178,6 +178,17 @@ def test_the_middleware_of_a_mount_knows_the_routes_of_its_router(limiter: RateL
     assert statuses(Starlette(routes=[mount]), "/m/x") == LIMITED
 
 
+def test_the_middleware_of_a_single_route_knows_the_routes_of_its_app(
+    limiter: RateLimiter,
+) -> None:
+    async def thing(_: Any) -> PlainTextResponse:
+        return PlainTextResponse("a thing")
+
+    limited = Middleware(RateLimitMiddleware, **middleware(limiter, {"/{thing}": "2/day"}))
+    app = Starlette(routes=[Route("/{name}", thing, middleware=[limited])])
+    assert statuses(app, "/x") == LIMITED
+
+
 def test_a_host_and_a_mount_without_routes_are_matched_too(limiter: RateLimiter) -> None:
     inner = FastAPI()
     inner.get("/things")(serve_here)

@@ -265,6 +265,15 @@ async def test_reported_endpoints_are_bounded(redis: Redis) -> None:
     assert limiter.would_reject["endpoint 1"] == 2
 
 
+@pytest.mark.anyio
+async def test_by_default_a_client_that_keeps_to_its_rate_is_never_rejected(redis: Redis) -> None:
+    clock = Clock()
+    limiter = RateLimiter(redis, clock=clock)
+    for _ in range(30):
+        assert await limiter.check_rate_limit(1, "/", "1/second")
+        clock.now += 1
+
+
 # --- headers ---
 
 

@@ -60,7 +60,8 @@ def limit_endpoint(check: Check, endpoint: str | None, text: str) -> Callable[[E
 def _limit_call(
     function: Endpoint, signature: inspect.Signature, check: Check, name: str
 ) -> tuple[Endpoint, inspect.Signature]:
-    from fastapi import HTTPException, Request, Response, concurrency  # noqa: PLC0415
+    from fastapi import Request, Response, concurrency  # noqa: PLC0415
+    from starlette.exceptions import HTTPException  # noqa: PLC0415
 
     request_name = _find_parameter(signature, Request) or "_request"
     response_name = _find_parameter(signature, Response) or "_response"

@@ -53,7 +53,9 @@ class RateLimiter:
 
     - `redis`: an asyncio client, preferably from `redis_client.connect`. A limiter belongs to one
       event loop.
-    - `algorithm`: see the top of this module.
+    - `algorithm`: see the top of this module. The default never rejects a client that sends its
+      requests evenly and within the limit, and needs the same memory for any limit. With "1/second"
+      and a request a second, `sliding_window` would reject every other one.
     - `on_error`: the decision while Redis is unavailable. "allow" admits every request as if none
       had been spent; "deny" rejects every request until Redis is tried again.
     - `enforce`: False only reports: requests beyond their limit are allowed, logged, and counted in
@@ -69,7 +71,7 @@ class RateLimiter:
         self,
         redis: Redis,
         *,
-        algorithm: Algorithm = "sliding_window",
+        algorithm: Algorithm = "token_bucket",
         namespace: str = "limit",
         on_error: Literal["allow", "deny"] = "allow",
         enforce: bool = True,

@@ -11,7 +11,6 @@ from course_lib.limiter.limits import Cost
 from course_lib.limiter.rejections import Headers, add_headers, reject
 from course_lib.limiter.request_check import RequestCheck
 from course_lib.limiter.route_limits import EXEMPT, RouteLimit, RouteLimits
-from course_lib.limiter.routes import router_in
 
 log = logging.getLogger(__package__)
 
@@ -85,7 +84,7 @@ class RateLimitMiddleware:
         if scope["type"] not in ("http", "websocket"):
             await self._serve_lifespan(scope, receive, send)
             return
-        rule = self._limits.find(scope, self._app_of(scope))
+        rule = self._limits.find(scope, self.app)
         checked = None
         if rule is not None:
             limit = rule.limit_for(scope, self.tiers)
@@ -111,15 +110,11 @@ class RateLimitMiddleware:
 
         async def send_checked(message: Message) -> None:
             if message["type"] == "lifespan.startup.complete":
-                for route, limit in self._limits.check(self._app_of(scope)).items():
+                for route, limit in self._limits.check(self.app, scope).items():
                     log.info("%s: %s", route, limit)
             await send(message)
 
         await self.app(scope, receive, send_checked)
-
-    def _app_of(self, scope: Scope) -> App | None:
-        """Return the app whose routes are limited: the one behind us, or the one around us."""
-        return self.app if router_in(self.app) else scope.get("app")
 
 
 def _encode(headers: Mapping[str, str]) -> Headers:

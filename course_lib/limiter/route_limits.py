@@ -5,6 +5,7 @@ are called, or if the key's own pattern matches the request's path. The first ke
 counts.
 """
 
+import functools
 import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
@@ -153,7 +154,7 @@ class RouteLimits:
         Raises ValueError at the first request if a key matches no route of the app.
         """
         if self._routes_read != self._count_routes():
-            self.check(app)
+            self.check(app, scope)
         if getattr(self._router, "root_path", ""):  # FastAPI will set it, further in
             scope = {**scope, "root_path": self._router.root_path}
         path = route_path(scope)
@@ -169,12 +170,13 @@ class RouteLimits:
             self._known[key] = rule
         return rule
 
-    def check(self, app: Any) -> dict[str, str]:
+    def check(self, app: Any, scope: Scope | None = None) -> dict[str, str]:
         """Read the routes of an app, and return the limit of each as text.
 
-        Raises ValueError if a key matches none of them.
+        If there are none behind `app`, it's the middleware of a single route, and the routes are
+        those of the app in the `scope`. Raises ValueError if a key matches none of them.
         """
-        self._router = router_in(app)
+        self._router = router_in(app) or router_in((scope or {}).get("app"))
         routes = [] if self._router is None else routes_of(self._router)
         served = list(endpoints_of(routes))
         for rule in self.rules if served else ():
@@ -243,6 +245,7 @@ def _text(limit: OneLimit) -> str:
     return "no limit" if limit is None else str(limit)
 
 
+@functools.lru_cache(maxsize=1024)
 def _shape(path: str) -> str:
     """Return a path without the names and kinds of its parameters."""
     return PARAMETER.sub("{}", path)

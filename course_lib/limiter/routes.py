@@ -10,6 +10,7 @@ routes are asked in the order in which its router asks them:
 Apps without routes, such as plain ASGI apps, are matched by the path alone.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +20,7 @@ from course_lib.asgi import Scope
 PARTIAL, FULL = 1, 2  # the values of starlette.routing.Match; PARTIAL has another method
 
 
-@dataclass(frozen=True)
+@dataclass
 class AppRoute:
     """A route of an app.
 
@@ -32,8 +33,15 @@ class AppRoute:
     path: str
     methods: frozenset[str] | None
     endpoint: Any
+    children: "list[AppRoute] | None"
     _route: Any = field(repr=False)
-    children: "list[AppRoute] | None" = None
+    pattern: re.Pattern[str] | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        # A pattern rules a route out quickly, unless its class matches in another way.
+        package, *_ = type(self._route).matches.__module__.split(".")
+        if package in ("starlette", "fastapi"):
+            self.pattern = getattr(self._route, "path_regex", None)
 
     def serving(self, scope: Scope) -> "tuple[int, AppRoute | None]":
         """Return how well this matches a request, and the innermost route that serves it."""
@@ -45,8 +53,10 @@ class AppRoute:
 
 def find_route(routes: Iterable[AppRoute], scope: Scope) -> AppRoute | None:
     """Return the route that serves a request: the first that matches, with its method if any."""
-    other_method = None
+    path, other_method = route_path(scope), None
     for route in routes:
+        if route.pattern and not route.pattern.match(path):
+            continue
         match, serving = route.serving(scope)
         if match == FULL:
             return serving
@@ -78,8 +88,8 @@ def routes_of(app: Any, prefix: str = "") -> list[AppRoute]:
                 path,
                 frozenset(methods) if methods else None,
                 getattr(route, "endpoint", None),
-                route,
                 children,
+                route,
             )
         )
     return found
