@@ -247,6 +247,24 @@ def test_a_websocket_endpoint_is_limited_at_its_handshake(limiter: RateLimiter) 
     assert int(denied.value.headers["retry-after"]) > 0
 
 
+def test_a_decorator_without_a_limit_is_an_error_when_the_endpoint_is_decorated(
+    limiter: RateLimiter,
+) -> None:
+    async def parse(text: str) -> str:
+        return text
+
+    async def without_parameters() -> None: ...
+
+    async def limit_of(scope: dict[str, Any]) -> str:
+        return "2/day"
+
+    for endpoint in (parse, without_parameters, greet, Greeting()):
+        with pytest.raises(TypeError, match=r"is no limit: write @limiter.limit\('50/minute'\)"):
+            limiter.limit(endpoint)  # type: ignore[arg-type]
+    limiter.limit(limit_of)
+    limiter.limit(lambda scope: None)
+
+
 def test_the_decorators_limit_may_depend_on_the_request(limiter: RateLimiter) -> None:
     app = FastAPI()
 

@@ -38,7 +38,11 @@ from course_lib.limiter.limits import (
     Rules,
     rules_for,
 )
-from course_lib.limiter.request_check import CheckedRequest, RequestCheck
+from course_lib.limiter.request_check import (
+    CheckedRequest,
+    RequestCheck,
+    check_limit_of_request,
+)
 from course_lib.limiter.route_limits import explain_limits
 from course_lib.limiter.scripts import REPAIRS, RESET, SCRIPTS, Algorithm
 from course_lib.redis_client import CircuitBreaker, RedisUnavailable
@@ -161,7 +165,9 @@ class RateLimiter:
         function's module and name. Every response carries the headers of `headers.py`, also if the
         endpoint raises HTTPException. Raises what `check_rate_limit` raises for a bad limit.
         """
-        if not callable(limit):
+        if callable(limit):
+            check_limit_of_request(limit)
+        else:
             rules_for(limit, self.algorithm)
         request_check = RequestCheck(self, identify, anonymous, cost)
 

@@ -1,6 +1,7 @@
 """Check a request against its limit: the steps that the middleware and the decorator share."""
 
 import inspect
+import re
 from collections.abc import Awaitable
 from typing import NamedTuple, Protocol
 
@@ -10,6 +11,22 @@ from course_lib.limiter.decision import Decision
 from course_lib.limiter.headers import rate_limit_headers
 from course_lib.limiter.limits import Cost, Limit, LimitOfRequest, OneLimit, rules_for
 from course_lib.limiter.scripts import Algorithm
+
+SCOPE_TYPE = re.compile("Any|Scope|Mapping|dict", re.IGNORECASE)  # as a scope may be annotated
+
+
+def check_limit_of_request(limit: LimitOfRequest) -> None:
+    """Raise TypeError if this is an endpoint, decorated by `@limiter.limit` without a limit."""
+    parameters = list(inspect.signature(limit).parameters.values())
+    kinds = [parameter.annotation for parameter in parameters]
+    takes_scope = len(kinds) == 1 and (
+        kinds[0] is inspect.Parameter.empty or SCOPE_TYPE.search(str(kinds[0]))
+    )
+    if not takes_scope:
+        raise TypeError(
+            f"{limit!r} is no limit: write @limiter.limit('50/minute'), or pass a function that "
+            "takes a request's scope and returns its limit"
+        )
 
 
 class Limiter(Protocol):
