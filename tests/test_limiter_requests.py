@@ -8,13 +8,21 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
 from fastapi.testclient import TestClient
 from starlette.testclient import WebSocketDenialResponse
 
 from course_lib import redis_client
-from course_lib.lab import redis_server
-from course_lib.limiter import Limit, RateLimiter, RateLimitMiddleware, address, address_behind
+from course_lib.lab import paths, redis_server
+from course_lib.limiter import (
+    HEADER_NAMES,
+    Limit,
+    RateLimiter,
+    RateLimitMiddleware,
+    address,
+    address_behind,
+)
 
 LIMITED = [200, 200, 429]
 numbers = itertools.count()
@@ -222,6 +230,32 @@ def test_without_enforcing_a_response_carries_the_headers(limiter: RateLimiter) 
     assert responses[-1].headers["x-ratelimit-remaining"] == "0"
     assert "retry-after" not in responses[-1].headers
     assert limiter.would_reject == {"*": 1}
+
+
+# --- pages of another origin ---
+
+
+def test_a_page_of_another_origin_can_read_a_rejection(limiter: RateLimiter) -> None:
+    app = app_with(limiter, {"*": "2/day"})
+    origin = "https://app.example.com"
+    app.add_middleware(CORSMiddleware, allow_origins=[origin], expose_headers=HEADER_NAMES)
+    with TestClient(app) as client:
+        responses = [client.get("/items", headers={"Origin": origin}) for _ in range(3)]
+    rejected = responses[-1]
+    assert rejected.status_code == 429
+    assert rejected.headers["access-control-allow-origin"] == origin
+    exposed = rejected.headers["access-control-expose-headers"].split(", ")
+    sent = [name for name in rejected.headers if "rate" in name or name == "retry-after"]
+    assert sorted(name.lower() for name in exposed) == sorted(sent)
+
+
+def test_the_example_in_the_docs_runs(server: redis_server.RedisServer) -> None:
+    page = (paths.ROOT / "docs/rate-limiting.md").read_text()
+    example = page.split("```python\n")[1].split("```")[0]
+    names: dict[str, Any] = {}
+    exec(example.replace("redis://localhost:6379", server.url), names)
+    with TestClient(names["app"]) as client:
+        assert client.get("/items/7").headers["x-ratelimit-limit"] == "100"
 
 
 # --- WebSockets ---

@@ -22,13 +22,14 @@ Read `limiter.py` first, then an algorithm in `lua/`. The other files:
 
 from course_lib.limiter.clients import address, address_behind
 from course_lib.limiter.decision import Decision
-from course_lib.limiter.headers import too_many_requests
+from course_lib.limiter.headers import HEADER_NAMES, too_many_requests
 from course_lib.limiter.limiter import RateLimiter
 from course_lib.limiter.limits import Limit, parse
 from course_lib.limiter.middleware import RateLimitMiddleware
 from course_lib.limiter.scripts import Algorithm
 
 __all__ = [
+    "HEADER_NAMES",
     "Algorithm",
     "Decision",
     "Limit",

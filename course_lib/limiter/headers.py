@@ -15,6 +15,16 @@ from typing import Any
 from course_lib.limiter.decision import Decision
 from course_lib.limiter.limits import Limit, limits_of
 
+HEADER_NAMES = (
+    "X-RateLimit-Limit",
+    "X-RateLimit-Remaining",
+    "X-RateLimit-Reset",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+)
+"""The headers that CORS has to expose to pages of another origin."""
+
 
 def rate_limit_headers(decision: Decision, limits: tuple[Limit, ...]) -> dict[str, str]:
     """Return the headers for a response, allowed or rejected; `Retry-After` only if rejected."""
