@@ -201,6 +201,19 @@ def test_a_host_and_a_mount_without_routes_are_matched_too(limiter: RateLimiter)
         assert [client.get("/things").status_code for _ in range(3)] == LIMITED
 
 
+def test_a_path_that_two_hosts_serve_has_the_limit_of_each() -> None:
+    one, other = FastAPI(), FastAPI()
+    one.get("/a/b")(serve_here)
+    other.get("/{path:path}")(serve_here)
+    app = Starlette(routes=[Host("one.example", one), Host("other.example", other)])
+    limits = limits_of("/{path}", "*")
+    request = {"type": "http", "method": "GET", "path": "/a/b"}
+    for host, key in ((b"one.example", "*"), (b"other.example", "/{path}")):
+        rule = limits.find({**request, "headers": [(b"host", host)]}, app)
+        assert rule
+        assert rule.key == key
+
+
 def test_a_subtree_is_its_root_and_everything_below_it() -> None:
     app = build_app()
     for path, key in (

@@ -16,6 +16,7 @@ from course_lib.limiter.routes import (
     AppRoute,
     endpoints_of,
     find_route,
+    match_by_path,
     route_path,
     router_in,
     routes_of,
@@ -188,7 +189,8 @@ class RouteLimits:
                     f"choose from {paths}, or write '/prefix/*' for all routes below a prefix"
                 )
         self._routes, self._routes_read = routes, self._count_routes()
-        self._fixed_paths = frozenset(route.path for route in served if "{" not in route.path)
+        fixed_paths = [route.path for route in served if "{" not in route.path]
+        self._fixed_paths = frozenset(fixed_paths if match_by_path(routes) else ())
         self._known = {}
         return {
             name: self._text_for(method, route)

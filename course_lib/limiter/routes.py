@@ -104,6 +104,11 @@ def endpoints_of(routes: Iterable[AppRoute]) -> Iterator[AppRoute]:
             yield from endpoints_of(route.children)
 
 
+def match_by_path(routes: Iterable[AppRoute]) -> bool:
+    """Return True if nothing but a request's path decides which route serves it, and no host."""
+    return all(route.pattern and match_by_path(route.children or ()) for route in routes)
+
+
 def router_in(app: Any) -> Any:
     """Return the app or router with routes behind any number of middlewares; None without one."""
     while app is not None and not _has_routes(app):
