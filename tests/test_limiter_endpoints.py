@@ -77,9 +77,22 @@ async def response_stream() -> StreamingResponse:
     return StreamingResponse(iter(["1\n", "2\n"]))
 
 
+def wrapped(function: Any) -> Any:
+    """Wrap a function as decorators of other packages do."""
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return wrapper
+
+
 @pytest.mark.parametrize(
     ("endpoint", "options", "text"),
     [
+        (wrapped(response_stream), {}, "1\n2\n"),
+        (wrapped(lines), {}, "1\n2\n"),
+        (wrapped(plain_lines), {}, "1\n2\n"),
         (Greeting(), {}, '"hello you"'),
         (PlainGreeting(), {}, '"hello you"'),
         (Greeting().plainly, {}, '"hello you"'),

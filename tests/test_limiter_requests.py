@@ -191,9 +191,10 @@ def test_a_limit_may_depend_on_the_request(limiter: RateLimiter) -> None:
         assert statuses(client, user="ann") == LIMITED
 
 
-def test_a_tier_may_have_no_limit(limiter: RateLimiter) -> None:
+@pytest.mark.parametrize("tiers", [header, header_later])
+def test_a_tier_may_have_no_limit(limiter: RateLimiter, tiers: Any) -> None:
     limits = {"*": {"free": "2/day", "admin": None}}
-    app = app_with(limiter, limits, identify=header, tiers=header)
+    app = app_with(limiter, limits, identify=header, tiers=tiers)
     with TestClient(app) as client:
         assert statuses(client, user="admin", count=5) == [200] * 5
         assert statuses(client, user="free") == statuses(client, user="other") == LIMITED

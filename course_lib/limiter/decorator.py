@@ -15,6 +15,7 @@ import contextlib
 import functools
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from course_lib.asgi import Scope
@@ -29,6 +30,9 @@ Check = Callable[[Scope, str], Awaitable[CheckedRequest | None]]
 
 Endpoint = Callable[..., Any]
 
+Kind = Enum("Kind", ["PLAIN", "COROUTINE", "GENERATOR", "ASYNC_GENERATOR"])
+"""The kinds of endpoints, by what a call returns."""
+
 
 def limit_endpoint(check: Check, endpoint: str | None, text: str) -> Callable[[Endpoint], Endpoint]:
     """Return a decorator that calls `check` first and responds with 429 if it rejects the request.
@@ -42,11 +46,10 @@ def limit_endpoint(check: Check, endpoint: str | None, text: str) -> Callable[[E
 
         name = endpoint or _name_of(function)
         signature = _signature_of(function)
-        call = _target(function)
         websocket = _find_parameter(signature, WebSocket)
         if websocket:
             limited = _limit_websocket(function, websocket, check, name)
-        elif inspect.isasyncgenfunction(call) or inspect.isgeneratorfunction(call):
+        elif _kind_of(function) in (Kind.GENERATOR, Kind.ASYNC_GENERATOR):
             limited, signature = _limit_stream(function, signature, check, name)
         else:
             limited, signature = _limit_call(function, signature, check, name)
@@ -67,7 +70,7 @@ def _limit_call(
     response_name = _find_parameter(signature, Response) or "_response"
     kinds = {request_name: Request, response_name: Response}
     added = {name: kind for name, kind in kinds.items() if name not in signature.parameters}
-    is_coroutine = _is_coroutine(function)
+    is_coroutine = _kind_of(function) is Kind.COROUTINE
 
     @_wraps(function)
     async def limited(*args: Any, **kwargs: Any) -> Any:
@@ -107,7 +110,7 @@ def _limit_stream(
 
     check_first.__annotations__ = {"request": Request, "response": Response}
 
-    if inspect.isasyncgenfunction(_target(function)):
+    if _kind_of(function) is Kind.ASYNC_GENERATOR:
 
         @_wraps(function)
         async def limited(*args: Any, **kwargs: Any) -> Any:
@@ -216,8 +219,17 @@ def _target(function: Endpoint) -> Endpoint:
     return function if is_function else type(function).__call__
 
 
-def _is_coroutine(function: Endpoint) -> bool:
-    return inspect.iscoroutinefunction(_target(function))
+def _kind_of(function: Endpoint) -> Kind:
+    """Return what calling a function returns; that of the function inside if it's a wrapper."""
+    for candidate in (function, inspect.unwrap(function)):
+        call = _target(candidate)
+        if inspect.iscoroutinefunction(call):
+            return Kind.COROUTINE
+        if inspect.isasyncgenfunction(call):
+            return Kind.ASYNC_GENERATOR
+        if inspect.isgeneratorfunction(call):
+            return Kind.GENERATOR
+    return Kind.PLAIN
 
 
 def _name_of(function: Endpoint) -> str:

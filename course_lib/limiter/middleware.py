@@ -1,6 +1,5 @@
 """Limit the requests to the routes of an ASGI app, before the app sees them."""
 
-import logging
 from collections.abc import Callable, Collection, Mapping
 
 from course_lib.asgi import App, Message, Receive, Scope, Send
@@ -10,9 +9,7 @@ from course_lib.limiter.limiter import RateLimiter
 from course_lib.limiter.limits import Cost
 from course_lib.limiter.rejections import Headers, add_headers, reject
 from course_lib.limiter.request_check import RequestCheck
-from course_lib.limiter.route_limits import EXEMPT, RouteLimit, RouteLimits
-
-log = logging.getLogger(__package__)
+from course_lib.limiter.route_limits import EXEMPT, RouteLimit, RouteLimits, Tiers
 
 
 class RateLimitMiddleware:
@@ -39,7 +36,7 @@ class RateLimitMiddleware:
       async. Don't accept a name that the caller hasn't proven.
     - `anonymous`: identifies the requests for which `identify` returns None, by default by their
       `address`. None means that they aren't limited.
-    - `tiers`: returns the caller's tier from the request's scope.
+    - `tiers`: returns the caller's tier from the request's scope; may be async.
     - `exempt`: routes that are never limited, written like those of `limits`.
     - `cost`: returns how many requests of the limit a request uses up, by default 1; may be async.
     - `on_reject`: returns the response to a rejected request, from its scope and the decision: any
@@ -62,7 +59,7 @@ class RateLimitMiddleware:
         limits: Mapping[str, RouteLimit],
         identify: Identify | None = None,
         anonymous: Identify | None = address,
-        tiers: Callable[[Scope], str | None] | None = None,
+        tiers: Tiers | None = None,
         exempt: Collection[str] = EXEMPT,
         cost: Cost | None = None,
         on_reject: Callable[[Scope, Decision], App] | None = None,
@@ -87,7 +84,7 @@ class RateLimitMiddleware:
         rule = self._limits.find(scope, self.app)
         checked = None
         if rule is not None:
-            limit = rule.limit_for(scope, self.tiers)
+            limit = await rule.limit_for(scope, self.tiers)
             checked = await self._check.check(scope, rule.key, limit)
         if checked is None:
             await self.app(scope, receive, send)
@@ -110,8 +107,7 @@ class RateLimitMiddleware:
 
         async def send_checked(message: Message) -> None:
             if message["type"] == "lifespan.startup.complete":
-                for route, limit in self._limits.check(self.app, scope).items():
-                    log.info("%s: %s", route, limit)
+                self._limits.start(self.app, scope)
             await send(message)
 
         await self.app(scope, receive, send_checked)

@@ -6,8 +6,10 @@ counts.
 """
 
 import functools
+import inspect
+import logging
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 from course_lib.asgi import Scope
@@ -23,8 +25,12 @@ from course_lib.limiter.routes import (
 )
 from course_lib.limiter.scripts import Algorithm
 
+log = logging.getLogger(__package__)
+
 RouteLimit = OneLimit | Mapping[str, OneLimit] | LimitOfRequest
 """One limit, a limit for each tier, or a function that returns the limit of a request."""
+Tiers = Callable[[Scope], str | Awaitable[str | None] | None]
+"""Returns the tier of a request's caller from its scope; may be async."""
 
 PARAMETER = re.compile(r"{[^/{}:]*(?::([^/{}]*))?}")
 PATTERNS = {  # those of Starlette's path converters
@@ -78,14 +84,14 @@ class Rule:
         """True if tiers of callers have different limits."""
         return isinstance(self.limit, Mapping) and len(self.limit) > 1
 
-    def limit_for(
-        self, scope: Scope, tiers: Callable[[Scope], str | None] | None
-    ) -> OneLimit | LimitOfRequest:
+    async def limit_for(self, scope: Scope, tiers: Tiers | None) -> OneLimit | LimitOfRequest:
         """Return the limit of a request's tier; that of the first tier if the tier is unknown."""
         limit = self.limit
         if not isinstance(limit, Mapping):
             return limit
         tier = tiers(scope) if tiers else None
+        if inspect.isawaitable(tier):
+            tier = await tier
         first = next(iter(limit.values()), None)
         return first if tier is None else limit.get(tier, first)
 
@@ -155,7 +161,7 @@ class RouteLimits:
         Raises ValueError at the first request if a key matches no route of the app.
         """
         if self._routes_read != self._count_routes():
-            self.check(app, scope)
+            self.start(app, scope)
         if getattr(self._router, "root_path", ""):  # FastAPI will set it, further in
             scope = {**scope, "root_path": self._router.root_path}
         path = route_path(scope)
@@ -170,6 +176,11 @@ class RouteLimits:
         if path in self._fixed_paths and method in COMMON_METHODS:
             self._known[key] = rule
         return rule
+
+    def start(self, app: Any, scope: Scope) -> None:
+        """Read the routes of an app and log their limits. Raises ValueError as `check` does."""
+        for route, limit in self.check(app, scope).items():
+            log.info("%s: %s", route, limit)
 
     def check(self, app: Any, scope: Scope | None = None) -> dict[str, str]:
         """Read the routes of an app, and return the limit of each as text.
