@@ -96,30 +96,28 @@ class Rule:
         return first if tier is None else limit.get(tier, first)
 
     def applies(self, method: str, path: str, route: AppRoute | None) -> bool:
-        """Return True if this is the limit of a request that `route` serves. HEAD counts as GET."""
-        if self.method is not None and self.method != method:
-            is_head_of_get = method == "HEAD" and self.method == "GET"
-            if not is_head_of_get:
-                return False
+        """Return True if this is the limit of a request that `route` serves."""
+        if not self._takes(method):
+            return False
         if self._pattern.match(path):
             return True
         if route is None:
             return False
-        return _shape(route.path) == self._shape or self._is_above(route.path)
+        is_above = self.path.endswith("/*") and self._pattern.match(route.path)
+        return bool(is_above) or _shape(route.path) == self._shape
 
     def can_apply(self, route: AppRoute) -> bool:
         """Return True if there may be requests to this route that the rule applies to."""
-        methods = route.methods
-        if self.method and methods and self.method not in methods:
-            is_head_of_get = self.method == "HEAD" and "GET" in methods
-            if not is_head_of_get:
-                return False
+        if route.methods and not any(self._takes(method) for method in route.methods):
+            return False
         example = _example(route.path)
         overlaps = self._pattern.match(example) or _pattern(route.path).match(_example(self.path))
         return bool(overlaps) or _shape(route.path) == self._shape
 
-    def _is_above(self, path: str) -> bool:
-        return self.path.endswith("/*") and bool(self._pattern.match(path))
+    def _takes(self, method: str) -> bool:
+        """Return True if the rule is for this method. HEAD counts as GET."""
+        is_head_of_get = method == "HEAD" and self.method == "GET"
+        return self.method in (None, method) or is_head_of_get
 
     def __str__(self) -> str:
         if callable(self.limit):
