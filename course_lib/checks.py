@@ -1,5 +1,7 @@
 """Check arguments that several subjects take, and raise errors that say what to pass instead."""
 
+from uuid import UUID
+
 LONGEST = 366 * 86_400.0
 """The longest time that can be asked for, in seconds: a year."""
 
@@ -11,12 +13,12 @@ def check_namespace(namespace: str) -> str:
     return namespace
 
 
-def check_user_id(user_id: int | str) -> str:
+def check_user_id(user_id: int | str | UUID) -> str:
     """Return a user's ID as text.
 
-    Raises TypeError unless it's a whole number or a non-empty string.
+    Raises TypeError unless it's a whole number, a non-empty string or a UUID.
     """
-    if isinstance(user_id, bool) or not isinstance(user_id, int | str) or user_id == "":
+    if isinstance(user_id, bool) or not isinstance(user_id, int | str | UUID) or user_id == "":
         raise TypeError(f"user_id must be a whole number or a non-empty string, not {user_id!r}")
     return str(user_id)
 

@@ -30,11 +30,11 @@ ALLOWED = {
     "tools": {"report_card", "exercises", "lab", "api", *FINISHED},
     "__init__": set(),
 }
-# The packages from outside that a subject may import. Only the limiter's decorator imports FastAPI,
-# and anyone who uses it has FastAPI installed.
+# The packages from outside that a subject may import. Only the limiter's decorator imports FastAPI
+# and Starlette, and anyone who uses it has both installed.
 AT_WORK = {
     **{subject: {"redis"} for subject in SUBJECTS},
-    "limiter": {"redis", "fastapi"},
+    "limiter": {"redis", "fastapi", "starlette"},
     "redis_client": {"redis"},
     **{module: set() for module in SHARED},
     "advisor": {"sqlglot"},

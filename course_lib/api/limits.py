@@ -14,6 +14,7 @@ from course_lib.limiter import (
     parse,
     too_many_requests,
 )
+from course_lib.limiter.routes import route_path
 
 LOGIN_PATH = "/api/auth/login"
 LOGIN = f"POST {LOGIN_PATH}"
@@ -71,6 +72,6 @@ def add_limits(app: FastAPI, limiter: RateLimiter, limits: Limits) -> CheckAccou
 def _caller_or_address(scope: Scope) -> str:
     """Return the user of the API key, else the address; a login always counts by address."""
     user = user_of(scope)
-    if user is None or scope["path"] == LOGIN_PATH:
-        return address(scope)
-    return user
+    # Any path that might reach the login: the caller invents the key.
+    is_login = route_path(scope).startswith(LOGIN_PATH)
+    return address(scope) if user is None or is_login else user

@@ -1,12 +1,23 @@
 """Identify the client that a request comes from, by its address."""
 
+import inspect
 import ipaddress
-from collections.abc import Callable
+import re
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Literal
+from uuid import UUID
 
 from course_lib.asgi import Scope
 
-Identify = Callable[[Scope], int | str]
-"""Returns the user or client from a request's ASGI scope."""
+Identity = int | str | UUID
+"""The name of a user or client."""
+Identify = Callable[[Scope], Identity | Awaitable[Identity | None] | None]
+"""Returns the user or client from a request's scope, or None if it's unknown; may be async."""
+
+MOST_PROXIES = 20  # that a request is followed through
+UNIX_SOCKET = "unix"  # what `address_behind` calls a proxy on a Unix socket, which has no address
+WITH_PORT = re.compile(r"\[([^\]]*)\](?::\d*)?|([^:]*):\d+")  # an IPv6 address in brackets, or IPv4
+FORWARDED_FOR = re.compile(r'(?:^|;)\s*for\s*=\s*"?([^";]*)', re.IGNORECASE)
 
 
 def address(scope: Scope) -> str:
@@ -17,30 +28,38 @@ def address(scope: Scope) -> str:
     replaced it with the value of X-Forwarded-For, as uvicorn does for requests from its own
     machine: run uvicorn with `--no-proxy-headers`.
     """
-    client = scope.get("client")
-    return _client_key(client[0]) if client else "unknown"
+    return _client_key(_peer(scope))
 
 
-def address_behind(*proxies: str) -> Identify:
+def address_behind(
+    *proxies: str, header: Literal["X-Forwarded-For", "Forwarded"] | None = None
+) -> Callable[[Scope], str]:
     """Return a function that identifies clients behind proxies: `address_behind("10.0.0.0/8")`.
 
-    Each proxy appends the address that called it to `X-Forwarded-For`. Everything before that may
-    be forged by the client, so the client is the last address that isn't one of our proxies, and
-    the header counts only if the request itself comes from a proxy.
-    Raises ValueError if a proxy isn't an address or a network.
+    Each proxy appends the address that called it to `X-Forwarded-For`, or to `Forwarded` (RFC
+    7239). Everything before that may be forged by the client, so the client is the last address
+    that isn't one of our proxies, and the header counts only if the request itself comes from a
+    proxy. Pass "unix" for a proxy that connects over a Unix socket.
+
+    By default, `Forwarded` counts only if there is no `X-Forwarded-For`. If your proxies write just
+    one of them, pass it as `header`: a client can send the other.
+    Raises ValueError if a proxy isn't an address or a network, or if the header is another one.
     """
-    networks = [ipaddress.ip_network(proxy) for proxy in proxies]
+    if header not in (None, "X-Forwarded-For", "Forwarded"):
+        raise ValueError(f"header is {header!r}: choose X-Forwarded-For or Forwarded")
+    over_unix_socket = UNIX_SOCKET in proxies
+    networks = [ipaddress.ip_network(proxy) for proxy in proxies if proxy != UNIX_SOCKET]
 
     def is_proxy(host: str) -> bool:
         try:
             ip = ipaddress.ip_address(host)
         except ValueError:
-            return False
+            return over_unix_socket and not host
         return any(ip in network for network in networks)
 
     def identify(scope: Scope) -> str:
-        client = scope["client"][0] if scope.get("client") else ""
-        for host in reversed(_forwarded_for(scope)):
+        client = _peer(scope)
+        for host in _forwarded_hosts(scope, header):
             if not is_proxy(client):
                 break
             client = host
@@ -49,23 +68,71 @@ def address_behind(*proxies: str) -> Identify:
     return identify
 
 
-def _forwarded_for(scope: Scope) -> list[str]:
-    """Return the addresses in X-Forwarded-For, the nearest proxy's entry last."""
-    hosts: list[str] = []
+async def identify_client(
+    scope: Scope, identify: Identify, anonymous: Identify | None
+) -> Identity | None:
+    """Return the client of a request: by `anonymous` if `identify` returns None or ""."""
+    client = identify(scope)
+    if inspect.isawaitable(client):
+        client = await client
+    if client is not None and client != "":
+        return client
+    client = anonymous(scope) if anonymous else None
+    return await client if inspect.isawaitable(client) else client
+
+
+def _peer(scope: Scope) -> str:
+    """Return the address that is connected to us; empty for a Unix socket."""
+    client = scope.get("client")
+    return _host(client[0] or "") if client else ""
+
+
+def _forwarded_hosts(scope: Scope, header: str | None) -> Iterator[str]:
+    """Yield the addresses that proxies have added, the nearest proxy's first."""
+    lists: dict[bytes, list[bytes]] = {b"x-forwarded-for": [], b"forwarded": []}
     for name, value in scope["headers"]:
-        if name == b"x-forwarded-for":
-            hosts += value.decode("latin-1").split(",")
-    return [host.strip() for host in hosts]
+        if name in lists:
+            lists[name].append(value)
+    name = header.lower().encode() if header else b"x-forwarded-for"
+    if header is None and not lists[name]:
+        name = b"forwarded"
+    # A client may send thousands of entries, so only the last ones are read.
+    entries = b",".join(lists[name]).rsplit(b",", MOST_PROXIES)[-MOST_PROXIES:]
+    for entry in reversed(entries):
+        text = entry.decode("latin-1")
+        if name == b"forwarded":
+            match = FORWARDED_FOR.search(text)
+            text = match[1] if match else ""
+        if host := _host(text):
+            yield host
+
+
+def _host(text: str) -> str:
+    """Return an address without a port or brackets, and an IPv4 address as such."""
+    host = text.strip()
+    if match := WITH_PORT.fullmatch(host):
+        host = match[1] or match[2] or ""
+    if host.lower().startswith("::ffff:"):
+        mapped = _ipv6(host)
+        if mapped and mapped.ipv4_mapped:
+            return str(mapped.ipv4_mapped)
+    return host
 
 
 def _client_key(host: str) -> str:
     """Return the name that a host's requests are counted under."""
     if ":" not in host:
         return host or "unknown"
-    try:
-        ip = ipaddress.IPv6Address(host)
-    except ValueError:
+    ip = _ipv6(host)
+    if ip is None:
         return host
     if ip.ipv4_mapped:
         return str(ip.ipv4_mapped)
     return str(ipaddress.IPv6Network((int(ip), 64), strict=False))
+
+
+def _ipv6(host: str) -> ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.IPv6Address(host)
+    except ValueError:
+        return None

@@ -1,76 +1,254 @@
-"""Limit one FastAPI endpoint; `RateLimiter.limit` returns this decorator."""
+"""Limit one FastAPI endpoint; `RateLimiter.limit` returns this decorator.
 
+FastAPI passes an endpoint what its signature declares. So the decorated function also declares what
+the check needs, if the endpoint doesn't:
+
+    endpoint                       also declares               checked
+    function, object, partial      a Request and a Response    when it's called
+    with a WebSocket parameter     nothing                     when it's called, before `accept`
+    generator: FastAPI streams it  a dependency                before the stream starts
+
+None of that appears in the OpenAPI schema.
+"""
+
+import contextlib
 import functools
 import inspect
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from enum import Enum
+from typing import TYPE_CHECKING, Any
 
-from course_lib.limiter.clients import Identify
-from course_lib.limiter.decision import Decision
-from course_lib.limiter.headers import rate_limit_headers, rejection
-from course_lib.limiter.limits import Limit
+from course_lib.asgi import Scope
+from course_lib.limiter.headers import rejection
+from course_lib.limiter.request_check import CheckedRequest
 
-Check = Callable[[int | str, str], Awaitable[Decision]]
-"""Decides on one request of a user to an endpoint."""
+if TYPE_CHECKING:
+    from fastapi import Response, WebSocket
+
+Check = Callable[[Scope, str], Awaitable[CheckedRequest | None]]
+"""Decides on one request to an endpoint of this name; returns None if it isn't limited."""
 
 Endpoint = Callable[..., Any]
 
+Kind = Enum("Kind", ["PLAIN", "COROUTINE", "GENERATOR", "ASYNC_GENERATOR"])
+"""The kinds of endpoints, by what a call returns."""
 
-def limit_endpoint(
-    check: Check, limits: tuple[Limit, ...], identify: Identify, endpoint: str | None
-) -> Callable[[Endpoint], Endpoint]:
+
+def limit_endpoint(check: Check, endpoint: str | None, text: str) -> Callable[[Endpoint], Endpoint]:
     """Return a decorator that calls `check` first and responds with 429 if it rejects the request.
 
-    FastAPI passes an endpoint what its signature declares. So the decorated function also declares
-    a `Request` and a `Response` if the endpoint doesn't; neither appears in the OpenAPI schema.
+    `text` describes the limit to people.
     """
 
     def decorate(function: Endpoint) -> Endpoint:
         # An app that decorates endpoints has FastAPI; the rest of the limiter works without it.
-        from fastapi import HTTPException, Request, Response, concurrency  # noqa: PLC0415
+        from fastapi import WebSocket  # noqa: PLC0415
 
-        signature = inspect.signature(function, eval_str=True)
-        parameters = list(signature.parameters.values())
-        request_name = _name_of_parameter(parameters, Request, "_request")
-        response_name = _name_of_parameter(parameters, Response, "_response")
-        added = {request_name, response_name} - set(signature.parameters)
-        name = endpoint or f"{function.__module__}.{function.__qualname__}"
-
-        @functools.wraps(function)
-        async def limited(*args: Any, **kwargs: Any) -> Any:
-            if request_name not in kwargs:
-                raise TypeError(
-                    f"{name} is limited by request: let FastAPI call it, or call its __wrapped__"
-                )
-            request, response = kwargs[request_name], kwargs[response_name]
-            for parameter in added:
-                del kwargs[parameter]
-            decision = await check(identify(request.scope), name)
-            headers = rate_limit_headers(decision, limits)
-            if not decision:
-                raise HTTPException(429, rejection(decision), headers)
-            if inspect.iscoroutinefunction(function):
-                result = await function(*args, **kwargs)
-            else:
-                result = await concurrency.run_in_threadpool(function, *args, **kwargs)
-            if isinstance(result, Response):
-                response = result  # FastAPI sends this one and ignores the parameter
-            response.headers.update(headers)
-            return result
-
-        parameters.sort(key=lambda parameter: parameter.kind)
-        limited.__signature__ = signature.replace(  # type: ignore[attr-defined]
-            parameters=parameters
-        )
+        name = endpoint or _name_of(function)
+        signature = _signature_of(function)
+        websocket = _find_parameter(signature, WebSocket)
+        if websocket:
+            limited = _limit_websocket(function, websocket, check, name)
+        elif _kind_of(function) in (Kind.GENERATOR, Kind.ASYNC_GENERATOR):
+            limited, signature = _limit_stream(function, signature, check, name)
+        else:
+            limited, signature = _limit_call(function, signature, check, name)
+        limited.__signature__ = signature  # type: ignore[attr-defined]
+        limited.rate_limit = text  # type: ignore[attr-defined]
         return limited
 
     return decorate
 
 
-def _name_of_parameter(parameters: list[inspect.Parameter], kind: type, default: str) -> str:
-    """Return the name of the parameter of this type; add one named `default` if there is none."""
-    for parameter in parameters:
+def _limit_call(
+    function: Endpoint, signature: inspect.Signature, check: Check, name: str
+) -> tuple[Endpoint, inspect.Signature]:
+    from fastapi import Request, Response, concurrency  # noqa: PLC0415
+    from starlette.exceptions import HTTPException  # noqa: PLC0415
+
+    request_name = _find_parameter(signature, Request) or "_request"
+    response_name = _find_parameter(signature, Response) or "_response"
+    kinds = {request_name: Request, response_name: Response}
+    added = {name: kind for name, kind in kinds.items() if name not in signature.parameters}
+    is_coroutine = _kind_of(function) is Kind.COROUTINE
+
+    @_wraps(function)
+    async def limited(*args: Any, **kwargs: Any) -> Any:
+        if request_name not in kwargs:
+            raise TypeError(
+                f"{name} is limited by request: let FastAPI call it, or call its __wrapped__"
+            )
+        request, response = kwargs[request_name], kwargs[response_name]
+        for parameter in added:
+            del kwargs[parameter]
+        checked = await check(request.scope, name)
+        headers = _headers_of(checked)
+        try:
+            if is_coroutine:
+                result = await function(*args, **kwargs)
+            else:
+                result = await concurrency.run_in_threadpool(function, *args, **kwargs)
+        except HTTPException as error:
+            error.headers = {**headers, **(error.headers or {})}
+            raise
+        if isinstance(result, Response):
+            response = result  # FastAPI sends this one and ignores the parameter
+        _add_headers(response, headers)
+        return result
+
+    return limited, _with_parameters(signature, added)
+
+
+def _limit_stream(
+    function: Endpoint, signature: inspect.Signature, check: Check, name: str
+) -> tuple[Endpoint, inspect.Signature]:
+    """Limit a generator, by a dependency: in the generator itself, 200 would have been sent."""
+    from fastapi import Depends, Request, Response  # noqa: PLC0415
+
+    async def check_first(request: Request, response: Response) -> None:
+        _add_headers(response, _headers_of(await check(request.scope, name)))
+
+    check_first.__annotations__ = {"request": Request, "response": Response}
+
+    if _kind_of(function) is Kind.ASYNC_GENERATOR:
+
+        @_wraps(function)
+        async def limited(*args: Any, **kwargs: Any) -> Any:
+            kwargs.pop("_checked", None)
+            async with contextlib.aclosing(function(*args, **kwargs)) as items:
+                async for item in items:
+                    yield item
+
+    else:
+
+        @_wraps(function)
+        def limited(*args: Any, **kwargs: Any) -> Any:
+            kwargs.pop("_checked", None)
+            yield from function(*args, **kwargs)
+
+    return limited, _with_parameters(signature, {}, _checked=Depends(check_first))
+
+
+def _limit_websocket(function: Endpoint, websocket_name: str, check: Check, name: str) -> Endpoint:
+    from fastapi import WebSocketException  # noqa: PLC0415
+    from fastapi.responses import JSONResponse  # noqa: PLC0415
+
+    @_wraps(function)
+    async def limited(*args: Any, **kwargs: Any) -> Any:
+        websocket: WebSocket = kwargs[websocket_name]
+        checked = await check(websocket.scope, name)
+        if checked is None or checked.decision:
+            return await function(*args, **kwargs)
+        detail = rejection(checked.decision)
+        if "websocket.http.response" not in websocket.scope.get("extensions", {}):
+            raise WebSocketException(1008, detail)  # a server responds with 403
+        response = JSONResponse({"detail": detail}, 429, checked.headers)
+        await websocket.send_denial_response(response)
+        return None
+
+    return limited
+
+
+def _headers_of(checked: CheckedRequest | None) -> dict[str, str]:
+    """Return the headers of a checked request. Raises HTTPException (429) if it's rejected."""
+    from fastapi import HTTPException  # noqa: PLC0415
+
+    if checked is None:
+        return {}
+    if not checked.decision:
+        raise HTTPException(429, rejection(checked.decision), checked.headers)
+    return checked.headers
+
+
+def _add_headers(response: "Response", headers: Mapping[str, str]) -> None:
+    """Add the headers, unless the endpoint has a second limit with fewer requests left."""
+    name = "X-RateLimit-Remaining"
+    if headers and int(response.headers.get(name, headers[name])) >= int(headers[name]):
+        response.headers.update(headers)
+
+
+def _with_parameters(
+    signature: inspect.Signature, added: Mapping[str, type], **defaults: Any
+) -> inspect.Signature:
+    """Return a signature with keyword-only parameters added: types by name, and defaults."""
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    parameters = list(signature.parameters.values())
+    for name, kind in added.items():
+        parameters.append(inspect.Parameter(name, keyword, annotation=kind))
+    for name, default in defaults.items():
+        parameters.append(inspect.Parameter(name, keyword, default=default))
+    parameters.sort(key=lambda parameter: parameter.kind)
+    return signature.replace(parameters=parameters)
+
+
+def _find_parameter(signature: inspect.Signature, kind: type) -> str | None:
+    """Return the name of the parameter of this type, None if there is none."""
+    for parameter in signature.parameters.values():
         if parameter.annotation is kind:
             return parameter.name
-    parameters.append(inspect.Parameter(default, inspect.Parameter.KEYWORD_ONLY, annotation=kind))
-    return default
+    return None
+
+
+def _signature_of(function: Endpoint) -> inspect.Signature:
+    """Return a signature with its annotations read, but for names that only type checkers know."""
+    try:
+        return inspect.signature(function, eval_str=True)
+    except NameError:
+        signature = inspect.signature(function)
+    names = getattr(inspect.unwrap(_target(function)), "__globals__", {})
+
+    def read(annotation: Any) -> Any:
+        try:
+            return eval(annotation, names) if isinstance(annotation, str) else annotation
+        except NameError:
+            return annotation
+
+    parameters = [
+        parameter.replace(annotation=read(parameter.annotation))
+        for parameter in signature.parameters.values()
+    ]
+    returned = read(signature.return_annotation)
+    return signature.replace(parameters=parameters, return_annotation=returned)
+
+
+def _target(function: Endpoint) -> Endpoint:
+    """Return the function or method behind partials and callable objects."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    is_function = inspect.isfunction(function) or inspect.ismethod(function)
+    return function if is_function else type(function).__call__
+
+
+def _kind_of(function: Endpoint) -> Kind:
+    """Return what calling a function returns; that of the function inside if it's a wrapper."""
+    for candidate in (function, inspect.unwrap(function)):
+        call = _target(candidate)
+        if inspect.iscoroutinefunction(call):
+            return Kind.COROUTINE
+        if inspect.isasyncgenfunction(call):
+            return Kind.ASYNC_GENERATOR
+        if inspect.isgeneratorfunction(call):
+            return Kind.GENERATOR
+    return Kind.PLAIN
+
+
+def _name_of(function: Endpoint) -> str:
+    while isinstance(function, functools.partial):
+        function = function.func
+    named = function if hasattr(function, "__qualname__") else type(function)
+    return f"{named.__module__}.{named.__qualname__}"
+
+
+def _wraps(function: Endpoint) -> Callable[[Endpoint], Endpoint]:
+    """Return a decorator that copies the function's name; an object or a partial has its class's.
+
+    FastAPI calls them so in the OpenAPI schema.
+    """
+    updated = functools.WRAPPER_UPDATES if inspect.isroutine(function) else ()
+
+    def copy_name(limited: Endpoint) -> Endpoint:
+        functools.update_wrapper(limited, function, updated=updated)
+        limited.__name__ = getattr(function, "__name__", type(function).__name__)
+        return limited
+
+    return copy_name

@@ -3,6 +3,9 @@
 `X-RateLimit-Limit`, `-Remaining` and `-Reset` (seconds from now) are what most APIs send;
 `RateLimit` and `RateLimit-Policy` follow draft-ietf-httpapi-ratelimit-headers-10. Seconds are
 rounded up, so a client that waits as told is admitted.
+
+A token bucket's quota is its burst, and its window the time in which that comes back, so that all
+headers agree: "20/minute burst 40" has `q=40;w=120`.
 """
 
 import functools
@@ -12,11 +15,22 @@ from typing import Any
 from course_lib.limiter.decision import Decision
 from course_lib.limiter.limits import Limit, limits_of
 
+HEADER_NAMES = (
+    "X-RateLimit-Limit",
+    "X-RateLimit-Remaining",
+    "X-RateLimit-Reset",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+)
+"""The headers that CORS has to expose to pages of another origin."""
+
 
 def rate_limit_headers(decision: Decision, limits: tuple[Limit, ...]) -> dict[str, str]:
     """Return the headers for a response, allowed or rejected; `Retry-After` only if rejected."""
     reset = math.ceil(decision.reset_after)
-    policy = next((limit for limit in limits if limit.requests == decision.limit), "")
+    strictest = [limit for limit in limits if limit.capacity == decision.limit]
+    policy = max(strictest, key=lambda limit: limit.window, default="")
     headers = {
         "X-RateLimit-Limit": str(decision.limit),
         "X-RateLimit-Remaining": str(decision.remaining),
@@ -33,8 +47,8 @@ def rate_limit_headers(decision: Decision, limits: tuple[Limit, ...]) -> dict[st
 def _policies(limits: tuple[Limit, ...]) -> str:
     policies = []
     for limit in limits:
-        seconds = math.ceil(limit.window)
-        policies.append(f'"{limit}";q={limit.requests};w={seconds}')
+        seconds = math.ceil(limit.window * limit.capacity / limit.requests)
+        policies.append(f'"{limit}";q={limit.capacity};w={seconds}')
     return ", ".join(policies)
 
 

@@ -14,36 +14,42 @@ windows.
 
 The two counters are Cloudflare's (https://blog.cloudflare.com/counting-things-a-lot-of-different-things/),
 the bucket is Turner's ("New directions in communications", IEEE Communications Magazine, 1986).
-
-Keys in Redis, for the namespace `limit`. The braces keep the keys of a user in one slot of a Redis
-Cluster:
-
-    {limit:<user>}:<algorithm>                       index of what a user has spent: a sorted set of
-                                                     "<limits> <endpoint>", by expiry
-    {limit:<user>}:<algorithm>:<limit>:<endpoint>:   state of one limit; a counter's key ends with
-                                                     the number of its window
-
-Changing a limit resets its counters, because the limit is part of the key.
 """
 
-import hashlib
-import re
+import logging
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, Literal
 
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
-from course_lib.checks import check_namespace, check_user_id
-from course_lib.limiter.clients import Identify, address
+from course_lib.asgi import Scope
+from course_lib.checks import check_namespace
+from course_lib.limiter.clients import Identify, Identity, address
 from course_lib.limiter.decision import Decision, LimitState, decide
 from course_lib.limiter.decorator import limit_endpoint
-from course_lib.limiter.limits import Limit, Rules, rules_for, rules_from_index
-from course_lib.limiter.scripts import SCRIPTS, Algorithm
-from course_lib.redis_client import BYTES, CircuitBreaker, RedisUnavailable
+from course_lib.limiter.index import FOREIGN_CONTENT, read_index
+from course_lib.limiter.keys import endpoint_part, index_of
+from course_lib.limiter.limits import (
+    Cost,
+    Limit,
+    LimitOfRequest,
+    Rules,
+    rules_for,
+)
+from course_lib.limiter.request_check import (
+    CheckedRequest,
+    RequestCheck,
+    check_limit_of_request,
+)
+from course_lib.limiter.route_limits import explain_limits
+from course_lib.limiter.scripts import REPAIRS, RESET, SCRIPTS, Algorithm
+from course_lib.redis_client import CircuitBreaker, RedisUnavailable
 
-# Names that a key can hold unchanged. A brace ends a user's name, and "~" begins a digest.
-PLAIN_USER = re.compile("[^}~\ud800-\udfff][^}\ud800-\udfff]{0,99}")
-PLAIN_ENDPOINT = re.compile("[^~\ud800-\udfff][^\ud800-\udfff]{0,199}")
+log = logging.getLogger(__package__)
+
+MOST_REPORTED = 1000  # endpoints in `would_reject`
 
 
 class RateLimiter:
@@ -51,47 +57,63 @@ class RateLimiter:
 
     - `redis`: an asyncio client, preferably from `redis_client.connect`. A limiter belongs to one
       event loop.
-    - `algorithm`: see the top of this module.
+    - `algorithm`: see the top of this module. The default never rejects a client that sends its
+      requests evenly and within the limit, and needs the same memory for any limit. With "1/second"
+      and a request a second, `sliding_window` would reject every other one.
     - `on_error`: the decision while Redis is unavailable. "allow" admits every request as if none
       had been spent; "deny" rejects every request until Redis is tried again.
+    - `enforce`: False only reports: requests beyond their limit are allowed, logged, and counted in
+      `would_reject`, so that limits can be tried out in production.
     - `clock`: returns the time in seconds, instead of the server's clock; for tests. Keys expire by
       the server's clock all the same.
+
+    `unavailable` counts the decisions that `on_error` made, by the reason why Redis couldn't;
+    `would_reject` the requests, by endpoint, that were allowed only because nothing is enforced.
     """
 
     def __init__(
         self,
         redis: Redis,
         *,
-        algorithm: Algorithm = "sliding_window",
+        algorithm: Algorithm = "token_bucket",
         namespace: str = "limit",
         on_error: Literal["allow", "deny"] = "allow",
+        enforce: bool = True,
         clock: Callable[[], float] | None = None,
     ) -> None:
         if algorithm not in SCRIPTS:
             raise ValueError(f"algorithm is {algorithm!r}: choose one of {', '.join(SCRIPTS)}")
         if on_error not in ("allow", "deny"):
             raise ValueError(f"on_error is {on_error!r}: choose allow or deny")
-        self.algorithm, self.on_error = algorithm, on_error
+        self.algorithm, self.on_error, self.enforce = algorithm, on_error, enforce
+        self.unavailable: Counter[str] = Counter()
+        self.would_reject: Counter[str] = Counter()
         self._redis = redis
         self._namespace = check_namespace(namespace)
         self._clock = clock
         self._script = SCRIPTS[algorithm]
 
     async def check_rate_limit(
-        self, user_id: int | str, endpoint: str, limit: str | Limit
+        self, user_id: Identity, endpoint: str, limit: str | Limit, *, cost: int = 1
     ) -> Decision:
         """Decide on one request and count it if it's allowed, in one round trip.
 
         `limit` is "50/minute", "10 per 5 seconds", several joined by ";", or a `Limit`. A request
-        is allowed, and counted, only if all of them allow it. Raises ValueError or TypeError, with
-        an example to follow, if `limit` isn't a limit.
+        is allowed, and counted, only if all of them allow it. It uses up `cost` requests of each,
+        or the whole of a limit that is smaller. Raises ValueError or TypeError, with an example to
+        follow, if `limit` isn't a limit or `cost` isn't a cost.
         """
         rules = rules_for(limit, self.algorithm)
-        endpoint = _key_part(endpoint, PLAIN_ENDPOINT)
+        if cost != 1:
+            rules = rules.with_cost(cost, self.algorithm)
+        endpoint = endpoint_part(endpoint)
         member = f"{rules.text} {endpoint}"
-        return await self._run_script(self._index(user_id), endpoint, rules, member)
+        decision = await self._run_script(self._index(user_id), endpoint, rules, member)
+        if decision.allowed or self.enforce:
+            return decision
+        return self._report(endpoint, decision)
 
-    async def get_rate_limit_info(self, user_id: int | str) -> dict[str, Decision]:
+    async def get_rate_limit_info(self, user_id: Identity) -> dict[str, Decision]:
         """Return the decision that a user's next request would get, by endpoint; spend nothing.
 
         Lists the endpoints where the user has spent something, and is empty while Redis is
@@ -99,9 +121,7 @@ class RateLimiter:
         """
         index = self._index(user_id)
         decisions: dict[str, Decision] = {}
-        for member in await self._read_index(index):
-            text, _, endpoint = member.decode().partition(" ")
-            rules = rules_from_index(text)
+        for endpoint, rules in await read_index(self._redis, index):
             decision = await self._run_script(index, endpoint, rules, "")
             known = decisions.get(endpoint)
             is_strictest = known is None or decision.remaining < known.remaining
@@ -109,12 +129,20 @@ class RateLimiter:
                 decisions[endpoint] = decision
         return decisions
 
+    async def reset(self, user_id: Identity) -> None:
+        """Give a user back all they've spent. Raises RedisUnavailable if that didn't happen."""
+        breaker = CircuitBreaker.of(self._redis)
+        keys = [self._index(user_id).encode()]
+        await breaker.call(RESET.run, self._redis, keys, self._time())
+
     def limit(
         self,
-        limit: str | Limit,
+        limit: str | Limit | LimitOfRequest,
         *,
         identify: Identify | None = None,
+        anonymous: Identify | None = address,
         endpoint: str | None = None,
+        cost: Cost | None = None,
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Decorate a FastAPI endpoint, below its route; a request beyond the limit gets a 429.
 
@@ -122,55 +150,87 @@ class RateLimiter:
             @limiter.limit("50/minute")
             def parse(text: str) -> Event: ...
 
-        The endpoint needs no `Request`, and a plain `def` still runs in a thread. `identify`
-        returns the caller from the request's scope, by default its `address`. `endpoint` is the
-        name to count under, by default the function's module and name. Every response carries the
-        headers of `headers.py`. Raises what `check_rate_limit` raises for a bad limit.
+        The endpoint needs no `Request`, and a plain `def` still runs in a thread. It may also be a
+        generator, an object, a partial or a WebSocket's, which is limited at its handshake. A
+        decorated function that's used as a dependency limits a whole router:
+
+            @limiter.limit("1000/hour", endpoint="admin")
+            async def limit_admin() -> None: ...
+
+            router = APIRouter(prefix="/admin", dependencies=[Depends(limit_admin)])
+
+        `limit` may be a function that returns the limit of a request from its scope, or None for
+        no limit. `identify`, `anonymous` and `cost` are those of `RateLimitMiddleware`; all of
+        these functions may be async. `endpoint` is the name to count under, by default the
+        function's module and name. Every response carries the headers of `headers.py`, also if the
+        endpoint raises HTTPException. Raises what `check_rate_limit` raises for a bad limit.
         """
-        rules = rules_for(limit, self.algorithm)
+        if callable(limit):
+            check_limit_of_request(limit)
+        else:
+            rules_for(limit, self.algorithm)
+        request_check = RequestCheck(self, identify, anonymous, cost)
 
-        async def check(user_id: int | str, name: str) -> Decision:
-            return await self.check_rate_limit(user_id, name, limit)
+        async def check(scope: Scope, name: str) -> CheckedRequest | None:
+            return await request_check.check(scope, name, limit)
 
-        return limit_endpoint(check, rules.limits, identify or address, endpoint)
+        text = "depends on the request" if callable(limit) else str(limit)
+        return limit_endpoint(check, endpoint, text)
+
+    def explain(self, app: Any) -> dict[str, str]:
+        """Return the limit of each route of a Starlette or FastAPI app, as text, by route.
+
+            {"GET /health": "no limit (/health)", "GET /api/events": "100/minute (*)", ...}
+
+        In parentheses is the key of `limits` that applies, or "its own" for a decorated endpoint.
+        Raises ValueError if a key of `limits` matches no route.
+        """
+        return explain_limits(app, self)
 
     async def _run_script(self, index: str, endpoint: str, rules: Rules, member: str) -> Decision:
         """Decide by the script. It spends only if it gets a `member` to add to the index."""
-        keys = [index]
-        keys += [f"{index}:{name}:{endpoint}:" for name in rules.names]
-        clock = "" if self._clock is None else round(self._clock() * 1_000_000)
-        arguments = (clock, member, *rules.arguments)
+        # As bytes, because a client may have another encoding than UTF-8.
+        keys = [index.encode()]
+        keys += [f"{index}:{name}:{endpoint}:".encode() for name in rules.names]
+        arguments = (self._time(), member.encode(), *rules.arguments)
         breaker = CircuitBreaker.of(self._redis)
         try:
-            reply = await breaker.call(self._script.run, self._redis, keys, *arguments)
-        except RedisUnavailable:
-            return self._decide_without_redis(rules, breaker.retry_after)
+            try:
+                reply = await breaker.call(self._script.run, self._redis, keys, *arguments)
+            except ResponseError as error:
+                reply = await self._repair(error, keys, arguments)
+        except RedisUnavailable as error:
+            return self._decide_without_redis(rules, breaker.retry_after, error)
         states = [LimitState(*numbers) for numbers in reply]
         return decide(rules.limits, states)
 
-    def _decide_without_redis(self, rules: Rules, retry_after: float) -> Decision:
-        requests = min(limit.requests for limit in rules.limits)
+    async def _repair(self, error: ResponseError, keys: list[bytes], arguments: Any) -> Any:
+        """Decide again, and delete what isn't the state of a limit; another error is raised."""
+        if not FOREIGN_CONTENT.search(str(error)):
+            raise error
+        log.warning("deleting what isn't the limiter's under %r: %s", keys[0], error)
+        breaker = CircuitBreaker.of(self._redis)
+        return await breaker.call(REPAIRS[self.algorithm].run, self._redis, keys, *arguments)
+
+    def _report(self, endpoint: str, decision: Decision) -> Decision:
+        """Allow a request that would have been rejected; log and count it."""
+        is_known = endpoint in self.would_reject or len(self.would_reject) < MOST_REPORTED
+        self.would_reject[endpoint if is_known else "other endpoints"] += 1
+        left, limit = decision.remaining, decision.limit
+        log.info("would reject a request to %s: %d of %d are left", endpoint, left, limit)
+        return decision._replace(allowed=True, retry_after=0.0)
+
+    def _time(self) -> int | str:
+        return "" if self._clock is None else round(self._clock() * 1_000_000)
+
+    def _decide_without_redis(
+        self, rules: Rules, retry_after: float, error: RedisUnavailable
+    ) -> Decision:
+        self.unavailable[error.reason] += 1
+        requests = min(limit.capacity for limit in rules.limits)
         if self.on_error == "allow":
             return Decision(True, requests, requests, 0.0, 0.0)
         return Decision(False, requests, 0, retry_after, retry_after)
 
-    async def _read_index(self, index: str) -> list[bytes]:
-        breaker = CircuitBreaker.of(self._redis)
-        command = self._redis.execute_command
-        try:
-            members: list[bytes] = await breaker.call(command, "ZRANGE", index, 0, -1, **BYTES)
-        except RedisUnavailable:
-            return []
-        return members
-
-    def _index(self, user_id: int | str) -> str:
-        user = _key_part(check_user_id(user_id), PLAIN_USER)
-        return f"{{{self._namespace}:{user}}}:{self.algorithm}"
-
-
-def _key_part(name: str, plain: re.Pattern[str]) -> str:
-    """Return a name for use in a key: its digest if it's long or could be mistaken for another."""
-    if plain.fullmatch(name):
-        return name
-    content = name.encode(errors="surrogatepass")
-    return "~" + hashlib.blake2b(content, digest_size=16).hexdigest()
+    def _index(self, user_id: Identity) -> str:
+        return index_of(self._namespace, user_id, self.algorithm)

@@ -2,10 +2,11 @@
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from course_lib.asgi import Scope
 from course_lib.checks import check_seconds
 
 SECONDS = {
@@ -16,6 +17,7 @@ SECONDS = {
     "month": 30 * 86_400,
     "year": 360 * 86_400,
 }
+MOST_LOGGED = 1000  # entries for one request in a sliding log
 SHORTEST_WINDOW = 0.001  # seconds: keys expire by the millisecond
 ONE_LIMIT = re.compile(
     r"\s*([0-9]+)"  # requests
@@ -45,6 +47,11 @@ class Limit:
         check_seconds("window", self.window)
         if self.window < SHORTEST_WINDOW:
             raise ValueError(f"window is {self.window!r}: pass at least {SHORTEST_WINDOW} seconds")
+
+    @property
+    def capacity(self) -> int:
+        """The most requests at once: those of the window, or of the burst."""
+        return self.burst or self.requests
 
     def __str__(self) -> str:
         text = f"{self.requests}{_window_text(self.window)}"
@@ -94,15 +101,12 @@ def limits_of(limit: str | Limit) -> tuple[Limit, ...]:
     return (limit,) if isinstance(limit, Limit) else parse(limit)
 
 
-def limits_by_tier(
-    limit: str | Limit | Mapping[str, str | Limit] | None,
-) -> dict[str | None, str | Limit]:
-    """Return a route's limits by tier: under None if all share one, empty if there is none."""
-    if limit is None:
-        return {}
-    if isinstance(limit, Mapping):
-        return {tier: own_limit for tier, own_limit in limit.items()}
-    return {None: limit}
+OneLimit = str | Limit | None
+"""A limit, or None for no limit."""
+LimitOfRequest = Callable[[Scope], OneLimit | Awaitable[OneLimit]]
+"""Returns the limit of a request from its scope; may be async."""
+Cost = Callable[[Scope], int | Awaitable[int]]
+"""Returns how many requests of its limit a request uses up; may be async."""
 
 
 class Rules(NamedTuple):
@@ -116,6 +120,16 @@ class Rules(NamedTuple):
     names: tuple[str, ...]
     text: str
     arguments: tuple[int, ...]
+
+    def with_cost(self, cost: int, algorithm: str) -> "Rules":
+        """Return the rules for a request of this cost. Raises ValueError if it isn't a cost."""
+        _check_count("cost", cost)
+        if algorithm == "sliding_log" and cost > MOST_LOGGED:
+            raise ValueError(
+                f"cost is {cost}: sliding_log stores an entry for each of them, so it takes at "
+                f"most {MOST_LOGGED}; use token_bucket"
+            )
+        return self._replace(arguments=(*self.arguments, cost))
 
 
 def rules_for(limit: str | Limit, algorithm: str) -> Rules:
@@ -141,12 +155,16 @@ def _parse_rules(limit: str | Limit, algorithm: str) -> Rules:
 
 
 def rules_from_index(text: str) -> Rules:
-    """Return the rules that were stored in the index as this `text`."""
+    """Return the rules that were stored in the index as this `text`.
+
+    Raises ValueError if it isn't what `rules_for` writes.
+    """
     by_numbers: dict[tuple[int, ...], Limit] = {}
     for name in text.split(";"):
         numbers = tuple(int(number) for number in name.split("/"))
-        requests, window, *burst = numbers
-        by_numbers[numbers] = Limit(requests, window / 1_000_000, *burst)
+        requests, window, *bursts = numbers
+        burst = bursts[0] if bursts else None
+        by_numbers[numbers] = Limit(requests, window / 1_000_000, burst)
     return _rules_from_numbers(by_numbers)
 
 

@@ -1,20 +1,15 @@
 """Limit the requests to the routes of an ASGI app, before the app sees them."""
 
-import json
-import re
 from collections.abc import Callable, Collection, Mapping
 
 from course_lib.asgi import App, Message, Receive, Scope, Send
 from course_lib.limiter.clients import Identify, address
-from course_lib.limiter.headers import rate_limit_headers, rejection
+from course_lib.limiter.decision import Decision
 from course_lib.limiter.limiter import RateLimiter
-from course_lib.limiter.limits import Limit, limits_by_tier, rules_for
-from course_lib.limiter.scripts import Algorithm
-
-RouteLimit = str | Limit | Mapping[str, str | Limit] | None
-"""One limit, a limit for each tier, or None for no limit."""
-
-Headers = list[tuple[bytes, bytes]]
+from course_lib.limiter.limits import Cost
+from course_lib.limiter.rejections import Headers, add_headers, reject
+from course_lib.limiter.request_check import RequestCheck
+from course_lib.limiter.route_limits import EXEMPT, RouteLimit, RouteLimits, Tiers
 
 
 class RateLimitMiddleware:
@@ -25,23 +20,35 @@ class RateLimitMiddleware:
             limiter=limiter,
             limits={
                 "POST /api/events/parse": "50/minute",
-                "/api/events/{event_id}": {"free": "100/minute", "pro": "1000/minute"},
+                "/api/events/{event_id}": {"free": "100/minute", "pro": None},
+                "/static/*": None,
                 "*": "1000/hour",
             },
             tiers=tier_of_caller,
         )
 
-    - `limits`: by route, with or without a method. The first route that matches a request counts;
-      all routes that match only "*" share its limit. None means no limit. A route may have a limit
-      for each tier of callers; a caller of an unknown tier gets the first.
-    - `identify`: returns the caller from the request's scope, by default its `address`. Don't
-      accept a name that the caller hasn't proven.
-    - `tiers`: returns the caller's tier from the request's scope.
-    - `exempt`: paths that are never limited.
+    - `limits`: by route, as the app declares it, with or without a method. "/static/*" is a route
+      and everything below it. The first key that applies to a request counts; all routes under
+      "*" or "/static/*" share its limit. None means no limit. Instead of one limit, a route may
+      have one for each tier of callers (a caller of an unknown tier gets the first), or a function
+      that returns the limit of a request from its scope and may be async.
+    - `identify`: returns the caller from the request's scope, by default its `address`; may be
+      async. Don't accept a name that the caller hasn't proven.
+    - `anonymous`: identifies the requests for which `identify` returns None, by default by their
+      `address`. None means that they aren't limited.
+    - `tiers`: returns the caller's tier from the request's scope; may be async.
+    - `exempt`: routes that are never limited, written like those of `limits`.
+    - `cost`: returns how many requests of the limit a request uses up, by default 1; may be async.
+    - `on_reject`: returns the response to a rejected request, from its scope and the decision: any
+      ASGI app, such as a `JSONResponse` of Starlette's. The limit's headers are added.
 
-    A request beyond its limit is rejected with 429, a JSON body and `Retry-After`. Every response
-    of a limited route carries the headers of `headers.py`, unless the endpoint's own limit has
-    set them.
+    A request beyond its limit is rejected with 429, a JSON body and `Retry-After`; a WebSocket is
+    limited at its handshake. Every response of a limited route carries the headers of `headers.py`,
+    unless the endpoint's own limit has set them. A browser's preflight requests aren't counted,
+    unless their route serves OPTIONS itself.
+
+    When the app starts, each route is logged with its limit, and a key that matches no route is a
+    ValueError; without a lifespan, that happens at the first request.
     """
 
     def __init__(
@@ -51,104 +58,60 @@ class RateLimitMiddleware:
         limiter: RateLimiter,
         limits: Mapping[str, RouteLimit],
         identify: Identify | None = None,
-        tiers: Callable[[Scope], str | None] | None = None,
-        exempt: Collection[str] = ("/health",),
+        anonymous: Identify | None = address,
+        tiers: Tiers | None = None,
+        exempt: Collection[str] = EXEMPT,
+        cost: Cost | None = None,
+        on_reject: Callable[[Scope, Decision], App] | None = None,
     ) -> None:
         self.app = app
         self.limiter = limiter
-        self.exempt = frozenset(exempt)
-        self.identify = identify or address
         self.tiers = tiers
-        self._routes = [Route(name, limit, limiter.algorithm) for name, limit in limits.items()]
-        if tiers is None and any(len(route.by_tier) > 1 for route in self._routes):
+        self.on_reject = on_reject
+        self._check = RequestCheck(limiter, identify, anonymous, cost)
+        self._limits = RouteLimits(limits, exempt, limiter.algorithm)
+        if tiers is None and any(rule.has_tiers for rule in self._limits.rules):
             raise ValueError(
                 "a route has a limit for each tier: pass tiers=..., "
                 "a function that returns the tier of a request"
             )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        route = self._route(scope)
-        if route is None or not route.by_tier:
+        """Serve one request, handshake or lifespan."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._serve_lifespan(scope, receive, send)
+            return
+        rule = self._limits.find(scope, self.app)
+        checked = None
+        if rule is not None:
+            limit = await rule.limit_for(scope, self.tiers)
+            checked = await self._check.check(scope, rule.key, limit)
+        if checked is None:
             await self.app(scope, receive, send)
             return
-        limit = route.limit_for(self.tiers(scope) if self.tiers else None)
-        decision = await self.limiter.check_rate_limit(self.identify(scope), route.name, limit)
-        limits = rules_for(limit, self.limiter.algorithm).limits
-        headers = _encode(rate_limit_headers(decision, limits))
-        if not decision:
-            await _reject(send, rejection(decision), headers)
-            return
+        decision, headers = checked.decision, _encode(checked.headers)
 
         async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                _add_headers(message, headers)
+            add_headers(message, headers)
             await send(message)
 
-        await self.app(scope, receive, send_with_headers)
+        if decision:
+            await self.app(scope, receive, send_with_headers)
+        elif self.on_reject:
+            await self.on_reject(scope, decision)(scope, receive, send_with_headers)
+        else:
+            await reject(scope, send, decision, headers)
 
-    def _route(self, scope: Scope) -> "Route | None":
-        """Return the first route that matches a request; None if it isn't limited."""
-        if scope["type"] != "http" or scope["path"] in self.exempt:
-            return None
-        method, path = scope["method"], scope["path"]
-        return next((route for route in self._routes if route.matches(method, path)), None)
+    async def _serve_lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check the routes, and log their limits, as soon as the app has started."""
 
+        async def send_checked(message: Message) -> None:
+            if message["type"] == "lifespan.startup.complete":
+                self._limits.start(self.app, scope)
+            await send(message)
 
-class Route:
-    """A key of `limits`: "POST /api/events", "/api/events/{event_id}" for all methods, or "*"."""
-
-    PATTERN = re.compile(r"(?:([A-Z]+) )?(/\S*)|[*]")
-
-    def __init__(self, name: str, limit: RouteLimit, algorithm: Algorithm) -> None:
-        match = self.PATTERN.fullmatch(name)
-        if match is None:
-            raise ValueError(
-                f"{name!r} is not a route: "
-                "write 'POST /api/events', '/api/events/{event_id}', or '*'"
-            )
-        self.name = name
-        self.method, path = match.groups()
-        self.path = _path_pattern(path)
-        self.by_tier = limits_by_tier(limit)
-        for own_limit in self.by_tier.values():
-            rules_for(own_limit, algorithm)  # a bad limit fails now, not at the first request
-
-    def limit_for(self, tier: str | None) -> str | Limit:
-        """Return the limit of a tier; that of the first if the tier is unknown."""
-        return self.by_tier.get(tier) or next(iter(self.by_tier.values()))
-
-    def matches(self, method: str, path: str) -> bool:
-        """Return True if a request is to this route. HEAD counts as GET."""
-        if method == "HEAD" and self.method == "GET":
-            method = "GET"
-        return self.method in (None, method) and bool(self.path.fullmatch(path))
-
-
-def _path_pattern(path: str | None) -> re.Pattern[str]:
-    if path is None:
-        return re.compile(".*", re.DOTALL)
-    return re.compile(re.sub(r"\\{[^/]*?\\}", "[^/]+", re.escape(path)))
+        await self.app(scope, receive, send_checked)
 
 
 def _encode(headers: Mapping[str, str]) -> Headers:
     return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-
-
-def _add_headers(message: Message, headers: Headers) -> None:
-    """Add our headers to a response, unless the endpoint's own limit has set them."""
-    own = message.get("headers", [])
-    if not any(name.lower() == b"x-ratelimit-limit" for name, _ in own):
-        message["headers"] = [*own, *headers]
-
-
-async def _reject(send: Send, detail: str, headers: Headers) -> None:
-    """Respond with 429 and a JSON body like that of FastAPI's own errors."""
-    body = json.dumps({"detail": detail}).encode()
-    content = [
-        (b"content-type", b"application/json"),
-        (b"content-length", b"%d" % len(body)),
-    ]
-    start = {"type": "http.response.start", "status": 429, "headers": [*headers, *content]}
-    await send(start)
-    await send({"type": "http.response.body", "body": body})

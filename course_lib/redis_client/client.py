@@ -50,7 +50,9 @@ class Script:
         self.text = (files(package) / "lua" / f"{name}.lua").read_text()
         self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
-    async def run(self, redis: Redis, keys: Sequence[str], *arguments: str | bytes | float) -> Any:
+    async def run(
+        self, redis: Redis, keys: Sequence[str] | Sequence[bytes], *arguments: str | bytes | float
+    ) -> Any:
         """Run the script and return its result, strings as bytes."""
         # A subclass that overrides execute_command, for example to record commands, must see ours.
         plain = type(redis).execute_command is Redis.execute_command

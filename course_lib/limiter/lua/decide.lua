@@ -8,11 +8,13 @@
 -- KEYS  1 the index of what this user has spent   2, 3 ... the state of each limit
 -- ARGV  1 the time (clock.lua)   2 the entry for the index; "" to check and spend nothing
 --       3, 4 ... for each limit: its requests, window and burst (`requests` without a burst)
+--       last, optional: the cost, in requests; 1 by default, at most the whole of a limit
 -- Returns for each limit {remaining, reset_after, retry_after}: the requests left, how long until
--- all of them are available again, and how long until one is (0 if one was). Times are in
+-- all of them are available again, and how long until the cost is (0 if it was). Times are in
 -- microseconds.
 
 local limits, allowed = {}, true
+local cost = tonumber(ARGV[3 * #KEYS]) or 1
 local argument = 3
 for i = 2, #KEYS do
   local limit = {
@@ -22,15 +24,16 @@ for i = 2, #KEYS do
     burst = tonumber(ARGV[argument + 2]),
   }
   argument = argument + 3
+  limit.cost = math.min(cost, limit.burst)
   check(limit)
-  allowed = allowed and limit.remaining > 0
+  allowed = allowed and limit.remaining >= limit.cost
   limits[#limits + 1] = limit
 end
 
 if allowed and ARGV[2] ~= "" then
   local lifetime = 0
   for _, limit in ipairs(limits) do
-    limit.remaining = limit.remaining - 1
+    limit.remaining = limit.remaining - limit.cost
     lifetime = math.max(lifetime, spend(limit))
   end
   if lifetime > 0 then

@@ -10,11 +10,11 @@ local function check(limit)
   local count = tonumber(redis.call("GET", limit.counter)) or 0
   limit.remaining = math.max(limit.requests - count, 0)
   limit.reset_after = count > 0 and limit.ends_in or 0
-  limit.retry_after = limit.remaining < 1 and limit.ends_in or 0
+  limit.retry_after = limit.remaining < limit.cost and limit.ends_in or 0
 end
 
 local function spend(limit)
-  if redis.call("INCR", limit.counter) > 1 then
+  if redis.call("INCRBY", limit.counter, limit.cost) > limit.cost then
     return 0
   end
   limit.reset_after = limit.ends_in

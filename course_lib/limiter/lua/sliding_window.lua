@@ -7,7 +7,7 @@
 -- Times are in microseconds.
 
 local function check(limit)
-  local requests, window = limit.requests, limit.window
+  local requests, window, cost = limit.requests, limit.window, limit.cost
   local ends_in = window - now % window
   local number = (now + ends_in) / window
   limit.counter = limit.key .. number
@@ -18,17 +18,17 @@ local function check(limit)
   local left = math.floor(((requests - count) * window - previous * ends_in) / window)
   limit.remaining = math.max(left, 0)
   limit.reset_after = count > 0 and ends_in + window or previous > 0 and ends_in or 0
-  if left > 0 then
+  if left >= cost then
     limit.retry_after = 0
-  elseif count < requests then  -- until enough of the previous window has slid out
-    limit.retry_after = ends_in - math.floor((requests - count - 1) * window / previous)
+  elseif count + cost <= requests then  -- until enough of the previous window has slid out
+    limit.retry_after = ends_in - math.floor((requests - count - cost) * window / previous)
   else  -- into the next window, until enough of this one has slid out
-    limit.retry_after = ends_in + window - math.floor((requests - 1) * window / count)
+    limit.retry_after = ends_in + window - math.floor((requests - cost) * window / count)
   end
 end
 
 local function spend(limit)
-  if redis.call("INCR", limit.counter) > 1 then
+  if redis.call("INCRBY", limit.counter, limit.cost) > limit.cost then
     return 0
   end
   limit.reset_after = 2 * limit.window - now % limit.window

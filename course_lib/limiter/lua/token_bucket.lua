@@ -12,8 +12,8 @@ local function check(limit)
   local parts, since = tonumber(state[1]), tonumber(state[2])
   limit.last_request = since
   -- If the clock was set back, the bucket waits for a time a little ahead. Far ahead, it would lock
-  -- the user out.
-  if not since or since > now + window then
+  -- the user out, as would a number of parts that makes no sense.
+  if not (since and since <= now + window and parts and parts >= 0) then
     parts, since, limit.last_request = full, now, nil
   elseif since < now then
     parts, since = math.min(full, parts + (now - since) * requests), now
@@ -21,12 +21,13 @@ local function check(limit)
   limit.full, limit.parts, limit.since = full, parts, since
   limit.remaining = math.floor(parts / window)
   limit.reset_after = parts < full and since - now + math.ceil((full - parts) / requests) or 0
-  limit.retry_after = parts < window and since - now + math.ceil((window - parts) / requests) or 0
+  local needed = limit.cost * window
+  limit.retry_after = parts < needed and since - now + math.ceil((needed - parts) / requests) or 0
 end
 
 local function spend(limit)
   local requests, window = limit.requests, limit.window
-  local parts = limit.parts - window
+  local parts = limit.parts - limit.cost * window
   limit.reset_after = limit.since - now + math.ceil((limit.full - parts) / requests)
   redis.call("HSET", limit.key, "parts", parts, "since", limit.since)
   redis.call("PEXPIRE", limit.key, math.ceil(limit.reset_after / 1000) + 1)

@@ -1,0 +1,82 @@
+"""Check a request against its limit: the steps that the middleware and the decorator share."""
+
+import inspect
+import re
+from collections.abc import Awaitable
+from typing import NamedTuple, Protocol
+
+from course_lib.asgi import Scope
+from course_lib.limiter.clients import Identify, Identity, address, identify_client
+from course_lib.limiter.decision import Decision
+from course_lib.limiter.headers import rate_limit_headers
+from course_lib.limiter.limits import Cost, Limit, LimitOfRequest, OneLimit, rules_for
+from course_lib.limiter.scripts import Algorithm
+
+SCOPE_TYPE = re.compile("Any|Scope|Mapping|dict", re.IGNORECASE)  # as a scope may be annotated
+
+
+def check_limit_of_request(limit: LimitOfRequest) -> None:
+    """Raise TypeError if this is an endpoint, decorated by `@limiter.limit` without a limit."""
+    parameters = list(inspect.signature(limit).parameters.values())
+    kinds = [parameter.annotation for parameter in parameters]
+    takes_scope = len(kinds) == 1 and (
+        kinds[0] is inspect.Parameter.empty or SCOPE_TYPE.search(str(kinds[0]))
+    )
+    if not takes_scope:
+        raise TypeError(
+            f"{limit!r} is no limit: write @limiter.limit('50/minute'), or pass a function that "
+            "takes a request's scope and returns its limit"
+        )
+
+
+class Limiter(Protocol):
+    """The part of `RateLimiter` that a check needs."""
+
+    algorithm: Algorithm
+
+    def check_rate_limit(
+        self, user_id: Identity, endpoint: str, limit: str | Limit, *, cost: int = 1
+    ) -> Awaitable[Decision]:
+        """Decide on one request of a user."""
+
+
+class CheckedRequest(NamedTuple):
+    """The decision on a request, and the headers that tell its client."""
+
+    decision: Decision
+    headers: dict[str, str]
+
+
+class RequestCheck:
+    """Decides on requests, by their client and their cost."""
+
+    def __init__(
+        self,
+        limiter: Limiter,
+        identify: Identify | None,
+        anonymous: Identify | None,
+        cost: Cost | None,
+    ) -> None:
+        self._limiter = limiter
+        self._identify = identify or address
+        self._anonymous = anonymous
+        self._cost = cost
+
+    async def check(
+        self, scope: Scope, endpoint: str, limit: OneLimit | LimitOfRequest
+    ) -> CheckedRequest | None:
+        """Decide on a request and count it if it's allowed; return None if it isn't limited."""
+        if callable(limit):
+            own_limit = limit(scope)
+            limit = await own_limit if inspect.isawaitable(own_limit) else own_limit
+        if limit is None:
+            return None
+        client = await identify_client(scope, self._identify, self._anonymous)
+        if client is None:
+            return None
+        cost = self._cost(scope) if self._cost else 1
+        if inspect.isawaitable(cost):
+            cost = await cost
+        decision = await self._limiter.check_rate_limit(client, endpoint, limit, cost=cost)
+        limits = rules_for(limit, self._limiter.algorithm).limits
+        return CheckedRequest(decision, rate_limit_headers(decision, limits))
