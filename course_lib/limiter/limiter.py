@@ -158,7 +158,9 @@ class RateLimiter:
         breaker = CircuitBreaker.of(self._redis)
         command = self._redis.execute_command
         try:
-            members: list[bytes] = await breaker.call(command, "ZRANGE", index, 0, -1, **BYTES)
+            members: list[bytes] = await breaker.call(
+                command, "ZRANGE", index.encode(), 0, -1, **BYTES
+            )
         except RedisUnavailable:
             return []
         return members
