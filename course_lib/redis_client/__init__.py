@@ -10,6 +10,7 @@ Read `client.py` first, then `breaker.py`. `refusals.py` has what counts as unav
 from course_lib.redis_client.breaker import CircuitBreaker, RedisUnavailable
 from course_lib.redis_client.client import Client, connect, pool
 from course_lib.redis_client.script import BYTES, Script
+from course_lib.redis_client.verification import verify
 
 __all__ = [
     "BYTES",
@@ -19,4 +20,5 @@ __all__ = [
     "Script",
     "connect",
     "pool",
+    "verify",
 ]
