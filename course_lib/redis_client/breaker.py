@@ -145,10 +145,9 @@ class CircuitBreaker:
                 raise
             if running.is_rejected:
                 raise _opened_while_waiting() from error
-            self._note_failure(loop.time(), error)
-            raise RedisUnavailable(
-                f"Redis is unavailable: no reply within {self.time_limit:g} s", "timeout"
-            ) from error
+            cause = f"no reply within {self.time_limit:g} s"
+            self._note_failure(loop.time(), cause)
+            raise RedisUnavailable(f"Redis is unavailable: {cause}", "timeout") from error
         except Exception as error:
             await self._raise(error, loop.time())
             raise
@@ -201,11 +200,12 @@ class CircuitBreaker:
             if cause is error:
                 return
             raise cause from None
-        self._note_failure(now, cause)
+        text = str(cause) or type(cause).__name__
+        self._note_failure(now, text)
         source = self._source()
         if reason in refusals.FROM_A_REPLICA and isinstance(source, ConnectionPool):
             await self._idle_connections.leave(source)
-        message = f"Redis is unavailable ({reason}): {_cause(cause)}"
+        message = f"Redis is unavailable ({reason}): {text}"
         raise RedisUnavailable(message, reason) from error
 
     def _note_success(self) -> None:
@@ -214,14 +214,12 @@ class CircuitBreaker:
         self._failed = 0
         self._limits.is_suspicious = False
 
-    def _note_failure(self, now: float, error: BaseException) -> None:
+    def _note_failure(self, now: float, cause: str) -> None:
         self._failed += 1
         self._limits.is_suspicious = True
         self._retry_at = now + self.retry_after
         if self._failed == self.failures:
-            log.warning(
-                "Redis is unavailable (%s); retrying every %g s", _cause(error), self.retry_after
-            )
+            log.warning("Redis is unavailable (%s); retrying every %g s", cause, self.retry_after)
         if self.is_open:
             self._slots.reject_waiting(_opened_while_waiting)
             self._limits.reject_connecting()
@@ -231,7 +229,3 @@ def _opened_while_waiting() -> RedisUnavailable:
     return RedisUnavailable(
         "Redis is unavailable: the breaker opened while this command waited", "open"
     )
-
-
-def _cause(error: BaseException) -> str:
-    return str(error) or type(error).__name__

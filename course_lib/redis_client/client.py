@@ -157,5 +157,6 @@ def _cluster(parsed: address.Address, max_connections: int, connect_timeout: flo
         startup_nodes=[ClusterNode(host, port) for host, port in parsed.hosts],
         max_connections=max_connections,
         ssl=parsed.is_encrypted,
+        reinitialize_steps=0,  # every fifth MOVED would close all connections, also those in use
         **options,
     )

@@ -28,7 +28,7 @@ def forget(source: Source) -> None:
         _forget_pool(source)
         return
     manager = source.nodes_manager
-    for node in {*manager.startup_nodes.values(), *manager.nodes_cache.values()}:
+    for node in [*manager.startup_nodes.values(), *manager.nodes_cache.values()]:
         node._connections.clear()
         node._free.clear()
     if hasattr(manager, "_initialize_lock"):  # redis-py 7 and newer

@@ -38,17 +38,20 @@ async def verify(redis: Redis, *, keys: Sequence[str] = KEYS) -> None:
 
 async def _greetings(redis: Redis) -> list[dict[bytes, Any]]:
     """Return what HELLO replies; every user may send it. A cluster's primaries reply each."""
-    call = CircuitBreaker.of(redis).call
-    if isinstance(redis, RedisCluster):
-        replies = await call(
-            redis.execute_command, "HELLO", target_nodes=RedisCluster.PRIMARIES, **BYTES
-        )
-        # With one primary, redis-py returns its reply alone.
-        several = isinstance(replies, dict) and b"server" not in replies
-        greetings = list(replies.values()) if several else [replies]
-    else:
-        greetings = [await call(redis.execute_command, "HELLO", **BYTES)]
-    return [_pairs(greeting) for greeting in greetings]
+    replies = [await _send(redis, options, "HELLO", **BYTES) for options in await _nodes(redis)]
+    return [_pairs(reply) for reply in replies]
+
+
+async def _nodes(redis: Redis) -> list[dict[str, Any]]:
+    """Return the options of `execute_command` that address each primary, one after another."""
+    if not isinstance(redis, RedisCluster):
+        return [{}]
+    await CircuitBreaker.of(redis).call(redis.initialize)
+    return [{"target_nodes": [node]} for node in redis.get_primaries()]
+
+
+async def _send(redis: Redis, options: dict[str, Any], *command: str, **more: Any) -> Any:
+    return await CircuitBreaker.of(redis).call(redis.execute_command, *command, **options, **more)
 
 
 def _pairs(reply: Any) -> dict[bytes, Any]:
@@ -97,18 +100,13 @@ async def _check_rights(redis: Redis, key: str) -> None:
 
 async def _check_eviction(redis: Redis) -> None:
     """Warn if Redis may evict the index of a user's entries: no invalidation finds them then."""
-    call = CircuitBreaker.of(redis).call
     try:
-        if isinstance(redis, RedisCluster):
-            node = redis.get_random_primary_node()
-            memory = await call(redis.execute_command, "INFO", "memory", target_nodes=[node])
-        else:
-            memory = await call(redis.execute_command, "INFO", "memory")
+        infos = [await _send(redis, options, "INFO", "memory") for options in await _nodes(redis)]
     except NoPermissionError:
         log.info("the eviction policy is not checked: this user of Redis may not run INFO")
         return
-    policy = memory.get("maxmemory_policy", "noeviction")
-    if policy not in SAFE_POLICIES:
+    policies = {info.get("maxmemory_policy", "noeviction") for info in infos}
+    for policy in policies - SAFE_POLICIES:
         log.warning(
             "Redis may evict the cache's indexes, and then invalidations miss entries: its "
             "maxmemory-policy is %s; set it to volatile-ttl or noeviction",
