@@ -2,7 +2,8 @@
 
 import asyncio
 
-from redis.asyncio import ConnectionPool, Redis, RedisCluster
+from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis, RedisCluster
+from redis.asyncio.sentinel import SentinelConnectionPool
 
 Source = ConnectionPool | RedisCluster
 """The pool or the cluster that a client takes its connections from."""
@@ -39,7 +40,9 @@ def forget(source: Source) -> None:
 
 def _forget_pool(pool: ConnectionPool) -> None:
     pool.reset()  # type: ignore[no-untyped-call]
-    sentinel = getattr(pool, "sentinel_manager", None)
-    if sentinel:
-        for client in sentinel.sentinels:
-            client.connection_pool.reset()
+    pool._lock = asyncio.Lock()
+    if isinstance(pool, BlockingConnectionPool):
+        pool._condition = asyncio.Condition()
+    if isinstance(pool, SentinelConnectionPool):
+        for client in pool.sentinel_manager.sentinels:
+            _forget_pool(client.connection_pool)
