@@ -44,7 +44,7 @@ async def test_a_server_100_ms_away_with_tls_and_a_password_serves_a_cold_burst(
     admin.config_set("requirepass", "secret")
     async with proxy(server_to_break.path, 0.05, ssl=encrypted) as far:
         url = f"rediss://:secret@localhost:{far.port}/1?ssl_ca_certs={certificate}"
-        redis = redis_client.connect(url, connect_timeout=10)
+        redis = redis_client.connect(url, connect_timeout=30)
         limiter = RateLimiter(redis, algorithm="fixed_window", on_error="deny")
         checks = [limiter.check_rate_limit("user", "/", "40/hour") for _ in range(50)]
         decisions = await asyncio.gather(*checks)
@@ -82,7 +82,7 @@ async def test_a_server_that_never_completes_a_connection_is_left_after_the_conn
     for _ in range(3):
         with pytest.raises(RedisUnavailable) as caught:
             await breaker.call(redis.ping)
-        reasons.append((caught.value.reason, "no connection within 0.1 s" in str(caught.value)))
+        reasons.append((caught.value.reason, "no connection within" in str(caught.value)))
     assert reasons == [("connection", True), ("connection", True), ("open", False)]
     server.close()
 
@@ -150,6 +150,20 @@ def test_a_client_works_in_one_event_loop_after_another(
     cache, limiter = Cache(redis), RateLimiter(redis, algorithm="fixed_window")
     allowed = [use_in_a_loop(cache, limiter) for _ in range(4)]
     assert allowed == [True, True, True, False]
+
+
+def test_commands_sent_directly_work_in_one_event_loop_after_another(
+    server_to_break: redis_server.RedisServer,
+) -> None:
+    redis = redis_client.connect(server_to_break.url)
+    limiter = RateLimiter(redis, on_error="deny")
+
+    async def use() -> bool:
+        pings = await asyncio.gather(*[redis.ping() for _ in range(3)])
+        decision = await limiter.check_rate_limit("user", "/", "100/hour")
+        return all(pings) and decision.allowed and await redis.ping()
+
+    assert [asyncio.run(use()) for _ in range(3)] == [True] * 3
 
 
 def test_options_set_outside_of_an_event_loop_hold_in_each(

@@ -132,7 +132,7 @@ class CircuitBreaker:
         """
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
-            self._enter(loop)
+            self.enter(loop)
         if self._failed >= self.failures:
             self._reject_unless_trial(loop.time())
         if not self._slots.take_free():
@@ -169,8 +169,11 @@ class CircuitBreaker:
         """Count the time inside against `connect_timeout`; connections call this."""
         return self._limits.connecting()
 
-    def _enter(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Serve another event loop, if the last one has ended: its connections ended with it."""
+    def enter(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Serve another event loop, without the connections of the last one, which has ended.
+
+        Raises RuntimeError if it hasn't.
+        """
         if self._loop and not self._loop.is_closed():
             raise RuntimeError(
                 "this Redis client is in use in another event loop: create a client in each, or "

@@ -52,6 +52,9 @@ def connect(
             if parsed.engine == "sentinel"
             else pool(url, max_connections=max_connections, connect_timeout=connect_timeout)
         )
+        # redis-py's limit for a read must not be stricter than ours.
+        read_timeout = new.connection_kwargs["socket_timeout"]
+        new.connection_kwargs["socket_timeout"] = max(read_timeout, time_limit or 0)
         CircuitBreaker(new, **options)  # type: ignore[arg-type]
         return new
 
@@ -104,11 +107,13 @@ class Client(Redis):
     def _pool_for(self, loop: asyncio.AbstractEventLoop) -> ConnectionPool:
         """Return a pool that no live event loop uses, so that it keeps its breaker; or a new one.
 
-        The breaker drops the connections of the loop that has ended.
+        The breaker drops the connections of a loop that has ended.
         """
         unused = [known for known in list(self._pools) if known is None or known.is_closed()]
-        pool = self._pools.pop(unused[0]) if unused else self._new_pool()
+        reused = self._pools.pop(unused[0], None) if unused else None
+        pool = reused or self._new_pool()
         self._pools[loop] = pool
+        CircuitBreaker.of(self).enter(loop)
         return pool
 
 

@@ -16,7 +16,7 @@ from redis.exceptions import ConnectionError
 
 STEPS = 16  # in a time limit
 TIME_LIMIT = 0.08  # seconds
-CONNECT_TIMEOUT = 1.0  # seconds
+CONNECT_TIMEOUT = 3.0  # seconds
 
 
 class RunningCommand:
@@ -101,8 +101,8 @@ class TimeLimits:
             return
         loop = asyncio.get_running_loop()
         limit = self.connect_timeout
-        if self.is_suspicious and self._fastest_connection:
-            limit = min(limit, self._healthy_limit())
+        if self.is_suspicious:
+            limit = min(limit, self._healthy_limit() if self._fastest_connection else limit / 3)
         started = loop.time()
         running.is_connecting = True
         try:
