@@ -203,6 +203,12 @@ def test_a_cluster_that_no_plain_client_can_use_is_the_callers_error() -> None:
     assert refusals.reason(MovedError("12182 127.0.0.1:7001")) is None
 
 
+def test_a_unix_socket_that_this_user_may_not_open_is_the_callers_error() -> None:
+    error = ConnectionError("Error 13 connecting to /run/redis.sock. Permission denied.")
+    error.__context__ = PermissionError(13, "Permission denied")
+    assert refusals.reason(refusals.unwrap(error)) is None
+
+
 def test_errors_of_tls_are_loud_if_a_certificate_or_a_setting_is_wrong() -> None:
     wrong = ssl.SSLCertVerificationError(1, "certificate verify failed: self-signed certificate")
     assert refusals.reason(wrong) is None

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis, RedisCluster
@@ -13,8 +14,6 @@ from redis.backoff import NoBackoff
 from course_lib.redis_client import address
 from course_lib.redis_client.breaker import CircuitBreaker
 from course_lib.redis_client.time_limits import CONNECT_TIMEOUT
-
-NEVER_RETRY = Retry(NoBackoff(), 0)
 
 
 def connect(
@@ -30,48 +29,43 @@ def connect(
 
     `address.py` lists the URLs, also those of a cluster and of sentinels. The client of a cluster
     is a `RedisCluster`, which has the commands of `Redis`; `max_connections` then counts for each
-    node. The other options are those of `CircuitBreaker`, all times in seconds. Except for a
-    cluster's client, a client works in several event loops, each with connections of its own.
-    Raises ValueError if the URL is invalid.
+    node. The other options are those of `CircuitBreaker`, all times in seconds. A client works in
+    several event loops, with connections of its own in each; a cluster's client only in one after
+    another. Raises ValueError if the URL is invalid.
     """
-    options = {
-        "time_limit": time_limit,
-        "connect_timeout": connect_timeout,
-        "failures": failures,
-        "retry_after": retry_after,
-    }
+    guard = partial(
+        CircuitBreaker,
+        time_limit=time_limit,
+        connect_timeout=connect_timeout,
+        failures=failures,
+        retry_after=retry_after,
+    )
     parsed = address.parse(url)
+    limits = _limits(connect_timeout, time_limit)
     if parsed.engine == "cluster":
-        cluster = _cluster(parsed, max_connections, connect_timeout)
-        CircuitBreaker(cluster, **options)  # type: ignore[arg-type]
+        cluster = _cluster(parsed, max_connections, limits)
+        guard(cluster)
         return cast("Redis", cluster)
 
     def new_pool() -> ConnectionPool:
         new: ConnectionPool = (
-            _sentinel_pool(parsed, max_connections, connect_timeout)
+            _sentinel_pool(parsed, max_connections, limits)
             if parsed.engine == "sentinel"
-            else pool(url, max_connections=max_connections, connect_timeout=connect_timeout)
+            else _server_pool(url, max_connections, limits)
         )
-        # redis-py's limit for a read must not be stricter than ours.
-        read_timeout = new.connection_kwargs["socket_timeout"]
-        new.connection_kwargs["socket_timeout"] = max(read_timeout, time_limit or 0)
-        CircuitBreaker(new, **options)  # type: ignore[arg-type]
+        guard(new)
         return new
 
     return Client(new_pool)
 
 
-def pool(
-    url: str, *, max_connections: int = 50, connect_timeout: float = CONNECT_TIMEOUT
-) -> BlockingConnectionPool:
+def pool(url: str, *, max_connections: int = 50) -> BlockingConnectionPool:
     """Return a connection pool that never retries. A caller waits up to 20 s for a free connection.
 
     redis-py's own defaults raise when the pool is full, and take 3 to 10 s to report that a server
     is unavailable.
     """
-    return BlockingConnectionPool.from_url(
-        url, max_connections=max_connections, timeout=20, **_limits(connect_timeout)
-    )
+    return _server_pool(url, max_connections, _limits(1.0, None))
 
 
 class Client(Redis):
@@ -117,30 +111,37 @@ class Client(Redis):
         return pool
 
 
-def _limits(connect_timeout: float) -> dict[str, Any]:
+def _limits(connect_timeout: float, time_limit: float | None) -> dict[str, Any]:
     """Return redis-py's options for connections that try once, and don't wait for long."""
     return {
         "socket_connect_timeout": connect_timeout,
-        "socket_timeout": 1.0,
-        "retry": NEVER_RETRY,
+        "socket_timeout": max(1.0, time_limit or 0),  # no stricter than the breaker
+        "retry": Retry(NoBackoff(), 0),
     }
 
 
+def _server_pool(url: str, max_connections: int, limits: dict[str, Any]) -> BlockingConnectionPool:
+    return BlockingConnectionPool.from_url(
+        url, max_connections=max_connections, timeout=20, **limits
+    )
+
+
 def _sentinel_pool(
-    parsed: address.Address, max_connections: int, connect_timeout: float
+    parsed: address.Address, max_connections: int, limits: dict[str, Any]
 ) -> SentinelConnectionPool:
     # If a sentinel doesn't respond, there's still time for the next one and for the primary.
-    share = connect_timeout / (len(parsed.hosts) + 1)
+    share = limits["socket_connect_timeout"] / (len(parsed.hosts) + 1)
     sentinels = Sentinel(  # type: ignore[no-untyped-call]
         parsed.hosts,
         sentinel_kwargs={
             **parsed.sentinel_options,
-            **_limits(share),
+            **limits,
+            "socket_connect_timeout": share,
             "socket_timeout": share,
             "ssl": parsed.is_encrypted,
         },
     )
-    options = {**_limits(connect_timeout), **parsed.options}
+    options = {**limits, **parsed.options}
     for name in ("host", "connection_class"):
         options.pop(name, None)
     return SentinelConnectionPool(  # type: ignore[no-untyped-call]
@@ -152,8 +153,8 @@ def _sentinel_pool(
     )
 
 
-def _cluster(parsed: address.Address, max_connections: int, connect_timeout: float) -> RedisCluster:
-    options = {**_limits(connect_timeout), **parsed.options}
+def _cluster(parsed: address.Address, max_connections: int, limits: dict[str, Any]) -> RedisCluster:
+    options = {**limits, **parsed.options}
     for name in ("host", "db", "connection_class"):
         options.pop(name, None)
     # Once again if a node has closed an idle connection: unlike a pool, redis-py doesn't check it.

@@ -67,7 +67,7 @@ def unwrap(error: Exception) -> Exception:
     while type(error) in (ConnectionError, RedisClusterException):
         cause = error.__cause__
         context = error.__context__
-        if isinstance(context, ssl.SSLError) or _NO_CLUSTER in str(error):
+        if isinstance(context, (ssl.SSLError, PermissionError)) or _NO_CLUSTER in str(error):
             cause = context
         if not isinstance(cause, Exception):
             break
@@ -77,18 +77,22 @@ def unwrap(error: Exception) -> Exception:
 
 def reason(error: Exception) -> str | None:
     """Return why Redis is unavailable, in a word, or None if the caller did something wrong."""
-    if isinstance(error, (AuthenticationError, AuthorizationError)):
-        return None  # redis-py derives them from ConnectionError
-    if isinstance(error, MasterNotFoundError) and "AuthenticationError" in str(error):
-        return None  # from a sentinel
-    if isinstance(error, ssl.SSLError):
-        return None if _is_rejected_certificate(error) else "connection"
+    if _is_wrong_login(error) or _is_rejected_certificate(error):
+        return None
     for kind, word in _OF_CLASS:
         if isinstance(error, kind):
             return word
     if isinstance(error, (ResponseError, RedisClusterException)):
         return _reason_in_text(str(error))
     return None
+
+
+def _is_wrong_login(error: Exception) -> bool:
+    """Return True if Redis, a sentinel or a Unix socket doesn't let this user in."""
+    if isinstance(error, MasterNotFoundError):
+        return "AuthenticationError" in str(error)
+    # redis-py derives the first two from ConnectionError.
+    return isinstance(error, (AuthenticationError, AuthorizationError, PermissionError))
 
 
 def _reason_in_text(message: str) -> str | None:
@@ -98,8 +102,10 @@ def _reason_in_text(message: str) -> str | None:
     return next((word for text, word in _TEXTS if text in message), None)
 
 
-def _is_rejected_certificate(error: ssl.SSLError) -> bool:
+def _is_rejected_certificate(error: Exception) -> bool:
     """Return True if either side rejects the other's certificate or TLS settings."""
+    if not isinstance(error, ssl.SSLError):
+        return False
     by_us = isinstance(error, ssl.SSLCertVerificationError)
     reason = str(getattr(error, "reason", ""))
     by_server = "ALERT" in reason
