@@ -145,16 +145,6 @@ async def test_a_wrong_command_is_the_callers_error_and_no_failure_of_redis(redi
     assert not breaker.is_open
 
 
-async def test_a_redis_out_of_memory_rejects_writes_and_the_breaker_stays_closed(
-    redis: Redis,
-) -> None:
-    breaker = CircuitBreaker.of(redis)
-    await redis.config_set("maxmemory", "1")
-    messages = await errors(lambda: breaker.call(redis.set, "key", "value"), 5)
-    assert all(message.startswith("Redis rejected the command: ") for message in messages)
-    assert await breaker.call(redis.get, "key") is None
-
-
 async def test_a_script_is_sent_in_full_only_to_a_server_without_it(redis: Redis) -> None:
     script = Script("course_lib.cache", "release")
     await redis.set("key", "lease")

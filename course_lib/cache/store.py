@@ -83,7 +83,7 @@ class Store:
                 await self.apply_missed_removals()
             breaker = CircuitBreaker.of(self._redis)
             content: bytes | None = await breaker.call(
-                self._redis.execute_command, "GET", entry, **BYTES
+                self._redis.execute_command, "GET", entry.encode(), **BYTES
             )
         except RedisUnavailable:
             return UNAVAILABLE
@@ -115,7 +115,7 @@ class Store:
         """Remove an entry and return what it held. Raises RedisUnavailable."""
         breaker = CircuitBreaker.of(self._redis)
         content: bytes | None = await breaker.call(
-            self._redis.execute_command, "GETDEL", entry, **BYTES
+            self._redis.execute_command, "GETDEL", entry.encode(), **BYTES
         )
         return content
 

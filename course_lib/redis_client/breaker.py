@@ -1,4 +1,4 @@
-"""Guard calls to Redis with a time limit and a circuit breaker.
+"""Guard calls to Redis with time limits and a circuit breaker.
 
 A Redis that is down, paused or unreachable must not hold up requests. So each command has a time
 limit, and after several failures in a row the breaker opens (Nygard, "Release It!", 2007). Until
@@ -11,22 +11,26 @@ Redis is back, commands are rejected at once, instead of each running into the t
       |          it succeeds           v                       |
       +------------------------------ one trial command -------+
 
-A command's life, in `CircuitBreaker.call`:
+A command's life, in `CircuitBreaker.call`. `refusals.py` tells failures from callers' mistakes:
 
-    open? --> wait for a slot --> run, watched by the time limit --> success or failure is noted
+    open? --> wait for a slot --> run, watched by `time_limits.py` --> success or failure is noted
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar, TypeVar
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 from redis.asyncio import ConnectionPool, Redis
-from redis.exceptions import ConnectionError, OutOfMemoryError, ReadOnlyError, TimeoutError
 
+from course_lib.redis_client import refusals
+from course_lib.redis_client.connections import Source, forget, most_connections, source_of
+from course_lib.redis_client.guarded_connection import guard_connections
 from course_lib.redis_client.idle_connections import IdleConnections
 from course_lib.redis_client.slots import Slots
+from course_lib.redis_client.time_limits import CONNECT_TIMEOUT, TimeLimits
 
 T = TypeVar("T")
 
@@ -34,9 +38,11 @@ log = logging.getLogger(__package__)
 
 
 class RedisUnavailable(Exception):  # noqa: N818  a condition that callers handle by their policy
-    """Redis didn't reply in time, can't be reached, rejected a write, or the breaker is open.
+    """Redis didn't reply in time, can't be reached, replied "not now", or the breaker is open.
 
-    `reason` is a word or two for a metric's label: "timeout", "connection", "rejected", "open".
+    `reason` is a word for a metric's label: "timeout", "connection", "protocol" (a garbled reply),
+    "open" (the breaker), or the code of Redis's reply, for example "loading", "busy", "readonly"
+    or "oom".
     """
 
     def __init__(self, message: str, reason: str) -> None:
@@ -47,7 +53,9 @@ class RedisUnavailable(Exception):  # noqa: N818  a condition that callers handl
 class CircuitBreaker:
     """Guards calls to Redis. Each connection pool has one; get it from `CircuitBreaker.of`.
 
-    - `time_limit`: seconds for a command, counted from when it has a connection.
+    - `time_limit`: seconds for a command, counted from when it has a connection. By default 0.08,
+      or twice as long as the fastest connection took to make: then Redis is far away.
+    - `connect_timeout`: seconds for making a connection: TCP, TLS, password and database.
     - `failures`: failures in a row that open the breaker.
     - `retry_after`: seconds until an open breaker lets a single command through as a trial.
 
@@ -55,81 +63,96 @@ class CircuitBreaker:
     others wait, and are rejected as soon as the breaker opens.
     """
 
-    STEPS: ClassVar[int] = 16
-    """The number of steps in a time limit."""
-    _of_pools: ClassVar[WeakKeyDictionary[ConnectionPool, "CircuitBreaker"]] = WeakKeyDictionary()
+    _of_sources: ClassVar[WeakKeyDictionary[Source, "CircuitBreaker"]] = WeakKeyDictionary()
 
     def __init__(
         self,
-        connections: int,
+        source: Source,
         *,
-        time_limit: float = 0.08,
+        time_limit: float | None = None,
+        connect_timeout: float = CONNECT_TIMEOUT,
         failures: int = 3,
         retry_after: float = 1.0,
     ) -> None:
-        self.time_limit = time_limit
         self.failures = failures
         self.retry_after = retry_after
-        most_idle = connections // 5
-        self._idle_connections = IdleConnections(most_idle)
-        self._slots = Slots(connections - most_idle)  # only scripts can use the idle ones
-        self._running: set[_RunningCommand] = set()
-        self._watching: asyncio.AbstractEventLoop | None = None
+        self._limits = TimeLimits(time_limit, connect_timeout)
+        self._source = ref(source)
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._failed = 0  # in a row
         self._retry_at = 0.0  # on the loop's clock, while open
+        connections = most_connections(source)
+        most_idle = connections // 5
+        self._connections = connections - most_idle
+        self._idle_connections = IdleConnections(most_idle)
+        self._slots = Slots(self._connections)  # only scripts can use the idle ones
+        guard_connections(source, self)
+        self._of_sources[source] = self
 
     @classmethod
     def of(cls, redis: Redis) -> "CircuitBreaker":
-        """Return the breaker of a client's pool. Clients that share a pool share its breaker."""
-        pool = redis.connection_pool
-        breaker = cls._of_pools.get(pool)
-        if breaker is None:
-            breaker = cls(pool.max_connections)
-            cls._of_pools[pool] = breaker
-        return breaker
+        """Return the breaker of a client's pool. Clients that share a pool share its breaker.
+
+        From then on, the pool's new connections try each command once, without redis-py's retries:
+        those would take longer than the time limit, and also repeat a wrong password.
+        """
+        source = source_of(redis)
+        return cls._of_sources.get(source) or cls(source)
 
     @property
     def is_open(self) -> bool:
         """True if Redis is considered unavailable."""
         return self._failed >= self.failures
 
+    @property
+    def time_limit(self) -> float:
+        """Seconds for a command that has a connection."""
+        return self._limits.time_limit
+
+    @time_limit.setter
+    def time_limit(self, seconds: float) -> None:
+        self._limits.time_limit = seconds
+
+    @property
+    def connect_timeout(self) -> float:
+        """Seconds for making a connection."""
+        return self._limits.connect_timeout
+
+    @connect_timeout.setter
+    def connect_timeout(self, seconds: float) -> None:
+        self._limits.connect_timeout = seconds
+
     async def call(
         self, command: Callable[..., Awaitable[T]], *arguments: Any, **options: Any
     ) -> T:
-        """Await `command(*arguments, **options)`. Raises RedisUnavailable if it fails."""
+        """Await `command(*arguments, **options)`. Raises RedisUnavailable if Redis can't do it now.
+
+        Raises redis-py's error if the caller is wrong: about the password, its rights, or the
+        command.
+        """
         loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self.enter(loop)
         if self._failed >= self.failures:
             self._reject_unless_trial(loop.time())
         if not self._slots.take_free():
             await self._slots.wait()
-        running = _RunningCommand(self.STEPS + 1)  # it starts in the middle of a step
-        self._running.add(running)
-        if self._watching is not loop:
-            self._watch(loop)
+        running = self._limits.start(loop)
         try:
             result = await command(*arguments, **options)
-        except (OutOfMemoryError, ReadOnlyError) as error:
-            self._note_success()  # it replies, but can't take this command
-            raise RedisUnavailable(f"Redis rejected the command: {error}", "rejected") from error
-        except (ConnectionError, TimeoutError, OSError) as error:
-            self._note_failure(loop.time(), error)
-            raise RedisUnavailable(
-                f"Redis is unavailable: {_cause(error)}", "connection"
-            ) from error
         except asyncio.CancelledError as error:
-            if not running.timed_out:
+            if not running.was_stopped:
                 raise
-            self._note_failure(loop.time(), error)
-            raise RedisUnavailable(
-                f"Redis is unavailable: no reply within {self.time_limit:g} s", "timeout"
-            ) from error
-        except Exception:
-            self._note_success()  # the command was wrong, not Redis
+            if running.is_rejected:
+                raise _opened_while_waiting() from error
+            cause = f"no reply within {self.time_limit:g} s"
+            self._note_failure(loop.time(), cause)
+            raise RedisUnavailable(f"Redis is unavailable: {cause}", "timeout") from error
+        except Exception as error:
+            await self._raise(error, loop.time())
             raise
         finally:
-            self._running.remove(running)
-            if running.overdue:
-                running.task.uncancel()
+            self._limits.end(running)
             self._slots.release()
         if self._failed:
             self._note_success()
@@ -142,19 +165,27 @@ class CircuitBreaker:
         """
         return self._idle_connections.send(redis, *command)
 
-    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Take a step from each running command's time limit, and cancel commands with none left.
+    def connecting(self) -> AbstractAsyncContextManager[None]:
+        """Count the time inside against `connect_timeout`; connections call this."""
+        return self._limits.connecting()
 
-        A process that is too busy to read a reply is also late for its steps, so the reply is read
-        before the time limit ends. A single timer would fire first, and Redis would be blamed.
+    def enter(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Serve another event loop, without the connections of the last one, which has ended.
+
+        Raises RuntimeError if it hasn't.
         """
-        for running in self._running:
-            running.steps_left -= 1
-            if not running.steps_left:
-                running.overdue = running.task.cancel()
-        self._watching = loop if self._running else None
-        if self._running:
-            loop.call_later(self.time_limit / self.STEPS, self._watch, loop)
+        if self._loop and not self._loop.is_closed():
+            raise RuntimeError(
+                "this Redis client is in use in another event loop: create a client in each, or "
+                "use one from redis_client.connect(), which has connections for each event loop"
+            )
+        source = self._source()
+        if self._loop and source is not None:
+            forget(source)
+            self._idle_connections.forget()
+            self._limits.forget()
+            self._slots = Slots(self._connections)
+        self._loop = loop
 
     def _reject_unless_trial(self, now: float) -> None:
         if now < self._retry_at:
@@ -163,46 +194,41 @@ class CircuitBreaker:
             )
         self._retry_at = now + self.retry_after  # this command is the trial
 
+    async def _raise(self, error: Exception, now: float) -> None:
+        """Raise what an error means for the caller; return if it's the error itself."""
+        cause = refusals.unwrap(error)
+        reason = refusals.reason(cause)
+        if reason is None:
+            self._note_success()  # the caller was wrong, not Redis
+            if cause is error:
+                return
+            raise cause from None
+        text = str(cause) or type(cause).__name__
+        self._note_failure(now, text)
+        source = self._source()
+        if reason in refusals.FROM_A_REPLICA and isinstance(source, ConnectionPool):
+            await self._idle_connections.leave(source)
+        message = f"Redis is unavailable ({reason}): {text}"
+        raise RedisUnavailable(message, reason) from error
+
     def _note_success(self) -> None:
         if self.is_open:
             log.info("Redis is back")
         self._failed = 0
+        self._limits.is_suspicious = False
 
-    def _note_failure(self, now: float, error: BaseException) -> None:
+    def _note_failure(self, now: float, cause: str) -> None:
         self._failed += 1
+        self._limits.is_suspicious = True
         self._retry_at = now + self.retry_after
         if self._failed == self.failures:
-            log.warning(
-                "Redis is unavailable (%s); retrying every %g s", _cause(error), self.retry_after
-            )
+            log.warning("Redis is unavailable (%s); retrying every %g s", cause, self.retry_after)
         if self.is_open:
             self._slots.reject_waiting(_opened_while_waiting)
-
-
-class _RunningCommand:
-    """A command that is running, and the steps of its time limit that are left."""
-
-    __slots__ = ("_cancelling", "overdue", "steps_left", "task")
-
-    def __init__(self, steps: int) -> None:
-        task = asyncio.current_task()
-        assert task
-        self.task = task
-        self.steps_left = steps
-        self.overdue = False  # True once the time limit has cancelled it
-        self._cancelling = task.cancelling()  # requests from before it started
-
-    @property
-    def timed_out(self) -> bool:
-        """True if the time limit cancelled the task and nothing else did."""
-        return self.overdue and self.task.cancelling() <= self._cancelling + 1
+            self._limits.reject_connecting()
 
 
 def _opened_while_waiting() -> RedisUnavailable:
     return RedisUnavailable(
         "Redis is unavailable: the breaker opened while this command waited", "open"
     )
-
-
-def _cause(error: BaseException) -> str:
-    return str(error) or type(error).__name__

@@ -1,0 +1,48 @@
+"""Treat a connection pool and a cluster's client alike; the latter has a pool for each node."""
+
+import asyncio
+
+from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis, RedisCluster
+from redis.asyncio.sentinel import SentinelConnectionPool
+
+Source = ConnectionPool | RedisCluster
+"""The pool or the cluster that a client takes its connections from."""
+
+
+def source_of(redis: Redis) -> Source:
+    """Return what a client of redis-py takes its connections from."""
+    if isinstance(redis, RedisCluster):
+        return redis
+    return redis.connection_pool
+
+
+def most_connections(source: Source) -> int:
+    """Return how many connections a pool may have, or a cluster's client for each node."""
+    if isinstance(source, ConnectionPool):
+        return int(source.max_connections)
+    return int(source.connection_kwargs["max_connections"])
+
+
+def forget(source: Source) -> None:
+    """Drop the connections of an event loop that has ended. It closed nothing that we could use."""
+    if isinstance(source, ConnectionPool):
+        _forget_pool(source)
+        return
+    manager = source.nodes_manager
+    for node in [*manager.startup_nodes.values(), *manager.nodes_cache.values()]:
+        node._connections.clear()
+        node._free.clear()
+    if hasattr(manager, "_initialize_lock"):  # redis-py 7 and newer
+        manager._initialize_lock = asyncio.Lock()
+    source._lock = None
+    source._initialize = True  # read the nodes again before the next command
+
+
+def _forget_pool(pool: ConnectionPool) -> None:
+    pool.reset()  # type: ignore[no-untyped-call]
+    pool._lock = asyncio.Lock()
+    if isinstance(pool, BlockingConnectionPool):
+        pool._condition = asyncio.Condition()
+    if isinstance(pool, SentinelConnectionPool):
+        for client in pool.sentinel_manager.sentinels:
+            _forget_pool(client.connection_pool)

@@ -1,0 +1,47 @@
+-- Runs every command that the cache, the limiter and the monitor use, and removes what it wrote.
+-- The order makes sure that the key has the right type for each.
+--
+-- KEYS  1 a key that nothing else uses
+-- Returns the names of the commands that this user may not run.
+
+local key = KEYS[1]
+local commands = {
+  {"TIME"},
+  {"SET", key, "1", "PX", "1000"},
+  {"GET", key},
+  {"MGET", key},
+  {"EXISTS", key},
+  {"INCR", key},
+  {"INCRBY", key, "1"},
+  {"PEXPIRE", key, "1000"},
+  {"PEXPIREAT", key, "9999999999999"},
+  {"PTTL", key},
+  {"GETDEL", key},
+  {"ZADD", key, "GT", "1", "member"},
+  {"ZCARD", key},
+  {"ZRANGE", key, "0", "-1"},
+  {"ZRANGEBYSCORE", key, "-inf", "0"},
+  {"ZREM", key, "other"},
+  {"ZREMRANGEBYSCORE", key, "-inf", "0"},
+  {"ZPOPMIN", key},
+  {"RPUSH", key, "1"},
+  {"LLEN", key},
+  {"LINDEX", key, "0"},
+  {"LPOP", key},
+  {"HSET", key, "field", "1"},
+  {"HGET", key, "field"},
+  {"HMGET", key, "field"},
+  {"UNLINK", key},
+  {"DEL", key},
+}
+local forbidden = {}
+for _, command in ipairs(commands) do
+  local reply = redis.pcall(unpack(command))
+  local message = type(reply) == "table" and reply.err or ""
+  if string.find(message, "can't run this command", 1, true) then
+    forbidden[#forbidden + 1] = command[1]
+  elseif message ~= "" and not string.find(message, "WRONGTYPE", 1, true) then
+    return redis.error_reply(message)
+  end
+end
+return forbidden

@@ -1,0 +1,141 @@
+"""Limit the time of running commands, and apart from it the time of making connections.
+
+    start --> [connecting: `connect_timeout`] --> running: `time_limit` --> end
+                |                                   |
+                +-- no connection: ConnectionError  +-- no reply: its task is cancelled
+
+A server that is far away needs several round trips for a connection: TCP, TLS, the password, the
+database. Each command may still be quick enough.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from redis.exceptions import ConnectionError
+
+STEPS = 16  # in a time limit
+TIME_LIMIT = 0.08  # seconds
+CONNECT_TIMEOUT = 3.0  # seconds
+
+
+class RunningCommand:
+    """A command that runs in the current task, and the steps of its time limit that are left."""
+
+    __slots__ = ("_cancelling", "is_connecting", "is_rejected", "is_stopped", "steps_left", "task")
+
+    def __init__(self) -> None:
+        task = asyncio.current_task()
+        assert task
+        self.task = task
+        self.steps_left = STEPS + 1  # it starts in the middle of a step
+        self.is_connecting = False
+        self.is_stopped = False  # True once its task has been cancelled by `stop`
+        self.is_rejected = False  # stopped because the breaker has opened
+        self._cancelling = task.cancelling()  # requests from before it started
+
+    @property
+    def was_stopped(self) -> bool:
+        """True if `stop` cancelled the task and nothing else did."""
+        return self.is_stopped and self.task.cancelling() <= self._cancelling + 1
+
+    def stop(self) -> None:
+        """Cancel the task. `end` takes that back, so that only the command is cancelled."""
+        self.is_stopped = self.task.cancel()
+
+
+class TimeLimits:
+    """Watches the commands of a breaker."""
+
+    def __init__(self, time_limit: float | None, connect_timeout: float) -> None:
+        self.connect_timeout = connect_timeout
+        self.is_suspicious = False
+        """True after a failure: no connection gets more time than a healthy server needs."""
+        self._time_limit = time_limit
+        self._fastest_connection = 0.0  # seconds; 0 before the first
+        self._running: set[RunningCommand] = set()
+        self._is_watching = False
+
+    @property
+    def time_limit(self) -> float:
+        """Seconds for a command; by default, more if making a connection takes long."""
+        return self._healthy_limit() if self._time_limit is None else self._time_limit
+
+    @time_limit.setter
+    def time_limit(self, seconds: float) -> None:
+        self._time_limit = seconds
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> RunningCommand:
+        """Watch a command that runs in the current task, until `end`."""
+        running = RunningCommand()
+        self._running.add(running)
+        if not self._is_watching:
+            self._watch(loop)
+        return running
+
+    def end(self, running: RunningCommand) -> None:
+        """Watch a command no longer."""
+        self._running.remove(running)
+        if running.is_stopped:
+            running.task.uncancel()
+
+    def reject_connecting(self) -> None:
+        """Stop the commands that have no connection yet."""
+        for running in self._running:
+            if running.is_connecting and not running.is_stopped:
+                running.is_rejected = True
+                running.stop()
+
+    def forget(self) -> None:
+        """Forget the commands of an event loop that has ended."""
+        self._running.clear()
+        self._is_watching = False
+
+    @asynccontextmanager
+    async def connecting(self) -> AsyncIterator[None]:
+        """Count the time inside against `connect_timeout`. Raises redis-py's ConnectionError."""
+        task = asyncio.current_task()
+        running = next((running for running in self._running if running.task is task), None)
+        if not running or running.is_connecting:
+            yield  # not called through the breaker, or inside another `connecting`
+            return
+        loop = asyncio.get_running_loop()
+        limit = self.connect_timeout
+        if self.is_suspicious:
+            limit = min(limit, self._healthy_limit() if self._fastest_connection else limit / 3)
+        started = loop.time()
+        running.is_connecting = True
+        try:
+            async with asyncio.timeout(limit) as timeout:
+                yield
+        except TimeoutError:
+            if not timeout.expired():
+                raise
+            raise ConnectionError(f"no connection within {limit:g} s") from None
+        finally:
+            running.is_connecting = False
+            running.steps_left = STEPS + 1
+        seconds = loop.time() - started
+        self._fastest_connection = min(seconds, self._fastest_connection or seconds)
+
+    def _healthy_limit(self) -> float:
+        """Return TIME_LIMIT, or more if Redis is far away.
+
+        A connection takes two round trips or more. Twice as long is enough for any command.
+        """
+        return max(TIME_LIMIT, 2 * self._fastest_connection)
+
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Take a step from each running command's time limit, and stop commands with none left.
+
+        A process that is too busy to read a reply is also late for its steps, so the reply is read
+        before the time limit ends. A single timer would fire first, and Redis would be blamed.
+        """
+        for running in self._running:
+            if not running.is_connecting:
+                running.steps_left -= 1
+                if not running.steps_left:
+                    running.stop()
+        self._is_watching = bool(self._running)
+        if self._is_watching:
+            loop.call_later(self.time_limit / STEPS, self._watch, loop)

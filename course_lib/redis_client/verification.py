@@ -1,0 +1,118 @@
+"""Check at start-up that a Redis server can be used, so that no limit is off without notice."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from redis.asyncio import Redis, RedisCluster
+from redis.exceptions import NoPermissionError
+
+from course_lib.redis_client.breaker import CircuitBreaker
+from course_lib.redis_client.script import BYTES, Script
+
+OLDEST = (6, 2)  # the first version with GETDEL, which the cache needs, and with ZADD GT
+SAFE_POLICIES = {"noeviction", "volatile-ttl"}
+KEYS = ("{cache}:verify", "{limit:verify}:verify", "{monitor}:verify")
+"""A key in each of the default namespaces."""
+
+VERIFY = Script(__package__, "verify")
+
+log = logging.getLogger(__package__)
+
+
+async def verify(redis: Redis, *, keys: Sequence[str] = KEYS) -> None:
+    """Check that Redis responds, is new enough, and lets this user run what we need.
+
+    `keys` has a key in each namespace in use, which nothing else uses. Raises RuntimeError, which
+    says what to do, if the server is too old, is a replica, is part of a cluster that the client
+    doesn't know, or if the user lacks a right. Raises RedisUnavailable if Redis can't be used now,
+    and redis-py's AuthenticationError if the password is wrong. Logs a warning if the eviction
+    policy may remove the cache's indexes.
+    """
+    for server in await _greetings(redis):
+        _check_server(server, is_clusters_client=isinstance(redis, RedisCluster))
+    for key in keys:
+        await _check_rights(redis, key)
+    await _check_eviction(redis)
+
+
+async def _greetings(redis: Redis) -> list[dict[bytes, Any]]:
+    """Return what HELLO replies; every user may send it. A cluster's primaries reply each."""
+    replies = [await _send(redis, options, "HELLO", **BYTES) for options in await _nodes(redis)]
+    return [_pairs(reply) for reply in replies]
+
+
+async def _nodes(redis: Redis) -> list[dict[str, Any]]:
+    """Return the options of `execute_command` that address each primary, one after another."""
+    if not isinstance(redis, RedisCluster):
+        return [{}]
+    await CircuitBreaker.of(redis).call(redis.initialize)
+    return [{"target_nodes": [node]} for node in redis.get_primaries()]
+
+
+async def _send(redis: Redis, options: dict[str, Any], *command: str, **more: Any) -> Any:
+    return await CircuitBreaker.of(redis).call(redis.execute_command, *command, **options, **more)
+
+
+def _pairs(reply: Any) -> dict[bytes, Any]:
+    """Return a reply as a dict: in version 2 of the protocol, names and values alternate."""
+    pairs = reply if isinstance(reply, dict) else dict(zip(reply[::2], reply[1::2], strict=True))
+    return {_bytes(name): value for name, value in pairs.items()}
+
+
+def _check_server(server: dict[bytes, Any], *, is_clusters_client: bool) -> None:
+    version, mode = _bytes(server[b"version"]).decode(), server[b"mode"]
+    major, minor, *_ = version.split(".")
+    if (int(major), int(minor)) < OLDEST:
+        raise RuntimeError(
+            f"the server is Redis {version}, and GETDEL and ZADD GT need 6.2: upgrade it"
+        )
+    if _bytes(mode) == b"cluster" and not is_clusters_client:
+        raise RuntimeError(
+            "the server is a node of a Redis Cluster: connect to redis+cluster://host:port"
+        )
+    if _bytes(mode) == b"sentinel":
+        raise RuntimeError(
+            "the server is a sentinel: connect to redis+sentinel://host:port/name-of-the-primary"
+        )
+    if _bytes(server[b"role"]) != b"master":
+        raise RuntimeError(
+            "the server is a replica, which rejects writes: connect to its primary, or through "
+            "sentinels, which know the primary: redis+sentinel://host:port/name"
+        )
+
+
+async def _check_rights(redis: Redis, key: str) -> None:
+    namespace = key.removesuffix("verify")
+    try:
+        forbidden = await CircuitBreaker.of(redis).call(VERIFY.run, redis, [key])
+    except NoPermissionError as error:
+        raise RuntimeError(
+            f"Redis forbids this user to run scripts with the key {key!r} ({error}): allow "
+            f"+eval, +evalsha and the keys ~{namespace}* with ACL SETUSER, see docs/redis.md"
+        ) from None
+    if forbidden:
+        rights = " ".join(f"+{command.decode().lower()}" for command in forbidden)
+        raise RuntimeError(
+            f"this user of Redis lacks rights: allow {rights} with ACL SETUSER, see docs/redis.md"
+        )
+
+
+async def _check_eviction(redis: Redis) -> None:
+    """Warn if Redis may evict the index of a user's entries: no invalidation finds them then."""
+    try:
+        infos = [await _send(redis, options, "INFO", "memory") for options in await _nodes(redis)]
+    except NoPermissionError:
+        log.info("the eviction policy is not checked: this user of Redis may not run INFO")
+        return
+    policies = {info.get("maxmemory_policy", "noeviction") for info in infos}
+    for policy in policies - SAFE_POLICIES:
+        log.warning(
+            "Redis may evict the cache's indexes, and then invalidations miss entries: its "
+            "maxmemory-policy is %s; set it to volatile-ttl or noeviction",
+            policy,
+        )
+
+
+def _bytes(text: Any) -> bytes:
+    return text.encode() if isinstance(text, str) else bytes(text)

@@ -1,0 +1,142 @@
+"""The cache and the limiter on a real Redis Cluster, also while a node or a slot is on the move."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from redis.asyncio import Redis, RedisCluster
+from redis_cluster import Cluster
+
+from course_lib import redis_client
+from course_lib.cache import Cache
+from course_lib.limiter import RateLimiter
+from course_lib.monitor import PerformanceMonitor
+from course_lib.redis_client import CircuitBreaker
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    running = Cluster(tmp_path_factory.mktemp("cluster"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+async def redis(cluster: Cluster) -> AsyncIterator[Redis]:
+    client = redis_client.connect(cluster.url, retry_after=0.1)
+    yield client
+    await client.aclose()
+
+
+async def load() -> int:
+    return 42
+
+
+async def test_everything_works_through_a_url(redis: Redis, cluster: Cluster) -> None:
+    await redis_client.verify(redis)
+    cache = Cache(redis, namespace="url")
+    loads = [cache.get_or_set("key", load, user_id=1) for _ in range(20)]
+    assert (await asyncio.gather(*loads), cache.loads) == ([42] * 20, 1)
+    assert await cache.get("key") == 42
+    assert await cache.invalidate_user_cache(1) == 1
+    assert await cache.get("key") is None
+    monitor = PerformanceMonitor(redis=redis, namespace="url-monitor")
+    monitor.log_request("/", 0.1, 200)
+    assert (await monitor.merged()).complete
+
+
+async def test_a_cold_client_limits_a_burst_of_users_on_all_nodes(
+    redis: Redis, cluster: Cluster
+) -> None:
+    limiter = RateLimiter(redis, algorithm="fixed_window", on_error="deny")
+    checks = [limiter.check_rate_limit(user, "/", "2/hour") for user in range(30) for _ in range(3)]
+    decisions = await asyncio.gather(*checks)
+    assert sum(decision.allowed for decision in decisions) == 60
+    assert all(node.client.dbsize() for node in cluster.nodes)
+
+
+async def test_any_clients_of_redis_py_will_do(cluster: Cluster) -> None:
+    port = cluster.nodes[1].port
+    client = RedisCluster(host="127.0.0.1", port=port, decode_responses=True, encoding="latin-1")
+    cache = Cache(client, namespace="any")
+    await cache.set("é", {"é": 1}, user_id="ü")
+    assert await cache.get("é") == {"é": 1}
+    assert await cache.invalidate_user_cache("ü") == 1
+    limiter = RateLimiter(client)
+    await limiter.check_rate_limit("é", "/é", "2/hour")
+    assert list(await limiter.get_rate_limit_info("é")) == ["/é"]
+    await client.aclose()
+
+
+def test_one_event_loop_after_another(cluster: Cluster) -> None:
+    redis = redis_client.connect(cluster.url)
+    limiter = RateLimiter(redis, algorithm="fixed_window", on_error="deny")
+
+    async def is_allowed() -> bool:
+        return (await limiter.check_rate_limit("loops", "/", "2/hour")).allowed
+
+    assert [asyncio.run(is_allowed()) for _ in range(3)] == [True, True, False]
+
+
+async def test_a_slot_is_moved_under_traffic(redis: Redis, cluster: Cluster) -> None:
+    breaker = CircuitBreaker.of(redis)
+    cache = Cache(redis, namespace="moved")
+    slot = cluster.slot_of("{moved}")
+    await asyncio.gather(*[cache.set(f"key {number}", "old") for number in range(20)])
+    longest = 0.0
+    version = 0
+
+    async def write_and_read() -> None:
+        """Write a new version, and check that no reader sees an old one from then on."""
+        nonlocal longest, version
+        version += 1
+        start = time.monotonic()
+        await cache.set("key 1", version)
+        assert await cache.get("key 1") in (version, None)
+        longest = max(longest, time.monotonic() - start)
+
+    for _ in range(10):
+        await write_and_read()
+    source, target = await asyncio.to_thread(cluster.begin_move, slot)
+    for _ in range(10):
+        await write_and_read()
+    moving = asyncio.create_task(asyncio.to_thread(cluster.end_move, slot, source, target))
+    while not moving.done():
+        await write_and_read()
+    await moving
+    await asyncio.sleep(breaker.retry_after)
+    await write_and_read()
+    await write_and_read()
+    assert await cache.get("key 1") == version
+    assert cluster.owner_of(slot) is target
+    assert longest < 20 * breaker.time_limit
+
+
+@pytest.mark.parametrize("broken", ["kill", "pause"])
+async def test_a_node_fails_under_traffic(redis: Redis, cluster: Cluster, broken: str) -> None:
+    limiter = RateLimiter(redis, algorithm="fixed_window", namespace=broken)
+    node = cluster.nodes[2]
+    longest = 0.0
+
+    async def send_requests(limit: str) -> int:
+        nonlocal longest
+        start = time.monotonic()
+        users = range(20)
+        checks = [limiter.check_rate_limit(user, "/", limit) for user in users]
+        decisions = await asyncio.gather(*checks)
+        longest = max(longest, time.monotonic() - start)
+        return sum(decision.remaining < decision.limit for decision in decisions)  # counted
+
+    assert await send_requests("100/hour") == 20
+    getattr(node, broken)()
+    counted = [await send_requests("100/hour") for _ in range(10)]
+    assert min(counted) < 20, "the node was still used"
+    await asyncio.to_thread(node.start if broken == "kill" else node.resume)
+    await asyncio.to_thread(cluster.wait_until_ready)
+    await asyncio.sleep(CircuitBreaker.of(redis).retry_after)
+    await send_requests("100/hour")  # one is the breaker's trial
+    assert await send_requests("100/hour") == 20
+    assert longest < 2
