@@ -20,6 +20,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from course_lib.cache.cached import CachedFunctions
 from course_lib.cache.codec import Codec, JsonCodec, UnreadableError, Values
 from course_lib.cache.contents import is_value
 from course_lib.cache.loader import Loader, LoadRequest, check_loader
@@ -31,7 +32,7 @@ from course_lib.checks import check_seconds
 FOUND = ("hit", "stale")  # the outcomes of lookups that found a value
 
 
-class Cache:
+class Cache(CachedFunctions):
     """Cache values as JSON under string keys. Every value expires, and can belong to a user.
 
     - `redis`: an asyncio client, best made by `redis_client.connect`.
