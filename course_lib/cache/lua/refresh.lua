@@ -3,8 +3,8 @@
 --
 -- KEYS  1 the entry   2 the mark
 -- ARGV  1 how long a value is kept after its TTL   2 the lease   3 when the lease lapses
--- Returns what the entry holds ("" if nothing), and a number: 0 if it isn't stale, 1 if another load
--- refreshes it, 2 if the lease was granted.
+-- Returns what the entry holds ("" if nothing), and a number: 0 if it isn't stale, 1 if another
+-- load refreshes it, 2 if the lease was granted.
 --
 -- The lease is in front of the value. So an invalidation removes both, and a refresh that began
 -- before it can't store what it read.
