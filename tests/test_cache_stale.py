@@ -12,7 +12,7 @@ from course_lib.lab import redis_server
 from tests.test_cache import Loader
 
 pytestmark = pytest.mark.anyio
-SHORT = 0.02
+TTL, STALE = 300, 60
 
 
 @pytest.fixture
@@ -21,6 +21,11 @@ async def redis(any_server: redis_server.RedisServer) -> AsyncIterator[Redis]:
     await client.flushall()
     yield client
     await client.aclose()
+
+
+async def end_ttl(redis: Redis) -> None:
+    """Let the entry's TTL end: from now on the entry is stale."""
+    await redis.pexpire("{cache}:entry:key", STALE * 1_000)
 
 
 class Lookups:
@@ -34,10 +39,10 @@ class Lookups:
         return await self.cache.get_or_set(
             "key",
             loader,
-            SHORT,
+            TTL,
             user_id=7,
             raw=raw,
-            stale=60,
+            stale=STALE,
             on_outcome=self.outcomes.append,
         )
 
@@ -53,7 +58,7 @@ async def test_a_stale_value_is_returned_while_one_load_replaces_it(
     other = Lookups(Cache(redis, jitter=0))  # as in another process
     assert [await look_up(Loader("old")), await look_up(Loader())] == ["old", "old"]
     assert look_up.outcomes == ["miss", "hit"]
-    await asyncio.sleep(SHORT)
+    await end_ttl(redis)
     refresh = Loader("new", seconds=0.03)
     calls = [look(refresh) for look in [look_up, other] for _ in range(10)]
     assert await asyncio.gather(*calls) == ["old"] * 20
@@ -68,11 +73,11 @@ async def test_a_stale_value_is_returned_while_one_load_replaces_it(
 
 @pytest.mark.parametrize("removal", ["invalidate_user_cache", "delete", "set", "clear"])
 async def test_an_invalidation_ends_the_stale_value_and_its_refresh(
-    look_up: Lookups, removal: str
+    redis: Redis, look_up: Lookups, removal: str
 ) -> None:
     cache = look_up.cache
     await look_up(Loader("old"))
-    await asyncio.sleep(SHORT)
+    await end_ttl(redis)
     refresh = Loader("also old")
     assert await look_up(refresh) == "old"
     await refresh.started.wait()
@@ -89,7 +94,7 @@ async def test_after_a_failed_refresh_the_next_one_starts_when_its_lease_lapses(
     cache = Cache(redis, jitter=0, load_timeout=0.01)
     look_up = Lookups(cache)
     await look_up(Loader("old", seconds=0))
-    await asyncio.sleep(SHORT)
+    await end_ttl(redis)
     hangs = Loader("never", seconds=30)
     assert await look_up(hangs) == "old"
     await cache.aclose()
@@ -107,7 +112,7 @@ async def test_a_stale_value_lasts_as_long_as_asked_and_belongs_to_its_user(
     redis: Redis, look_up: Lookups
 ) -> None:
     await look_up(Loader("old"))
-    assert 59_000 < await redis.pttl("{cache}:entry:key") <= 60_020
+    assert 359_000 < await redis.pttl("{cache}:entry:key") <= 360_000
     assert await redis.pexpiretime("{cache}:user:7") >= await redis.pexpiretime("{cache}:entry:key")
 
 
