@@ -150,6 +150,22 @@ async def test_names_that_utf8_cannot_encode_are_an_error_that_says_so(
         Cache(redis, namespace=half)
 
 
+async def test_a_user_id_can_be_a_uuid(cache: Cache) -> None:
+    user = uuid.UUID(int=7)
+    await cache.set("key", 1, user_id=user)
+    assert await cache.invalidate_user_cache(user) == 1
+
+
+async def test_a_set_with_a_wrong_user_changes_nothing(
+    cache: Cache, caplog: pytest.LogCaptureFixture
+) -> None:
+    await cache.set("key", "kept")
+    with pytest.raises(TypeError):
+        await cache.set("key", "new", user_id=[7])  # type: ignore[arg-type]
+    assert await cache.get("key") == "kept"
+    assert not caplog.records
+
+
 async def test_clients_with_another_encoding_share_entries(
     any_server: redis_server.RedisServer, cache: Cache
 ) -> None:

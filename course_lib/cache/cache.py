@@ -25,7 +25,7 @@ from course_lib.cache.codec import Codec, JsonCodec, UnreadableError, Values
 from course_lib.cache.contents import is_value
 from course_lib.cache.loader import Loader, LoadRequest, check_loader
 from course_lib.cache.shared_loads import SharedLoads
-from course_lib.cache.store import ALWAYS, Store
+from course_lib.cache.store import ALWAYS, Store, UserId, checked_key, checked_user
 from course_lib.cache.ttl import Seconds, Ttl, check_ttl, seconds, ttl_in_ms
 from course_lib.checks import check_seconds
 
@@ -98,15 +98,14 @@ class Cache(CachedFunctions):
     def unavailable(self) -> Counter[str]:
         """The number of times that a policy stood in for Redis, by reason.
 
-        The policies: a miss, a value that isn't stored, and a removal that's made up for later.
-        The reasons are those of `RedisUnavailable`. With "removals" Redis may be available, but it
-        has values that were to be removed.
+        The policy is a miss, a value that isn't stored, or a removal that's made up for later. The
+        reasons are those of `RedisUnavailable`, and "removals": some aren't made up for yet.
         """
         return self._store.unavailable
 
     async def get(self, key: str, default: Any = None) -> Any:
         """Return the value under `key`, or `default` if there is none. A stored None is a hit."""
-        stored_key = self._store.check_key(key)
+        stored_key = checked_key(key)
         content = await self._store.read(stored_key)
         if is_value(content):
             try:
@@ -125,7 +124,7 @@ class Cache(CachedFunctions):
         value: Any,
         ttl: Ttl | None = None,
         *,
-        user_id: int | str | None = None,
+        user_id: UserId | None = None,
         raw: bool = False,
     ) -> None:
         """Store a value. With `user_id`, that user's invalidation removes it.
@@ -136,7 +135,8 @@ class Cache(CachedFunctions):
         Raises TypeError if JSON can't express the value. Raises ValueError if it's larger than
         `max_bytes`, or if the TTL isn't in range: more than 0 and at most a year.
         """
-        stored_key = self._store.check_key(key)
+        stored_key = checked_key(key)
+        user = None if user_id is None else checked_user(user_id)
         content = self._values.content(key, value, raw=raw)
         ttl_ms = ttl_in_ms(self.ttl if ttl is None else ttl, value, self.jitter)
         size = len(content)
@@ -150,15 +150,15 @@ class Cache(CachedFunctions):
             return
         self._shared_loads.close_loads_without_redis(stored_key)
         with self._store.made_up_for(stored_key):  # the value that's there is stale now
-            await self._store.write(stored_key, content, ttl_ms, ALWAYS, user_id)
+            await self._store.write(stored_key, content, ttl_ms, ALWAYS, user)
 
     async def delete(self, key: str) -> bool:
         """Remove a value, and return whether there was one."""
-        stored_key = self._store.check_key(key)
+        stored_key = checked_key(key)
         self._shared_loads.close_loads_without_redis(stored_key)
         return is_value(await self._store.remove(stored_key))
 
-    async def invalidate_user_cache(self, user_id: int | str) -> int:
+    async def invalidate_user_cache(self, user_id: UserId) -> int:
         """Remove all of a user's entries, and return their number. Running loads store nothing.
 
         Call it after the write. Once it has returned, no `get` or `get_or_set` that starts
@@ -166,8 +166,9 @@ class Cache(CachedFunctions):
         While Redis is unavailable, this holds for this Cache only. Takes one round trip for every
         250 entries, and at least one for each shard.
         """
+        user = checked_user(user_id)
         self._shared_loads.close_loads_without_redis()
-        return await self._store.remove_user(user_id)
+        return await self._store.remove_user(user)
 
     async def clear(self) -> None:
         """Forget all entries of the namespace, in one round trip for each shard.
@@ -185,7 +186,7 @@ class Cache(CachedFunctions):
         loader: Loader,
         ttl: Ttl | None = None,
         *,
-        user_id: int | str | None = None,
+        user_id: UserId | None = None,
         raw: bool = False,
         stale: Seconds | None = None,
         on_outcome: Callable[[str], object] | None = None,
@@ -199,8 +200,8 @@ class Cache(CachedFunctions):
         value from another call's load) or "stale".
 
         With `stale`, a value is kept for that many seconds after its TTL, for `get` too. Callers
-        still get it at once, while one load, in this process or another, replaces it in the
-        background. An invalidation removes it like any other value.
+        still get it at once, while one load, in this process or another, replaces it. An
+        invalidation removes it like any other value.
 
         All callers that share a load get the first caller's loader, TTL, `user_id` and context. So
         a loader mustn't use anything that closes with its caller, such as a request's database
@@ -212,12 +213,13 @@ class Cache(CachedFunctions):
         caller that has waited a second longer than that for loads of other processes calls its own
         loader. A value larger than `max_bytes` is returned but not stored.
         """
-        stored_key = self._store.check_key(key)
+        stored_key = checked_key(key)
+        user = None if user_id is None else checked_user(user_id)
         check_loader(loader)
         ttl = self.ttl if ttl is None else check_ttl(ttl)
         stale_ms = 0 if stale is None else int(1000 * seconds("stale", stale))
         settings = (self.jitter, self.load_timeout, self.max_bytes)
-        request = LoadRequest(key, stored_key, loader, ttl, stale_ms, user_id, raw, *settings)
+        request = LoadRequest(key, stored_key, loader, ttl, stale_ms, user, raw, *settings)
         if stale is None:
             content, outcome = await self._store.read(stored_key), "hit"  # 1 look
         else:
@@ -241,9 +243,9 @@ class Cache(CachedFunctions):
         return value  # 4 answer
 
     async def aclose(self) -> None:
-        """Wait for running loads, and stop making up for removals. Then close the Redis client.
+        """Wait for running loads, and stop making up for removals; then close the Redis client.
 
-        A process that exits without it during a load makes others wait until the lease expires.
+        If a process exits during a load, others wait until the lease expires.
         """
         await self._shared_loads.wait()
         await self._store.missed.stop()

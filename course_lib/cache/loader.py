@@ -22,7 +22,7 @@ class LoadRequest(NamedTuple):
     loader: Loader
     ttl: Ttl
     stale_ms: int  # how long the value is kept after its TTL
-    user_id: int | str | None
+    user: bytes | None
     raw: bool
     jitter: float
     timeout: float  # seconds for the loader

@@ -35,7 +35,7 @@ from course_lib.cache.store import ALWAYS, FRESH, GRANTED, IF_ABSENT, Store
 from course_lib.redis_client import RedisUnavailable
 
 POLL = 0.005  # seconds between two requests for a lease that another Cache has
-REPLY_LOST = {"timeout", "connection"}  # reasons after which Redis may have granted the lease
+REPLY_LOST = {"timeout", "connection", "protocol"}  # so Redis may have granted the lease
 
 log = logging.getLogger(__package__)
 
@@ -194,7 +194,7 @@ class SharedLoads:
             waited_enough = asyncio.get_running_loop().time() > take_at
             condition = ALWAYS if waited_enough else IF_ABSENT
             content = await self._store.write(
-                request.stored_key, lease, request.lease_ms, condition, request.user_id
+                request.stored_key, lease, request.lease_ms, condition, request.user
             )
             if content is None:
                 return None
@@ -241,7 +241,7 @@ class SharedLoads:
         """Store a loaded value if the lease is still there. Return False if Redis fails."""
         try:
             await self._store.write(
-                request.stored_key, loaded.content, loaded.ms, lease, request.user_id
+                request.stored_key, loaded.content, loaded.ms, lease, request.user
             )
         except RedisUnavailable as error:
             self._store.unavailable[error.reason] += 1

@@ -27,6 +27,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
@@ -47,6 +48,8 @@ REMOVE = Script(__package__, "remove")
 INVALIDATE = Script(__package__, "invalidate")
 REFRESH = Script(__package__, "refresh")
 
+UserId = int | str | UUID
+
 log = logging.getLogger(__package__)
 
 
@@ -61,7 +64,7 @@ class Shard(NamedTuple):
 class Store:
     """The entries of one namespace. Each call is one round trip, unless it says otherwise.
 
-    A key is passed as bytes, as `check_key` returns it.
+    Keys and users are passed as bytes, as `checked_key` and `checked_user` return them.
     """
 
     def __init__(self, redis: Redis, namespace: str, shards: int) -> None:
@@ -77,17 +80,6 @@ class Store:
             prefix = encoded("namespace", f"{{{tag}}}:")
             shard = Shard(prefix + b"mark", prefix + b"entry:", prefix + b"user:")
             self._shards.append(shard)
-
-    def check_key(self, key: str) -> bytes:
-        """Return a key as bytes. Raises TypeError or ValueError if it's invalid."""
-        if not isinstance(key, str):
-            raise TypeError(f"key must be a string, not {key!r}")
-        if not 0 < len(key) <= LONGEST_KEY:
-            start = key[:40]
-            raise ValueError(
-                f"a key has from 1 to {LONGEST_KEY:,} characters; {start!r} has {len(key):,}"
-            )
-        return encoded("key", key)
 
     async def read(self, key: bytes) -> bytes | None:
         """Return what an entry holds: a value, a lease, or None. If Redis fails, UNAVAILABLE."""
@@ -129,7 +121,7 @@ class Store:
         content: bytes,
         ttl_ms: int,
         condition: bytes,
-        user_id: int | str | None,
+        user: bytes | None,
     ) -> bytes | None:
         """Write a value or a lease, if the condition holds, to expire after `ttl_ms`.
 
@@ -139,8 +131,8 @@ class Store:
         """
         shard = self._shard(key)
         keys = [shard.entries + key, shard.mark]
-        if user_id is not None:
-            keys.append(shard.indexes + checked_user(user_id))
+        if user is not None:
+            keys.append(shard.indexes + user)
         arguments = (content, ttl_ms, condition, key)
         try:
             held = await self._run(WRITE, keys, *arguments)
@@ -176,12 +168,11 @@ class Store:
         log.warning("Removing %r from the cache: %s", key, error)
         await self.remove(key)
 
-    async def remove_user(self, user_id: int | str) -> int:
+    async def remove_user(self, user: bytes) -> int:
         """Remove all of a user's entries and return their number. If Redis fails, remember it.
 
         Makes a round trip for each 250 entries of each shard.
         """
-        user = checked_user(user_id)
         counts = await asyncio.gather(*[self._remove_index(shard, user) for shard in self._shards])
         return sum(counts)
 
@@ -282,9 +273,22 @@ def encoded(name: str, text: str) -> bytes:
         ) from None
 
 
-def checked_user(user_id: int | str) -> bytes:
+def checked_key(key: str) -> bytes:
+    """Return a key as bytes. Raises TypeError or ValueError if it's invalid."""
+    if not isinstance(key, str):
+        raise TypeError(f"key must be a string, not {key!r}")
+    if not 0 < len(key) <= LONGEST_KEY:
+        start = key[:40]
+        raise ValueError(
+            f"a key has from 1 to {LONGEST_KEY:,} characters; {start!r} has {len(key):,}"
+        )
+    return encoded("key", key)
+
+
+def checked_user(user_id: UserId) -> bytes:
     """Return a user's ID as bytes. Raises TypeError or ValueError if it isn't an ID."""
-    return encoded("user_id", check_user_id(user_id))
+    plain_id = str(user_id) if isinstance(user_id, UUID) else user_id
+    return encoded("user_id", check_user_id(plain_id))
 
 
 def since_mark(mark: bytes, content: bytes | None) -> bytes | None:
