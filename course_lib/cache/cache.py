@@ -38,14 +38,12 @@ class Cache(CachedFunctions):
     - `redis`: an asyncio client, best made by `redis_client.connect`.
     - `namespace`: a name that is part of every key in Redis. Caches that share it share entries.
     - `ttl`: how long a value is kept, unless a call passes its own: seconds, a timedelta, or a
-      function of the value that returns either, or None if the value isn't to be stored. Each TTL
-      is shortened by a random share of up to `jitter`, so that values stored together don't expire
-      together.
+      function of the value that returns either, or None not to store it. Each TTL is shortened by
+      a random share of up to `jitter`, so that values stored together don't expire together.
     - `load_timeout`: seconds after which a load is abandoned and the next one can start.
     - `max_bytes`: the largest value that is stored, as JSON.
     - `codec`: how values become bytes. `JsonCodec` says what comes back for dates and the like.
-    - `shards`: the number of slots of a Redis Cluster that the namespace is spread over. All
-      caches that share a namespace need the same number.
+    - `shards`: slots of a Redis Cluster for this namespace; the same in all caches that share it.
 
     While Redis is unavailable, reads are misses and nothing is stored; `unavailable` counts it.
     This Cache still runs one load for each key, but a caller that joins one may get a value that
