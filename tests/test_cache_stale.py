@@ -23,6 +23,21 @@ async def redis(any_server: redis_server.RedisServer) -> AsyncIterator[Redis]:
     await client.aclose()
 
 
+class GatedLoader(Loader):
+    """A loader that returns when its gate is opened."""
+
+    def __init__(self, value: object) -> None:
+        super().__init__(value)
+        self.gate = asyncio.Event()
+
+    async def __call__(self) -> object:
+        self.calls += 1
+        value = self.value
+        self.started.set()
+        await self.gate.wait()
+        return value
+
+
 async def end_ttl(redis: Redis) -> None:
     """Let the entry's TTL end: from now on the entry is stale."""
     await redis.pexpire("{cache}:entry:key", STALE * 1_000)
@@ -49,7 +64,7 @@ class Lookups:
 
 @pytest.fixture
 def look_up(redis: Redis) -> Lookups:
-    return Lookups(Cache(redis, jitter=0, load_timeout=0.2))
+    return Lookups(Cache(redis, jitter=0))
 
 
 async def test_a_stale_value_is_returned_while_one_load_replaces_it(
@@ -59,11 +74,12 @@ async def test_a_stale_value_is_returned_while_one_load_replaces_it(
     assert [await look_up(Loader("old")), await look_up(Loader())] == ["old", "old"]
     assert look_up.outcomes == ["miss", "hit"]
     await end_ttl(redis)
-    refresh = Loader("new", seconds=0.03)
+    refresh = GatedLoader("new")
     calls = [look(refresh) for look in [look_up, other] for _ in range(10)]
     assert await asyncio.gather(*calls) == ["old"] * 20
     assert await look_up.cache.get("key") == "old"
     assert {*look_up.outcomes[2:], *other.outcomes} == {"stale"}
+    refresh.gate.set()
     await look_up.cache.aclose()
     await other.cache.aclose()
     assert refresh.calls == 1
@@ -78,12 +94,13 @@ async def test_an_invalidation_ends_the_stale_value_and_its_refresh(
     cache = look_up.cache
     await look_up(Loader("old"))
     await end_ttl(redis)
-    refresh = Loader("also old")
+    refresh = GatedLoader("also old")
     assert await look_up(refresh) == "old"
     await refresh.started.wait()
     arguments = {"invalidate_user_cache": [7], "delete": ["key"], "set": ["key", "new"]}
     await getattr(cache, removal)(*arguments.get(removal, []))
     assert await look_up(Loader("new")) == "new"
+    refresh.gate.set()
     await cache.aclose()
     assert await cache.get("key") == "new"
 

@@ -10,8 +10,9 @@ index too (Nishtala et al., "Scaling Memcache at Facebook", NSDI 2013, section 3
 also tells other callers, in this process and in others, that a load is running, so they wait for it
 instead of loading too.
 
-Read the docstring of `store.py` next (what is in Redis), then `shared_loads.py` (what happens on a
-miss), then `lua/write.lua`. What counts as unavailable is in `redis_client/breaker.py`.
+Read the docstrings of `store.py` and `shard.py` next (what is in Redis), then `shared_loads.py`
+(what happens on a miss), then `lua/write.lua`. What counts as unavailable is in
+`redis_client/breaker.py`.
 """
 
 from collections import Counter
@@ -25,7 +26,7 @@ from course_lib.cache.codec import Codec, JsonCodec, UnreadableError, Values
 from course_lib.cache.contents import is_value
 from course_lib.cache.loader import Loader, LoadRequest, check_loader
 from course_lib.cache.shared_loads import SharedLoads
-from course_lib.cache.store import ALWAYS, Store, UserId, checked_key, checked_user
+from course_lib.cache.store import Store, UserId, checked_key, checked_user
 from course_lib.cache.ttl import Seconds, Ttl, check_ttl, seconds, ttl_in_ms
 from course_lib.checks import check_seconds
 
@@ -147,8 +148,7 @@ class Cache(CachedFunctions):
             await self.delete(key)
             return
         self._shared_loads.close_loads_without_redis(stored_key)
-        with self._store.made_up_for(stored_key):  # the value that's there is stale now
-            await self._store.write(stored_key, content, ttl_ms, ALWAYS, user)
+        await self._store.replace(stored_key, content, ttl_ms, user)
 
     async def delete(self, key: str) -> bool:
         """Remove a value, and return whether there was one."""
@@ -246,4 +246,4 @@ class Cache(CachedFunctions):
         If a process exits during a load, others wait until the lease expires.
         """
         await self._shared_loads.wait()
-        await self._store.missed.stop()
+        await self._store.aclose()

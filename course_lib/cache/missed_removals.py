@@ -7,7 +7,7 @@ A removal that Redis missed leaves a stale value, so all reads are misses while 
                            +-------+---------- Redis failed -----------+
 
 No request waits for this task, so the first one after an outage is as fast as the others. Beyond
-`MOST_NAMES` the namespace is cleared as a whole instead, so memory stays bounded.
+`MOST_NAMES` the shard is cleared as a whole instead, so memory stays bounded.
 
 The task also releases *lost leases*. Redis may have granted them, but the reply didn't arrive.
 They hold no value, so reads needn't wait for their release.
@@ -25,7 +25,7 @@ log = logging.getLogger(__package__)
 
 
 class MissedRemovals:
-    """The removals that one Store has still to make. The three functions raise if Redis fails."""
+    """The removals that one shard has still to make. The three functions raise if Redis fails."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class MissedRemovals:
         self.resume()
 
     def remember_everything(self) -> None:
-        """Remember that Redis didn't clear the namespace."""
+        """Remember that Redis didn't clear the shard."""
         self._note_first()
         self._everything = True
         self._names.clear()

@@ -31,7 +31,8 @@ from typing import Any
 from course_lib.cache.codec import Values
 from course_lib.cache.contents import UNAVAILABLE, is_value, new_lease, new_refresh_lease
 from course_lib.cache.loader import Loaded, LoadRequest, call_loader
-from course_lib.cache.store import ALWAYS, FRESH, GRANTED, IF_ABSENT, Store
+from course_lib.cache.shard import ALWAYS, FRESH, GRANTED, IF_ABSENT
+from course_lib.cache.store import Store
 from course_lib.redis_client import RedisUnavailable
 
 POLL = 0.005  # seconds between two requests for a lease that another Cache has
@@ -122,7 +123,7 @@ class SharedLoads:
         Callers don't wait for that load. If it fails, the next one starts after its time limit.
         """
         lease = new_refresh_lease()
-        content, state = await self._store.read_or_refresh(
+        content, state = await self._store.refresh(
             request.stored_key, lease, request.lease_ms, request.stale_ms
         )
         if state == GRANTED:
@@ -169,11 +170,10 @@ class SharedLoads:
         try:
             content = await self._wait_for_lease(load, lease)
         except RedisUnavailable as error:
-            self._store.unavailable[error.reason] += 1
             if error.reason in REPLY_LOST:
-                self._store.missed.remember_lease(load.request.stored_key, lease)
+                self._store.release_later(load.request.stored_key, lease)
         except asyncio.CancelledError:
-            self._store.missed.remember_lease(load.request.stored_key, lease)
+            self._store.release_later(load.request.stored_key, lease)
             raise
         finally:
             _forget(self._pending, load)
@@ -243,8 +243,7 @@ class SharedLoads:
             await self._store.write(
                 request.stored_key, loaded.content, loaded.ms, lease, request.user
             )
-        except RedisUnavailable as error:
-            self._store.unavailable[error.reason] += 1
+        except RedisUnavailable:
             return False
         return True
 

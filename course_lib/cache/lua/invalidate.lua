@@ -6,18 +6,22 @@
 -- Returns how many entries were removed, and how many are left in the index.
 --
 -- An entry from before the namespace was cleared is in the index under an earlier mark. It doesn't
--- count any more, so it's left to expire.
+-- count any more, so it's left to expire. The index forgets its entries last: if removing them
+-- failed, the next invalidation has to find them.
 
 local mark = redis.call("MGET", KEYS[2])[1] or ""
-local popped = redis.call("ZPOPMIN", KEYS[1], ARGV[1])  -- key, expiry time, key, expiry time, ...
+local members = redis.call("ZRANGE", KEYS[1], 0, ARGV[1] - 1)
 local entries = {}
-for i = 1, #popped, 2 do
-  if string.sub(popped[i], 1, #mark) == mark then
-    entries[#entries + 1] = KEYS[3] .. string.sub(popped[i], #mark + 1)
+for _, member in ipairs(members) do
+  if string.sub(member, 1, #mark) == mark then
+    entries[#entries + 1] = KEYS[3] .. string.sub(member, #mark + 1)
   end
 end
 local removed = 0
 if #entries > 0 then
   removed = redis.call("UNLINK", unpack(entries))
+end
+if #members > 0 then
+  redis.call("ZREMRANGEBYRANK", KEYS[1], 0, #members - 1)
 end
 return {removed, redis.call("ZCARD", KEYS[1])}
