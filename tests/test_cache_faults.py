@@ -286,6 +286,45 @@ async def test_closing_waits_for_running_loads_and_leaves_no_lease(
     assert await redis.get("{cache}:entry:key") == b'"loaded"'
 
 
+async def test_no_caller_waits_for_the_release_of_a_lease_that_redis_missed(
+    breakable: tuple[redis_server.RedisServer, Cache, Redis],
+) -> None:
+    server, cache, admin = breakable
+    loader = Loader(seconds=0.05)
+    load = asyncio.create_task(cache.get_or_set("key", loader))
+    await loader.started.wait()
+    server.pause()
+    assert await load == "loaded"
+    assert cache.unavailable.total() == 1, "only storing the value was tried by then"
+    server.resume()
+    # The value arrived while the server was paused, or the lease is released in the background.
+    await until(lambda: _has_no_lease(admin))
+    await cache.aclose()
+
+
+async def _has_no_lease(redis: Redis) -> bool:
+    return await redis.get("{cache}:entry:key") in (None, b'"loaded"')
+
+
+def test_a_caller_does_not_join_a_load_of_an_event_loop_that_has_ended(
+    server_to_break: redis_server.RedisServer,
+) -> None:
+    server_to_break.kill()
+    cache = Cache(redis_client.connect(server_to_break.url))
+
+    async def begin_load() -> None:
+        asyncio.create_task(cache.get_or_set("key", Loader(seconds=30)))  # noqa: RUF006
+        await asyncio.sleep(0.01)
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(begin_load())
+    assert asyncio.run(cache.get_or_set("key", Loader())) == "loaded"
+    for task in asyncio.all_tasks(loop):
+        task.cancel()
+    loop.run_until_complete(asyncio.sleep(0.01))
+    loop.close()
+
+
 # --- foreign content ------------------------------------------------------------------------------
 
 

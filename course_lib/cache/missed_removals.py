@@ -74,9 +74,10 @@ class MissedRemovals:
 
     async def stop(self) -> None:
         """Stop trying, and log what can't be removed any more."""
-        if self._task:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        task = self._task
+        if task and task.get_loop() is asyncio.get_running_loop():
+            task.cancel()
+            await asyncio.wait([task])
         if self.pending:
             log.warning("Closed with removals pending: Redis holds stale values until their TTL")
 

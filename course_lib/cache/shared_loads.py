@@ -132,8 +132,10 @@ class SharedLoads:
 
     async def wait(self) -> None:
         """Wait until the loads that are running have ended; each ends within its time limit."""
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        loop = asyncio.get_running_loop()
+        tasks = [task for task in self._tasks if task.get_loop() is loop]
+        if tasks:
+            await asyncio.wait(tasks)
 
     def _joinable(self, key: bytes, content: bytes | None) -> SharedLoad | None:
         """Return a load of this entry that a caller that starts now may join, if there is one."""
@@ -218,7 +220,9 @@ class SharedLoads:
         try:
             loaded = await self._call_loader(request)
             if loaded.ms:
-                lease_is_gone = await self._store_loaded(request, loaded, lease)
+                if not await self._store_loaded(request, loaded, lease):
+                    self._store.release_later(request.stored_key, lease)  # no caller waits for it
+                lease_is_gone = True
             return loaded.content
         finally:
             del self._by_lease[lease]
