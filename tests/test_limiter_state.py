@@ -317,4 +317,4 @@ async def test_a_decision_sends_nothing_more_for_features_that_are_not_used(redi
     name, _, keys, index, state, *arguments = sent[-1]
     assert (name[:4], keys) == ("EVAL", 2)
     assert state.startswith(index + b":5/86400000000:/")
-    assert arguments == ["", b"5/86400000000 /", 5, 86_400_000_000, 5]
+    assert arguments == [b"", b"5/86400000000 /", 5, 86_400_000_000, 5]

@@ -235,6 +235,9 @@ def test_on_a_foreign_server_other_keys_are_untouched_and_ours_are_removed(
 
 HARMLESS = {"PING", "INFO", "CLIENT", "HELLO", "MULTI", "EXEC", "TIME"}
 WITH_KEYS = {
+    "GET",
+    "MGET",
+    "EXISTS",
     "SET",
     "SADD",
     "SCAN",

@@ -4,11 +4,17 @@
     stats = await cache.get_or_set(f"stats:{user_id}", load_stats, user_id=user_id)
     await cache.invalidate_user_cache(user_id)  # after a write
 
+    @cache.cached(ttl=60, user="user_id")
+    async def stats(user_id: int) -> dict: ...
+
 Read `cache.py` first.
 """
 
 from course_lib.cache.cache import Cache
+from course_lib.cache.codec import Codec, JsonCodec
 
 __all__ = [
     "Cache",
+    "Codec",
+    "JsonCodec",
 ]

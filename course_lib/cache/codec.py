@@ -1,23 +1,128 @@
-"""Encode values as JSON, and decode them. Never pickle: reading an entry must not run code."""
+"""Encode values as bytes, and decode them. Pass `Cache` another codec to change how.
 
+Never use pickle: reading an entry would run whatever code another writer put there.
+"""
+
+import dataclasses
+import datetime
+import decimal
+import enum
 import json
-from typing import Any
+import uuid
+from typing import Any, Protocol
+
+from course_lib.cache.contents import escaped, value_in
+
+MOST_CHECKED = 10_000
 
 
-def encode(key: str, value: Any) -> bytes:
-    """Return a value as compact JSON.
+class Codec(Protocol):
+    """Define what `Cache(codec=...)` takes. Both methods raise TypeError or ValueError."""
 
-    Raises TypeError if JSON can't express its type (a set), ValueError for its value (NaN).
+    def encode(self, value: Any) -> bytes:
+        """Return a value as bytes."""
+        ...
+
+    def decode(self, content: bytes) -> Any:
+        """Return the value of bytes that `encode` returned."""
+        ...
+
+
+class JsonCodec:
+    """Compact JSON, in UTF-8. What comes back is what JSON restores, on a miss as on a hit.
+
+    | stored | what comes back |
+    |---|---|
+    | tuple, named tuple | list |
+    | datetime, date, time | ISO 8601 text, as `isoformat` returns it |
+    | timedelta | seconds, as a float |
+    | Decimal, UUID | text |
+    | Enum | its value |
+    | dataclass, Pydantic model | dict |
+
+    To get an object back, pass what comes back to its type: `Model.model_validate(value)`,
+    `Point(**value)`, `Decimal(value)`.
     """
-    try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        return text.encode()
-    except TypeError as error:
-        raise TypeError(f"the value of {key!r} can't be stored as JSON: {error}") from None
-    except (ValueError, RecursionError) as error:  # nan, a list inside itself, half a character
-        raise ValueError(f"the value of {key!r} can't be stored as JSON: {error}") from None
+
+    def encode(self, value: Any) -> bytes:
+        """Return a value as JSON. Raises TypeError for a set, ValueError for NaN."""
+        return _ENCODER.encode(value).encode()
+
+    def decode(self, content: bytes) -> Any:
+        """Return the value of JSON. Raises ValueError if it isn't JSON."""
+        return _DECODER.decode(content.decode())
 
 
-def decode(content: bytes) -> Any:
-    """Return the value of JSON that `encode` made. Tuples come back as lists."""
-    return json.loads(content)
+def json_form(value: Any) -> Any:
+    """Return a value in a form that JSON can express. Raises TypeError if there is none."""
+    match value:
+        case datetime.datetime() | datetime.date() | datetime.time():
+            return value.isoformat()
+        case datetime.timedelta():
+            return value.total_seconds()
+        case decimal.Decimal() | uuid.UUID():
+            return str(value)
+        case enum.Enum():
+            return value.value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if hasattr(value, "model_dump") and not isinstance(value, type):  # Pydantic
+        return value.model_dump(mode="json")
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} isn't JSON")  # Python's json would accept NaN and Infinity
+
+
+_ENCODER = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=json_form
+)
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
+class UnreadableError(ValueError):
+    """The content of an entry can't be decoded: it was damaged, or another program wrote it."""
+
+
+class Values:
+    """Turn values into the content of entries, and back."""
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+        self._form = "JSON" if isinstance(codec, JsonCodec) else f"{type(codec).__name__} content"
+        self._checked: set[int] = set()  # hashes of raw contents that were decoded successfully
+
+    def content(self, key: str, value: Any, *, raw: bool) -> bytes:
+        """Return the content for a value. With `raw`, bytes are taken as they are.
+
+        Raises TypeError or ValueError if the codec can't encode the value.
+        """
+        try:
+            if raw and isinstance(value, bytes):
+                self._codec.decode(value)
+                return escaped(value)
+            return escaped(self._codec.encode(value))
+        except (TypeError, ValueError, RecursionError) as error:  # nan, a list inside itself
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"the value of {key!r} can't be stored as {self._form}: {error}") from None
+
+    def value(self, content: bytes, *, raw: bool) -> Any:
+        """Return the value in an entry's content. With `raw`, return its bytes.
+
+        Raises UnreadableError if the codec can't decode it. Raw content is decoded only when it's
+        seen for the first time.
+        """
+        encoded = value_in(content)
+        if raw and hash(encoded) in self._checked:
+            return encoded
+        try:
+            value = self._codec.decode(encoded)
+        except Exception as error:  # a codec may raise anything for bytes that aren't its own
+            raise UnreadableError(f"it can't be decoded ({error})") from error
+        if not raw:
+            return value
+        if len(self._checked) >= MOST_CHECKED:
+            self._checked.clear()
+        self._checked.add(hash(encoded))
+        return encoded

@@ -1,13 +1,18 @@
-"""Share one load between any number of concurrent misses, in this process and in others.
+"""Share one load between any number of concurrent misses, in this Cache and in others.
 
 The life of a load, from the miss that starts it:
 
     ask for the lease --+-- granted ------------------------> call the loader, then store its value
         ^               |                                     if the lease is still there
         |               +-- the entry has a value ----------> return it
-        |               +-- this process has the lease -----> await that load; ask again if it fails
-        +-- in 5 ms <---+-- another process has the lease
-                        +-- Redis is unavailable -----------> call the loader, store nothing
+        |               +-- this Cache has the lease -------> await that load; ask again if it fails
+        +-- in 5 ms <---+-- another Cache has the lease, for at most `timeout` + 1 s: then take it
+                        +-- Redis is unavailable -----------> await a load that runs without Redis,
+                                                              or call the loader; store nothing
+
+A lease never outlives its load for long. It's released if the load fails or stores nothing. If the
+reply to a request for it is lost, `missed_removals.py` releases it as soon as Redis can. If the
+process dies, it expires.
 
 A caller may join a load only if its value can't be older than the caller:
 
@@ -15,43 +20,29 @@ A caller may join a load only if its value can't be older than the caller:
     _by_lease         it's calling the loader, and the caller has just read its lease: no
                       invalidation has removed it
     _without_redis    it's calling the loader while Redis is unavailable; an invalidation by this
-                      process closes it to new callers
+                      Cache closes it to new callers
 """
 
 import asyncio
 import contextlib
-import inspect
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
 
-from course_lib.cache.codec import encode
-from course_lib.cache.store import IF_ABSENT, UNAVAILABLE, Store, is_value, new_lease
+from course_lib.cache.codec import Values
+from course_lib.cache.contents import UNAVAILABLE, is_value, new_lease, new_refresh_lease
+from course_lib.cache.loader import Loaded, LoadRequest, call_loader
+from course_lib.cache.shard import ALWAYS, FRESH, GRANTED, IF_ABSENT
+from course_lib.cache.store import Store
 from course_lib.redis_client import RedisUnavailable
 
-POLL = 0.005  # seconds between two requests for a lease that another process has
+POLL = 0.005  # seconds between two requests for a lease that another Cache has
+REPLY_LOST = {"timeout", "connection", "protocol"}  # so Redis may have granted the lease
 
 log = logging.getLogger(__package__)
 
-Loader = Callable[[], Awaitable[Any]]
-
-
-@dataclass(frozen=True)
-class LoadRequest:
-    """A request for a load, from a call of `get_or_set` that missed."""
-
-    key: str
-    entry: str
-    loader: Loader
-    milliseconds: int  # until the value expires
-    user_id: int | str | None
-    timeout: float  # seconds for the loader
-    max_bytes: int
-
 
 class SharedLoad:
-    """A load of this process, which any number of callers can await.
+    """A load of this Cache, which any number of callers can await.
 
     It asks for the lease until Redis grants it or returns a value. That value is new enough only
     for callers that joined before the attempt that returned it. Before a later caller joined, an
@@ -67,33 +58,42 @@ class SharedLoad:
         self.called_loader = False
 
     def is_new_enough(self, attempt: int) -> bool:
-        """Return True if the value is no older than a caller that joined at this attempt."""
+        """Return True if a caller that joined at this attempt may have the value.
+
+        The attempt under way doesn't count: Redis may have answered it before the caller joined.
+        """
         return self.called_loader or self.answered_by > attempt
+
+    def is_of_this_loop(self) -> bool:
+        """Return True if the running event loop runs it, so that its task can be awaited here."""
+        return self.task.get_loop() is asyncio.get_running_loop()
 
 
 class SharedLoads:
-    """The loads that are running in this process, and which of them a caller may join."""
+    """The loads that are running in this Cache, and which of them a caller may join."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, values: Values) -> None:
         self.calls = 0
         """The number of times that a loader was called."""
         self._store = store
-        self._pending: dict[str, SharedLoad] = {}  # by entry
+        self._values = values
+        self._pending: dict[bytes, SharedLoad] = {}  # by key
         self._by_lease: dict[bytes, SharedLoad] = {}
-        self._without_redis: dict[str, SharedLoad] = {}  # by entry
+        self._without_redis: dict[bytes, SharedLoad] = {}  # by key
+        self._tasks: set[asyncio.Task[Any]] = set()
 
-    async def get(self, request: LoadRequest, content: bytes | None) -> tuple[bytes, str]:
-        """Return an entry's value, and "miss" if this call ran the loader, else "wait".
+    async def join_or_start(self, request: LoadRequest, content: bytes | None) -> tuple[bytes, str]:
+        """Return an entry's content, and "miss" if this call ran the loader, else "wait".
 
         `content` is what the caller has just read from the entry: a lease, None or UNAVAILABLE.
         """
         retried = False
         while not is_value(content):
-            joined = self._joinable(request.entry, content)
+            joined = self._joinable(request.stored_key, content)
             load = joined or self._start_load(request, content)
             attempt = load.attempt
             try:
-                value = await asyncio.shield(load.task)
+                loaded = await asyncio.shield(load.task)
             except Exception:
                 if not joined or retried:
                     raise
@@ -101,151 +101,187 @@ class SharedLoads:
             else:
                 if not joined:
                     outcome = "miss" if load.called_loader else "wait"
-                    return value, outcome
+                    return loaded, outcome
                 if load.is_new_enough(attempt):
-                    return value, "wait"
-            content = await self._store.read(request.entry)
+                    return loaded, "wait"
+            content = await self._store.read(request.stored_key)
         return content, "wait"
 
-    def close_to_new_callers(self) -> None:
-        """Let no new caller join a load that runs without Redis: its value may be stale now.
+    def close_loads_without_redis(self, key: bytes | None = None) -> None:
+        """Let no new caller join a load without Redis, of one key or all: it may be stale now.
 
         A load with a lease closes by itself, because a removal takes its lease away.
         """
-        self._without_redis.clear()
+        if key is None:
+            self._without_redis.clear()
+        else:
+            self._without_redis.pop(key, None)
 
-    def _joinable(self, entry: str, content: bytes | None) -> SharedLoad | None:
+    async def read_or_refresh(self, request: LoadRequest) -> tuple[bytes | None, str]:
+        """Return what an entry holds, and "stale" or "hit". Start a load if one has to refresh it.
+
+        Callers don't wait for that load. If it fails, the next one starts after its time limit.
+        """
+        lease = new_refresh_lease()
+        content, state = await self._store.refresh(
+            request.stored_key, lease, request.lease_ms, request.stale_ms
+        )
+        if state == GRANTED:
+            self._keep(asyncio.create_task(self._refresh(request, lease)))
+        return content, "hit" if state == FRESH else "stale"
+
+    async def wait(self) -> None:
+        """Wait until the loads that are running have ended; each ends within its time limit."""
+        loop = asyncio.get_running_loop()
+        tasks = [task for task in self._tasks if task.get_loop() is loop]
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def _joinable(self, key: bytes, content: bytes | None) -> SharedLoad | None:
         """Return a load of this entry that a caller that starts now may join, if there is one."""
         if content == UNAVAILABLE:
-            return self._without_redis.get(entry)
-        if content is not None and content in self._by_lease:
-            return self._by_lease[content]
-        return self._pending.get(entry)
+            load = self._without_redis.get(key)
+        elif content is not None and content in self._by_lease:
+            load = self._by_lease[content]
+        else:
+            load = self._pending.get(key)
+        return load if load and load.is_of_this_loop() else None
 
     def _start_load(self, request: LoadRequest, content: bytes | None) -> SharedLoad:
         """Start a load in a task of its own, so that it goes on if its caller is cancelled."""
         load = SharedLoad(request)
         if content == UNAVAILABLE:
-            self._without_redis[request.entry] = load
+            self._without_redis[request.stored_key] = load
             load.task = asyncio.create_task(self._load_without_redis(load))
         else:
-            self._pending[request.entry] = load
-            load.task = asyncio.create_task(self._wait_for_lease(load))
+            self._pending[request.stored_key] = load
+            load.task = asyncio.create_task(self._load_when_granted(load))
         load.task.add_done_callback(_retrieve_exception)
+        self._keep(load.task)
         return load
 
-    async def _wait_for_lease(self, load: SharedLoad) -> bytes:
-        """Wait for the lease and load under it, or return a value that another load has stored."""
-        request = load.request
+    def _keep(self, task: asyncio.Task[Any]) -> None:
+        """Keep a task until it has ended: the event loop alone could drop it."""
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _load_when_granted(self, load: SharedLoad) -> bytes:
+        """Wait for the lease and load under it, or return content that another load stored."""
         lease = new_lease()
-        available = True
-        expires = int((request.timeout + 1) * 1000)  # ms, and so after the loader has timed out
+        content: bytes | None = UNAVAILABLE
         try:
-            while True:
-                load.attempt += 1
-                content = await self._store.write(
-                    request.entry, lease, expires, IF_ABSENT, request.user_id
-                )
-                if content is None:
-                    break
-                load.answered_by = load.attempt
-                if is_value(content):
-                    return content
-                if content in self._by_lease:
-                    # If that load fails, the error is raised in the caller that started it.
-                    with contextlib.suppress(Exception):
-                        return await asyncio.shield(self._by_lease[content].task)
-                else:
-                    await asyncio.sleep(POLL)
-        except RedisUnavailable:
-            available = False
+            content = await self._wait_for_lease(load, lease)
+        except RedisUnavailable as error:
+            if error.reason in REPLY_LOST:
+                self._store.release_later(load.request.stored_key, lease)
+        except asyncio.CancelledError:
+            self._store.release_later(load.request.stored_key, lease)
+            raise
         finally:
             _forget(self._pending, load)
-        # Both add the load to their dict before they await anything, so each miss finds it in one.
-        if available:
+        # Both loads add themselves to a dict before they await, so each miss finds them in one.
+        if content is None:
             return await self._load_under_lease(load, lease)
-        return await self._load_without_redis(load)
+        if content == UNAVAILABLE:
+            return await self._share_without_redis(load)
+        return content
+
+    async def _wait_for_lease(self, load: SharedLoad, lease: bytes) -> bytes | None:
+        """Ask for the lease until Redis grants it. Return a value that's there instead."""
+        request = load.request
+        take_at = asyncio.get_running_loop().time() + request.lease_ms / 1000
+        while True:
+            load.attempt += 1
+            # No lease of one load lasts longer; but there may be one failed load after another.
+            waited_enough = asyncio.get_running_loop().time() > take_at
+            condition = ALWAYS if waited_enough else IF_ABSENT
+            content = await self._store.write(
+                request.stored_key, lease, request.lease_ms, condition, request.user
+            )
+            if content is None:
+                return None
+            load.answered_by = load.attempt
+            if is_value(content):
+                return content
+            running = self._by_lease.get(content)
+            if running and running.is_of_this_loop():
+                # If that load fails, the error is raised in the caller that started it.
+                with contextlib.suppress(Exception):
+                    return await asyncio.shield(running.task)
+            else:
+                await asyncio.sleep(POLL)
 
     async def _load_under_lease(self, load: SharedLoad, lease: bytes) -> bytes:
         """Call the loader, and store its value if the lease is still there."""
         request = load.request
         load.called_loader = True
         self._by_lease[lease] = load
-        stored = False
+        lease_is_gone = False
         try:
-            value = await self._call_loader(request)
-            if len(value) <= request.max_bytes:
-                with contextlib.suppress(RedisUnavailable):
-                    await self._store.write(
-                        request.entry, value, request.milliseconds, lease, request.user_id
-                    )
-                    stored = True
-            return value
+            loaded = await self._call_loader(request)
+            if loaded.ms:
+                if not await self._store_loaded(request, loaded, lease):
+                    self._store.release_later(request.stored_key, lease)  # no caller waits for it
+                lease_is_gone = True
+            return loaded.content
         finally:
             del self._by_lease[lease]
-            if not stored:
-                with contextlib.suppress(RedisUnavailable):  # then the lease expires
-                    await self._store.release(request.entry, lease)
+            if not lease_is_gone:
+                await self._store.release(request.stored_key, lease)
+
+    async def _refresh(self, request: LoadRequest, lease: bytes) -> None:
+        """Call the loader, and replace the stale value if the lease is still in front of it."""
+        try:
+            loaded = await self._call_loader(request)
+        except Exception as error:
+            log.warning("%r is stale, and refreshing it failed: %r", request.key, error)
+            return
+        if loaded.ms:
+            await self._store_loaded(request, loaded, lease)
+        else:
+            await self._store.release(request.stored_key, lease)
+
+    async def _store_loaded(self, request: LoadRequest, loaded: Loaded, lease: bytes) -> bool:
+        """Store a loaded value if the lease is still there. Return False if Redis fails."""
+        try:
+            await self._store.write(
+                request.stored_key, loaded.content, loaded.ms, lease, request.user
+            )
+        except RedisUnavailable:
+            return False
+        return True
+
+    async def _share_without_redis(self, load: SharedLoad) -> bytes:
+        """Return the value of a load that runs without Redis, or start one."""
+        running = self._without_redis.get(load.request.stored_key)
+        if running and running.is_of_this_loop():
+            with contextlib.suppress(Exception):
+                content = await asyncio.shield(running.task)
+                load.answered_by = load.attempt + 1  # as new as any value without Redis
+                return content
+        return await self._load_without_redis(load)
 
     async def _load_without_redis(self, load: SharedLoad) -> bytes:
-        """Call the loader, for the callers in this process only."""
+        """Call the loader, for the callers in this Cache only."""
+        key = load.request.stored_key
         load.called_loader = True
-        self._without_redis[load.request.entry] = load
+        self._without_redis[key] = load
         try:
-            return await self._call_loader(load.request)
+            loaded = await self._call_loader(load.request)
+            return loaded.content
         finally:
             _forget(self._without_redis, load)
 
-    async def _call_loader(self, request: LoadRequest) -> bytes:
-        """Return the loader's value as JSON. Raises what the loader does, or TimeoutError."""
+    async def _call_loader(self, request: LoadRequest) -> Loaded:
         self.calls += 1
-        awaitable = request.loader()
-        if not inspect.isawaitable(awaitable):
-            raise TypeError(
-                f"the loader of {request.key!r} returned {type(awaitable).__name__}, which can't "
-                "be awaited: make it an `async def`, or if it blocks, pass "
-                "`lambda: asyncio.to_thread(function)`"
-            )
-        try:
-            async with asyncio.timeout(request.timeout) as time_limit:
-                value = await awaitable
-        except TimeoutError:
-            if not time_limit.expired():
-                raise
-            raise TimeoutError(
-                f"the load of {request.key!r} took longer than {request.timeout:g} s"
-            ) from None
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task and task.cancelling():
-                raise
-            raise RuntimeError(f"the load of {request.key!r} cancelled itself") from None
-        content = encode(request.key, value)
-        size = len(content)
-        if size > request.max_bytes:
-            log.warning(
-                "%r is not cached: %d bytes, max_bytes is %d", request.key, size, request.max_bytes
-            )
-        return content
+        return await call_loader(request, self._values)
 
 
-def check_loader(loader: Loader) -> None:
-    """Raise TypeError if a loader can't be called."""
-    if inspect.iscoroutine(loader):
-        loader.close()
-        name = loader.__name__
-        raise TypeError(
-            f"pass the function, not the result of calling it: `{name}`, not `{name}()`"
-        )
-    if not callable(loader):
-        raise TypeError(f"loader must be an async function without arguments, not {loader!r}")
-
-
-def _forget(loads: dict[str, SharedLoad], load: SharedLoad) -> None:
+def _forget(loads: dict[bytes, SharedLoad], load: SharedLoad) -> None:
     """Remove a load from a dict, unless a newer load of the same entry has replaced it."""
-    entry = load.request.entry
-    if loads.get(entry) is load:
-        del loads[entry]
+    key = load.request.stored_key
+    if loads.get(key) is load:
+        del loads[key]
 
 
 def _retrieve_exception(task: asyncio.Task[bytes]) -> None:

@@ -1,163 +1,195 @@
-"""Keep entries, leases and the index of each user's entries in Redis.
+"""Keep entries, leases and the index of each user's entries in Redis, and have a policy without it.
 
-Keys, for a namespace `cache`:
-
-    {cache}:entry:<key>      a value as JSON, or the lease of a load: a zero byte and a random token
-    {cache}:user:<user_id>   the index of a user's entries: a sorted set, by expiry time
-
-The life of an entry. An invalidation can remove a value or a lease at any point:
+The keys are in `shard.py`. The life of an entry; an invalidation can remove a value or a lease at
+any point:
 
     nothing --+-- a load asks for the lease --> lease --+-- loaded, lease still there --> value
               |                                         +-- the load failed ------------> nothing
               +-- set --> value                         +-- the process died: expires --> nothing
 
-A removal that Redis missed leaves a stale value. So this process remembers the removal, treats each
-read as a miss, and applies the removal before it reads from Redis again.
+If Redis fails, a read is a miss, and a removal is remembered: see `missed_removals.py`.
 
-In a Redis Cluster the braces keep a namespace in one slot, because a script can only use one. To
-spread the load over the cluster, use several namespaces.
+Each entry is in the shard that its key decides on. A user's entries may be in any, so each shard
+has an index of its own for that user.
 """
 
+import asyncio
+import contextlib
 import logging
-import secrets
-from typing import Any, TypeGuard
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from uuid import UUID
 
 from redis.asyncio import Redis
 
+from course_lib.cache.contents import UNAVAILABLE
+from course_lib.cache.shard import ALWAYS, FRESH, Shard
 from course_lib.checks import check_namespace, check_user_id
-from course_lib.redis_client import BYTES, CircuitBreaker, RedisUnavailable, Script
+from course_lib.redis_client import RedisUnavailable
 
-LEASE = b"\0"  # the first byte of every lease; no JSON starts with it
-UNAVAILABLE = LEASE + b"unavailable"  # what `read` returns if Redis fails: a lease of no load
-IF_ABSENT, ALWAYS = b"", b"*"  # conditions of `write`; the third is a lease
-BATCH = 250  # entries removed by one script call, because all other clients wait for it
-LONGEST_KEY = 1_024
+LONGEST_KEY = 1_024  # characters
+MOST_SHARDS = 1_024
 
-WRITE = Script(__package__, "write")
-RELEASE = Script(__package__, "release")
-INVALIDATE = Script(__package__, "invalidate")
+UserId = int | str | UUID
 
 log = logging.getLogger(__package__)
 
 
-def new_lease() -> bytes:
-    """Return a lease that no other load has."""
-    return LEASE + secrets.token_bytes(12)
-
-
-def is_value(content: bytes | None) -> TypeGuard[bytes]:
-    """Return True if the content of an entry is a value: there is one, and it isn't a lease."""
-    return content is not None and not content.startswith(LEASE)
-
-
 class Store:
-    """The entries of one namespace. Each call is one round trip, unless it says otherwise."""
+    """The entries of one namespace.
 
-    def __init__(self, redis: Redis, namespace: str) -> None:
+    Keys and users are passed as bytes, as `checked_key` and `checked_user` return them.
+    """
+
+    def __init__(self, redis: Redis, namespace: str, shards: int) -> None:
         check_namespace(namespace)
-        self._redis = redis
-        self._entries = f"{{{namespace}}}:entry:"
-        self._indexes = f"{{{namespace}}}:user:"
-        self._missed_removals: set[str] = set()  # names of entries and indexes
-        self._applying = False
+        is_number = isinstance(shards, int) and not isinstance(shards, bool)
+        if not is_number or not 1 <= shards <= MOST_SHARDS:
+            raise ValueError(f"shards is {shards!r}: pass a whole number from 1 to {MOST_SHARDS:,}")
+        self.unavailable: Counter[str] = Counter()
+        """The number of times that a policy stood in for Redis, by reason."""
+        self._shards = []
+        for number in range(shards):
+            tag = namespace if shards == 1 else f"{namespace}:{number}"
+            self._shards.append(Shard(redis, encoded("namespace", f"{{{tag}}}:")))
 
-    def entry(self, key: str) -> str:
-        """Return the name of an entry. Raises TypeError or ValueError if the key is invalid."""
-        if not isinstance(key, str):
-            raise TypeError(f"key must be a string, not {key!r}")
-        if not 0 < len(key) <= LONGEST_KEY:
-            start = key[:40]
-            raise ValueError(
-                f"a key has from 1 to {LONGEST_KEY:,} characters; {start!r} has {len(key):,}"
-            )
-        return self._entries + key
-
-    def index(self, user_id: int | str) -> str:
-        """Return the name of a user's index. Raises TypeError if `user_id` isn't an ID."""
-        return self._indexes + check_user_id(user_id)
-
-    async def read(self, entry: str) -> bytes | None:
+    async def read(self, key: bytes) -> bytes | None:
         """Return what an entry holds: a value, a lease, or None. If Redis fails, UNAVAILABLE."""
+        shard = self._shard(key)
+        if shard.missed.pending:
+            return self._unavailable_until_removed(shard)
         try:
-            if self._missed_removals or self._applying:
-                await self.apply_missed_removals()
-            breaker = CircuitBreaker.of(self._redis)
-            content: bytes | None = await breaker.call(
-                self._redis.execute_command, "GET", entry.encode(), **BYTES
-            )
-        except RedisUnavailable:
+            return await shard.read(key)
+        except RedisUnavailable as error:
+            self.unavailable[error.reason] += 1
             return UNAVAILABLE
-        return content
+
+    async def refresh(
+        self, key: bytes, lease: bytes, lease_ms: int, stale_ms: int
+    ) -> tuple[bytes, int]:
+        """Do what `Shard.refresh` does. If Redis fails, return UNAVAILABLE and FRESH."""
+        shard = self._shard(key)
+        if shard.missed.pending:
+            return self._unavailable_until_removed(shard), FRESH
+        try:
+            return await shard.refresh(key, lease, lease_ms, stale_ms)
+        except RedisUnavailable as error:
+            self.unavailable[error.reason] += 1
+            return UNAVAILABLE, FRESH
 
     async def write(
-        self,
-        entry: str,
-        content: bytes,
-        milliseconds: int,
-        condition: bytes,
-        user_id: int | str | None,
+        self, key: bytes, content: bytes, ttl_ms: int, condition: bytes, user: bytes | None
     ) -> bytes | None:
-        """Write a value or a lease, if the condition holds, to expire after `milliseconds`.
-
-        The condition is IF_ABSENT, ALWAYS, or the lease that must still be there. Return None if
-        the content was written, else what the entry holds. Raises RedisUnavailable.
-        """
-        keys = [entry] if user_id is None else [entry, self.index(user_id)]
-        key = entry.removeprefix(self._entries)
-        held: bytes | None = await self._run(WRITE, keys, content, milliseconds, condition, key)
-        return held
-
-    async def release(self, entry: str, lease: bytes) -> None:
-        """Remove a lease, if it's still there. Raises RedisUnavailable."""
-        await self._run(RELEASE, [entry], lease)
-
-    async def remove(self, entry: str) -> bytes | None:
-        """Remove an entry and return what it held. Raises RedisUnavailable."""
-        breaker = CircuitBreaker.of(self._redis)
-        content: bytes | None = await breaker.call(
-            self._redis.execute_command, "GETDEL", entry.encode(), **BYTES
-        )
-        return content
-
-    async def remove_all(self, index: str) -> int:
-        """Remove all entries in an index and return their number. Raises RedisUnavailable.
-
-        Makes a round trip for each 250 entries.
-        """
-        removed, left = 0, 1
-        while left:
-            removed_now, left = await self._run(INVALIDATE, [index, self._entries], BATCH)
-            removed += removed_now
-        return removed
-
-    def remember_missed(self, name: str) -> None:
-        """Remember an entry or an index that Redis didn't remove, so that no read returns it."""
-        if not self._missed_removals:
-            log.warning(
-                "An invalidation didn't reach Redis; treating reads as misses until it is applied"
-            )
-        self._missed_removals.add(name)
-
-    async def apply_missed_removals(self) -> None:
-        """Remove what Redis missed. Raises RedisUnavailable until that is done."""
-        if self._applying:
-            raise RedisUnavailable(
-                "Redis may have stale values: missed removals are being applied", "removals"
-            )
-        self._applying = True
+        """Do what `Shard.write` does. Raises RedisUnavailable, after counting it."""
         try:
-            while self._missed_removals:
-                name = self._missed_removals.pop()
-                try:
-                    if name.startswith(self._entries):
-                        await self.remove(name)
-                    else:
-                        await self.remove_all(name)
-                except BaseException:
-                    self._missed_removals.add(name)
-                    raise
-        finally:
-            self._applying = False
+            return await self._shard(key).write(key, content, ttl_ms, condition, user)
+        except RedisUnavailable as error:
+            self.unavailable[error.reason] += 1
+            raise
 
-    async def _run(self, script: Script, keys: list[str], *arguments: str | bytes | float) -> Any:
-        return await CircuitBreaker.of(self._redis).call(script.run, self._redis, keys, *arguments)
+    async def replace(self, key: bytes, content: bytes, ttl_ms: int, user: bytes | None) -> None:
+        """Write a value. If Redis fails, remember to remove the value that's there."""
+        shard = self._shard(key)
+        with self._policy(lambda: shard.missed.remember(shard.entry(key))):
+            await shard.write(key, content, ttl_ms, ALWAYS, user)
+
+    async def release(self, key: bytes, lease: bytes) -> None:
+        """Remove an entry that still holds a lease. If Redis fails, try again later."""
+        try:
+            await self._shard(key).release(key, lease)
+        except BaseException as error:
+            self.release_later(key, lease)
+            if not isinstance(error, RedisUnavailable):
+                raise
+
+    def release_later(self, key: bytes, lease: bytes) -> None:
+        """Release a lease in the background, as soon as Redis can."""
+        self._shard(key).missed.remember_lease(key, lease)
+
+    async def remove(self, key: bytes) -> bytes | None:
+        """Remove an entry and return what it held. If Redis fails, remember it."""
+        shard = self._shard(key)
+        with self._policy(lambda: shard.missed.remember(shard.entry(key))):
+            return await shard.remove(key)
+        return None
+
+    async def remove_unreadable(self, key: bytes, error: Exception) -> None:
+        """Remove an entry that this cache can't have stored, and log it."""
+        log.warning("Removing %r from the cache: %s", key, error)
+        await self.remove(key)
+
+    async def remove_user(self, user: bytes) -> int:
+        """Remove all of a user's entries and return their number. If Redis fails, remember it."""
+        counts = await asyncio.gather(*[self._remove_index(shard, user) for shard in self._shards])
+        return sum(counts)
+
+    async def clear(self) -> None:
+        """Let no entry count that was written so far. If Redis fails, remember it."""
+        await asyncio.gather(*[self._clear(shard) for shard in self._shards])
+
+    async def aclose(self) -> None:
+        """Stop making up for removals."""
+        for shard in self._shards:
+            await shard.missed.stop()
+
+    async def _remove_index(self, shard: Shard, user: bytes) -> int:
+        index = shard.index(user)
+        with self._policy(lambda: shard.missed.remember(index)):
+            return await shard.remove_index(index)
+        return 0
+
+    async def _clear(self, shard: Shard) -> None:
+        with self._policy(shard.missed.remember_everything):
+            await shard.clear()
+
+    def _shard(self, key: bytes) -> Shard:
+        if len(self._shards) == 1:
+            return self._shards[0]
+        return self._shards[zlib.crc32(key) % len(self._shards)]
+
+    def _unavailable_until_removed(self, shard: Shard) -> bytes:
+        shard.missed.resume()
+        self.unavailable["removals"] += 1
+        return UNAVAILABLE
+
+    @contextlib.contextmanager
+    def _policy(self, remember: Callable[[], None]) -> Iterator[None]:
+        """Count RedisUnavailable and call `remember`, which any other failure calls too."""
+        try:
+            yield
+        except RedisUnavailable as error:
+            self.unavailable[error.reason] += 1
+            remember()
+        except BaseException:  # if it was cancelled, Redis may not have received the command
+            remember()
+            raise
+
+
+def encoded(name: str, text: str) -> bytes:
+    """Return text as UTF-8. Raises ValueError if it can't be encoded."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(
+            f"{name} {text!r} has half of a surrogate pair, which UTF-8 can't encode: "
+            "remove it, for example with text.encode(errors='replace').decode()"
+        ) from None
+
+
+def checked_key(key: str) -> bytes:
+    """Return a key as bytes. Raises TypeError or ValueError if it's invalid."""
+    if not isinstance(key, str):
+        raise TypeError(f"key must be a string, not {key!r}")
+    if not 0 < len(key) <= LONGEST_KEY:
+        start = key[:40]
+        raise ValueError(
+            f"a key has from 1 to {LONGEST_KEY:,} characters; {start!r} has {len(key):,}"
+        )
+    return encoded("key", key)
+
+
+def checked_user(user_id: UserId) -> bytes:
+    """Return a user's ID as bytes. Raises TypeError or ValueError if it isn't an ID."""
+    plain_id = str(user_id) if isinstance(user_id, UUID) else user_id
+    return encoded("user_id", check_user_id(plain_id))

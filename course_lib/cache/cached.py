@@ -1,0 +1,185 @@
+"""Cache what a function or a FastAPI endpoint returns: the decorator `Cache.cached`.
+
+    @app.get("/stats/{user_id}")
+    @cache.cached(ttl=60, user="user_id")
+    async def stats(user_id: int, session: Session = Depends(get_session)) -> Stats: ...
+
+The signature stays the same, so FastAPI resolves it as before.
+"""
+
+import asyncio
+import functools
+import hashlib
+import inspect
+import logging
+import typing
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from course_lib.cache.codec import JsonCodec
+from course_lib.cache.ttl import Seconds, Ttl
+
+LONGEST_ARGUMENTS = 200  # characters; longer ones are in the key as a hash
+LEFT_OUT = {"HTTPConnection", "Response", "BackgroundTasks", "SecurityScopes"}
+
+Function = Callable[..., Any]
+Part = str | Callable[..., Any]
+
+log = logging.getLogger(__package__)
+
+
+class CachedFunctions:
+    """Adds the decorator `cached` to a cache."""
+
+    get_or_set: Callable[..., Awaitable[Any]]
+
+    def cached(
+        self,
+        *,
+        ttl: Ttl | None = None,
+        key: Part | None = None,
+        user: Part | None = None,
+        stale: Seconds | None = None,
+    ) -> Callable[[Function], Callable[..., Awaitable[Any]]]:
+        """Return a decorator that caches what an async or ordinary function returns.
+
+        - `key`: a format string such as "stats:{user_id}", or a function of the arguments. By
+          default, the function's full name and its arguments.
+        - `user`: the name of an argument, or a function of the arguments. The entries of a call
+          belong to that user: `invalidate_user_cache` removes them. The default key includes it.
+        - `ttl`, `stale`: as for `get_or_set`.
+
+        The decorated function is async and returns what JSON restores. An ordinary function runs
+        in a thread. Put the decorator below FastAPI's, and return data, not a `Response`.
+
+        The default key leaves out `Request`, `Response` and `BackgroundTasks`. It includes what a
+        dependency returns if JSON can express it, such as a user's ID or a page. Other
+        dependencies, such as a database session, are left out: if the result depends on one, pass
+        `user` or `key`. If you pass neither, each is logged once. Don't combine a session with
+        `stale`: the function may then run when the request has ended and the session is closed.
+
+        Raises TypeError for a generator, and when called with an argument that JSON can't express.
+        """
+
+        def decorate(function: Function) -> Callable[..., Awaitable[Any]]:
+            call = _CachedCall(function, key, user)
+
+            @functools.wraps(function)
+            async def cached(*arguments: Any, **named: Any) -> Any:
+                bound = call.bind(arguments, named)
+                user_id = call.user_id(bound)
+                loader = functools.partial(call.load, bound)
+                return await self.get_or_set(
+                    call.key(bound, user_id), loader, ttl, user_id=user_id, stale=stale
+                )
+
+            return cached
+
+        return decorate
+
+
+class _CachedCall:
+    """A decorated function, and how to derive keys and users from its arguments."""
+
+    def __init__(self, function: Function, key: Part | None, user: Part | None) -> None:
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise TypeError(
+                f"{function.__qualname__} is a generator, which can't be cached: return a list"
+            )
+        self._function = function
+        self._key = key
+        self._user = user
+        self._name = f"{function.__module__}.{function.__qualname__}"
+        self._signature = _signature(function)
+        self._logged: set[str] = set()
+        if isinstance(user, str) and user not in self._signature.parameters:
+            raise ValueError(f"{self._name} has no argument {user!r}: pass user= one that it has")
+
+    def bind(self, arguments: tuple[Any, ...], named: dict[str, Any]) -> inspect.BoundArguments:
+        """Return a call's arguments by name, with defaults."""
+        bound = self._signature.bind(*arguments, **named)
+        bound.apply_defaults()
+        return bound
+
+    async def load(self, bound: inspect.BoundArguments) -> Any:
+        """Call the function."""
+        if inspect.iscoroutinefunction(self._function):
+            return await self._function(*bound.args, **bound.kwargs)
+        return await asyncio.to_thread(self._function, *bound.args, **bound.kwargs)
+
+    def user_id(self, bound: inspect.BoundArguments) -> Any:
+        """Return the user whom the call's entry belongs to, or None."""
+        if isinstance(self._user, str):
+            return bound.arguments[self._user]
+        return self._user(*bound.args, **bound.kwargs) if self._user else None
+
+    def key(self, bound: inspect.BoundArguments, user_id: Any) -> str:
+        """Return the key for a call."""
+        if isinstance(self._key, str):
+            return self._key.format(**bound.arguments)
+        if self._key:
+            chosen: str = self._key(*bound.args, **bound.kwargs)
+            return chosen
+        parts = [] if user_id is None else [f"user={user_id}"]
+        is_secret = False
+        for name, value in bound.arguments.items():
+            text = self._text(name, value)
+            if text is not None:
+                parts.append(f"{name}={text}")
+                is_secret |= _is_dependency(self._signature.parameters[name])
+        arguments = ",".join(parts)
+        if is_secret or len(arguments) > LONGEST_ARGUMENTS:
+            arguments = hashlib.sha256(arguments.encode()).hexdigest()
+        return f"{self._name}({arguments})"
+
+    def _text(self, name: str, value: Any) -> str | None:
+        """Return an argument as text for the key, or None if it's left out."""
+        if _belongs_to_request(value):
+            return None
+        is_dependency = _is_dependency(self._signature.parameters[name])
+        if is_dependency and hasattr(value, "__dict__") and not hasattr(value, "model_dump"):
+            value = vars(value)  # a page, as an object with `offset` and `limit`
+        try:
+            return JsonCodec().encode(value).decode()
+        except (TypeError, ValueError):
+            if not is_dependency:
+                raise TypeError(
+                    f"{self._name} can't have its argument {name!r} in a key, because JSON can't "
+                    "express it: pass `key`, a function of the arguments"
+                ) from None
+        if self._user is None and name not in self._logged:
+            self._logged.add(name)
+            log.warning(
+                "%s is cached for all values of its dependency %r: if the result depends on it, "
+                "pass `user` or `key`",
+                self._name,
+                name,
+            )
+        return None
+
+
+def _signature(function: Function) -> inspect.Signature:
+    """Return a signature, with annotations that are text evaluated if they can be."""
+    try:
+        return inspect.signature(function, eval_str=True)
+    except NameError:  # a name that only a type checker imports
+        return inspect.signature(function)
+
+
+def _belongs_to_request(value: Any) -> bool:
+    """Return True for a Request, a Response or BackgroundTasks."""
+    for kind in type(value).__mro__:
+        from_framework = kind.__module__.partition(".")[0] in ("starlette", "fastapi")
+        if from_framework and kind.__name__ in LEFT_OUT:
+            return True
+    return False
+
+
+def _is_dependency(parameter: inspect.Parameter) -> bool:
+    """Return True if FastAPI passes what a dependency returns: by default or by annotation."""
+    candidates = [parameter.default, *typing.get_args(parameter.annotation)]
+    kinds = [type(candidate) for candidate in candidates]
+    return any(
+        kind.__module__ == "fastapi.params" and kind.__name__ in ("Depends", "Security")
+        for kind in kinds
+    )

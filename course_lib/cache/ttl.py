@@ -1,0 +1,41 @@
+"""Read TTLs: a number of seconds, a timedelta, or a function of the value."""
+
+import random
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from course_lib.checks import check_seconds
+
+Seconds = float | timedelta
+Ttl = Seconds | Callable[[Any], Seconds | None]
+
+
+def seconds(name: str, value: Seconds) -> float:
+    """Return a number of seconds or a timedelta in seconds. Raises TypeError or ValueError."""
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    return check_seconds(name, value)
+
+
+def check_ttl(ttl: Ttl) -> Ttl:
+    """Return a TTL. Raises TypeError or ValueError if it's invalid."""
+    if not callable(ttl):
+        seconds("ttl", ttl)
+    return ttl
+
+
+def ttl_in_ms(ttl: Ttl, value: Any, jitter: float) -> int:
+    """Return how long to keep a value, in milliseconds; 0 if it isn't to be stored.
+
+    That's when the function returns None; 0 means the same.
+
+    Each TTL is shortened by a random share of up to `jitter`.
+    """
+    if callable(ttl):
+        chosen = ttl(value)
+        if not chosen:
+            return 0
+        ttl = chosen
+    shortened = seconds("ttl", ttl) * (1 - jitter * random.random())
+    return max(int(1000 * shortened), 1)

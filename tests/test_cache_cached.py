@@ -1,0 +1,239 @@
+"""The decorator caches functions and FastAPI endpoints, under keys that tell calls apart."""
+
+import asyncio
+import dataclasses
+import logging
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from typing import Annotated, Any
+
+import httpx
+import pytest
+from fastapi import BackgroundTasks, Depends, FastAPI, Header, Request, Response
+from redis.asyncio import Redis
+
+from course_lib import redis_client
+from course_lib.cache import Cache
+from course_lib.lab import redis_server
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[redis_server.RedisServer]:
+    with redis_server.start() as server:
+        yield server
+
+
+@pytest.fixture
+async def redis(server: redis_server.RedisServer) -> AsyncIterator[Redis]:
+    client = redis_client.connect(server.url)
+    await client.flushall()
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+def cache(redis: Redis) -> Cache:
+    return Cache(redis)
+
+
+async def test_calls_with_equal_arguments_share_an_entry_however_they_are_passed(
+    cache: Cache,
+) -> None:
+    calls = []
+
+    @cache.cached(ttl=60)
+    async def add(x: int, y: int = 2, *more: int, **named: int) -> int:
+        calls.append((x, y))
+        return x + y
+
+    assert [await add(1), await add(1, 2), await add(y=2, x=1)] == [3, 3, 3]
+    assert len(calls) == 1
+    assert [await add(1, 3), await add(1, 2, 3), await add(1, z=4)] == [4, 3, 3]
+    assert len(calls) == 4
+    assert add.__name__ == "add"
+
+
+async def test_functions_of_the_same_arguments_share_no_entries(cache: Cache) -> None:
+    @cache.cached()
+    async def one(x: int) -> str:
+        return "one"
+
+    @cache.cached()
+    async def other(x: int) -> str:
+        return "other"
+
+    assert [await one(1), await other(1)] == ["one", "other"]
+
+
+async def test_an_ordinary_function_runs_in_a_thread_and_concurrent_calls_share_it(
+    cache: Cache,
+) -> None:
+    calls = []
+
+    @cache.cached(ttl=60)
+    def slow(x: uuid.UUID) -> str:
+        calls.append(x)
+        with pytest.raises(RuntimeError):
+            asyncio.get_running_loop()
+        return "value"
+
+    number = uuid.UUID(int=1)
+    assert await asyncio.gather(*[slow(number) for _ in range(10)]) == ["value"] * 10
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("user", ["user_id", lambda user_id, page=1: user_id])
+async def test_the_entries_of_a_user_can_be_invalidated(cache: Cache, user: Any) -> None:
+    calls = []
+
+    @cache.cached(user=user)
+    async def stats(user_id: int, page: int = 1) -> int:
+        calls.append(user_id)
+        return len(calls)
+
+    assert [await stats(7), await stats(7, 2), await stats(8), await stats(7)] == [1, 2, 3, 1]
+    assert await cache.invalidate_user_cache(7) == 2
+    assert [await stats(7), await stats(8)] == [4, 3]
+
+
+@pytest.mark.parametrize("key", ["stats:{user_id}", lambda user_id, tasks: f"stats:{user_id}"])
+async def test_a_key_can_be_a_format_or_a_function_of_the_arguments(cache: Cache, key: Any) -> None:
+    @cache.cached(key=key)
+    async def stats(user_id: int, tasks: object) -> int:
+        return user_id
+
+    assert await stats(7, object()) == 7
+    assert await cache.get("stats:7") == 7
+
+
+async def test_long_arguments_are_in_the_key_as_a_hash(cache: Cache) -> None:
+    @cache.cached()
+    async def length(text: str) -> int:
+        return len(text)
+
+    assert [await length("x" * 5_000), await length("y" * 5_001)] == [5_000, 5_001]
+
+
+async def test_what_cannot_be_cached_is_an_error_that_says_what_to_do(cache: Cache) -> None:
+    with pytest.raises(TypeError, match="rows is a generator"):
+
+        @cache.cached()
+        async def rows() -> AsyncIterator[int]:
+            yield 1
+
+    with pytest.raises(ValueError, match="has no argument 'user'"):
+
+        @cache.cached(user="user")
+        async def stats(user_id: int) -> int:
+            return user_id
+
+    @cache.cached()
+    async def read(path: object) -> int:
+        return 1
+
+    with pytest.raises(TypeError, match=r"argument 'path' in a key, .*: pass `key`"):
+        await read(object())
+
+
+# --- FastAPI --------------------------------------------------------------------------------------
+
+
+class Page:
+    """A dependency with plain fields, as in FastAPI's tutorial."""
+
+    def __init__(self, offset: int = 0) -> None:
+        self.offset = offset
+
+
+async def session() -> AsyncIterator[object]:
+    yield object()  # another one for each request
+
+
+def current_user(x_api_key: Annotated[str, Header()]) -> str:
+    return x_api_key
+
+
+@dataclasses.dataclass
+class Totals:
+    user: str
+    item: int
+    offset: int
+    calls: int
+
+
+def app_of(cache: Cache, *, is_async: bool) -> FastAPI:
+    app, calls = FastAPI(), []
+
+    def totals(user: str, item: int, offset: int) -> Totals:
+        calls.append(user)
+        return Totals(user, item, offset, len(calls))
+
+    if is_async:
+
+        @app.get("/items/{item}")
+        @cache.cached(ttl=60)
+        async def read(
+            item: int,
+            *,
+            request: Request,
+            response: Response,
+            tasks: BackgroundTasks,
+            database: Annotated[object, Depends(session)],
+            user: Annotated[str, Depends(current_user)],
+            page: Page = Depends(),  # noqa: B008
+        ) -> Totals:
+            return totals(user, item, page.offset)
+    else:
+
+        @app.get("/items/{item}")
+        @cache.cached(ttl=60)
+        def read_in_thread(
+            item: int,
+            request: Request,
+            user: str = Depends(current_user),
+            page: Page = Depends(),  # noqa: B008
+            database: object = Depends(session),
+        ) -> Totals:
+            return totals(user, item, page.offset)
+
+    return app
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+async def test_an_endpoint_is_cached_by_its_arguments_without_requests_and_sessions(
+    cache: Cache, is_async: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = app_of(cache, is_async=is_async)
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+
+        async def calls(path: str, user: str) -> int:
+            response = await client.get(path, headers={"X-API-Key": user})
+            assert response.status_code == 200
+            answer = response.json()
+            assert answer["user"] == user, "a response of another user"
+            return int(answer["calls"])
+
+        assert [await calls("/items/1", "ann") for _ in range(3)] == [1, 1, 1]
+        assert [await calls("/items/1", "bob"), await calls("/items/2", "ann")] == [2, 3]
+        assert [await calls("/items/1?offset=5", "ann") for _ in range(2)] == [4, 4]
+        wrong = await client.get("/items/x", headers={"X-API-Key": "ann"})
+        assert wrong.status_code == 422
+    warnings = [record.message for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warnings) == 1
+    assert "cached for all values of its dependency 'database'" in warnings[0]
+    parameters = app.openapi()["paths"]["/items/{item}"]["get"]["parameters"]
+    assert {parameter["name"] for parameter in parameters} == {"item", "offset", "x-api-key"}
+
+
+async def test_what_a_dependency_returns_is_in_no_key_as_plain_text(
+    cache: Cache, redis: Redis
+) -> None:
+    app = app_of(cache, is_async=True)
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        await client.get("/items/1", headers={"X-API-Key": "secret"})
+    (key,) = await redis.keys("*:entry:*")
+    assert b"secret" not in key
