@@ -146,6 +146,7 @@ async def test_delete_returns_whether_there_was_a_value(cache: Cache) -> None:
 async def test_each_call_is_one_round_trip(cache: Cache, redis: CountingRedis) -> None:
     await cache.set("warm", 1, user_id=1)  # now the server has the scripts
     await cache.invalidate_user_cache(1)
+    await cache.delete("warm")
     redis.sent.clear()
     await cache.set("key", 1, user_id=1)
     await cache.get("key")

@@ -124,8 +124,8 @@ async def test_all_connections_leave_a_demoted_primary(
             await cache.set("key 1", "new")  # rejected, and made up for later
             calls = [cache.get(f"key {number}") for number in range(20)]
             assert await asyncio.gather(*calls) == [None] * 20
-            await cache.set("key 1", "newer")
-            assert await cache.get("key 1") == "newer"
+            while await cache.get("key 1") != "newer":  # until the missed removal is made up for
+                await cache.set("key 1", "newer")
             await redis.aclose()
 
 

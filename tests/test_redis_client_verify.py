@@ -65,8 +65,8 @@ async def test_the_documented_rights_are_enough_for_everything(app_user: Redis) 
 
 
 async def test_verify_names_each_missing_right(app_user: Redis, admin: sync_redis.Redis) -> None:
-    admin.execute_command("ACL", "SETUSER", "app", "-getdel", "-zpopmin")
-    with pytest.raises(RuntimeError, match=r"\+getdel \+zpopmin"):
+    admin.execute_command("ACL", "SETUSER", "app", "-mget", "-zpopmin")
+    with pytest.raises(RuntimeError, match=r"\+mget \+zpopmin"):
         await redis_client.verify(app_user)
 
 

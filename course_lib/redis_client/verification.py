@@ -10,7 +10,7 @@ from redis.exceptions import NoPermissionError
 from course_lib.redis_client.breaker import CircuitBreaker
 from course_lib.redis_client.script import BYTES, Script
 
-OLDEST = (6, 2)  # the first version with GETDEL, which the cache needs, and with ZADD GT
+OLDEST = (6, 2)  # the first version with ZADD GT, which the limiter needs
 SAFE_POLICIES = {"noeviction", "volatile-ttl"}
 KEYS = ("{cache}:verify", "{limit:verify}:verify", "{monitor}:verify")
 """A key in each of the default namespaces."""
@@ -65,7 +65,7 @@ def _check_server(server: dict[bytes, Any], *, is_clusters_client: bool) -> None
     major, minor, *_ = version.split(".")
     if (int(major), int(minor)) < OLDEST:
         raise RuntimeError(
-            f"the server is Redis {version}, and GETDEL and ZADD GT need 6.2: upgrade it"
+            f"the server is Redis {version}, and ZADD GT needs 6.2: upgrade it"
         )
     if _bytes(mode) == b"cluster" and not is_clusters_client:
         raise RuntimeError(
