@@ -4,7 +4,7 @@ Read `engine.py` first (what an exercise is), then any exercise, such as `cachin
 add one, add a file named after it to a lesson's folder, and its answers under `tests/answers/`.
 
     engine.py, judging.py, verdict.py   task, hints, solution; how a check refuses; its outcome
-    guard.py                            the time limit: no answer can hang the kernel
+    guard.py, private_loop.py           no answer can hang the kernel or end it
     choices.py, redis_exercise.py,      what several exercises share
       index_exercise.py, window_exercise.py, middleware_exercise.py
     answers.py, fakes.py                read an answer; record how it used what it was given

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, NoReturn
 
 from course_lib.exercises import guard
-from course_lib.exercises.verdict import NotAttempted, Refusal, brief
+from course_lib.exercises.verdict import NotAttempted, Refusal, brief, described
 
 
 def nearly_equal(number: Any, other: Any) -> bool:
@@ -88,10 +88,10 @@ class Judging:
         call = self._begin(function, arguments)
         try:
             result = function(*copy.deepcopy(arguments))
-        except (KeyboardInterrupt, guard.TimeUp):  # the Stop button, and the alarm
+        except guard.TimeUp:
             raise
         except BaseException as error:
-            self.refuse("raised", call=call, got=f"{type(error).__name__}: {error}")
+            self.refuse("raised", call=call, got=described(error))
         return self._finished(result, call)
 
     async def call_async(self, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -102,13 +102,14 @@ class Judging:
             try:
                 result = function(*arguments)
                 result = await result if inspect.isawaitable(result) else result
-            except (KeyboardInterrupt, guard.TimeUp):
+            except guard.TimeUp:
                 raise
             except BaseException as error:
                 # Frames hold coroutines that were never awaited: the warning has to come now.
                 traceback.clear_frames(error.__traceback__)
-                mistake = "forgotten_await" if "coroutine" in str(error) else "raised"
-                self.refuse(mistake, call=call, got=f"{type(error).__name__}: {error}")
+                got = described(error)
+                mistake = "forgotten_await" if "coroutine" in got else "raised"
+                self.refuse(mistake, call=call, got=got)
         for warning in caught:
             if "never awaited" in str(warning.message):
                 self.refuse("forgotten_await", call=call, got=str(warning.message))

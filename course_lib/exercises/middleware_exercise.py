@@ -109,7 +109,7 @@ class MiddlewareExercise(Exercise):
                     got, expected = brief(response), "an `async def`"
                     self.refuse("wrong_type", call=call, got=got, expected=expected)
                 await response
-            except (Refusal, KeyboardInterrupt):
+            except Refusal:
                 raise
             except (Exception, asyncio.CancelledError) as error:
                 task = asyncio.current_task()

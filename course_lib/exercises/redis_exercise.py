@@ -1,7 +1,6 @@
 """The base of exercises whose answers run on Redis: a real server, and keys of their own."""
 
 import asyncio
-import contextlib
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -32,11 +31,14 @@ class RedisExercise(Exercise):
             yield
         finally:
             for _ in range(3):  # on a busy machine Redis may respond late, once
-                with contextlib.suppress(TimeoutError, RedisError):
+                try:
                     async with asyncio.timeout(self.limit):
                         await redis.clear()
                         await redis.connection_pool.disconnect()
                         break
+                except (TimeoutError, RedisError):
+                    if any(command.startswith("EVAL") for command, *_ in redis.commands):
+                        redis_server.end_script()
 
     async def judge(self, answer: Any) -> None:
         """Judge the answer on this Redis."""
