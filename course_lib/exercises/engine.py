@@ -6,8 +6,8 @@
                        +----------- .hint(), .solution() ------+    the call, the next step
 
 An exercise is one class in one file, in the order in which a reader needs its parts. Its check
-goes by behavior, on inputs that the learner hasn't seen. It never raises and never hangs. Once solved, an
-an exercise stays solved, whatever is tried later.
+goes by behavior, on inputs that the learner hasn't seen. It never raises and never hangs. Once
+solved, an exercise stays solved, whatever is tried later.
 """
 
 import asyncio

@@ -3,15 +3,18 @@
 import asyncio
 import inspect
 from collections.abc import Callable
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from course_lib.cache import Cache
 
-T = TypeVar("T")
+FAILURE = "no such user"
 
 
 class RecordingLoader:
-    """A loader with a value for each user; records which users it was called for."""
+    """A loader with a value for each user; records which users it was called for.
+
+    A value that's an error is raised.
+    """
 
     def __init__(self, values: dict[int, Any]) -> None:
         self.values = values
@@ -20,7 +23,10 @@ class RecordingLoader:
     async def __call__(self, user_id: int) -> Any:
         """Return the value of a user."""
         self.called.append(user_id)
-        return self.values.get(user_id)
+        value = self.values.get(user_id)
+        if isinstance(value, Exception):
+            raise value
+        return value
 
     def __repr__(self) -> str:
         return "load"
@@ -71,13 +77,6 @@ class NamedFunction:
 
     def __repr__(self) -> str:
         return self._name
-
-    def __deepcopy__(self, _: object) -> Self:
-        return self
-
-
-class UncopiedList(list[T]):
-    """A list that reaches the answer itself, not as a copy, so that a change to it is seen."""
 
     def __deepcopy__(self, _: object) -> Self:
         return self

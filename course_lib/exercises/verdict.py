@@ -1,6 +1,7 @@
 """The verdict of a check: right, refused or not attempted, with what the learner needs to go on."""
 
 import html
+import re
 import reprlib
 from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass
@@ -13,6 +14,9 @@ RIGHT, REFUSED, NOT_ATTEMPTED = "right", "refused", "not attempted"
 HEADINGS = {RIGHT: "Right", REFUSED: "Not yet", NOT_ATTEMPTED: "Not attempted yet"}
 TONES = {RIGHT: "good", REFUSED: "bad", NOT_ATTEMPTED: "plain"}
 PROSE = {"next", "help"}  # labels whose text is a sentence; the others show code
+
+ADDRESS = re.compile(r"<(?:[\w.<>]*\.)?_?(\w+) object at 0x[0-9a-f]+>")
+"""What Python shows of an object without a repr of its own."""
 
 _brief = reprlib.Repr()
 _brief.maxstring = _brief.maxother = 200
@@ -28,6 +32,9 @@ class Refusal(Exception):  # noqa: N818  an outcome of the check, not an error
         super().__init__(misconception)
         self.misconception = misconception
         self.call, self.got, self.expected = call, got, expected
+
+    def __repr__(self) -> str:
+        return self.got or self.misconception
 
 
 class NotAttempted(Exception):  # noqa: N818
@@ -77,7 +84,7 @@ class Pending:
 def brief(value: object) -> str:
     """Return a value's repr, shortened if it's long; its type if the repr raises anything."""
     try:
-        return _brief.repr(value)
+        return ADDRESS.sub(r"<\1>", _brief.repr(value))
     except guard.TimeUp:
         raise
     except BaseException:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from course_lib.exercises.engine import Exercise
 from course_lib.exercises.fakes import CountingDatabase
+from course_lib.exercises.judging import same
 from course_lib.exercises.verdict import Refusal, brief
 
 
@@ -70,6 +71,21 @@ don't get its result or its error."""
             "database that's already in trouble.",
             "Pass the error to all callers that waited; later callers may try again.",
         ),
+        "removed_twice": (
+            "The first caller that got the result removed the entry, and the next one found no "
+            "entry.",
+            "Remove the task once, when it's done: `task.add_done_callback(...)`, with "
+            "`flights.pop(key, None)`.",
+        ),
+        "forgets_all": (
+            "The load of one key ended, and a load of another key was forgotten with it: a caller "
+            "that came then loaded again.",
+            "Remove only the entry of the load that's done: `flights.pop(key, None)`.",
+        ),
+        "falsy_again": (
+            "The load returned 0, and callers that had waited for it loaded again.",
+            "Any result counts, also a falsy one: return it without an `if`.",
+        ),
         "one_for_all_keys": (
             "Callers with different keys got the same result.",
             "Store the tasks by key.",
@@ -112,6 +128,8 @@ don't get its result or its error."""
         database = CountingDatabase()
         await self._ten_at_once(answer, flights, database)
         await self._two_keys(answer)
+        await self._falsy_result(answer)
+        await self._one_ends_before_the_other(answer)
         await asyncio.sleep(0)
         await self._failed_load(answer, flights, database)
         for cancelled in (0, 1):
@@ -119,7 +137,13 @@ don't get its result or its error."""
 
     async def _ten_at_once(self, answer: Any, flights: Any, database: CountingDatabase) -> None:
         callers = [self.call_async(answer, flights, "a", database.load) for _ in range(10)]
-        results = await asyncio.gather(*callers)
+        try:
+            results = await asyncio.gather(*callers)
+        except Refusal as refusal:
+            if refusal.got.startswith("KeyError"):
+                call = "ten calls at once"
+                self._refuse("removed_twice", call, refusal.got, "a result for each")
+            raise
         if database.loads > 1:
             self._refuse("loads_each", "ten calls at once", f"{database.loads} loads", "1 load")
         self._expect(results, ["load 1"] * 10, "ten calls at once", "another_result")
@@ -147,6 +171,42 @@ don't get its result or its error."""
                 self._refuse("failure_sticks", call, refusal.got, "load 4")
             raise
         self._expect([result], ["load 4"], "a call after", "failure_sticks")
+
+    async def _falsy_result(self, answer: Any) -> None:
+        flights: dict[str, Any] = {}
+        loads = 0
+
+        async def load() -> int:
+            nonlocal loads
+            loads += 1
+            await asyncio.sleep(0.01)
+            return 0
+
+        callers = [self.call_async(answer, flights, "a", load) for _ in range(3)]
+        results = await asyncio.gather(*callers)
+        if loads > 1:
+            self._refuse("falsy_again", "three calls at once", f"{loads} loads of 0", "1 load")
+        self._expect(results, [0, 0, 0], "three calls at once", "another_result")
+
+    async def _one_ends_before_the_other(self, answer: Any) -> None:
+        """End the load of one key while that of a similar one goes on; then call for that again."""
+        flights: dict[str, Any] = {}
+        short, long = CountingDatabase(), CountingDatabase(is_paused=True)
+        first = asyncio.create_task(self.call_async(answer, flights, "stats:12", long.load))
+        await _let_tasks_run()
+        other = asyncio.create_task(self.call_async(answer, flights, "stats:1", short.load))
+        _, waiting = await asyncio.wait({other}, timeout=0.3)
+        if waiting:
+            long.resume.set()
+            self._refuse("one_for_all_keys", "two similar keys", "no result", "a result for each")
+        second = asyncio.create_task(self.call_async(answer, flights, "stats:12", long.load))
+        await _let_tasks_run()
+        long.resume.set()
+        results = await asyncio.gather(first, second)
+        if long.loads > 1:
+            call = "a second call for a key whose load goes on, after another key's load ended"
+            self._refuse("forgets_all", call, f"{long.loads} loads", "1 load")
+        self._expect(list(results), ["load 1", "load 1"], "two similar keys", "one_for_all_keys")
 
     async def _two_keys(self, answer: Any) -> None:
         """Load one key while another one's load can't go on until this one has started."""
@@ -201,8 +261,8 @@ don't get its result or its error."""
             expected="1 load, and its result for the others",
         )
 
-    def _expect(self, results: list[Any], expected: list[str], call: str, mistake: str) -> None:
-        if results != expected:
+    def _expect(self, results: list[Any], expected: list[Any], call: str, mistake: str) -> None:
+        if not all(map(same, results, expected)):
             self._refuse(mistake, call, brief(results), brief(expected))
 
     def _refuse(self, mistake: str, call: str, got: str, expected: str) -> None:

@@ -1,12 +1,16 @@
 """Exercise: one key for each part of a response."""
 
+import contextlib
 import inspect
 from typing import Any, ClassVar
 
-from course_lib.exercises.fakes import RecordingCache, RecordingLoader
+from course_lib.exercises.fakes import FAILURE, RecordingCache, RecordingLoader
+from course_lib.exercises.judging import same
 from course_lib.exercises.redis_exercise import RedisExercise
 from course_lib.exercises.verdict import NotAttempted, Refusal, brief
 from course_lib.lab.redis_server import Client
+
+USERS = (1, 11, 1_100_011)
 
 
 class SplitKey(RedisExercise):
@@ -94,6 +98,24 @@ takes an argument, wrap it: `lambda: load_user(user_id)`."""
             "it for every user.",
             "Pass `user_id=` only for the user's part.",
         ),
+        "same_loader": (
+            "Each part has a key of its own, but both come from the same loader.",
+            "The platform's part comes from `load_platform`, the user's from `load_user`.",
+        ),
+        "key_changes": (
+            "The same request stored a part under a new key each time, so nothing is ever found "
+            "again.",
+            "Put into a key only what the value depends on: no time, no random number.",
+        ),
+        "kept_in_process": (
+            "A part is stale: your function kept it in a variable. Other processes don't see that, "
+            "and no invalidation removes it.",
+            "Call `cache.get_or_set` for each request, and keep nothing yourself.",
+        ),
+        "failure_stored": (
+            "`load_platform` raised an error, and something was stored all the same.",
+            "Let the error go on to the caller: `get_or_set` stores nothing then.",
+        ),
         "another_shape": (
             "That's not a response made of two parts.",
             'Return `{"user": ..., "platform": ...}`, with what the loaders returned.',
@@ -108,16 +130,29 @@ takes an argument, wrap it: `lambda: load_user(user_id)`."""
         return {"user": user, "platform": platform}
 
     async def judge_on(self, redis: Client, answer: Any) -> None:
-        """Try two users, each twice; then the TTLs, an invalidation, and falsy parts."""
-        page = _Page(redis, {1: {"events": 3}, 11: {"events": 5}}, {"events": 1_000})
+        """Try similar users, each twice; the TTLs, an invalidation, a failure, falsy parts."""
+        page = _Page(
+            redis,
+            {user: {"events": 3 + number} for number, user in enumerate(USERS)},
+            {"events": 1_000},
+        )
         await self._parts(answer, page, 1)
         stored = await redis.keys("*:entry:*")
         await self._parts(answer, page, 1)
         again = f"{self.name}(cache, 1, load_user, load_platform), for the second time"
-        if len(page.load_user.called) > 1:
-            self.refuse("user_not_cached", call=again, got="load_user was called again")
-        self._refuse_second_load(page, "platform_not_cached", again)
-        await self._parts(answer, page, 11)
+        has_new_keys = len(await redis.keys("*:entry:*")) > len(stored)
+        self.refuse_first(
+            {
+                "key_changes": has_new_keys,
+                "user_not_cached": len(page.load_user.called) > 1,
+                "platform_not_cached": page.platform_loads > 1,
+            },
+            call=again,
+            got=f"load_user was called for {page.load_user.called}, load_platform "
+            f"{page.platform_loads} times",
+        )
+        for user in USERS[1:]:
+            await self._parts(answer, page, user)
         mistake = "one_key" if len(stored) == 1 else "platform_key_has_user"
         self._refuse_second_load(page, mistake, f"{self.name}(cache, 11, ...) after user 1")
         await self._ttls(redis)
@@ -126,7 +161,20 @@ takes an argument, wrap it: `lambda: load_user(user_id)`."""
         call = f"{self.name}(cache, 11, ...) after the entries of user 1 were invalidated"
         self._refuse_second_load(page, "platform_of_one_user", call)
         await redis.clear()
+        await self._failed_load(answer, _Page(redis, {1: {"events": 0}}, LookupError(FAILURE)))
+        await redis.clear()
         await self._falsy_parts(answer, _Page(redis, {3: 0}, []))
+
+    async def _failed_load(self, answer: Any, page: "_Page") -> None:
+        """Let the platform's load fail, which must not be stored; then other values are right."""
+        with contextlib.suppress(Refusal):
+            await self.call_async(answer, page.cache, 1, page.load_user, page.load_platform)
+        page.platform = {"events": 2_000}
+        call = f"{self.name}(cache, 1, ...) after load_platform had raised an error"
+        loads = page.platform_loads
+        await self._parts(answer, page, 1, "kept_in_process" if not loads else "failure_stored")
+        if page.platform_loads == loads:
+            self.refuse("failure_stored", call=call, got="load_platform wasn't called again")
 
     async def _falsy_parts(self, answer: Any, page: "_Page") -> None:
         for _ in range(2):
@@ -135,7 +183,9 @@ takes an argument, wrap it: `lambda: load_user(user_id)`."""
             call = f"{self.name}(cache, 3, ...), twice"
             self.refuse("falsy_hit", call=call, got="a part was loaded again")
 
-    async def _parts(self, answer: Any, page: "_Page", user: int) -> None:
+    async def _parts(
+        self, answer: Any, page: "_Page", user: int, otherwise: str = "another_shape"
+    ) -> None:
         """Get both parts for a user; refuse any others."""
         call = f"{self.name}(cache, {user}, load_user, load_platform)"
         arguments = (page.cache, user, page.load_user, page.load_platform)
@@ -152,11 +202,18 @@ takes an argument, wrap it: `lambda: load_user(user_id)`."""
         if any(part is ... for part in parts.values()):
             raise NotAttempted
         self._refuse_coroutines(parts, call)
+        others = [value for other, value in page.load_user.values.items() if other != user]
+        is_own_twice = same(result, {"user": own, "platform": own})
+        are_two_parts = set(parts) == {"user", "platform"}
         mistakes = {
-            "shared_user_key": user == 11 and parts.get("user") == page.load_user.values[1],
-            "same_key_twice": result == {"user": own, "platform": own},
-            "another_shape": result != expected_parts,
+            "shared_user_key": any(same(parts.get("user"), value) for value in others),
+            "same_loader": is_own_twice and user in page.load_user.called[:-1],
+            "same_key_twice": is_own_twice,
+            "kept_in_process": are_two_parts and same(parts["platform"], {"events": 1_000}),
+            otherwise: True,
         }
+        if same(result, expected_parts):
+            return
         self.refuse_first(mistakes, call=call, got=brief(result), expected=brief(expected_parts))
 
     def _refuse_coroutines(self, parts: dict[Any, Any], call: str) -> None:
@@ -199,4 +256,6 @@ class _Page:
 
     async def load_platform(self) -> Any:
         self.platform_loads += 1
+        if isinstance(self.platform, Exception):
+            raise self.platform
         return self.platform

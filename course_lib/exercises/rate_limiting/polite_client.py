@@ -5,9 +5,11 @@ send --+--> not 429: return the response
        +--> 429, for the third time: give up, return the response
 """
 
+import contextlib
 import itertools
 import math
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import httpx
@@ -15,7 +17,9 @@ import httpx
 from course_lib.exercises.answers import as_number
 from course_lib.exercises.engine import Exercise
 from course_lib.exercises.fakes import NamedFunction
-from course_lib.exercises.verdict import brief
+from course_lib.exercises.verdict import Refusal, brief
+
+OTHER_SLEEP = "time.sleep was called"
 
 
 class PoliteClient(Exercise):
@@ -80,8 +84,20 @@ and returns the response, with `.status_code` and `.headers`; `sleep(seconds)` w
             "Wait only for 429; return any other response.",
         ),
         "waits_for_nothing": (
-            "The client waited although no further request followed.",
+            "The client waited before its first request, or after its last one.",
             "Wait only between a rejection and the next attempt.",
+        ),
+        "missing_header": (
+            "Your code looked for `Retry-After` in a response without it: only a 429 has one.",
+            "First test the status; read the header only if it's 429.",
+        ),
+        "raises_at_the_end": (
+            "Your code raised an error instead of returning the last response.",
+            "Whatever it is, return the last response: the caller decides what it means.",
+        ),
+        "own_sleep": (
+            "You waited with another `sleep` than the one you were given.",
+            "Call the argument `sleep(...)`: who calls your function decides how to wait.",
         ),
         "another_answer": (
             "That's not the last response.",
@@ -117,15 +133,40 @@ and returns the response, with `.status_code` and `.headers`; `sleep(seconds)` w
 
     def _serve(self, answer: Any, plan: Sequence[Any]) -> None:
         service = _Service(plan)
-        result = self.call(answer, service.send, service.sleep)
+        shown = "; ".join(map(_shown, plan[:4]))
+        call = f"{self.name}(send, sleep), with a service that responds {shown}"
+        try:
+            with _no_other_sleep():
+                result = self.call(answer, service.send, service.sleep)
+        except Refusal as refusal:
+            mistakes = {
+                "own_sleep": OTHER_SLEEP in refusal.got,
+                "missing_header": refusal.got.startswith("KeyError"),
+                "raises_at_the_end": len(service.responses) == min(len(plan), 3),
+                refusal.misconception: True,
+            }
+            got = f"{service.log()}, then {refusal.got}"
+            self.refuse_first(mistakes, call=call, got=got, expected="the last response")
         mistake = service.mistake()
         if not service.responses or (not mistake and result is not service.responses[-1]):
             mistake = "another_answer"
         if mistake:
-            shown = "; ".join(map(_shown, plan[:4]))
-            call = f"{self.name}(send, sleep), with a service that responds {shown}"
             got = f"{service.log()}, and returned {brief(result)}"
             self.refuse(mistake, call=call, got=got)
+
+
+@contextlib.contextmanager
+def _no_other_sleep() -> Iterator[None]:
+    """Let `time.sleep` raise an error, because waiting there would take longer than the check."""
+
+    def other_sleep(_seconds: Any) -> None:
+        raise RuntimeError(OTHER_SLEEP)
+
+    real, time.sleep = time.sleep, other_sleep
+    try:
+        yield
+    finally:
+        time.sleep = real
 
 
 class _Service:
@@ -153,6 +194,8 @@ class _Service:
             return "text_for_seconds"
         if not all(map(_is_duration, waits)):
             return "wrong_type"
+        if self.waits[0]:
+            return "waits_for_nothing"
         for number in range(len(self.responses)):
             mistake = self._mistake_after(number)
             if mistake:

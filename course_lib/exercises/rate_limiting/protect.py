@@ -50,6 +50,11 @@ decorator `@limiter.limit("<limit>")`. Then return the app."""
             "registers what's below it, and the limit was added only afterwards.",
             "Decorators work from the bottom up: put the limit below `@app.post`.",
         ),
+        "another_route": (
+            "The limit is on another route; this endpoint responds no matter how many requests it "
+            "gets.",
+            "Leave the endpoint and its path as they are, and add one line to it.",
+        ),
         "another_limit": ("That's not 50 a minute.", 'The limit is text: `"50/minute"`.'),
         "another_window": (
             "Fifty are allowed at once, but after that the limit isn't per minute.",
@@ -112,7 +117,7 @@ decorator `@limiter.limit("<limit>")`. Then return the app."""
             got = brief(protected)
             self.refuse("wrong_type", call=self._current_call, got=got, expected="the app")
         first = await _send(protected, 7, 51)
-        self._first_minute(first, calls, used_decorator=limiter.used_decorator)
+        self._first_minute(first, calls, limiter, app)
         other = await _send(protected, 8, 1)
         health = await _send(protected, 7, 60, "GET", "/health")
         now += 59
@@ -129,19 +134,24 @@ decorator `@limiter.limit("<limit>")`. Then return the app."""
             if statuses != expected:
                 self.refuse(mistake, call=call, got=_shown(statuses), expected=_shown(expected))
 
-    def _first_minute(self, responses: Responses, calls: int, *, used_decorator: bool) -> None:
+    def _first_minute(
+        self, responses: Responses, calls: int, limiter: "_RecordingLimiter", app: FastAPI
+    ) -> None:
         statuses = _statuses(responses)
         first = responses[0]
         failures = [response for response in responses if response.status_code != 200]
         retry_after = [failure.headers.get("Retry-After", "") for failure in failures]
         is_broken = first.status_code != 200 or first.json() != {"title": "LUNCH ON FRIDAY"}
+        has_other_count = set(statuses) == {200, 429} and statuses[200] != 50
+        has_other_limit = limiter.limits and limiter.limits != ["50/minute"]
         mistakes = {
             "endpoint_broken": is_broken,
-            "above_the_route": not failures and used_decorator,
+            "another_limit": has_other_count or (not failures and has_other_limit),
+            "another_route": not failures and limiter.is_on_a_route(app),
+            "above_the_route": not failures and limiter.limits,
             "unlimited": not failures,
             "another_status": set(statuses) != {200, 429},
             "no_retry_after": not all(seconds.isdecimal() for seconds in retry_after),
-            "another_limit": statuses[200] != 50,
             "too_late": calls != 50,
         }
         got = f"{_shown(statuses)}; the model was called {calls} times"
@@ -150,13 +160,31 @@ decorator `@limiter.limit("<limit>")`. Then return the app."""
 
 
 class _RecordingLimiter(RateLimiter):
-    """A limiter that records whether its decorator was used."""
+    """A limiter that records which limits its decorator was given, and what it made."""
 
-    used_decorator = False
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.limits: list[Any] = []
+        self._limited: list[Any] = []
 
     def limit(self, *arguments: Any, **options: Any) -> Any:
-        self.used_decorator = True
-        return super().limit(*arguments, **options)
+        """Do what the limiter does."""
+        self.limits += arguments[:1]
+        decorate = super().limit(*arguments, **options)
+
+        def recorded(endpoint: Any) -> Any:
+            self._limited.append(decorate(endpoint))
+            return self._limited[-1]
+
+        return recorded
+
+    def is_on_a_route(self, app: FastAPI) -> bool:
+        """Return True if a limited function responds at a route of the app."""
+        endpoints = [getattr(route, "endpoint", None) for route in app.routes]
+        return any(limited in endpoints for limited in self._limited)
+
+    def __repr__(self) -> str:
+        return "limiter"
 
 
 async def _send(
