@@ -5,7 +5,10 @@ import inspect
 from collections.abc import Callable
 from typing import Any, Self
 
+from fastapi import FastAPI
+
 from course_lib.cache import Cache
+from course_lib.limiter import RateLimiter
 
 FAILURE = "no such user"
 
@@ -80,3 +83,31 @@ class NamedFunction:
 
     def __deepcopy__(self, _: object) -> Self:
         return self
+
+
+class RecordingLimiter(RateLimiter):
+    """A limiter that records which limits its decorator was given, and what it made."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.limits: list[Any] = []
+        self._limited: list[Any] = []
+
+    def limit(self, *arguments: Any, **options: Any) -> Any:
+        """Do what the limiter does."""
+        self.limits += arguments[:1]
+        decorate = super().limit(*arguments, **options)
+
+        def recorded(endpoint: Any) -> Any:
+            self._limited.append(decorate(endpoint))
+            return self._limited[-1]
+
+        return recorded
+
+    def is_on_a_route(self, app: FastAPI) -> bool:
+        """Return True if a limited function responds at a route of the app."""
+        endpoints = [getattr(route, "endpoint", None) for route in app.routes]
+        return any(limited in endpoints for limited in self._limited)
+
+    def __repr__(self) -> str:
+        return "limiter"

@@ -22,7 +22,7 @@ from course_lib.exercises.verdict import Refusal, brief, described
 
 START = {"type": "http.response.start", "status": 200, "headers": []}
 MISSING = {"/fails": "failure_unrecorded", "/left": "cancelled_unrecorded"}
-"""What it means if nothing is recorded for a path."""
+"""For some paths: the misconception if nothing is recorded."""
 REQUEST = {"type": "http.request", "body": b"what the client sends", "more_body": False}
 
 
@@ -97,7 +97,7 @@ class Service:
         self.types: list[str] = []
         """The type of each call that reached it."""
         self.strays: list[tuple[object, object]] = []
-        """What was recorded for no path of these."""
+        """Records with another path."""
         self.warned_by: list[Any] = []
         """The tasks that logged at WARNING."""
 

@@ -22,7 +22,7 @@ _redis: ContextVar[Client] = ContextVar("_redis")
 
 @dataclass(frozen=True)
 class Entry:
-    """What is stored under a key."""
+    """A key's type, TTL and content."""
 
     kind: str
     """Its type in Redis; "none" if there's no such key."""

@@ -16,7 +16,7 @@ TONES = {RIGHT: "good", REFUSED: "bad", NOT_ATTEMPTED: "plain"}
 PROSE = {"next", "help"}  # labels whose text is a sentence; the others show code
 
 ADDRESS = re.compile(r"<(?:[\w.<>]*\.)?_?(\w+) object at 0x[0-9a-f]+>")
-"""What Python shows of an object without a repr of its own."""
+"""Matches the repr of an object whose class doesn't define one."""
 
 _brief = reprlib.Repr()
 _brief.maxstring = _brief.maxother = 200

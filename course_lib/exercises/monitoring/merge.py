@@ -82,7 +82,7 @@ counting in their dicts, so leave those unchanged."""
         ),
         "text_keys": (
             'The buckets became text: `10` and `"10"` are two different keys of a dict.',
-            "Keep each bucket as it is.",
+            "Use each bucket unchanged as the key.",
         ),
         "lists_of_counts": (
             "Each bucket has a list of counts instead of their sum.",

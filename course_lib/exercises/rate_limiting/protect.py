@@ -7,11 +7,10 @@ from typing import Any, ClassVar
 import httpx
 from fastapi import FastAPI
 
-from course_lib.exercises.fakes import NamedFunction
+from course_lib.exercises.fakes import NamedFunction, RecordingLimiter
 from course_lib.exercises.redis_exercise import RedisExercise
 from course_lib.exercises.verdict import brief
 from course_lib.lab.redis_server import Client
-from course_lib.limiter import RateLimiter
 
 Responses = list[httpx.Response]
 PARSE = "/api/events/parse"
@@ -102,7 +101,7 @@ decorator `@limiter.limit("<limit>")`. Then return the app."""
     async def judge_on(self, redis: Client, answer: Any) -> None:
         """Try one client 51 times, another one, another route, and the first client again later."""
         now, calls = 1_000.0, 0
-        limiter = _RecordingLimiter(redis, algorithm="sliding_log", clock=lambda: now)
+        limiter = RecordingLimiter(redis, algorithm="sliding_log", clock=lambda: now)
 
         async def call_model(text: str) -> dict[str, str]:
             nonlocal calls
@@ -135,7 +134,7 @@ decorator `@limiter.limit("<limit>")`. Then return the app."""
                 self.refuse(mistake, call=call, got=_shown(statuses), expected=_shown(expected))
 
     def _first_minute(
-        self, responses: Responses, calls: int, limiter: "_RecordingLimiter", app: FastAPI
+        self, responses: Responses, calls: int, limiter: RecordingLimiter, app: FastAPI
     ) -> None:
         statuses = _statuses(responses)
         first = responses[0]
@@ -157,34 +156,6 @@ decorator `@limiter.limit("<limit>")`. Then return the app."""
         got = f"{_shown(statuses)}; the model was called {calls} times"
         expected = _shown({200: 50, 429: 1})
         self.refuse_first(mistakes, call="51 requests of one client", got=got, expected=expected)
-
-
-class _RecordingLimiter(RateLimiter):
-    """A limiter that records which limits its decorator was given, and what it made."""
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self.limits: list[Any] = []
-        self._limited: list[Any] = []
-
-    def limit(self, *arguments: Any, **options: Any) -> Any:
-        """Do what the limiter does."""
-        self.limits += arguments[:1]
-        decorate = super().limit(*arguments, **options)
-
-        def recorded(endpoint: Any) -> Any:
-            self._limited.append(decorate(endpoint))
-            return self._limited[-1]
-
-        return recorded
-
-    def is_on_a_route(self, app: FastAPI) -> bool:
-        """Return True if a limited function responds at a route of the app."""
-        endpoints = [getattr(route, "endpoint", None) for route in app.routes]
-        return any(limited in endpoints for limited in self._limited)
-
-    def __repr__(self) -> str:
-        return "limiter"
 
 
 async def _send(
