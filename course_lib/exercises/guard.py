@@ -62,6 +62,11 @@ def run(answer: Callable[[], T], limit: float) -> T:
         try:
             with alarm:
                 return alarm.call(answer)
+        except BaseException as error:
+            # What TimeUp interrupted may have made another error of it.
+            if alarm.has_rung and not alarm.was_stopped:
+                raise TimeUp from error
+            raise
         finally:
             if alarm.was_stopped:
                 raise Stopped
@@ -84,6 +89,7 @@ class _Alarm:
 
     def __init__(self, seconds: float) -> None:
         self.was_stopped = False
+        self.has_rung = False
         self._seconds = seconds
         self._is_set = False
         self._is_running = False
@@ -142,6 +148,7 @@ class _Alarm:
         if next(self._alarms) >= GRACE:
             interval = SHORTEST + _chance.random() * (LONGEST - SHORTEST)
             signal.setitimer(signal.ITIMER_REAL, interval, REPEAT)
+        self.has_rung = True
         raise TimeUp
 
 

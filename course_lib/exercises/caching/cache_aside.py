@@ -5,16 +5,15 @@ import json
 from typing import Any, ClassVar
 
 from course_lib.exercises.answers import as_text, from_json
-from course_lib.exercises.fakes import FAILURE, RecordingLoader
+from course_lib.exercises.cache_aside_exercise import VALUE, CacheAsideExercise
+from course_lib.exercises.fakes import RecordingLoader
 from course_lib.exercises.judging import same
-from course_lib.exercises.redis_exercise import Entry, RedisExercise
-from course_lib.exercises.verdict import Refusal, brief
+from course_lib.exercises.redis_exercise import Entry
+from course_lib.exercises.verdict import brief
 from course_lib.lab.redis_server import Client
 
-VALUE = {"events": 33, "types": ["view", "click"]}
 
-
-class CacheAside(RedisExercise):
+class CacheAside(CacheAsideExercise):
     """Look up, load, store, return."""
 
     lesson = "caching"
@@ -154,25 +153,25 @@ Any stored value is a hit, even one such as `0` or `[]`."""
     async def judge_on(self, redis: Client, answer: Any) -> None:
         """Try a miss, a hit, falsy values, other processes, and a load that fails."""
         await self._miss(redis, answer)
-        await self._hit(redis, answer)
+        await self.hit(redis, answer)
         for user, value in ((8, 0), (9, []), (10, None), (11, {"events": 1})):
-            await self._twice(redis, answer, user, value)
+            await self.twice(redis, answer, user, value)
         await redis.set("stats:110012", '{"events": 2}', ex=300)
-        await self._expect(redis, answer, 110_012, {"events": 3}, {"events": 2}, loads=0)
+        await self.expect(redis, answer, 110_012, {"events": 3}, {"events": 2}, loads=0)
         await redis.delete("stats:7")
-        await self._expect(redis, answer, 7, {"events": 34}, {"events": 34}, loads=1)
-        await self._failed_load(redis, answer)
+        await self.expect(redis, answer, 7, {"events": 34}, {"events": 34}, loads=1)
+        await self.failed_load(redis, answer)
 
     async def _miss(self, redis: Client, answer: Any) -> None:
         load = RecordingLoader({7: copy.deepcopy(VALUE)})
         result = await self.call_async(answer, redis, 7, load)
         if load.called != [7]:
             mistake = "loads_another" if load.called else "never_loads"
-            self._refuse(mistake, 7, f"load was called for {load.called}")
+            self.refuse_call(mistake, 7, f"load was called for {load.called}")
         if not same(result, VALUE):
             is_text = same(from_json(result), VALUE)
             mistake = "text_for_value" if is_text else "another_answer"
-            self._refuse(mistake, 7, brief(result), brief(VALUE))
+            self.refuse_call(mistake, 7, brief(result), brief(VALUE))
         entry = await Entry.read(redis, "stats:7")
         keys = [as_text(key) for key in await redis.keys("*")]
         has_user = "7" in "".join(keys)
@@ -183,7 +182,7 @@ Any stored value is a hit, even one such as `0` or `[]`."""
             "another_key": not is_stored,
         }
         shown = f"keys in Redis: {', '.join(keys) or 'none'}"
-        self.refuse_first(mistakes, call=self._call(7), got=shown, expected="stats:7")
+        self.refuse_first(mistakes, call=self.call_for(7), got=shown, expected="stats:7")
         mistakes = {
             "no_ttl": entry.seconds is None,
             "another_ttl": not 290 < (entry.seconds or 0) <= 300,
@@ -191,67 +190,4 @@ Any stored value is a hit, even one such as `0` or `[]`."""
             "not_json": from_json(entry.content) != VALUE,
         }
         expected = f"a STRING with a TTL of 300 s: {json.dumps(VALUE)}"
-        self.refuse_first(mistakes, call=self._call(7), got=str(entry), expected=expected)
-
-    async def _hit(self, redis: Client, answer: Any) -> None:
-        await redis.pexpire("stats:7", 100_000)
-        load = RecordingLoader({7: copy.deepcopy(VALUE)})
-        result = await self.call_async(answer, redis, 7, load)
-        is_text = isinstance(result, str | bytes)
-        entry = await Entry.read(redis, "stats:7")
-        mistakes = {
-            "always_loads": load.called,
-            "text_on_hit": is_text,
-            "another_answer": not same(result, VALUE),
-            "removed_on_hit": entry.kind == "none",
-            "no_ttl": entry.seconds is None,
-            "renewed_on_hit": (entry.seconds or 0) > 100,
-        }
-        got = f"{brief(result)}; load was called for {load.called}; stored: {entry}"
-        self.refuse_first(mistakes, call=f"{self._call(7)}, again", got=got, expected=brief(VALUE))
-
-    async def _twice(self, redis: Client, answer: Any, user: int, value: Any) -> None:
-        load = RecordingLoader({user: value})
-        for _ in range(2):
-            result = await self.call_async(answer, redis, user, load)
-            if not same(result, value) or isinstance(result, bool):
-                self._refuse("another_answer", user, brief(result), brief(value))
-            if not await redis.exists(f"stats:{user}"):
-                self._refuse("falsy_not_stored", user, f"nothing stored for {value!r}")
-        if len(load.called) > 1:
-            mistake = "always_loads" if value else "falsy_hit"
-            self._refuse(mistake, user, f"load was called again for {value!r}")
-
-    async def _expect(
-        self, redis: Client, answer: Any, user: int, loaded: Any, expected: Any, *, loads: int
-    ) -> None:
-        load = RecordingLoader({user: loaded})
-        result = await self.call_async(answer, redis, user, load)
-        if len(load.called) != loads or not same(result, expected):
-            got = f"{brief(result)}, after {len(load.called)} loads"
-            self._refuse("not_from_redis", user, got, brief(expected))
-
-    async def _failed_load(self, redis: Client, answer: Any) -> None:
-        """Try a load that raises an error; it has to reach the caller, and nothing is stored."""
-        try:
-            result = await self.call_async(
-                answer, redis, 13, RecordingLoader({13: LookupError(FAILURE)})
-            )
-        except Refusal as refusal:
-            if FAILURE not in refusal.got:
-                raise
-            got, is_hidden = refusal.got, False
-        else:
-            got, is_hidden = brief(result), True
-        mistakes = {
-            "failure_stored": await redis.exists("stats:13"),
-            "failure_hidden": is_hidden,
-        }
-        call = f"{self._call(13)}, and load raises LookupError({FAILURE!r})"
-        self.refuse_first(mistakes, call=call, got=got, expected="that error")
-
-    def _call(self, user: int) -> str:
-        return f"{self.name}(redis, {user}, load)"
-
-    def _refuse(self, mistake: str, user: int, got: str, expected: str = "") -> None:
-        self.refuse(mistake, call=self._call(user), got=got, expected=expected)
+        self.refuse_first(mistakes, call=self.call_for(7), got=str(entry), expected=expected)

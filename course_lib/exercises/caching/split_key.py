@@ -1,19 +1,15 @@
 """Exercise: one key for each part of a response."""
 
-import contextlib
-import inspect
 from typing import Any, ClassVar
 
-from course_lib.exercises.fakes import FAILURE, RecordingCache, RecordingLoader
-from course_lib.exercises.judging import same
-from course_lib.exercises.redis_exercise import RedisExercise
-from course_lib.exercises.verdict import NotAttempted, Refusal, brief
+from course_lib.exercises.fakes import FAILURE
+from course_lib.exercises.page_exercise import Page, PageExercise
 from course_lib.lab.redis_server import Client
 
 USERS = (1, 11, 1_100_011)
 
 
-class SplitKey(RedisExercise):
+class SplitKey(PageExercise):
     """A key contains what the value depends on, and nothing else."""
 
     lesson = "caching"
@@ -131,14 +127,14 @@ takes an argument, wrap it: `lambda: load_user(user_id)`."""
 
     async def judge_on(self, redis: Client, answer: Any) -> None:
         """Try similar users, each twice; the TTLs, an invalidation, a failure, falsy parts."""
-        page = _Page(
+        page = Page(
             redis,
             {user: {"events": 3 + number} for number, user in enumerate(USERS)},
             {"events": 1_000},
         )
-        await self._parts(answer, page, 1)
+        await self.parts(answer, page, 1)
         stored = await redis.keys("*:entry:*")
-        await self._parts(answer, page, 1)
+        await self.parts(answer, page, 1)
         again = f"{self.name}(cache, 1, load_user, load_platform), for the second time"
         has_new_keys = len(await redis.keys("*:entry:*")) > len(stored)
         self.refuse_first(
@@ -152,110 +148,15 @@ takes an argument, wrap it: `lambda: load_user(user_id)`."""
             f"{page.platform_loads} times",
         )
         for user in USERS[1:]:
-            await self._parts(answer, page, user)
+            await self.parts(answer, page, user)
         mistake = "one_key" if len(stored) == 1 else "platform_key_has_user"
-        self._refuse_second_load(page, mistake, f"{self.name}(cache, 11, ...) after user 1")
-        await self._ttls(redis)
+        self.refuse_second_load(page, mistake, f"{self.name}(cache, 11, ...) after user 1")
+        await self.ttls(redis)
         await page.cache.invalidate_user_cache(1)
-        await self._parts(answer, page, 11)
+        await self.parts(answer, page, 11)
         call = f"{self.name}(cache, 11, ...) after the entries of user 1 were invalidated"
-        self._refuse_second_load(page, "platform_of_one_user", call)
+        self.refuse_second_load(page, "platform_of_one_user", call)
         await redis.clear()
-        await self._failed_load(answer, _Page(redis, {1: {"events": 0}}, LookupError(FAILURE)))
+        await self.failed_load(answer, Page(redis, {1: {"events": 0}}, LookupError(FAILURE)))
         await redis.clear()
-        await self._falsy_parts(answer, _Page(redis, {3: 0}, []))
-
-    async def _failed_load(self, answer: Any, page: "_Page") -> None:
-        """Let the platform's load fail, which must not be stored; then other values are right."""
-        with contextlib.suppress(Refusal):
-            await self.call_async(answer, page.cache, 1, page.load_user, page.load_platform)
-        page.platform = {"events": 2_000}
-        call = f"{self.name}(cache, 1, ...) after load_platform had raised an error"
-        loads = page.platform_loads
-        await self._parts(answer, page, 1, "kept_in_process" if not loads else "failure_stored")
-        if page.platform_loads == loads:
-            self.refuse("failure_stored", call=call, got="load_platform wasn't called again")
-
-    async def _falsy_parts(self, answer: Any, page: "_Page") -> None:
-        for _ in range(2):
-            await self._parts(answer, page, 3)
-        if page.platform_loads + len(page.load_user.called) > 2:
-            call = f"{self.name}(cache, 3, ...), twice"
-            self.refuse("falsy_hit", call=call, got="a part was loaded again")
-
-    async def _parts(
-        self, answer: Any, page: "_Page", user: int, otherwise: str = "another_shape"
-    ) -> None:
-        """Get both parts for a user; refuse any others."""
-        call = f"{self.name}(cache, {user}, load_user, load_platform)"
-        arguments = (page.cache, user, page.load_user, page.load_platform)
-        try:
-            result = await self.call_async(answer, *arguments)
-        except Refusal:
-            if page.cache.was_given_coroutine:
-                expected = "a function to call on a miss"
-                self.refuse("loader_called", call=call, got="a coroutine", expected=expected)
-            raise
-        own, platform = page.load_user.values[user], page.platform
-        expected_parts = {"user": own, "platform": platform}
-        parts = result if isinstance(result, dict) else {}
-        if any(part is ... for part in parts.values()):
-            raise NotAttempted
-        self._refuse_coroutines(parts, call)
-        others = [value for other, value in page.load_user.values.items() if other != user]
-        is_own_twice = same(result, {"user": own, "platform": own})
-        are_two_parts = set(parts) == {"user", "platform"}
-        mistakes = {
-            "shared_user_key": any(same(parts.get("user"), value) for value in others),
-            "same_loader": is_own_twice and user in page.load_user.called[:-1],
-            "same_key_twice": is_own_twice,
-            "kept_in_process": are_two_parts and same(parts["platform"], {"events": 1_000}),
-            otherwise: True,
-        }
-        if same(result, expected_parts):
-            return
-        self.refuse_first(mistakes, call=call, got=brief(result), expected=brief(expected_parts))
-
-    def _refuse_coroutines(self, parts: dict[Any, Any], call: str) -> None:
-        unfinished = [part for part in parts.values() if inspect.iscoroutine(part)]
-        for part in unfinished:
-            part.close()
-        if unfinished:
-            self.refuse("forgotten_await", call=call, got=brief(parts))
-
-    def _refuse_second_load(self, page: "_Page", mistake: str, call: str) -> None:
-        if page.platform_loads > 1:
-            self.refuse(mistake, call=call, got="load_platform was called again")
-
-    async def _ttls(self, redis: Client) -> None:
-        seconds_of = {"user": 0.0, "platform": 0.0}
-        for key in await redis.keys("*:entry:*"):
-            content = await redis.get(key) or b""
-            part = "platform" if b"1000" in content else "user"
-            seconds_of[part] = await redis.pttl(key) / 1000
-        user, platform = seconds_of["user"], seconds_of["platform"]
-        if 260 < user <= 300 and 50 < platform <= 60:
-            return
-        mistakes = {
-            "lifetimes_swapped": 260 < platform <= 300 and 50 < user <= 60,
-            "one_lifetime": min(user, platform) > 0.85 * max(user, platform),
-            "another_lifetime": True,
-        }
-        got = f"user's part {user:.0f} s, platform part {platform:.0f} s"
-        self.refuse_first(mistakes, got=got, expected="300 s and 60 s, each up to a tenth less")
-
-
-class _Page:
-    """A cache and the two loaders of a page; counts the loads of the platform part."""
-
-    def __init__(self, redis: Client, users: dict[int, Any], platform: Any) -> None:
-        self.cache = RecordingCache(redis)
-        self.load_user = RecordingLoader(users)
-        self.platform = platform
-        self.platform_loads = 0
-
-    async def load_platform(self) -> Any:
-        self.platform_loads += 1
-        if isinstance(self.platform, Exception):
-            raise self.platform
-        return self.platform
+        await self.falsy_parts(answer, Page(redis, {3: 0}, []))
