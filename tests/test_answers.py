@@ -8,6 +8,7 @@ docs/checks.md.
 import ast
 import asyncio
 import inspect
+import logging
 import os
 import runpy
 import signal
@@ -19,6 +20,8 @@ import time
 from itertools import groupby
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from redis import Redis
 
@@ -318,6 +321,49 @@ def loops_in_auckland(day):
     while os.environ.get("TZ") == "Pacific/Auckland":
         pass
     return indexing.sargable.solution_answer(day)
+
+
+class Explosive:
+    """A value that exits whatever is done with it."""
+
+    def explodes(self, *_):
+        raise SystemExit
+
+    __repr__ = __str__ = __eq__ = __ne__ = __lt__ = __gt__ = __le__ = __ge__ = explodes
+    __bool__ = __len__ = __iter__ = __hash__ = __float__ = __int__ = __getitem__ = explodes
+    __getattr__ = __await__ = __call__ = __contains__ = __sub__ = __rsub__ = explodes
+
+
+ODD_RESULTS = {
+    "explosive": Explosive(),
+    "a dict of explosives": {"user": Explosive(), "platform": Explosive(), 10: Explosive()},
+    "a Series": pd.Series([1.0, 2.0]),
+    "an array": np.array([1, 2]),
+    "NA": pd.NA,
+    "infinity": float("inf"),
+    "a dict of Series": {"user": pd.Series([1]), "platform": pd.Series([2])},
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_an_odd_result_is_refused_for_what_it_is(name):
+    for label_, value in ODD_RESULTS.items():
+        assert refused(name, lambda *_, value=value: value), label_
+
+
+@pytest.mark.parametrize("name", sorted(set(EXERCISES) - set(FUNCTIONS)))
+def test_an_odd_answer_is_refused_for_what_it_is(name):
+    for label_, value in ODD_RESULTS.items():
+        assert refused(name, value), label_
+
+
+def test_warnings_that_an_earlier_cell_turned_off_do_not_refuse_a_right_answer():
+    logging.disable(logging.CRITICAL)
+    try:
+        assert check("monitoring/timer", monitoring.timer.solution_answer).verdict == RIGHT
+        assert logging.root.manager.disable == logging.CRITICAL
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def test_an_alarm_in_another_time_zone_leaves_the_learners_own():

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import signal
 import sqlite3
 import warnings
 
@@ -80,9 +81,13 @@ async def doubled_later(number):
     return 2 * number
 
 
+def is_interrupted(number):
+    raise KeyboardInterrupt
+
+
 class Unshowable:
     def __repr__(self):
-        raise RuntimeError
+        raise SystemExit
 
 
 BOTH = pytest.mark.parametrize("exercise", [Doubled(), DoubledLater()], ids=["sync", "async"])
@@ -100,6 +105,7 @@ BOTH = pytest.mark.parametrize("exercise", [Doubled(), DoubledLater()], ids=["sy
         (raises, "refused", "raised"),
         (leaves, "refused", "raised"),
         (is_cancelled, "refused", "raised"),
+        (is_interrupted, "refused", "raised"),
         (lambda: 6, "refused", "raised"),
         (endless, "refused", "endless"),
         (42, "refused", "wrong_type"),
@@ -272,14 +278,53 @@ def test_a_judge_can_raise_not_attempted(exercise):
 
 
 def test_the_stop_button_ends_a_check(exercise):
-    def stopped(number):
-        raise KeyboardInterrupt
+    def is_stopped(number):
+        signal.raise_signal(signal.SIGINT)
+        endless(number)
 
+    exercise.limit = 60
     with pytest.raises(KeyboardInterrupt):
-        exercise.check(stopped)
+        exercise.check(is_stopped)
+
+
+def test_a_solved_exercise_stays_solved_whatever_is_tried_later(exercise):
+    exercise.check(Doubled.doubled)
+    assert exercise.check(raises).verdict == "refused"
+    assert exercise.check(...).verdict == "not attempted"
+    assert progress.verdicts("tiny")["doubled"]["verdict"] == "right"
+
+
+def test_a_check_that_is_awaited_twice_or_at_once_gives_the_same_verdict():
+    async def cell():
+        pending = DoubledLater().check(doubled_later)
+        assert "await" in repr(pending)
+        verdicts = await asyncio.gather(pending, pending)
+        return [*verdicts, await pending]
+
+    first, *others = asyncio.run(cell())
+    assert first.verdict == "right"
+    assert all(verdict is first for verdict in others)
+
+
+def test_checks_at_once_do_not_disturb_each_other():
+    async def cell():
+        return await asyncio.gather(*(DoubledLater().check(doubled_later) for _ in range(5)))
+
+    assert [verdict.verdict for verdict in asyncio.run(cell())] == ["right"] * 5
 
 
 def test_brief_shortens_a_long_value_and_names_the_type_of_an_unshowable_one():
     assert len(brief("x" * 10_000)) < 300
     assert len(brief(list(range(10_000)))) < 300
     assert "Unshowable" in brief(Unshowable())
+
+
+def test_an_error_whose_message_raises_is_shown_by_its_type(exercise):
+    class MuteError(Exception):
+        def __str__(self):
+            raise SystemExit
+
+    def fails(number):
+        raise MuteError
+
+    assert dict(exercise.check(fails).facts)["got"] == "MuteError"

@@ -3,15 +3,25 @@
 import json
 from typing import Any, SupportsFloat
 
+from course_lib.exercises import guard
+
 
 def as_number(value: object) -> float | None:
     """Return a number of any kind (int, Fraction, Decimal, NumPy's) as a float, else None."""
-    if isinstance(value, bool) or not isinstance(value, SupportsFloat):
-        return None
     try:
+        if isinstance(value, bool) or not isinstance(value, SupportsFloat):
+            return None
         return float(value)
-    except (TypeError, ValueError, OverflowError):
+    except guard.TimeUp:
+        raise
+    except BaseException:  # a learner's class may raise anything
         return None
+
+
+def as_truth(value: object) -> bool | None:
+    """Return True or False, also NumPy's, as a bool; None for anything else."""
+    is_numpy = type(value).__module__ == "numpy" and type(value).__name__ in {"bool", "bool_"}
+    return bool(value) if isinstance(value, bool) or is_numpy else None
 
 
 def chosen_letters(answer: Any) -> set[str] | None:

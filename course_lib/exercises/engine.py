@@ -6,7 +6,8 @@
                        +----------- .hint(), .solution() ------+    the call, the next step
 
 An exercise is one class in one file, in the order in which a reader needs its parts. Its check
-goes by behavior, on inputs that the learner hasn't seen. It never raises and never hangs.
+goes by behavior, on inputs that the learner hasn't seen. It never raises and never hangs. Once
+solved, an exercise stays solved, whatever is tried later.
 """
 
 import asyncio
@@ -17,11 +18,12 @@ import sqlite3
 import textwrap
 import warnings
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, ClassVar
 
 from course_lib.exercises import guard
 from course_lib.exercises.judging import Judging
+from course_lib.exercises.private_loop import PrivateLoop
 from course_lib.exercises.verdict import (
     NOT_ATTEMPTED,
     REFUSED,
@@ -30,11 +32,14 @@ from course_lib.exercises.verdict import (
     Pending,
     Refusal,
     Verdict,
+    brief,
+    described,
 )
 from course_lib.lab import progress
 from course_lib.lab.show import Card, Markdown
 
 LONGEST_FACT = 2_000  # characters; an answer may be a megabyte
+RESOURCES = 30.0  # seconds that setting up or cleaning up may take on a busy machine
 
 
 class Exercise(Judging):
@@ -113,8 +118,15 @@ class Exercise(Judging):
     def check(self, answer: Any) -> Verdict | Pending:
         """Check an answer. Never raises, never hangs."""
         if inspect.iscoroutinefunction(self.judge):
-            return Pending(self._check_async(answer), f"{self._in_notebook}.check({self.name})")
-        return self._conclude(answer, lambda: guard.run(lambda: self._judge(answer), self.limit))
+            call = f"{self._in_notebook}.check({self.name})"
+            return Pending(lambda: self._check_async(answer), call)
+        try:
+            return self._conclude(
+                answer, lambda: guard.run(lambda: self._judge(answer), self.limit)
+            )
+        except guard.Stopped:
+            guard.raise_stop()
+            raise KeyboardInterrupt from None
 
     def report(self) -> None:
         """Print what to send us if a refusal seems wrong: the answer, the verdict, the versions."""
@@ -123,7 +135,7 @@ class Exercise(Judging):
         try:
             shown = inspect.getsource(answer)
         except (OSError, TypeError):
-            shown = repr(answer)
+            shown = brief(answer)
         versions = f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
         print(f"exercise: {self.lesson}.{self.name}\nanswer:\n{shown}\nverdict:\n{verdict!r}")
         print(f"{versions}, {platform.platform()}")
@@ -134,25 +146,33 @@ class Exercise(Judging):
     def _in_notebook(self) -> str:
         return f"ex.{self.name}"
 
-    def _judge(self, answer: Any) -> Any:
+    def _judge(self, answer: Any) -> None:
         if answer is ...:
             raise NotAttempted
-        return self.judge(answer)
+        guard.run(lambda: self.judge(answer), self.limit)
 
     async def _check_async(self, answer: Any) -> Verdict:
         try:
-            if answer is ...:
-                raise NotAttempted
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                gc.collect()  # coroutines that an earlier answer never awaited aren't this one's
-            async with self.resources():
-                outcome: Any = await guard.run_async(self.judge(answer), self.limit)
-        except (asyncio.CancelledError, KeyboardInterrupt):
-            raise
-        except BaseException as error:
-            outcome = error
-        return self._conclude(answer, lambda: _raise_or_return(outcome))
+            return self._conclude(answer, lambda: self._judge_async(answer))
+        except guard.Stopped:
+            guard.raise_stop()
+            await asyncio.sleep(1)  # JupyterLab cancels the cell here
+            raise asyncio.CancelledError from None
+
+    def _judge_async(self, answer: Any) -> None:
+        """Judge the answer in an event loop of its own, while the kernel's loop waits."""
+        if answer is ...:
+            raise NotAttempted
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            gc.collect()  # coroutines that an earlier answer never awaited aren't this one's
+        resources = AsyncExitStack()
+        with PrivateLoop() as loop:
+            loop.run(resources.enter_async_context(self.resources()), RESOURCES)
+            try:
+                loop.run(self.judge(answer), self.limit)
+            finally:
+                loop.run(resources.aclose(), RESOURCES)
 
     def _conclude(self, answer: Any, judge: Callable[[], object]) -> Verdict:
         """Run `judge`, turn what it returns or raises into a verdict, and record it."""
@@ -168,10 +188,25 @@ class Exercise(Judging):
         except guard.TimeUp:
             expected = f"a result within {self.limit:g} s"
             verdict = self._refused(Refusal("endless", call=self._current_call, expected=expected))
+        except guard.Stopped:
+            raise
         except Exception as error:
-            got = f"{type(error).__name__}: {error}"
-            verdict = self._refused(Refusal("cannot_check", got=got))
+            verdict = self._refused(Refusal("cannot_check", got=described(error)))
+        except BaseException as error:  # SystemExit in a task, a cancelled check
+            raised = Refusal("raised", call=self._current_call, got=described(error))
+            verdict = self._refused(raised)
         self._last, self._current_call = (answer, verdict), ""
+        self._record(verdict)
+        return verdict
+
+    def _record(self, verdict: Verdict) -> None:
+        """Keep the verdict over a restart, unless the exercise is solved and this one isn't right.
+
+        Whatever is tried later, it stays solved.
+        """
+        recorded = progress.verdicts(self.lesson).get(self.name, {})
+        if recorded.get("verdict") == RIGHT != verdict.verdict:
+            return
         progress.record(
             "verdict",
             self.lesson,
@@ -180,7 +215,6 @@ class Exercise(Judging):
             misconception=verdict.misconception,
             sentence=verdict.sentence,
         )
-        return verdict
 
     def _refused(self, refusal: Refusal) -> Verdict:
         sentence, next_step = self.all_refusals()[refusal.misconception]
@@ -193,9 +227,3 @@ class Exercise(Judging):
         }
         shown = tuple((label, text[:LONGEST_FACT]) for label, text in facts.items() if text)
         return Verdict(REFUSED, sentence, refusal.misconception, shown)
-
-
-def _raise_or_return(outcome: object) -> object:
-    if isinstance(outcome, BaseException):
-        raise outcome
-    return outcome

@@ -3,15 +3,21 @@
 import asyncio
 import inspect
 from collections.abc import Callable
-from typing import Any, Self, TypeVar
+from typing import Any, Self
+
+from fastapi import FastAPI
 
 from course_lib.cache import Cache
+from course_lib.limiter import RateLimiter
 
-T = TypeVar("T")
+FAILURE = "no such user"
 
 
 class RecordingLoader:
-    """A loader with a value for each user; records which users it was called for."""
+    """A loader with a value for each user; records which users it was called for.
+
+    A value that's an error is raised.
+    """
 
     def __init__(self, values: dict[int, Any]) -> None:
         self.values = values
@@ -20,7 +26,10 @@ class RecordingLoader:
     async def __call__(self, user_id: int) -> Any:
         """Return the value of a user."""
         self.called.append(user_id)
-        return self.values.get(user_id)
+        value = self.values.get(user_id)
+        if isinstance(value, Exception):
+            raise value
+        return value
 
     def __repr__(self) -> str:
         return "load"
@@ -76,8 +85,29 @@ class NamedFunction:
         return self
 
 
-class UncopiedList(list[T]):
-    """A list that reaches the answer itself, not as a copy, so that a change to it is seen."""
+class RecordingLimiter(RateLimiter):
+    """A limiter that records which limits its decorator was given, and what it made."""
 
-    def __deepcopy__(self, _: object) -> Self:
-        return self
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.limits: list[Any] = []
+        self._limited: list[Any] = []
+
+    def limit(self, *arguments: Any, **options: Any) -> Any:
+        """Do what the limiter does."""
+        self.limits += arguments[:1]
+        decorate = super().limit(*arguments, **options)
+
+        def recorded(endpoint: Any) -> Any:
+            self._limited.append(decorate(endpoint))
+            return self._limited[-1]
+
+        return recorded
+
+    def is_on_a_route(self, app: FastAPI) -> bool:
+        """Return True if a limited function responds at a route of the app."""
+        endpoints = [getattr(route, "endpoint", None) for route in app.routes]
+        return any(limited in endpoints for limited in self._limited)
+
+    def __repr__(self) -> str:
+        return "limiter"

@@ -1,25 +1,20 @@
 """Run a learner's answer so that nothing it does can hang the kernel or end it.
 
     running --+--> returns or raises: passed on
-              +--> the limit passes: TimeUp is raised inside it, every millisecond --+--> it ends
-              |    (a bare `except:` would swallow the first one)                    |
-              |                                                                      |
-              |    after 20 alarms, at random intervals of microseconds -------------+
-              +--> asynchronous, and swallows every cancellation too: never resumed
+              +--> the limit passes, or Stop is pressed:
+                   TimeUp is raised inside it, every millisecond --------------------+--> it ends
+                     (a bare `except:` would swallow the first one)                  |
+                   after 20 alarms, at random intervals of microseconds -------------+
 
-The alarm is raised only where the answer runs: below `_answer` on the stack if it's synchronous,
-below the `_Stoppable` of its task, or of a task that it created, if it's asynchronous. Anywhere
-else it would hit the kernel's event loop and end it. In a destructor it's lost, because nothing can
-catch an exception raised there; the next alarm follows.
+The alarm is raised only while the answer runs. In a destructor it's lost, because nothing can catch
+an exception raised there; the next alarm follows. An asynchronous answer runs below `run` too, in
+an event loop of its own (`private_loop.py`).
 
 An alarm can't reach code in C that doesn't return (a huge `sum`, a long SQL statement). For SQL,
 connections that are passed to an answer have a progress handler (`limited`).
 """
 
-import asyncio
 import contextlib
-import contextvars
-import ctypes
 import itertools
 import logging
 import random
@@ -28,114 +23,58 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Callable, Coroutine, Generator, Iterator
-from types import CodeType, FrameType
-from typing import Any, TypeVar
+from collections import deque
+from collections.abc import Callable, Iterator
+from types import CoroutineType, FrameType
+from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
 REPEAT = 0.001  # seconds between alarms
 GRACE = 20  # alarms at that interval, which leave an answer time to clean up
-INTERVALS = (1e-6, 1e-5)  # seconds between the alarms after those, at random
-CANCELLATIONS = 20
+SHORTEST, LONGEST = 1e-6, 1e-5  # seconds between the alarms after those, at random
+DEEPEST = 5_000  # calls; ending an answer that swallows alarms in each of more could take minutes
+MOST_PRINTED = 20_000  # characters
+CUT = "\n(Your code prints more than that. The rest isn't shown.)\n"
 # Code in these files takes a lock of the whole process just before the `try:` that releases it. An
 # alarm between the two would never release it, and the next thread that logs or imports would hang.
 LOCKING = {logging.getLogger.__code__.co_filename, "<frozen importlib._bootstrap>"}
 
 _chance = random.Random()
-_in_answer = contextvars.ContextVar("_in_answer", default=False)
 
 
 class TimeUp(BaseException):
     """The time limit of an answer is over. Not an Exception, so `except Exception` misses it."""
 
 
-class _Stoppable(Coroutine[Any, Any, Any]):
-    """A coroutine that can be stopped for good: whatever it swallows, it's never resumed."""
-
-    def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
-        self._coroutine = coroutine
-        self._is_stopped = False
-
-    def stop(self) -> None:
-        self._is_stopped = True
-        # Never freed: collecting the coroutine, even at exit, would resume it once more.
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._coroutine))
-
-    def send(self, value: Any) -> Any:
-        if self._is_stopped:
-            raise TimeUp
-        return self._coroutine.send(value)
-
-    def throw(self, *error: Any) -> Any:
-        if self._is_stopped:
-            raise TimeUp
-        return self._coroutine.throw(*error)
-
-    def close(self) -> None:
-        self._coroutine.close()
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        return self._coroutine.__await__()
+class Stopped(BaseException):
+    """The learner pressed Stop, so the answer was ended. `raise_stop` passes that on."""
 
 
 def run(answer: Callable[[], T], limit: float) -> T:
-    """Call `answer` and return its result. Raises TimeUp after `limit` seconds."""
-    with _alarm(limit):
-        return _answer(answer)
+    """Call `answer` and return its result; cut what it prints after 20,000 characters.
 
-
-async def run_async(answer: Coroutine[Any, Any, T], limit: float) -> T:
-    """Await `answer` in its own task; cancel the tasks that it leaves behind.
-
-    Raises TimeUp after `limit` seconds.
+    Raises TimeUp after `limit` seconds, and Stopped if the learner presses Stop.
     """
-    loop = asyncio.get_running_loop()
-    tasks: dict[asyncio.Task[Any], _Stoppable] = {}
-    factory = loop.get_task_factory()
-
-    def create_task(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> Any:
-        stoppable = _Stoppable(coroutine) if _in_answer.get() else coroutine
-        task: Any = (factory or _new_task)(loop, stoppable, **options)
-        if isinstance(stoppable, _Stoppable):
-            tasks[task] = stoppable
-        return task
-
-    loop.set_task_factory(create_task)
-    context = contextvars.copy_context()
-    context.run(_in_answer.set, True)
-    task = context.run(loop.create_task, answer)
-    try:
-        with _alarm(limit):
-            try:
-                await asyncio.wait({task}, timeout=limit)
-                is_late = not task.done()
-            finally:  # also if the Stop button cancels this wait
-                await _cancel(tasks)
-    finally:
-        loop.set_task_factory(factory)
-        for one in tasks:
-            if one.done() and not one.cancelled():
-                one.exception()  # retrieved, or asyncio logs it when the task is collected
-    if is_late:
-        raise TimeUp
-    return task.result()
+    if threading.current_thread() is not threading.main_thread():
+        return answer()  # only the main thread receives signals; a check in another has no limit
+    with _recursion_limit(), _output_cut():
+        alarm = _Alarm(limit)
+        try:
+            with alarm:
+                return alarm.call(answer)
+        except BaseException as error:
+            # What TimeUp interrupted may have made another error of it.
+            if alarm.has_rung and not alarm.was_stopped:
+                raise TimeUp from error
+            raise
+        finally:
+            if alarm.was_stopped:
+                raise Stopped
 
 
-def _new_task(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> Any:
-    return asyncio.Task(coroutine, loop=loop, **options)
-
-
-async def _cancel(tasks: dict[asyncio.Task[Any], _Stoppable]) -> None:
-    """Cancel the tasks several times; stop those that keep ignoring it."""
-    for attempt in range(CANCELLATIONS + 1):
-        running = [task for task in tasks if not task.done()]
-        if not running:
-            break
-        for task in running:
-            if attempt == CANCELLATIONS:
-                tasks[task].stop()
-            task.cancel()
-        await asyncio.wait(running, timeout=0.01)
+def raise_stop() -> None:
+    """Let the handler that the kernel has for Stop do what it does when no check runs."""
+    signal.raise_signal(signal.SIGINT)
 
 
 def limited(connection: sqlite3.Connection, seconds: float = 1.0) -> sqlite3.Connection:
@@ -145,61 +84,110 @@ def limited(connection: sqlite3.Connection, seconds: float = 1.0) -> sqlite3.Con
     return connection
 
 
-def _answer(answer: Callable[[], T]) -> T:
-    return answer()
+class _Alarm:
+    """Raises TimeUp in an answer from some time on, again and again until it ends."""
+
+    def __init__(self, seconds: float) -> None:
+        self.was_stopped = False
+        self.has_rung = False
+        self._seconds = seconds
+        self._is_set = False
+        self._is_running = False
+        self._alarms = itertools.count()
+        self._lost: deque[sys.UnraisableHookArgs] = deque(maxlen=100)
+
+    def call(self, answer: Callable[[], T]) -> T:
+        """Call the answer; alarms are raised in what it calls, and nowhere else."""
+        self._is_running = True
+        try:
+            return answer()
+        finally:
+            self._is_running = False
+
+    def __enter__(self) -> Self:
+        self._is_set = True
+        # Errors in destructors; `append` works even where no Python function can be called.
+        self._report, sys.unraisablehook = sys.unraisablehook, self._lost.append
+        self._stop_handler = signal.signal(signal.SIGINT, self._on_stop)
+        self._handler = signal.signal(signal.SIGALRM, self._on_alarm)
+        # Repeated by the system: near the recursion limit the handler can't even be called.
+        self._timer = signal.setitimer(signal.ITIMER_REAL, self._seconds, REPEAT)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_set = False
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        sys.unraisablehook = self._report
+        signal.signal(signal.SIGALRM, self._handler)
+        signal.signal(signal.SIGINT, self._stop_handler)
+        signal.setitimer(signal.ITIMER_REAL, *self._timer)
+        for lost in self._lost:
+            is_ours = isinstance(lost.exc_value, TimeUp | RecursionError)
+            if not is_ours and not isinstance(lost.object, CoroutineType):
+                self._report(lost)
+        self._lost.clear()
+
+    def _on_stop(self, _signal: int, _frame: FrameType | None) -> None:
+        self.was_stopped = True
+        signal.setitimer(signal.ITIMER_REAL, REPEAT, REPEAT)
+
+    def _on_alarm(self, _signal: int, frame: FrameType | None) -> None:
+        # Calls no Python function, because near the recursion limit there's no space for its frame.
+        if not self._is_set:
+            return  # it was pending when the answer ended
+        # An alarm that interrupts this handler counts as one for the frame that it interrupted: the
+        # error passes through that frame, which may be about to release a lock.
+        while frame and frame.f_code is ON_ALARM:
+            frame = frame.f_back
+        if not frame or frame.f_code is CALL or frame.f_code.co_filename in LOCKING:
+            return
+        if not self._is_running:
+            return
+        # `while True: try: ... except: pass` is outside its `try` for less than a microsecond in
+        # each round. Only alarms in quick succession, at random intervals, hit it there.
+        if next(self._alarms) >= GRACE:
+            interval = SHORTEST + _chance.random() * (LONGEST - SHORTEST)
+            signal.setitimer(signal.ITIMER_REAL, interval, REPEAT)
+        self.has_rung = True
+        raise TimeUp
+
+
+ON_ALARM, CALL = _Alarm._on_alarm.__code__, _Alarm.call.__code__
 
 
 @contextlib.contextmanager
-def _alarm(seconds: float) -> Iterator[None]:
-    """Raise TimeUp in the answer after these seconds, again and again until the block ends."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread receives signals; a check in another has no limit
-        return
-    alarms = itertools.count()
-    is_over = False
-    report = sys.unraisablehook
-
-    def ignore_time_up(lost: "sys.UnraisableHookArgs") -> None:
-        if not isinstance(lost.exc_value, TimeUp):
-            report(lost)
-
-    def on_alarm(_signal: int, frame: FrameType | None) -> None:
-        if is_over:
-            return  # it was pending; setting another would outlive this handler and end the process
-        # An alarm that interrupts this handler counts as one for the frame that it interrupted: the
-        # error passes through that frame, which may be about to release a lock.
-        codes = [code for code in _codes(frame) if code is not on_alarm.__code__]
-        current, *callers = codes
-        is_reporting = ignore_time_up.__code__ in (current, *callers)
-        is_answer = not ANSWER_CODES.isdisjoint(callers) and not is_reporting
-        is_answer = is_answer and current.co_filename not in LOCKING
-        # `while True: try: ... except: pass` is outside its `try` for less than a microsecond in
-        # each round. Only alarms in quick succession, at random intervals, hit it there.
-        is_random = is_answer and next(alarms) >= GRACE
-        interval = _chance.uniform(*INTERVALS) if is_random else REPEAT
-        signal.setitimer(signal.ITIMER_REAL, interval)
-        if is_answer:
-            raise TimeUp
-
-    handler = signal.signal(signal.SIGALRM, on_alarm)
-    timer = signal.setitimer(signal.ITIMER_REAL, seconds)
-    sys.unraisablehook = ignore_time_up
+def _recursion_limit() -> Iterator[None]:
+    """Keep the answer from raising Python's recursion limit too far, and restore it afterwards."""
+    before, set_limit = sys.getrecursionlimit(), sys.setrecursionlimit
+    sys.setrecursionlimit = lambda limit: set_limit(min(limit, DEEPEST))
     try:
         yield
     finally:
-        is_over = True
-        sys.unraisablehook = report
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, handler)
-        signal.setitimer(signal.ITIMER_REAL, *timer)
+        sys.setrecursionlimit = set_limit
+        set_limit(before)
 
 
-def _codes(frame: FrameType | None) -> Iterator[CodeType]:
-    """Yield the code that runs in `frame`, and that of its direct and indirect callers."""
-    while frame:
-        yield frame.f_code
-        frame = frame.f_back
+@contextlib.contextmanager
+def _output_cut() -> Iterator[None]:
+    out, error = _Cut(sys.stdout), _Cut(sys.stderr)
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
+        yield
 
 
-ANSWER_CODES = {_answer.__code__, _Stoppable.send.__code__, _Stoppable.throw.__code__}
-"""Whatever these call, directly or not, belongs to the answer."""
+class _Cut:
+    """A stream that passes on the first characters only; the browser has to hold them all."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._left = MOST_PRINTED
+
+    def write(self, text: str) -> int:
+        """Write what's left of the allowance, and once that the rest is cut."""
+        if self._left > 0:
+            is_cut = len(text) > self._left
+            self._stream.write(text[: self._left] + CUT if is_cut else text)
+            self._left -= len(text)
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)

@@ -1,5 +1,6 @@
 """The base of lesson 2's exercises: a small database that the learner hasn't seen."""
 
+import re
 import sqlite3
 from typing import Any, ClassVar, NoReturn
 
@@ -35,15 +36,30 @@ INSERT INTO users SELECT i, 'User' || i || '@Example.com', 'User ' || i, 'DE', '
     1700000000 + i FROM n;
 """
 INDEX_NAME = "SELECT name FROM sqlite_master WHERE type = 'index'"
+TABLE_AND_SQL = "SELECT lower(tbl_name), sql FROM sqlite_master WHERE type = 'index'"
 PARTIAL_INDEX = """
 SELECT 1 FROM sqlite_master JOIN pragma_index_list(tbl_name) AS list USING (name) WHERE list.partial
 """
+
+
+OTHER_DIALECT = re.compile(
+    r"\b(INCLUDE|CONCURRENTLY|USING|ADD (INDEX|KEY)|EXTRACT|INTERVAL|UNIX_TIMESTAMP|TO_TIMESTAMP|"
+    r"DATE_TRUNC|NOW|EPOCH|FORCE INDEX|TOP)\b|::|%s|\$1",
+    re.IGNORECASE,
+)
 
 
 class IndexingExercise(Exercise):
     """An exercise on the unseen database."""
 
     lesson = "indexing"
+    refusals: ClassVar = {
+        "other_dialect": (
+            "This is the syntax of another database, such as PostgreSQL or MySQL; SQLite doesn't "
+            "know it.",
+            "Write it as SQLite does: its message names the first word that it doesn't know.",
+        ),
+    }
 
     @staticmethod
     def unseen(*statements: str) -> sqlite3.Connection:
@@ -61,9 +77,14 @@ class IndexingExercise(Exercise):
     def refuse_error(
         self, misconception: str, error: Exception, *, call: str, expected: str = ""
     ) -> NoReturn:
-        """Refuse for an error of SQLite's; `endless` if the statement was interrupted."""
-        mistake = "endless" if str(error) == "interrupted" else misconception
-        self.refuse(mistake, call=call, got=str(error), expected=expected)
+        """Refuse for an error of SQLite's, by what its message says if that's more exact."""
+        mistakes = {
+            "endless": str(error) == "interrupted",
+            "incomplete": misconception == "sql_error" and "incomplete input" in str(error),
+            "other_dialect": "syntax error" in str(error) and OTHER_DIALECT.search(call),
+        }
+        self.refuse_first(mistakes, call=call, got=str(error), expected=expected)
+        self.refuse(misconception, call=call, got=str(error), expected=expected)
 
 
 class IndexExercise(IndexingExercise):
@@ -73,6 +94,11 @@ class IndexExercise(IndexingExercise):
         "not_an_index": (
             "This statement doesn't create an index.",
             "Begin with `CREATE INDEX name ON table(column, ...)`.",
+        ),
+        "incomplete": (
+            "The statement ends too soon: a part is missing, such as a closing parenthesis or the "
+            "columns.",
+            "The form of an index is `CREATE INDEX name ON table(column, ...)`.",
         ),
         "sql_error": (
             "SQLite rejects this statement.",

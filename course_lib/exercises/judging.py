@@ -12,7 +12,17 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, NoReturn
 
 from course_lib.exercises import guard
-from course_lib.exercises.verdict import NotAttempted, Refusal, brief
+from course_lib.exercises.verdict import NotAttempted, Refusal, brief, described
+
+
+def same(got: Any, expected: Any) -> bool:
+    """Return True if two values are equal; False if they can't be compared, as with a Series."""
+    try:
+        return bool(got == expected)
+    except guard.TimeUp:
+        raise
+    except BaseException:  # a learner's class may raise anything
+        return False
 
 
 def nearly_equal(number: Any, other: Any) -> bool:
@@ -41,6 +51,11 @@ class Judging:
             "A coroutine was created but never awaited, so it never ran.",
             "Put `await` in front of each asynchronous call, such as `await load(...)`. If the "
             "stub is a plain `def`, don't make it `async`.",
+        ),
+        "awaited_twice": (
+            "Two callers awaited the same coroutine, and a coroutine can be awaited only once.",
+            "Make a task of it, with `asyncio.create_task(...)`: any number of callers can await "
+            "a task.",
         ),
         "cannot_check": (
             "This answer couldn't be checked, and that's our fault.",
@@ -83,15 +98,26 @@ class Judging:
                 return misconception
         return None
 
-    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Return the result of the learner's function; it gets copies that it may change."""
+    def call(
+        self,
+        function: Callable[..., Any],
+        *arguments: Any,
+        copied: bool = True,
+        expected: str = "",
+    ) -> Any:
+        """Return the result of the learner's function; it gets copies that it may change.
+
+        Unless they are `copied`, it gets the arguments themselves. `expected` is shown if it
+        raises.
+        """
         call = self._begin(function, arguments)
+        passed = copy.deepcopy(arguments) if copied else arguments
         try:
-            result = function(*copy.deepcopy(arguments))
-        except (KeyboardInterrupt, guard.TimeUp):  # the Stop button, and the alarm
+            result = function(*passed)
+        except guard.TimeUp:
             raise
         except BaseException as error:
-            self.refuse("raised", call=call, got=f"{type(error).__name__}: {error}")
+            self.refuse("raised", call=call, got=described(error), expected=expected)
         return self._finished(result, call)
 
     async def call_async(self, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -102,13 +128,15 @@ class Judging:
             try:
                 result = function(*arguments)
                 result = await result if inspect.isawaitable(result) else result
-            except (KeyboardInterrupt, guard.TimeUp):
+            except guard.TimeUp:
                 raise
             except BaseException as error:
                 # Frames hold coroutines that were never awaited: the warning has to come now.
                 traceback.clear_frames(error.__traceback__)
-                mistake = "forgotten_await" if "coroutine" in str(error) else "raised"
-                self.refuse(mistake, call=call, got=f"{type(error).__name__}: {error}")
+                got = described(error)
+                mistake = "forgotten_await" if "coroutine" in got else "raised"
+                mistake = "awaited_twice" if "already" in got and mistake != "raised" else mistake
+                self.refuse(mistake, call=call, got=got)
         for warning in caught:
             if "never awaited" in str(warning.message):
                 self.refuse("forgotten_await", call=call, got=str(warning.message))

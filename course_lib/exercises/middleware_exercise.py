@@ -18,9 +18,11 @@ from typing import Any
 from course_lib.asgi import App, Receive, Scope, Send
 from course_lib.exercises.answers import as_number
 from course_lib.exercises.engine import Exercise
-from course_lib.exercises.verdict import Refusal, brief
+from course_lib.exercises.verdict import Refusal, brief, described
 
 START = {"type": "http.response.start", "status": 200, "headers": []}
+MISSING = {"/fails": "failure_unrecorded", "/left": "cancelled_unrecorded"}
+"""For some paths: the misconception if nothing is recorded."""
 REQUEST = {"type": "http.request", "body": b"what the client sends", "more_body": False}
 
 
@@ -37,11 +39,15 @@ class WaitingApp:
     """The messages that reached the server."""
     recorded: list[tuple[object, object]] = field(default_factory=list)
     error: BaseException | None = None
-    """The messages that the middleware let through."""
+    """The app's own error, if the middleware let it through."""
+    took: float = 0.0
+    """Seconds from the call of the middleware to its return."""
+    warned: bool = False
 
-    def record(self, path: object, seconds: object) -> None:
-        """Record a request. The middleware has to call this."""
-        self.recorded.append((path, seconds))
+    @property
+    def least(self) -> float:
+        """The seconds that it waits at least."""
+        return self.wait * (1 if self.failure else self.parts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond to a request."""
@@ -68,13 +74,56 @@ class WaitingApp:
         return [START, *parts]
 
 
+def apps() -> dict[str, WaitingApp]:
+    """Return the apps that a middleware is tried with, by path."""
+    return {
+        "/whole": WaitingApp(),
+        "/in-parts": WaitingApp(wait=0.04, parts=3),
+        "/fails": WaitingApp(failure=ValueError("the app's own")),
+        "/left": WaitingApp(failure=asyncio.CancelledError("the client disconnected")),
+        "/long": WaitingApp(wait=0.15),
+        "/short": WaitingApp(wait=0.02),
+        "/nearly-slow": WaitingApp(wait=0.42),
+        "/slow": WaitingApp(wait=0.55),
+        "/slow-failure": WaitingApp(wait=0.55, failure=ValueError("the app's own")),
+    }
+
+
+class Service:
+    """Several apps behind one middleware, each at a path of its own; collects what's recorded."""
+
+    def __init__(self, apps: dict[str, WaitingApp]) -> None:
+        self.apps = apps
+        self.types: list[str] = []
+        """The type of each call that reached it."""
+        self.strays: list[tuple[object, object]] = []
+        """Records with another path."""
+        self.warned_by: list[Any] = []
+        """The tasks that logged at WARNING."""
+
+    @property
+    def records(self) -> list[tuple[object, object]]:
+        """Everything recorded so far."""
+        return [*self.strays, *(record for app in self.apps.values() for record in app.recorded)]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the app at this path respond."""
+        self.types.append(scope["type"])
+        if scope["type"] == "http":
+            await self.apps[scope["path"]](scope, receive, send)
+
+    def record(self, path: Any, seconds: object) -> None:
+        """Record a request. The middleware has to call this."""
+        app = self.apps.get(path) if isinstance(path, str) else None
+        records = app.recorded if app else self.strays
+        records.append((path, seconds))
+
+    def __repr__(self) -> str:
+        return "app"
+
+
 class MiddlewareExercise(Exercise):
     """An exercise whose answer makes a middleware from an app and a function that records."""
-
-    async def send(self, answer: Any, app: WaitingApp, path: str) -> None:
-        """Send one request to an app, through a middleware of its own."""
-        middleware = await self.middleware(answer, app, app.record)
-        await self.request(middleware, app, path)
 
     async def middleware(
         self, answer: Any, app: App, record: Callable[..., None]
@@ -103,28 +152,31 @@ class MiddlewareExercise(Exercise):
         call = self.get(path)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
+            start = time.perf_counter()
             try:
                 response = middleware(scope, receive, send)
                 if not inspect.isawaitable(response):
                     got, expected = brief(response), "an `async def`"
                     self.refuse("wrong_type", call=call, got=got, expected=expected)
                 await response
-            except (Refusal, KeyboardInterrupt):
+            except Refusal:
                 raise
             except (Exception, asyncio.CancelledError) as error:
-                task = asyncio.current_task()
-                if task and task.cancelling():
-                    raise
                 if error is not app.failure:
-                    self.refuse("raised", call=call, got=f"{type(error).__name__}: {error}")
+                    expected = "the app's own errors, and no others"
+                    self.refuse("raised", call=call, got=described(error), expected=expected)
                 app.error = error
+            finally:
+                app.took = time.perf_counter() - start
         if any("never awaited" in str(warning.message) for warning in caught):
             self.refuse("forgotten_await", call=call, got=str(caught[0].message))
 
-    def expect_record(
-        self, app: WaitingApp, path: str, least: float, missing: str, too_short: str
-    ) -> None:
-        """Expect one record of this path, of at least these seconds."""
+    def expect_record(self, app: WaitingApp, path: str, missing: str, too_short: str) -> None:
+        """Expect one record of this path, of at least the time that its app waited.
+
+        At most it's the time that the check measured around the middleware.
+        """
+        least = app.least
         call, expected = self.get(path), f"record({path!r}, {least:g} or a little more)"
         if not app.recorded:
             self.refuse(missing, call=call, got="nothing recorded", expected=expected)
@@ -144,8 +196,54 @@ class MiddlewareExercise(Exercise):
             "wall_clock": duration < -1_000,
             "another_unit": duration > 20,
             too_short: not duration > 0.98 * least,  # true of NaN as well
+            "too_long": duration > app.took + 0.001,
         }
         self.refuse_first(mistakes, call=call, got=got, expected=expected)
+
+    async def send(self, middleware: Any, service: Service, path: str) -> None:
+        """Send a request; expect its messages, its error and its record."""
+        app = service.apps[path]
+        task = asyncio.current_task()
+        earlier = service.warned_by.count(task)
+        await self.request(middleware, app, path)
+        app.warned = service.warned_by.count(task) > earlier
+        is_lost = not app.failure and app.sent != app.response
+        mistakes = {
+            "answer_lost": is_lost or app.received != [REQUEST],
+            "swallows": app.failure and app.error is None,
+            "another_path": service.strays,
+        }
+        got = brief(service.strays or app.sent)
+        expected = brief(app.failure or app.response)
+        self.refuse_first(mistakes, call=self.get(path), got=got, expected=expected)
+        missing = MISSING.get(path, "never_records")
+        too_short = "first_byte" if app.parts > 1 else "too_short"
+        self.expect_record(app, path, missing, too_short)
+
+    async def lifespan(self, middleware: Any, service: Service) -> None:
+        """Expect that a call that isn't a request reaches the app, and isn't recorded."""
+        calls, before = len(service.types), service.records
+        error_text = ""
+        try:
+            await middleware({"type": "lifespan"}, receive, receive)
+        except Exception as error:
+            error_text = described(error)
+        is_passed_on = service.types[calls:] == ["lifespan"]
+        if error_text or not is_passed_on or service.records != before:
+            call = f'{self.name}(app, record), then {{"type": "lifespan"}}'
+            got = error_text or brief(service.strays)
+            self.refuse("not_a_request", call=call, got=got, expected="passed on to the app")
+
+    def expect_warning(self, path: str, app: WaitingApp) -> None:
+        """Expect a warning if the request took more than half a second, by its own record."""
+        seconds = as_number(app.recorded[0][1]) or 0.0
+        got = f"{'a' if app.warned else 'no'} warning, after record({path!r}, {seconds:.2f})"
+        mistakes = {
+            "warns_too_soon": app.warned and seconds <= 0.5,
+            "slow_failure_unwarned": not app.warned and seconds > 0.5 and app.failure,
+            "no_warning": not app.warned and seconds > 0.5,
+        }
+        self.refuse_first(mistakes, call=self.get(path), got=got)
 
     def get(self, path: str) -> str:
         """Return how a request is shown to the learner."""
@@ -169,19 +267,30 @@ def clock_set_back() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def warnings_logged() -> Iterator[list[Any]]:
-    """Record which task of this thread logs at WARNING; no log line is printed."""
-    tasks: list[Any] = []
+def warnings_logged(service: Service) -> Iterator[None]:
+    """Record which tasks of this thread log at WARNING; no log line is printed."""
     this_thread = threading.current_thread()
 
     class Listener(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             if threading.current_thread() is this_thread and record.name != "asyncio":
-                tasks.append(asyncio.current_task())
+                service.warned_by.append(asyncio.current_task())
 
     root = logging.getLogger()
-    handlers, root.handlers = root.handlers, [Listener(logging.WARNING)]
+    before = root.handlers, root.level, logging.root.manager.disable
+    loggers = [one for one in root.manager.loggerDict.values() if isinstance(one, logging.Logger)]
+    disabled = [one for one in loggers if one.disabled]
+    for one in disabled:
+        one.disabled = False
+    root.handlers = [Listener(logging.WARNING)]
+    # An earlier cell may have turned warnings off, as `basicConfig(level=ERROR)` does.
+    logging.disable(logging.NOTSET)
+    root.setLevel(logging.WARNING)
     try:
-        yield tasks
+        yield
     finally:
-        root.handlers = handlers
+        root.handlers, level, threshold = before
+        root.setLevel(level)
+        logging.disable(threshold)
+        for one in disabled:
+            one.disabled = True

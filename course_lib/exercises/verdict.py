@@ -1,17 +1,22 @@
 """The verdict of a check: right, refused or not attempted, with what the learner needs to go on."""
 
 import html
+import re
 import reprlib
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass
 from typing import Any
 
+from course_lib.exercises import guard
 from course_lib.lab.show import Card, prose
 
 RIGHT, REFUSED, NOT_ATTEMPTED = "right", "refused", "not attempted"
 HEADINGS = {RIGHT: "Right", REFUSED: "Not yet", NOT_ATTEMPTED: "Not attempted yet"}
 TONES = {RIGHT: "good", REFUSED: "bad", NOT_ATTEMPTED: "plain"}
 PROSE = {"next", "help"}  # labels whose text is a sentence; the others show code
+
+ADDRESS = re.compile(r"<(?:[\w.<>]*\.)?_?(\w+) object at 0x[0-9a-f]+>")
+"""Matches the repr of an object whose class doesn't define one."""
 
 _brief = reprlib.Repr()
 _brief.maxstring = _brief.maxother = 200
@@ -27,6 +32,9 @@ class Refusal(Exception):  # noqa: N818  an outcome of the check, not an error
         super().__init__(misconception)
         self.misconception = misconception
         self.call, self.got, self.expected = call, got, expected
+
+    def __repr__(self) -> str:
+        return self.got or self.misconception
 
 
 class NotAttempted(Exception):  # noqa: N818
@@ -54,25 +62,43 @@ class Verdict:
 
 
 class Pending:
-    """The check of an asynchronous exercise, to be awaited; its repr reminds you of `await`."""
+    """The check of an asynchronous exercise, to be awaited; its repr reminds you of `await`.
 
-    def __init__(self, verdict: Coroutine[Any, Any, Verdict], call: str) -> None:
-        self._verdict, self._call = verdict, call
+    The check runs once, however often this is awaited.
+    """
+
+    def __init__(self, check: Callable[[], Coroutine[Any, Any, Verdict]], call: str) -> None:
+        self._check = check
+        self._call = call
+        self._verdict: Verdict | None = None
 
     def __await__(self) -> Generator[Any, None, Verdict]:
-        return self._verdict.__await__()
+        if self._verdict is None:
+            self._verdict = yield from self._check().__await__()
+        return self._verdict
 
     def __repr__(self) -> str:
-        self._verdict.close()
         return f"This check is asynchronous: write `await {self._call}`."
 
 
 def brief(value: object) -> str:
-    """Return a value's repr, shortened if it's long; never raises, even if the repr itself does."""
+    """Return a value's repr, shortened if it's long; its type if the repr raises anything."""
     try:
-        return _brief.repr(value)
-    except Exception:
+        return ADDRESS.sub(r"<\1>", _brief.repr(value))
+    except guard.TimeUp:
+        raise
+    except BaseException:
         return f"<{type(value).__name__}>"
+
+
+def described(error: BaseException) -> str:
+    """Return an error's type and message; the type alone if the message can't be made."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except guard.TimeUp:
+        raise
+    except BaseException:
+        return type(error).__name__
 
 
 def _row(label: str, text: str) -> str:

@@ -53,6 +53,7 @@ class RedisServer:
             *("--unixsocket", self.path, "--unixsocketperm", "700"),
             *("--save", "", "--appendonly", "yes" if persistent else "no"),
             *("--dir", str(data)),
+            *("--lua-time-limit", "500"),  # milliseconds until SCRIPT KILL can end a script
         ]
         self._children: list[lifeline.Child] = []
         # Also called when the server's name is reused for another.

@@ -27,6 +27,7 @@ __all__ = [
     "Client",
     "RedisServer",
     "client",
+    "end_script",
     "is_ours",
     "namespace",
     "new_client",
@@ -114,6 +115,23 @@ def _remove_our_keys(url: str) -> None:
         for key in client.scan_iter(f"*{KERNEL_NAME}*", count=1000):
             pipeline.unlink(key)
         pipeline.execute()
+
+
+def end_script() -> None:
+    """End a Lua script that doesn't return, because it blocks every other client.
+
+    A script that has already written can't be ended alone: if the server is ours, it starts again,
+    without its data.
+    """
+    with plain_client(url()) as client:
+        try:
+            client.script_kill()
+        except redis.ResponseError as error:
+            if "UNKILLABLE" in str(error) and _own:
+                print("A script that doesn't return had blocked Redis, so it was restarted, empty.")
+                _own.restart()
+        except redis.RedisError:
+            return  # it's late, or gone: the next command shows that
 
 
 def namespace(name: str) -> str:

@@ -5,15 +5,15 @@ import json
 from typing import Any, ClassVar
 
 from course_lib.exercises.answers import as_text, from_json
+from course_lib.exercises.cache_aside_exercise import VALUE, CacheAsideExercise
 from course_lib.exercises.fakes import RecordingLoader
-from course_lib.exercises.redis_exercise import RedisExercise
+from course_lib.exercises.judging import same
+from course_lib.exercises.redis_exercise import Entry
 from course_lib.exercises.verdict import brief
 from course_lib.lab.redis_server import Client
 
-VALUE = {"events": 33, "types": ["view", "click"]}
 
-
-class CacheAside(RedisExercise):
+class CacheAside(CacheAsideExercise):
     """Look up, load, store, return."""
 
     lesson = "caching"
@@ -49,10 +49,24 @@ Any stored value is a hit, even one such as `0` or `[]`."""
     praise = "Looked up, loaded, stored, returned; and a stored 0 is a hit, as it should be."
     refusals: ClassVar = {
         "falsy_hit": (
-            "A falsy value (0, an empty list, None) was stored, and loaded again: a plain "
-            "`if stored:` or `if value:` treats it as a miss.",
+            "A falsy value (0, an empty list, None) was stored, and loaded again: once it's "
+            "decoded, a plain `if value:` treats it as a miss.",
             "Test whether Redis had something: compare what `redis.get` returned with `is not "
             "None`, before you decode it.",
+        ),
+        "falsy_not_stored": (
+            "A falsy value (0, an empty list, None) was loaded and not stored, so it's loaded "
+            "again each time.",
+            "Store whatever you loaded, without an `if`.",
+        ),
+        "failure_stored": (
+            "`load` raised an error, and something was stored all the same: for 300 seconds every "
+            "request would get it.",
+            "Let the error go on to the caller. Nothing after `await load(...)` runs then.",
+        ),
+        "failure_hidden": (
+            "`load` raised an error, and your function returned as if nothing had happened.",
+            "Let the error go on to the caller: don't catch it.",
         ),
         "key_without_user": (
             "The key doesn't contain the user, so every user gets the statistics of whoever came "
@@ -90,7 +104,8 @@ Any stored value is a hit, even one such as `0` or `[]`."""
             "Run step 2 only if step 1 found nothing.",
         ),
         "not_from_redis": (
-            "Another process had stored a value in Redis, and your function didn't use it.",
+            "Another process had stored or removed a value in Redis, and your function didn't "
+            "notice.",
             "Look in Redis each time: no other process can see your variables.",
         ),
         "never_loads": (
@@ -136,73 +151,43 @@ Any stored value is a hit, even one such as `0` or `[]`."""
         return value
 
     async def judge_on(self, redis: Client, answer: Any) -> None:
-        """Try a miss, a hit, falsy values, and a value that another process stored."""
+        """Try a miss, a hit, falsy values, other processes, and a load that fails."""
         await self._miss(redis, answer)
-        await self._hit(redis, answer)
+        await self.hit(redis, answer)
         for user, value in ((8, 0), (9, []), (10, None), (11, {"events": 1})):
-            await self._twice(redis, answer, user, value)
-        await redis.set("stats:12", '{"events": 2}', ex=300)
-        load = RecordingLoader({12: {"events": 3}})
-        result = await self.call_async(answer, redis, 12, load)
-        if load.called or result != {"events": 2}:
-            self._refuse("not_from_redis", 12, brief(result), "{'events': 2}")
+            await self.twice(redis, answer, user, value)
+        await redis.set("stats:110012", '{"events": 2}', ex=300)
+        await self.expect(redis, answer, 110_012, {"events": 3}, {"events": 2}, loads=0)
+        await redis.delete("stats:7")
+        await self.expect(redis, answer, 7, {"events": 34}, {"events": 34}, loads=1)
+        await self.failed_load(redis, answer)
 
     async def _miss(self, redis: Client, answer: Any) -> None:
         load = RecordingLoader({7: copy.deepcopy(VALUE)})
         result = await self.call_async(answer, redis, 7, load)
         if load.called != [7]:
             mistake = "loads_another" if load.called else "never_loads"
-            self._refuse(mistake, 7, f"load was called for {load.called}")
-        if result != VALUE:
-            mistake = "text_for_value" if from_json(result) == VALUE else "another_answer"
-            self._refuse(mistake, 7, brief(result), brief(VALUE))
-        await self._stored_key(redis)
-        await self._stored_value(redis)
-
-    async def _stored_key(self, redis: Client) -> None:
-        """Expect the right key; there may be others beside it, such as a count."""
+            self.refuse_call(mistake, 7, f"load was called for {load.called}")
+        if not same(result, VALUE):
+            is_text = same(from_json(result), VALUE)
+            mistake = "text_for_value" if is_text else "another_answer"
+            self.refuse_call(mistake, 7, brief(result), brief(VALUE))
+        entry = await Entry.read(redis, "stats:7")
         keys = [as_text(key) for key in await redis.keys("*")]
-        if "stats:7" not in keys:
-            has_user = "7" in "".join(keys)
-            mistake = "another_key" if has_user else "key_without_user"
-            got = f"keys in Redis: {', '.join(keys) or 'none'}"
-            self._refuse(mistake if keys else "never_stores", 7, got, "stats:7")
-
-    async def _stored_value(self, redis: Client) -> None:
-        milliseconds = await redis.pttl("stats:7")
-        if not 290_000 < milliseconds <= 300_000:
-            mistake = "no_ttl" if milliseconds < 0 else "another_ttl"
-            self._refuse(mistake, 7, f"a TTL of {milliseconds / 1000:g} s", "300 s")
-        kind = as_text(await redis.type("stats:7"))
-        if kind != "string":
-            self._refuse("another_type", 7, f"stored: a {kind.upper()}", "a STRING")
-        content = as_text(await redis.get("stats:7"))
-        if from_json(content) != VALUE:
-            self._refuse("not_json", 7, f"stored: {content}", json.dumps(VALUE))
-
-    async def _hit(self, redis: Client, answer: Any) -> None:
-        await redis.pexpire("stats:7", 100_000)
-        load = RecordingLoader({7: copy.deepcopy(VALUE)})
-        result = await self.call_async(answer, redis, 7, load)
-        if load.called:
-            self._refuse("always_loads", 7, "load was called again")
-        if result != VALUE:
-            mistake = "text_on_hit" if isinstance(result, str | bytes) else "another_answer"
-            self._refuse(mistake, 7, brief(result), brief(VALUE))
-        milliseconds = await redis.pttl("stats:7")
-        if not 0 < milliseconds <= 100_000:
-            mistake = {-1: "no_ttl", -2: "removed_on_hit"}.get(milliseconds, "renewed_on_hit")
-            self._refuse(mistake, 7, "after a hit, the TTL had changed or the key was gone")
-
-    async def _twice(self, redis: Client, answer: Any, user: int, value: Any) -> None:
-        load = RecordingLoader({user: value})
-        for _ in range(2):
-            result = await self.call_async(answer, redis, user, load)
-            if result != value or isinstance(result, bool):
-                self._refuse("another_answer", user, brief(result), brief(value))
-        if len(load.called) > 1:
-            mistake = "always_loads" if value else "falsy_hit"
-            self._refuse(mistake, user, f"load was called again for {value!r}")
-
-    def _refuse(self, mistake: str, user: int, got: str, expected: str = "") -> None:
-        self.refuse(mistake, call=f"{self.name}(redis, {user}, load)", got=got, expected=expected)
+        has_user = "7" in "".join(keys)
+        is_stored = "stats:7" in keys
+        mistakes = {
+            "never_stores": not keys,
+            "key_without_user": not is_stored and not has_user,
+            "another_key": not is_stored,
+        }
+        shown = f"keys in Redis: {', '.join(keys) or 'none'}"
+        self.refuse_first(mistakes, call=self.call_for(7), got=shown, expected="stats:7")
+        mistakes = {
+            "no_ttl": entry.seconds is None,
+            "another_ttl": not 290 < (entry.seconds or 0) <= 300,
+            "another_type": entry.kind != "string",
+            "not_json": from_json(entry.content) != VALUE,
+        }
+        expected = f"a STRING with a TTL of 300 s: {json.dumps(VALUE)}"
+        self.refuse_first(mistakes, call=self.call_for(7), got=str(entry), expected=expected)

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar
 
 from course_lib.exercises.answers import as_number, as_text
+from course_lib.exercises.fakes import FAILURE
 from course_lib.exercises.redis_exercise import RedisExercise
 from course_lib.exercises.verdict import Refusal, brief
 from course_lib.lab.redis_server import Client
@@ -21,6 +22,7 @@ class InvalidateUser(RedisExercise):
     """Write, then remove what the write made stale: this user's entries, and no other's."""
 
     lesson = "caching"
+    whole_database = True  # a Lua script deletes keys by the names in the SET, without our prefix
     name = "invalidate_user"
     task = """A user adds an event, which makes all of their cached entries stale. The keys of
 these entries are in a SET `keys:{user_id}`, such as `{"stats:1", "events:1"}` in `keys:1`; other
@@ -63,6 +65,10 @@ Remember that user 1 isn't user 10."""
         "forgets_write": (
             "`write` wasn't called: the event is lost.",
             "Call `await write()` somewhere.",
+        ),
+        "write_error_hidden": (
+            "`write` raised an error, and your function returned as if the event were stored.",
+            "Let the error go on to the caller: don't catch it.",
         ),
         "writes_twice": (
             "`write` was called more than once: the event was added twice.",
@@ -134,6 +140,7 @@ Remember that user 1 isn't user 10."""
         self._expect_removed(redis, result, left, entries_at_write)
         for user, entries in ((12, 1), (99, 0)):
             await self._another_user(redis, answer, user, entries)
+        await self._failed_write(redis, answer)
 
     def _expect_removed(
         self, redis: Client, result: Any, left: set[str], entries_at_write: list[int]
@@ -147,6 +154,7 @@ Remember that user 1 isn't user 10."""
         others = {*ENTRIES[10], *ENTRIES[12], "keys:10", "keys:12"}
         commands = {command[0] for command in redis.commands[:-1]}  # the last one is the check's
         mistakes = {
+            "flushes": commands & {"FLUSHDB", "FLUSHALL"},
             "forgets_write": not entries_at_write,
             "writes_twice": len(entries_at_write) > 1,
             "other_user_gone": not others <= left,
@@ -179,6 +187,19 @@ Remember that user 1 isn't user 10."""
         }
         got = f"{brief(result)}, after {writes} writes"
         self.refuse_first(mistakes, call=call, got=got, expected=str(entries))
+
+    async def _failed_write(self, redis: Client, answer: Any) -> None:
+        async def write() -> None:
+            raise LookupError(FAILURE)
+
+        try:
+            result = await self._call(redis, answer, 10, write)
+        except Refusal as refusal:
+            if FAILURE not in refusal.got:
+                raise
+            return
+        call = f"{self.name}(redis, 10, write), and write raises an error"
+        self.refuse("write_error_hidden", call=call, got=brief(result), expected="that error")
 
     async def _call(
         self, redis: Client, answer: Any, user: int, write: Callable[[], Awaitable[object]]

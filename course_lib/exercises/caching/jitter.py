@@ -10,13 +10,17 @@ from course_lib.exercises.answers import as_number
 from course_lib.exercises.engine import Exercise
 from course_lib.exercises.verdict import brief
 
-SAMPLES = 400
+SAMPLES = 4_000
+# The largest distance between the share of TTLs up to some point and that of an even distribution
+# (the statistic of Kolmogorov and Smirnov). An even one exceeds it once in a billion checks.
+MOST_UNEVEN = 0.052
 
 
 class Jitter(Exercise):
     """Entries stored together shouldn't expire together, nor later than promised."""
 
     lesson = "caching"
+    limit = 3.0
     name = "jitter"
     task = """At a restart a thousand keys are stored within one second, all with a TTL of 300: five
 minutes later they're all loaded again within one second. Write `jitter(ttl)`: a random TTL
@@ -85,12 +89,13 @@ that's how stale a value may get."""
         return random.uniform(0.9 * ttl, ttl)
 
     def judge(self, answer: Any) -> None:
-        """Draw many TTLs for a long TTL and for a short one."""
+        """Draw many TTLs for a long TTL and for a short one, so many that luck doesn't count."""
         long, short = self._ttls(answer, 1_000), self._ttls(answer, 5)
         spread, short_spread = max(long) - min(long), max(short) - min(short)
         is_fixed = abs(spread - short_spread) < 0.1 * spread
         different = len(set(short))
         most_equal = max(Counter(long).values())
+        uneven = max(_unevenness(long, 1_000), _unevenness(short, 5))
         quarters = _by_quarter(long)
         largest, smallest = f"up to {max(long):.1f} for 1000", f"down to {min(long):.1f} for 1000"
         whole_range = f"from {min(long):.1f} to {max(long):.1f} for 1000"
@@ -100,26 +105,37 @@ that's how stale a value may get."""
             ("no_spread", spread == 0, f"always {long[0]:g}"),
             ("fixed_seconds", is_fixed, f"a spread of {spread:.0f} for 1000"),
             ("longer_than_promised", max(long) > 1_000 or max(short) > 5, largest),
-            ("few_lifetimes", different < 20, f"{different} different TTLs for 5"),
+            ("few_lifetimes", different < 200, f"{different} different TTLs for 5"),
             ("too_short", min(long) < 899.9 or min(short) < 4.49, smallest),
-            ("piled_up", most_equal > 20, f"{most_equal} of {SAMPLES} keys with the same TTL"),
+            ("piled_up", most_equal > 200, f"{most_equal} of {SAMPLES} keys with the same TTL"),
             ("too_narrow", spread < 93, whole_range),
-            ("uneven", min(quarters) < 55 or max(quarters) > 150, f"keys by quarter: {quarters}"),
+            ("uneven", uneven > MOST_UNEVEN, f"keys by quarter of the range: {quarters}"),
+            ("too_narrow", spread < 99 or short_spread < 0.495, whole_range),
         ):
             if was_made:
                 call = f"{self.name}(1000) and {self.name}(5), {SAMPLES} times each"
                 self.refuse(mistake, call=call, got=got)
 
     def _ttls(self, answer: Any, ttl: int) -> list[float]:
+        def many_times(ttl: int) -> list[Any]:
+            return [answer(ttl) for _ in range(SAMPLES)]
+
+        self.call(answer, ttl)  # refuses the stub, and what isn't a function
         ttls = []
-        for _ in range(SAMPLES):
-            result = self.call(answer, ttl)
+        for result in self.call(many_times, ttl):
             seconds = as_number(result)
-            if seconds is None or math.isnan(seconds):
+            if seconds is None or not math.isfinite(seconds):
                 call, expected = self.called(ttl), "a number of seconds"
                 self.refuse("wrong_type", call=call, got=brief(result), expected=expected)
             ttls.append(seconds)
         return ttls
+
+
+def _unevenness(ttls: Sequence[float], ttl: float) -> float:
+    """Return how far the TTLs are from evenly distributed: 0 is even, 1 is all at one end."""
+    count = len(ttls)
+    places = [10 * seconds / ttl - 9 for seconds in sorted(ttls)]
+    return max(abs(place - number / count) for number, place in enumerate(places))
 
 
 def _by_quarter(ttls: Sequence[float]) -> list[int]:

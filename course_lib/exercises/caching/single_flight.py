@@ -9,12 +9,12 @@ other callers --> the task is there -----------------+--> await the task, shield
 import asyncio
 from typing import Any, ClassVar
 
-from course_lib.exercises.engine import Exercise
 from course_lib.exercises.fakes import CountingDatabase
+from course_lib.exercises.flight_exercise import FlightExercise
 from course_lib.exercises.verdict import Refusal, brief
 
 
-class SingleFlight(Exercise):
+class SingleFlight(FlightExercise):
     """Of concurrent misses, one loads."""
 
     lesson = "caching"
@@ -70,6 +70,21 @@ don't get its result or its error."""
             "database that's already in trouble.",
             "Pass the error to all callers that waited; later callers may try again.",
         ),
+        "removed_twice": (
+            "The first caller that got the result removed the entry, and the next one found no "
+            "entry.",
+            "Remove the task once, when it's done: `task.add_done_callback(...)`, with "
+            "`flights.pop(key, None)`.",
+        ),
+        "forgets_all": (
+            "The load of one key ended, and a load of another key was forgotten with it: a caller "
+            "that came then loaded again.",
+            "Remove only the entry of the load that's done: `flights.pop(key, None)`.",
+        ),
+        "falsy_again": (
+            "The load returned 0, and callers that had waited for it loaded again.",
+            "Any result counts, also a falsy one: return it without an `if`.",
+        ),
         "one_for_all_keys": (
             "Callers with different keys got the same result.",
             "Store the tasks by key.",
@@ -111,21 +126,29 @@ don't get its result or its error."""
         flights: dict[str, Any] = {}
         database = CountingDatabase()
         await self._ten_at_once(answer, flights, database)
-        await self._two_keys(answer)
+        await self.two_keys(answer)
+        await self.falsy_result(answer)
+        await self.one_ends_before_the_other(answer)
         await asyncio.sleep(0)
         await self._failed_load(answer, flights, database)
         for cancelled in (0, 1):
-            await self._one_is_cancelled(answer, cancelled)
+            await self.one_is_cancelled(answer, cancelled)
 
     async def _ten_at_once(self, answer: Any, flights: Any, database: CountingDatabase) -> None:
         callers = [self.call_async(answer, flights, "a", database.load) for _ in range(10)]
-        results = await asyncio.gather(*callers)
+        try:
+            results = await asyncio.gather(*callers)
+        except Refusal as refusal:
+            if refusal.got.startswith("KeyError"):
+                call = "ten calls at once"
+                self.refuse_call("removed_twice", call, refusal.got, "a result for each")
+            raise
         if database.loads > 1:
-            self._refuse("loads_each", "ten calls at once", f"{database.loads} loads", "1 load")
-        self._expect(results, ["load 1"] * 10, "ten calls at once", "another_result")
+            self.refuse_call("loads_each", "ten calls at once", f"{database.loads} loads", "1 load")
+        self.expect(results, ["load 1"] * 10, "ten calls at once", "another_result")
         await asyncio.sleep(0)
         result = await self.call_async(answer, flights, "a", database.load)
-        self._expect([result], ["load 2"], "a later call", "serves_for_ever")
+        self.expect([result], ["load 2"], "a later call", "serves_for_ever")
 
     async def _failed_load(self, answer: Any, flights: Any, database: CountingDatabase) -> None:
         database.is_up = False
@@ -133,10 +156,10 @@ don't get its result or its error."""
         failures = await asyncio.gather(*callers, return_exceptions=True)
         call = "three calls of a load that fails"
         if not all(_is_database_error(failure) for failure in failures):
-            self._refuse("failure_hidden", call, brief(failures), "three errors")
+            self.refuse_call("failure_hidden", call, brief(failures), "three errors")
         if database.loads > 3:
             got = f"{database.loads - 2} loads"
-            self._refuse("loads_again", call, got, "1 load, three errors")
+            self.refuse_call("loads_again", call, got, "1 load, three errors")
         database.is_up = True
         await asyncio.sleep(0)
         try:
@@ -144,74 +167,9 @@ don't get its result or its error."""
         except Refusal as refusal:
             if _is_database_error(refusal):
                 call = "a call after a load that failed"
-                self._refuse("failure_sticks", call, refusal.got, "load 4")
+                self.refuse_call("failure_sticks", call, refusal.got, "load 4")
             raise
-        self._expect([result], ["load 4"], "a call after", "failure_sticks")
-
-    async def _two_keys(self, answer: Any) -> None:
-        """Load one key while another one's load can't go on until this one has started."""
-        flights: dict[str, Any] = {}
-        second_started = asyncio.Event()
-
-        async def first_load() -> str:
-            await second_started.wait()
-            return "a"
-
-        async def second_load() -> str:
-            second_started.set()
-            return "b"
-
-        first = asyncio.create_task(self.call_async(answer, flights, "a", first_load))
-        second = asyncio.create_task(self.call_async(answer, flights, "b", second_load))
-        _, waiting = await asyncio.wait([first, second], timeout=0.5)
-        for task in waiting:
-            task.cancel()
-        results = await asyncio.gather(first, second, return_exceptions=True)
-        if waiting:
-            is_queue = not second_started.is_set() and len(flights) != 1
-            mistake = "waits_in_line" if is_queue else "one_for_all_keys"
-            self._refuse(mistake, "two keys at once", "no result", "a result for each")
-        self._expect(list(results), ["a", "b"], "two keys at once", "one_for_all_keys")
-
-    async def _one_is_cancelled(self, answer: Any, cancelled: int) -> None:
-        """Cancel the first or second of three callers; a fourth comes before the load is done."""
-        flights: dict[str, Any] = {}
-        database = CountingDatabase(is_paused=True)
-        callers = [asyncio.ensure_future(answer(flights, "c", database.load)) for _ in range(3)]
-        await _let_tasks_run()
-        callers[cancelled].cancel()
-        await _let_tasks_run()
-        callers.append(asyncio.ensure_future(answer(flights, "c", database.load)))
-        await _let_tasks_run()
-        database.resume.set()
-        outcomes = await asyncio.gather(*callers, return_exceptions=True)
-        own_outcome = outcomes.pop(cancelled)
-        others_cancelled = any(isinstance(outcome, asyncio.CancelledError) for outcome in outcomes)
-        mistakes = {
-            "cancelled_with_first": others_cancelled and cancelled == 0,
-            "cancelled_with_waiter": others_cancelled,
-            "removed_by_a_caller": database.loads > 1,
-            "swallows_cancellation": not isinstance(own_outcome, asyncio.CancelledError),
-        }
-        which = ("first", "second")[cancelled]
-        self.refuse_first(
-            mistakes,
-            call=f"three callers, the {which} one cancelled, then a fourth",
-            got=f"{database.loads} loads; the others: {brief(outcomes)}",
-            expected="1 load, and its result for the others",
-        )
-
-    def _expect(self, results: list[Any], expected: list[str], call: str, mistake: str) -> None:
-        if results != expected:
-            self._refuse(mistake, call, brief(results), brief(expected))
-
-    def _refuse(self, mistake: str, call: str, got: str, expected: str) -> None:
-        self.refuse(mistake, call=call, got=got, expected=expected)
-
-
-async def _let_tasks_run() -> None:
-    for _ in range(5):
-        await asyncio.sleep(0)
+        self.expect([result], ["load 4"], "a call after", "failure_sticks")
 
 
 def _is_database_error(outcome: object) -> bool:

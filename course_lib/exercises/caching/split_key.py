@@ -1,15 +1,15 @@
 """Exercise: one key for each part of a response."""
 
-import inspect
 from typing import Any, ClassVar
 
-from course_lib.exercises.fakes import RecordingCache, RecordingLoader
-from course_lib.exercises.redis_exercise import RedisExercise
-from course_lib.exercises.verdict import NotAttempted, Refusal, brief
+from course_lib.exercises.fakes import FAILURE
+from course_lib.exercises.page_exercise import Page, PageExercise
 from course_lib.lab.redis_server import Client
 
+USERS = (1, 11, 1_100_011)
 
-class SplitKey(RedisExercise):
+
+class SplitKey(PageExercise):
     """A key contains what the value depends on, and nothing else."""
 
     lesson = "caching"
@@ -94,6 +94,24 @@ takes an argument, wrap it: `lambda: load_user(user_id)`."""
             "it for every user.",
             "Pass `user_id=` only for the user's part.",
         ),
+        "same_loader": (
+            "Each part has a key of its own, but both come from the same loader.",
+            "The platform's part comes from `load_platform`, the user's from `load_user`.",
+        ),
+        "key_changes": (
+            "The same request stored a part under a new key each time, so nothing is ever found "
+            "again.",
+            "Put into a key only what the value depends on: no time, no random number.",
+        ),
+        "kept_in_process": (
+            "A part is stale: your function kept it in a variable. Other processes don't see that, "
+            "and no invalidation removes it.",
+            "Call `cache.get_or_set` for each request, and keep nothing yourself.",
+        ),
+        "failure_stored": (
+            "`load_platform` raised an error, and something was stored all the same.",
+            "Let the error go on to the caller: `get_or_set` stores nothing then.",
+        ),
         "another_shape": (
             "That's not a response made of two parts.",
             'Return `{"user": ..., "platform": ...}`, with what the loaders returned.',
@@ -108,95 +126,37 @@ takes an argument, wrap it: `lambda: load_user(user_id)`."""
         return {"user": user, "platform": platform}
 
     async def judge_on(self, redis: Client, answer: Any) -> None:
-        """Try two users, each twice; then the TTLs, an invalidation, and falsy parts."""
-        page = _Page(redis, {1: {"events": 3}, 11: {"events": 5}}, {"events": 1_000})
-        await self._parts(answer, page, 1)
+        """Try similar users, each twice; the TTLs, an invalidation, a failure, falsy parts."""
+        page = Page(
+            redis,
+            {user: {"events": 3 + number} for number, user in enumerate(USERS)},
+            {"events": 1_000},
+        )
+        await self.parts(answer, page, 1)
         stored = await redis.keys("*:entry:*")
-        await self._parts(answer, page, 1)
+        await self.parts(answer, page, 1)
         again = f"{self.name}(cache, 1, load_user, load_platform), for the second time"
-        if len(page.load_user.called) > 1:
-            self.refuse("user_not_cached", call=again, got="load_user was called again")
-        self._refuse_second_load(page, "platform_not_cached", again)
-        await self._parts(answer, page, 11)
+        has_new_keys = len(await redis.keys("*:entry:*")) > len(stored)
+        self.refuse_first(
+            {
+                "key_changes": has_new_keys,
+                "user_not_cached": len(page.load_user.called) > 1,
+                "platform_not_cached": page.platform_loads > 1,
+            },
+            call=again,
+            got=f"load_user was called for {page.load_user.called}, load_platform "
+            f"{page.platform_loads} times",
+        )
+        for user in USERS[1:]:
+            await self.parts(answer, page, user)
         mistake = "one_key" if len(stored) == 1 else "platform_key_has_user"
-        self._refuse_second_load(page, mistake, f"{self.name}(cache, 11, ...) after user 1")
-        await self._ttls(redis)
+        self.refuse_second_load(page, mistake, f"{self.name}(cache, 11, ...) after user 1")
+        await self.ttls(redis)
         await page.cache.invalidate_user_cache(1)
-        await self._parts(answer, page, 11)
+        await self.parts(answer, page, 11)
         call = f"{self.name}(cache, 11, ...) after the entries of user 1 were invalidated"
-        self._refuse_second_load(page, "platform_of_one_user", call)
+        self.refuse_second_load(page, "platform_of_one_user", call)
         await redis.clear()
-        await self._falsy_parts(answer, _Page(redis, {3: 0}, []))
-
-    async def _falsy_parts(self, answer: Any, page: "_Page") -> None:
-        for _ in range(2):
-            await self._parts(answer, page, 3)
-        if page.platform_loads + len(page.load_user.called) > 2:
-            call = f"{self.name}(cache, 3, ...), twice"
-            self.refuse("falsy_hit", call=call, got="a part was loaded again")
-
-    async def _parts(self, answer: Any, page: "_Page", user: int) -> None:
-        """Get both parts for a user; refuse any others."""
-        call = f"{self.name}(cache, {user}, load_user, load_platform)"
-        arguments = (page.cache, user, page.load_user, page.load_platform)
-        try:
-            result = await self.call_async(answer, *arguments)
-        except Refusal:
-            if page.cache.was_given_coroutine:
-                expected = "a function to call on a miss"
-                self.refuse("loader_called", call=call, got="a coroutine", expected=expected)
-            raise
-        own, platform = page.load_user.values[user], page.platform
-        expected_parts = {"user": own, "platform": platform}
-        parts = result if isinstance(result, dict) else {}
-        if any(part is ... for part in parts.values()):
-            raise NotAttempted
-        self._refuse_coroutines(parts, call)
-        mistakes = {
-            "shared_user_key": user == 11 and parts.get("user") == page.load_user.values[1],
-            "same_key_twice": result == {"user": own, "platform": own},
-            "another_shape": result != expected_parts,
-        }
-        self.refuse_first(mistakes, call=call, got=brief(result), expected=brief(expected_parts))
-
-    def _refuse_coroutines(self, parts: dict[Any, Any], call: str) -> None:
-        unfinished = [part for part in parts.values() if inspect.iscoroutine(part)]
-        for part in unfinished:
-            part.close()
-        if unfinished:
-            self.refuse("forgotten_await", call=call, got=brief(parts))
-
-    def _refuse_second_load(self, page: "_Page", mistake: str, call: str) -> None:
-        if page.platform_loads > 1:
-            self.refuse(mistake, call=call, got="load_platform was called again")
-
-    async def _ttls(self, redis: Client) -> None:
-        seconds_of = {"user": 0.0, "platform": 0.0}
-        for key in await redis.keys("*:entry:*"):
-            content = await redis.get(key) or b""
-            part = "platform" if b"1000" in content else "user"
-            seconds_of[part] = await redis.pttl(key) / 1000
-        user, platform = seconds_of["user"], seconds_of["platform"]
-        if 260 < user <= 300 and 50 < platform <= 60:
-            return
-        mistakes = {
-            "lifetimes_swapped": 260 < platform <= 300 and 50 < user <= 60,
-            "one_lifetime": min(user, platform) > 0.85 * max(user, platform),
-            "another_lifetime": True,
-        }
-        got = f"user's part {user:.0f} s, platform part {platform:.0f} s"
-        self.refuse_first(mistakes, got=got, expected="300 s and 60 s, each up to a tenth less")
-
-
-class _Page:
-    """A cache and the two loaders of a page; counts the loads of the platform part."""
-
-    def __init__(self, redis: Client, users: dict[int, Any], platform: Any) -> None:
-        self.cache = RecordingCache(redis)
-        self.load_user = RecordingLoader(users)
-        self.platform = platform
-        self.platform_loads = 0
-
-    async def load_platform(self) -> Any:
-        self.platform_loads += 1
-        return self.platform
+        await self.failed_load(answer, Page(redis, {1: {"events": 0}}, LookupError(FAILURE)))
+        await redis.clear()
+        await self.falsy_parts(answer, Page(redis, {3: 0}, []))

@@ -2,10 +2,9 @@
 
 from typing import Any, ClassVar
 
-from course_lib.exercises.index_exercise import IndexExercise
+from course_lib.exercises.index_exercise import TABLE_AND_SQL, IndexExercise
 
 BY_EMAIL = "SELECT id, name FROM users WHERE lower(email) = ?"
-TABLE_AND_SQL = "SELECT lower(tbl_name), sql FROM sqlite_master WHERE type = 'index'"
 
 
 class CaseBlind(IndexExercise):

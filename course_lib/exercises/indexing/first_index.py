@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from course_lib.exercises.index_exercise import ONE_USER, IndexExercise
+from course_lib.exercises.index_exercise import ONE_USER, TABLE_AND_SQL, IndexExercise
 
 
 class FirstIndex(IndexExercise):
@@ -36,6 +36,15 @@ Write the `CREATE INDEX` statement that turns its SCAN into a SEARCH. Call the i
             "are scattered.",
             "Put user_id first.",
         ),
+        "wrong_table": (
+            "The query reads the table events.",
+            "Create the index on events.",
+        ),
+        "collation": (
+            "The index sorts user_id by another collation than the query compares it with, so "
+            "SQLite can't use it.",
+            "Leave out COLLATE: it's for text, and user_id is a number.",
+        ),
         "expression": (
             "This indexes the value of an expression, but the query compares the bare column.",
             "Name the column itself.",
@@ -44,8 +53,11 @@ Write the `CREATE INDEX` statement that turns its SCAN into a SEARCH. Call the i
 
     def judge(self, answer: Any) -> None:
         """Expect a plan that searches by user_id, for any user."""
-        _, columns, plan = self.indexed(answer, ONE_USER)
+        database, columns, plan = self.indexed(answer, ONE_USER)
+        table, sql = database.execute(TABLE_AND_SQL).fetchone()
         mistakes = {
+            "wrong_table": table != "events",
+            "collation": columns[0] == "user_id" and "COLLATE" in sql.upper(),
             "expression": "" in columns[:1],
             "not_first": "user_id" in columns,
             "wrong_column": True,

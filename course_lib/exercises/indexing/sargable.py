@@ -16,6 +16,10 @@ ONE_DAY = "SELECT id, title FROM events WHERE date(created_at, 'unixepoch') = ?"
 DAY, DAY_NUMBER = "2024-01-10", 19_732  # the number in days since 1970-01-01
 # Events at the edges of that day, in this order, by the ID that they get.
 BEFORE, FIRST_MIDNIGHT, LAST_SECOND, NEXT_MIDNIGHT = 5_001, 5_002, 5_003, 5_004
+BUSY_DAY = """
+INSERT INTO events SELECT NULL, user_id, type, status, duration_ms, title, starts_at,
+    1704067207 + id % 86000, payload FROM events WHERE id <= 1500
+"""  # 1,500 more events on 2024-01-01
 EDGES = {BEFORE: -1, FIRST_MIDNIGHT: 0, LAST_SECOND: 86_399, NEXT_MIDNIGHT: 86_400}
 
 
@@ -129,6 +133,7 @@ parameters."""
             moment = DAY_NUMBER * 86_400 + second
             row = (number, 1, "edge", 200, 1, f"edge {number}", moment, moment, "{}")
             database.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        database.execute(BUSY_DAY)
         self.call(answer, DAY)  # stops an endless answer here, before the time zone is changed
         with time_zone("UTC"):
             self._compare(database, answer, DAY)

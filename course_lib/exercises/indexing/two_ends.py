@@ -8,6 +8,15 @@ from course_lib.exercises.verdict import brief
 from course_lib.optimizer import analyze_query_performance
 
 BOTH_ENDS = "SELECT min(created_at), max(created_at) FROM events"
+BY_ID = """
+SELECT (SELECT created_at FROM events ORDER BY id LIMIT 1),
+    (SELECT created_at FROM events ORDER BY id DESC LIMIT 1)
+"""
+# So that neither end is the event with the first or last ID, nor both in the smaller table.
+LATE_EVENTS = (
+    "UPDATE events SET created_at = 1600000000 WHERE id = 2345",
+    "UPDATE events SET created_at = 1800000000 WHERE id = 1234",
+)
 STEPS = 100  # steps of SQLite's virtual machine between two calls of the progress handler
 
 
@@ -39,6 +48,19 @@ walks the whole index. Write a query that returns the same single row without do
             "The query returned two rows instead of one row with two columns.",
             "Put both into one SELECT.",
         ),
+        "by_id": (
+            "Those are the times of the first and the last ID. Events don't have to arrive in the "
+            "order of their times.",
+            "Look for the smallest and the largest `created_at`.",
+        ),
+        "one_end": (
+            "Only one of the two values is there.",
+            "Return one row with two columns: the minimum and the maximum.",
+        ),
+        "same_end_twice": (
+            "Both columns have the same value: that's one end twice.",
+            "One of them has to be the minimum, the other the maximum.",
+        ),
         "swapped": ("The two values are swapped.", "First the minimum, then the maximum."),
         "typed_in": (
             "Right for one table, wrong for another.",
@@ -62,8 +84,13 @@ walks the whole index. Write a query that returns the same single row without do
         smaller = self._database("DELETE FROM events WHERE id NOT BETWEEN 2001 AND 3000")
         rows_of_smaller, _ = self._run(answer, smaller)
         expected = self._database().execute(BOTH_ENDS).fetchall()
+        minimum, maximum = expected[0]
+        by_id = self._database().execute(BY_ID).fetchall()
         mistakes = {
-            "swapped": rows == [expected[0][::-1]],
+            "swapped": rows == [(maximum, minimum)],
+            "by_id": rows in (by_id, [by_id[0][::-1]]),
+            "one_end": rows in ([(minimum,)], [(maximum,)]),
+            "same_end_twice": rows in ([(minimum, minimum)], [(maximum, maximum)]),
             "two_rows": len(rows) > 1,
             "typed_in": rows and rows == rows_of_smaller,
             "other_row": True,
@@ -76,7 +103,7 @@ walks the whole index. Write a query that returns the same single row without do
 
     def _database(self, *statements: str) -> sqlite3.Connection:
         index = "CREATE INDEX idx_events_created_at ON events(created_at)"
-        return self.unseen(index, *statements)
+        return self.unseen(index, *LATE_EVENTS, *statements)
 
     def _run(self, answer: str, database: sqlite3.Connection) -> tuple[list[Any], int]:
         """Return the rows of the answer, and the steps that it took. Stops a long query."""

@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar
 
+from course_lib.exercises.answers import as_truth
 from course_lib.exercises.choices import ChoiceExercise
 from course_lib.exercises.verdict import brief
 
@@ -76,9 +77,9 @@ Write `True` or `False` for each. You can measure them all right afterwards."""
 
     def choices(self, answer: Any) -> dict[str, bool]:
         """Return True or False for each letter."""
-        choices = self.dict_of_choices(answer)
-        are_booleans = all(isinstance(choice, bool) for choice in choices.values())
-        if set(choices) != set(self.worth_it) or not are_booleans:
+        given = self.dict_of_choices(answer)
+        choices = {letter: as_truth(choice) for letter, choice in given.items()}
+        if set(choices) != set(self.worth_it) or None in choices.values():
             expected = "True or False for each of a, b, c, d, e"
             self.refuse("not_five", got=brief(answer), expected=expected)
-        return choices
+        return {letter: bool(choice) for letter, choice in choices.items()}

@@ -1,19 +1,20 @@
 """Exercise: a rule for an alert."""
 
+import operator
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from course_lib.exercises.alert_rules import NOW, RULES, SCENARIOS, Scenario, decisions
+from course_lib.exercises.answers import as_truth
 from course_lib.exercises.engine import Exercise
 from course_lib.exercises.verdict import Refusal, brief
-
-NOW = 1_700_000_000.0
 
 
 class Alert(Exercise):
     """A share over a stretch of time, and enough requests for a share to mean something."""
 
     lesson = "monitoring"
+    limit = 3.0
     name = "alert"
     task = """When is it worth waking someone at night? Write the rule `alert(requests, now)`: it
 returns True if there were at least 100 requests in the **last five minutes**, and **more than 1%**
@@ -46,14 +47,43 @@ Moments are in seconds, like `now`; the list goes back for hours, in no particul
             "Requests from before the last five minutes were counted.",
             "First select those with `now - moment <= 300`.",
         ),
+        "window_too_short": (
+            "Requests of the last five minutes were left out: your window is shorter.",
+            "Five minutes are 300 seconds, and `moment` and `now` are in seconds.",
+        ),
+        "trusts_the_order": (
+            "Recent requests were missed: the list is in no particular order, so neither its last "
+            "entries nor those before the first old one are the recent ones.",
+            "Go through the whole list, and select by `now - moment`.",
+        ),
+        "half_a_second_itself": (
+            "Requests of exactly half a second were counted as slow.",
+            "Slow is *more* than half a second: `seconds > 0.5`.",
+        ),
+        "another_threshold": (
+            "You count other requests as slow than the task does.",
+            "Slow is more than half a second, and `seconds` is in seconds.",
+        ),
+        "another_share": (
+            "You compare the share with a number other than 1%.",
+            "1% is 0.01 as a share, and 1 in percent.",
+        ),
+        "share_of_all": (
+            "You divided the slow recent requests by all requests, old ones included.",
+            "Divide by the number of recent requests.",
+        ),
+        "upside_down": (
+            "It rings when all is well, and is silent when users wait.",
+            "True means that someone has to get up.",
+        ),
         "too_few": (
             "One of three requests at night was slow: that's a third, and it means nothing.",
             "At least 100 requests, or no alert.",
         ),
         "silent": (
-            "One request in fifty took more than half a second, and there was no alert. A mean or "
-            "a median doesn't move when that happens.",
-            "Count the slow ones, and divide.",
+            "One request in fifty took more than half a second, and there was no alert.",
+            "A mean or a median hardly moves when that happens: count the slow ones, and divide. "
+            "All times are in seconds.",
         ),
         "at_the_bound": (
             "Nearly. At least 100 requests, so 100 is enough; more than 1%, so 1% isn't; slow is "
@@ -74,12 +104,22 @@ Moments are in seconds, like `now`; the list goes back for hours, in no particul
         return len(recent) >= 100 and slow / len(recent) > 0.01
 
     def judge(self, answer: Callable[[Sequence[tuple[float, float]], float], bool]) -> None:
-        """Try every scenario."""
-        for scenario in SCENARIOS:
-            self._compare(answer, scenario)
+        """Try every scenario; a wrong rule is named by all that it decides."""
+        decided = [self._decision(answer, scenario) for scenario in SCENARIOS]
+        outcomes = list(zip(SCENARIOS, decided, strict=True))
+        wrong = [scenario for scenario, decision in outcomes if decision != scenario.rings]
+        if not wrong:
+            return
+        known = {name: map(decisions, rules) for name, rules in RULES.items()}
+        first = wrong[0]
+        mistake = first.mistake
+        if any(decided):
+            mistake = self.recognize(decided, known, operator.eq) or mistake
+        call = f"alert(requests, now): {first.text}"
+        self.refuse(mistake, call=call, got=str(not first.rings), expected=str(first.rings))
 
-    def _compare(self, answer: Callable[..., Any], scenario: "_Scenario") -> None:
-        requests = scenario.requests()
+    def _decision(self, answer: Callable[..., Any], scenario: Scenario) -> bool:
+        requests = scenario.requests
         call, expected = f"alert(requests, now): {scenario.text}", str(scenario.rings)
         try:
             result = self.call(answer, requests, NOW)
@@ -87,62 +127,8 @@ Moments are in seconds, like `now`; the list goes back for hours, in no particul
             if not requests and refusal.got.startswith("ZeroDivisionError"):
                 self.refuse("no_requests", call=call, got=refusal.got, expected=expected)
             raise
-        if result not in (True, False) or isinstance(result, float):
+        is_number = type(result) is int and result in (0, 1)
+        decision = bool(result) if is_number else as_truth(result)
+        if decision is None:
             self.refuse("wrong_type", call=call, got=brief(result), expected="True or False")
-        if bool(result) != scenario.rings:
-            self.refuse(scenario.mistake, call=call, got=brief(result), expected=expected)
-
-
-@dataclass(frozen=True)
-class _Scenario:
-    """Requests, whether the alert should ring, and the misconception if it doesn't do that."""
-
-    mistake: str
-    rings: bool
-    text: str
-    recent: tuple[int, int]
-    """The number of requests in the last five minutes, and of slow ones."""
-    old: tuple[int, int] = (0, 0)
-    """The same for one to two hours ago."""
-
-    def requests(self) -> list[tuple[float, float]]:
-        recent = _requests(*self.recent, NOW - 290, NOW)
-        return recent + _requests(*self.old, NOW - 7_200, NOW - 3_600)
-
-
-SCENARIOS = (
-    _Scenario("silent", True, "1,000 recent requests, 20 slow", (1_000, 20)),
-    _Scenario("one_slow_request", False, "1,000 recent requests, 1 slow", (1_000, 1)),
-    _Scenario(
-        "whole_history",
-        False,
-        "500 recent requests, none slow; an hour ago 100 slow",
-        (500, 0),
-        (500, 100),
-    ),
-    _Scenario(
-        "whole_history",
-        True,
-        "500 recent requests, 50 slow; before that 20,000 quick",
-        (500, 50),
-        (20_000, 0),
-    ),
-    _Scenario("count_not_share", False, "10,000 recent requests, 60 slow", (10_000, 60)),
-    _Scenario("count_not_share", True, "150 recent requests, 3 slow", (150, 3)),
-    _Scenario("too_few", False, "3 recent requests, 1 slow", (3, 1), (400, 0)),
-    _Scenario("no_requests", False, "no requests at all", (0, 0)),
-    _Scenario("at_the_bound", True, "100 recent requests, 2 slow", (100, 2)),
-    _Scenario("at_the_bound", False, "1,000 recent requests, 10 slow", (1_000, 10)),
-)
-
-
-def _requests(count: int, slow: int, since: float, until: float) -> list[tuple[float, float]]:
-    """Return evenly spaced requests, the latest first; none but the slow take over 0.5 s."""
-    step = (until - since) / max(count, 1)
-    period = count // slow if slow else count + 1
-    requests = []
-    for number in range(count):
-        is_slow = number % period == 0 and number // period < slow
-        quick = 0.1 if number % 7 else 0.5
-        requests.append((until - number * step, 0.9 if is_slow else quick))
-    return requests
+        return decision

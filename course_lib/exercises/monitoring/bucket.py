@@ -1,6 +1,7 @@
 """Exercise: buckets for durations, each wider than the last by the same factor."""
 
 import math
+import random
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -13,6 +14,7 @@ class Bucket(Exercise):
     """Buckets that grow by a factor: the same relative error for a microsecond and for a day."""
 
     lesson = "monitoring"
+    limit = 3.0
     name = "bucket"
     task = """A monitor can't store every duration. It stores counts, in numbered buckets. Write
 `bucket(seconds)`: it returns the whole number of the bucket for a duration from a microsecond
@@ -74,8 +76,10 @@ class Bucket(Exercise):
     def judge(self, answer: Callable[[float], int]) -> None:
         """Try durations that are 0.4% apart, from a microsecond to a day."""
         steps = int(math.log(86_400e6, 1.004)) + 1
-        durations = [1e-6 * 1.004**step for step in range(steps)]
-        numbers = [self._number(answer, duration) for duration in durations]
+        durations = [*(1e-6 * 1.004**step for step in range(steps)), 86_400.0]
+        in_any_order = random.Random(1).sample(durations, len(durations))
+        number_of = {duration: self._number(answer, duration) for duration in in_any_order}
+        numbers = [number_of[duration] for duration in durations]
         shortest: dict[int, float] = {}  # the shortest duration of each bucket
         previous = numbers[0]
         for duration, number in zip(durations, numbers, strict=True):

@@ -12,13 +12,15 @@ SERVICE = {
     "GET /items": (1_000, 2, 0.02, 0.02, 0.03, 0.05, 0.1),
     "GET /health": (90_000, 0, 0.0005, 0.0004, 0.001, 0.002, 0.01),
     "GET /report": (12, 0, 4.0, 4.2, 5.0, 5.5, 6.0),
-    "GET /search": (6_000, 3, 0.045, 0.03, 0.09, 0.3, 1.2),
-    "POST /pay": (900, 80, 0.12, 0.1, 0.2, 0.5, 2.0),
+    "GET /search": (6_000, 600, 0.045, 0.03, 0.09, 0.3, 0.5),
+    "POST /pay": (900, 700, 0.12, 0.1, 0.2, 0.5, 2.0),
     "GET /export": (300, 0, 0.4, 0.1, 0.9, 8.0, 9.0),
     "POST /upload": (150, 1, 0.9, 0.4, 1.5, 4.0, 40.0),
     "GET /list": (2_500, 0, 0.09, 0.12, 0.13, 0.14, 0.2),
     "GET /stats": (8_000, 0, 0.03, 0.002, 0.2, 0.4, 0.6),
-    "GET /feed": (4_000, 1, 0.02, 0.02, 0.03, 0.04, 0.1),
+    "GET /feed": (4_000, 1, 0.02, 0.02, 0.03, 0.04, 3.0),
+    "GET /tags": (700, 0, 0.03, 0.02, 0.05, 0.06, 0.1),
+    "POST /sync": (500, 0, 0.5, 0.48, 0.6, 0.7, 0.8),
     "GET /docs": (40, 0, 0.001, 0.001, 0.002, 0.003, 0.004),
 }
 
@@ -73,6 +75,15 @@ endpoint. `metrics` is a dict. For each endpoint, such as `"GET /items"`, it has
             "all of them took that long.",
             "One of the figures, times `count`, is the sum of all times: which?",
         ),
+        "worst_times_count": (
+            "That multiplies the longest request by the count: as if all of them had taken as "
+            "long as the worst one.",
+            "One of the figures, times `count`, is the sum of all times: which?",
+        ),
+        "errors_left_out": (
+            "You left out the requests that failed, but their users waited too.",
+            "Use `count`: it includes the requests that failed.",
+        ),
         "least": ("That's the one with the least to gain.", "`max`, not `min`."),
         "first_listed": (
             "That's the first one in the dict, and the order of a dict isn't a measurement.",
@@ -95,8 +106,9 @@ endpoint. `metrics` is a dict. For each endpoint, such as `"GET /items"`, it has
 
     def judge(self, answer: Callable[[Mapping[str, Metrics]], str]) -> None:
         """Try two services, in each of which every other rule finds another endpoint."""
-        self._compare(answer, _metrics(1.0, list(SERVICE)))
-        self._compare(answer, _metrics(0.1, list(reversed(SERVICE))))
+        names = list(SERVICE)
+        self._compare(answer, _metrics(1.0, names, names))
+        self._compare(answer, _metrics(0.1, names[::-1], [*names[4::-1], *names[:4:-1]]))
 
     def _compare(self, answer: Callable[..., Any], metrics: dict[str, Metrics]) -> None:
         call = "find_it(metrics)"
@@ -117,11 +129,11 @@ endpoint. `metrics` is a dict. For each endpoint, such as `"GET /items"`, it has
         )
 
 
-def _metrics(factor: float, endpoints: list[str]) -> dict[str, Metrics]:
-    """Return what a monitor has measured, with all times multiplied by a factor."""
+def _metrics(factor: float, names: list[str], services: list[str]) -> dict[str, Metrics]:
+    """Return what a monitor has measured of services, under these names, times a factor."""
     metrics = {}
-    for endpoint in endpoints:
-        count, errors, *seconds = SERVICE[endpoint]
+    for endpoint, service in zip(names, services, strict=True):
+        count, errors, *seconds = SERVICE[service]
         mean, p50, p90, p99, longest = (factor * value for value in seconds)
         metrics[endpoint] = Metrics(
             int(count), count * mean, mean, p50, p90, p99, longest, errors=int(errors)
@@ -144,6 +156,8 @@ def _mistake(endpoint: str, metrics: Mapping[str, Metrics]) -> str:
         ("percentile_times_count", lambda figures: figures.p50 * figures.count),
         ("percentile_times_count", lambda figures: figures.p90 * figures.count),
         ("percentile_times_count", lambda figures: figures.p99 * figures.count),
+        ("worst_times_count", lambda figures: figures.max * figures.count),
+        ("errors_left_out", lambda figures: (figures.count - figures.errors) * figures.mean),
         ("least", lambda figures: -_total(figures)),
     )
     for mistake, rule in rules:

@@ -8,6 +8,9 @@ from course_lib.exercises.answers import as_number
 from course_lib.exercises.engine import Exercise
 from course_lib.exercises.verdict import brief
 
+REQUESTS = ((200, 0.5), (200, 1.25), (200, 0.502), (503, 0.0048))  # status and seconds
+ROUTES = ("/accounts/{account}/login", "/items")
+
 
 class LogLine(Exercise):
     """One JSON object a line: fields for programs to query, and nothing that the client sent."""
@@ -73,6 +76,10 @@ sent belongs in them."""
             "The method is missing from `route`: reading and writing would be the same endpoint.",
             'Method, a space, and the template: `"GET /items/{item_id}"`.',
         ),
+        "level_case": (
+            "The level isn't in capital letters, so a search for `WARNING` doesn't find the line.",
+            'Write `"WARNING"` and `"INFO"`, as in the task.',
+        ),
         "another_level": (
             "The level is wrong: `WARNING` is for requests that took more than half a second, "
             "whatever the status.",
@@ -99,12 +106,13 @@ sent belongs in them."""
 
     def judge(self, answer: Callable[[Mapping[str, Any], int, float], str]) -> None:
         """Try a quick request, a slow one and a quick error, all with parts that need quoting."""
-        for number, (status, seconds) in enumerate(((200, 0.5), (200, 1.25), (503, 0.004))):
+        for number, (status, seconds) in enumerate(REQUESTS):
+            route = ROUTES[number % 2]
             request = {
                 "id": f'7f"{number}',
                 "method": "POST" if number else "PUT",
-                "route": "/accounts/{account}/login",
-                "path": "/accounts/ada@example.org/login",
+                "route": route,
+                "path": route.replace("{account}", "ada@example.org"),
                 "query": "token=t0ken&q=shoes",
                 "headers": {"authorization": "Bearer s3cret", "cookie": "session=s3ssion"},
                 "body": '{"password": "pa55word"}',
@@ -119,10 +127,10 @@ sent belongs in them."""
 
     def _expect_no_secrets(self, line: str, call: str) -> None:
         mistakes = {
-            "leaks_path": "ada@" in line,
-            "leaks_query": "t0ken" in line or "shoes" in line,
-            "leaks_headers": "s3" in line,
             "leaks_body": "pa55" in line,
+            "leaks_headers": "s3" in line,
+            "leaks_query": "t0ken" in line or "shoes" in line,
+            "leaks_path": "ada@" in line,
         }
         self.refuse_first(mistakes, call=call, got=line)
 
@@ -153,7 +161,7 @@ sent belongs in them."""
 
 def _is_rounded(got: object, value: object) -> bool:
     number = as_number(got)
-    return isinstance(value, float) and number is not None and abs(number - value) <= 0.5
+    return isinstance(value, float) and number is not None and abs(number - value) < 1
 
 
 def _mistake(name: str, got: object, request: Mapping[str, Any]) -> str:
@@ -164,4 +172,7 @@ def _mistake(name: str, got: object, request: Mapping[str, Any]) -> str:
         return "another_unit"
     if name == "route" and got == request["route"]:
         return "no_method"
-    return "another_level" if name == "level" else "another_value"
+    if name == "level":
+        is_lower = got in ("info", "warning", "Info", "Warning")
+        return "level_case" if is_lower else "another_level"
+    return "another_value"

@@ -6,10 +6,7 @@ from typing import Any, ClassVar
 
 from course_lib.exercises.answers import as_number
 from course_lib.exercises.engine import Exercise
-from course_lib.exercises.fakes import UncopiedList
-from course_lib.exercises.verdict import brief
-
-Counts = Mapping[int, float]
+from course_lib.exercises.verdict import Refusal, brief
 
 
 class Merge(Exercise):
@@ -79,6 +76,26 @@ counting in their dicts, so leave those unchanged."""
             "Those are all the workers' counts, but not in one dict.",
             "One dict: from bucket to count.",
         ),
+        "counts_workers": (
+            "You counted how many workers have the bucket, not their requests.",
+            "Add the count that each worker has in this bucket.",
+        ),
+        "text_keys": (
+            'The buckets became text: `10` and `"10"` are two different keys of a dict.',
+            "Use each bucket unchanged as the key.",
+        ),
+        "lists_of_counts": (
+            "Each bucket has a list of counts instead of their sum.",
+            "Add to the count that's there.",
+        ),
+        "new_bucket": (
+            "Your code raised a KeyError: a bucket that isn't there yet can't be added to.",
+            "A bucket that isn't there counts 0: `together.get(bucket, 0)`.",
+        ),
+        "carried_over": (
+            "Counts of an earlier call are still in the result: your dict outlives the call.",
+            "Make the new dict inside the function, not outside and not as a default argument.",
+        ),
         "another_count": (
             "Those aren't the counts of all workers together.",
             "Try two small dicts by hand.",
@@ -95,7 +112,8 @@ counting in their dicts, so leave those unchanged."""
         return together
 
     def judge(self, answer: Callable[[list[dict[int, int]]], Mapping[int, int]]) -> None:
-        """Try three workers, five with a slow one, a single one, an empty one, and none."""
+        """Try three workers, five with a slow one, one, an empty one, two alike, and none."""
+        self._earlier: list[dict[int, int]] = []
         for workers in (
             [{10: 4, 20: 3}, {10: 9, 50: 6}, {10: 1}],
             [
@@ -107,14 +125,21 @@ counting in their dicts, so leave those unchanged."""
             ],
             [{10: 3, 30: 1}],
             [{10: 2}, {}, {10: 5}],
+            [{10: 2, 20: 1}, {10: 2, 20: 1}, {10: 7}],
             [],
         ):
             self._compare(answer, workers)
+            self._earlier += workers
 
     def _compare(self, answer: Callable[..., Any], workers: list[dict[int, int]]) -> None:
-        passed = UncopiedList(map(_WorkerCounts, workers))
-        call = self.called(workers)
-        result = self.call(answer, passed)
+        passed = list(map(dict, workers))
+        call, expected = self.called(workers), _added(workers)
+        try:
+            result = self.call(answer, passed, copied=False, expected=brief(expected))
+        except Refusal as refusal:
+            if refusal.got.startswith("KeyError"):
+                self.refuse("new_bucket", call=call, got=refusal.got, expected=brief(expected))
+            raise
         mistakes = {
             "averages_percentiles": as_number(result) is not None,
             "not_merged": isinstance(result, list | tuple),
@@ -124,17 +149,13 @@ counting in their dicts, so leave those unchanged."""
         if passed != workers:
             got, unchanged = brief(list(passed)), "workers as they were"
             self.refuse("changes_a_worker", call=call, got=got, expected=unchanged)
-        expected = _added(workers)
         if not _same_counts(result, expected):
-            mistake = self.recognize(result, _mistakes(workers), _same_counts) or "another_count"
+            known: dict[str, list[Any]] = {
+                **_mistakes(workers),
+                "carried_over": [_added(self._earlier + workers)],
+            }
+            mistake = self.recognize(result, known, _same_counts) or "another_count"
             self.refuse(mistake, call=call, got=brief(result), expected=brief(expected))
-
-
-class _WorkerCounts(dict[int, int]):
-    """One worker's counts; a copy of them is a plain dict."""
-
-    def copy(self) -> dict[int, int]:
-        return dict(self)
 
 
 def _added(workers: Sequence[Mapping[int, int]]) -> dict[int, int]:
@@ -151,7 +172,7 @@ def _same_counts(got: Any, expected: Any) -> bool:
         return False
 
 
-def _mistakes(workers: Sequence[Mapping[int, int]]) -> dict[str, list[Counts]]:
+def _mistakes(workers: Sequence[Mapping[int, int]]) -> dict[str, list[Any]]:
     """Return what each misconception about merging leads to."""
     together = _added(workers)
     numbers = range(len(workers))
@@ -160,6 +181,7 @@ def _mistakes(workers: Sequence[Mapping[int, int]]) -> dict[str, list[Counts]]:
     first_buckets = set(workers[0]) if workers else set()
     common = {bucket for bucket in together if all(bucket in counts for counts in workers)}
     largest = {bucket: max(counts.get(bucket, 0) for counts in workers) for bucket in together}
+    having = dict(Counter(bucket for counts in workers for bucket in counts))
     all_but_one = [_added([*workers[:number], *workers[number + 1 :]]) for number in numbers]
     only_first = [_added(workers[:number]) for number in numbers]
     return {
@@ -167,6 +189,15 @@ def _mistakes(workers: Sequence[Mapping[int, int]]) -> dict[str, list[Counts]]:
         "averaged": [
             {bucket: count / len(workers) for bucket, count in together.items()},
             {bucket: count // len(workers) for bucket, count in together.items()},
+            {bucket: count / having[bucket] for bucket, count in together.items()},
+        ],
+        "counts_workers": [having],
+        "text_keys": [{str(bucket): count for bucket, count in together.items()}],
+        "lists_of_counts": [
+            {
+                bucket: [counts[bucket] for counts in workers if bucket in counts]
+                for bucket in together
+            }
         ],
         "largest_count": [largest],
         "first_ones_buckets": [{bucket: together[bucket] for bucket in first_buckets}],

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 from course_lib.exercises.answers import as_number
 from course_lib.exercises.engine import Exercise
-from course_lib.exercises.fakes import UncopiedList
 from course_lib.exercises.verdict import brief
 from course_lib.lab import bench
 
@@ -88,6 +87,14 @@ from 1 to 100."""
             "The caller's list is sorted now: the order in which the requests came is lost.",
             "`sorted(samples)` makes a new list; `samples.sort()` changes the old one.",
         ),
+        "same_twice": (
+            "Equal times were counted once. Two requests that took equally long are two samples.",
+            "Sort all the samples; `set` and the keys of a dict drop the second one.",
+        ),
+        "removes_samples": (
+            "Samples are missing from the caller's list now: you took them out of it.",
+            "Take the sample by its index; `pop` removes it, and `sorted(samples)` makes a copy.",
+        ),
         "another_number": (
             "That's not the sample with this rank.",
             "Try ten samples by hand: the P50 is the 5th.",
@@ -104,19 +111,24 @@ from 1 to 100."""
         """Try ranks that are whole numbers and that aren't, one sample, and a rank floats spoil."""
         cases = ((37, 90), (20, 30), (10, 95), (37, 1), (25, 28), (20, 100), (1, 50))
         for count, percent in cases:
-            self._compare(answer, count, percent)
+            self._compare(answer, _latencies(count), percent)
+        for percent in (90, 30, 91):
+            self._compare(answer, [500, *[10] * 6, 7, 10, 10], percent)
 
-    def _compare(self, answer: Callable[..., Any], count: int, percent: int) -> None:
-        samples = UncopiedList(_latencies(count))
-        before = list(samples)
-        result = self.call(answer, samples, percent)
-        got, expected = as_number(result), bench.percentile(before, percent)
-        call = f"percentile(samples, {percent}), of {count} samples"
+    def _compare(self, answer: Callable[..., Any], before: list[float], percent: int) -> None:
+        samples = list(before)
+        right = bench.percentile(before, percent)
+        result = self.call(answer, samples, percent, copied=False, expected=brief(right))
+        got, expected = as_number(result), right
+        call = f"percentile(samples, {percent}), of {len(before)} samples"
         if got is None:
             self.refuse("wrong_type", call=call, got=brief(result), expected="a number")
         if got != expected:
             mistake = self.recognize(got, _mistakes(before, percent)) or "another_number"
             self.refuse(mistake, call=call, got=brief(result), expected=brief(expected))
+        if len(samples) < len(before):
+            got_left = f"{len(samples)} samples left"
+            self.refuse("removes_samples", call=call, got=got_left, expected=f"{len(before)}")
         if samples != before:
             got_order, expected_order = "samples in another order", "the order unchanged"
             self.refuse("sorts_the_callers", call=call, got=got_order, expected=expected_order)
@@ -127,6 +139,11 @@ def _latencies(count: int) -> list[float]:
     chance = random.Random(count)
     exponents = chance.sample(range(count), count)
     return [round(20 * 1.1**exponent + chance.random(), 3) for exponent in exponents]
+
+
+def _of_different(samples: list[float], percent: int) -> float:
+    different = sorted(set(samples))
+    return different[math.ceil(len(different) * percent / 100) - 1]
 
 
 def _mistakes(samples: list[float], percent: int) -> dict[str, list[float]]:
@@ -142,6 +159,7 @@ def _mistakes(samples: list[float], percent: int) -> dict[str, list[float]]:
         return at(index) + (at(index + 1) - at(index)) * (index % 1)
 
     return {
+        "same_twice": [_of_different(samples, percent)],
         "interpolates": [
             between((count - 1) * percent / 100),
             between((count + 1) * percent / 100 - 1),

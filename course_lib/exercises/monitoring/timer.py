@@ -10,14 +10,12 @@ import logging
 import time
 from typing import Any, ClassVar
 
-from course_lib.asgi import Receive, Scope, Send
 from course_lib.exercises.answers import as_number
 from course_lib.exercises.middleware_exercise import (
-    REQUEST,
     MiddlewareExercise,
-    WaitingApp,
+    Service,
+    apps,
     clock_set_back,
-    receive,
     warnings_logged,
 )
 from course_lib.exercises.verdict import brief
@@ -81,7 +79,8 @@ Don't keep the app's errors: let them go on to the caller. When it works, have `
         ),
         "swallows": (
             "The app's error was swallowed: the server thinks that all is well, and sends nothing.",
-            "Remove the `except`, or end it with `raise`.",
+            "Remove the `except`, or end it with `raise`. A `return` in the `finally:` swallows "
+            "the error too.",
         ),
         "first_byte": (
             "A response in three parts was recorded when the first part was sent; the user is "
@@ -102,6 +101,11 @@ Don't keep the app's errors: let them go on to the caller. When it works, have `
             "Of two concurrent requests, the second overwrote the start of the first, which was "
             "recorded as too short.",
             "Keep `start` in a variable of the inner function, so that each request has its own.",
+        ),
+        "too_long": (
+            "The recorded time is longer than the request took: the clock was started before this "
+            "request, perhaps once for all of them.",
+            "Start the clock inside `timed`, which runs once for each request.",
         ),
         "another_unit": (
             "That's not in seconds.",
@@ -137,7 +141,7 @@ Don't keep the app's errors: let them go on to the caller. When it works, have `
             "Step 4 belongs in the `finally:` too.",
         ),
         "warns_too_soon": (
-            "A request of a quarter of a second triggered a warning.",
+            "A request that took less than half a second triggered a warning.",
             "Half a second is 0.5, because `perf_counter` counts seconds.",
         ),
     }
@@ -162,90 +166,32 @@ Don't keep the app's errors: let them go on to the caller. When it works, have `
         return timed
 
     async def judge(self, answer: Any) -> None:
-        """Try responses, failures, two requests at once, a lifespan, and slow requests."""
-        with warnings_logged() as warned:
-            await self._responses(answer)
-            await self._failures(answer)
-            await self._two_at_once(answer)
-            await self._lifespan(answer)
-            await self._slow_requests(answer, warned)
+        """Send all requests through one middleware: one by one, two at once, then slow ones."""
+        service = Service(apps())
+        middleware = await self.middleware(answer, service, service.record)
+        with warnings_logged(service):
+            with clock_set_back():
+                await self.send(middleware, service, "/whole")
+            for path in ("/in-parts", "/fails", "/left"):
+                await self.send(middleware, service, path)
+            await self._two_at_once(middleware, service)
+            await self.lifespan(middleware, service)
+            slow = ("/nearly-slow", "/slow", "/slow-failure")
+            await asyncio.gather(*(self.send(middleware, service, path) for path in slow))
+        for path, app in service.apps.items():
+            self.expect_warning(path, app)
 
-    async def _responses(self, answer: Any) -> None:
-        whole, in_parts = WaitingApp(), WaitingApp(wait=0.04, parts=3)
-        with clock_set_back():
-            await self.send(answer, whole, "/whole")
-        self.expect_record(whole, "/whole", 0.05, "never_records", "too_short")
-        self._expect_messages(whole)
-        await self.send(answer, in_parts, "/in-parts")
-        self._expect_messages(in_parts)
-        self.expect_record(in_parts, "/in-parts", 0.12, "never_records", "first_byte")
+    async def _two_at_once(self, middleware: Any, service: Service) -> None:
+        """Send a short request while a long one is waiting."""
 
-    def _expect_messages(self, app: WaitingApp) -> None:
-        if app.sent != app.response or app.received != [REQUEST]:
-            got, expected = brief(app.sent), brief(app.response)
-            self.refuse("answer_lost", call=self.get("/whole"), got=got, expected=expected)
-
-    async def _failures(self, answer: Any) -> None:
-        for mistake, path, error in (
-            ("failure_unrecorded", "/fails", ValueError("the app's own")),
-            ("cancelled_unrecorded", "/left", asyncio.CancelledError("the client disconnected")),
-        ):
-            app = WaitingApp(failure=error)
-            await self.send(answer, app, path)
-            if app.error is None:
-                expected = type(error).__name__
-                self.refuse("swallows", call=self.get(path), got="no error", expected=expected)
-            self.expect_record(app, path, 0.05, mistake, "too_short")
-
-    async def _two_at_once(self, answer: Any) -> None:
-        long, short = WaitingApp(wait=0.15), WaitingApp(wait=0.02)
-
-        async def both(scope: Scope, receive: Receive, send: Send) -> None:
-            await (long if scope["path"] == "/long" else short)(scope, receive, send)
-
-        middleware = await self.middleware(answer, both, long.record)
-
-        async def second() -> None:
+        async def later() -> None:
             await asyncio.sleep(0.08)
-            await self.request(middleware, short, "/short")
+            await self.send(middleware, service, "/short")
 
-        await asyncio.gather(self.request(middleware, long, "/long"), second())
+        long, short = service.apps["/long"], service.apps["/short"]
+        first = asyncio.create_task(self.request(middleware, long, "/long"))
+        await asyncio.gather(first, later())
         seconds = as_number(dict(long.recorded).get("/long"))
         if seconds is None or seconds < 0.149:
             call = self.get("/long and, a little later, GET /short")
-            self.refuse("shared_clock", call=call, got=brief(long.recorded))
-
-    async def _lifespan(self, answer: Any) -> None:
-        types: list[str] = []
-
-        async def app(scope: Scope, _receive: Receive, _send: Send) -> None:
-            types.append(scope["type"])
-
-        recorder = WaitingApp()
-        middleware = await self.middleware(answer, app, recorder.record)
-        error_text = ""
-        try:
-            await middleware({"type": "lifespan"}, receive, receive)
-        except Exception as error:
-            error_text = f"{type(error).__name__}: {error}"
-        if error_text or recorder.recorded or types != ["lifespan"]:
-            call = 'timer(app, record), then {"type": "lifespan"}'
-            got = error_text or brief(recorder.recorded)
-            self.refuse("not_a_request", call=call, got=got, expected="passed on to the app")
-
-    async def _slow_requests(self, answer: Any, warned: list[asyncio.Task[Any]]) -> None:
-        too_soon = len(warned) > 0
-        quarter = asyncio.create_task(self.send(answer, WaitingApp(wait=0.25), "/quarter"))
-        slow = asyncio.create_task(self.send(answer, WaitingApp(wait=0.55), "/slow"))
-        failing_app = WaitingApp(wait=0.55, failure=ValueError("the app's own"))
-        failure = asyncio.create_task(self.send(answer, failing_app, "/slow-failure"))
-        await asyncio.gather(quarter, slow, failure)
-        if too_soon or quarter in warned:
-            call = self.get("/quarter")
-            self.refuse("warns_too_soon", call=call, got="a warning", expected="none")
-        if slow not in warned:
-            call = self.get("/slow")
-            self.refuse("no_warning", call=call, got="no warning", expected="one")
-        if failure not in warned:
-            call = self.get("/slow-failure")
-            self.refuse("slow_failure_unwarned", call=call, got="no warning", expected="one")
+            self.refuse("shared_clock", call=call, got=brief(long.recorded + short.recorded))

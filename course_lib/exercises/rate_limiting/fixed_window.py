@@ -7,9 +7,12 @@ others: INCR returns 2, 3, ... ------------+--> allowed up to the limit, then re
 """
 
 import asyncio
+import itertools
 import time
 from typing import Any, ClassVar
 
+from course_lib.exercises.answers import as_text
+from course_lib.exercises.second_process import in_another_process
 from course_lib.exercises.window_exercise import WindowExercise
 from course_lib.lab import redis_server
 from course_lib.lab.redis_server import Client
@@ -50,13 +53,13 @@ identifies the client:
             "step, for every process.",
         ),
         "renewed": (
-            "Each request restarts the TTL, even one that's rejected: a client that keeps retrying "
-            "is never let in again.",
+            "A request that didn't open the window restarted its TTL: the window never ends for a "
+            "client that keeps sending, even slowly.",
             "Only the request that opens the window, with a count of 1, sets the TTL.",
         ),
         "another_lifetime": (
             "The window doesn't have the right length.",
-            "`expire` is in seconds, `pexpire` in milliseconds.",
+            "Pass `seconds` itself. `expire` is in seconds, `pexpire` in milliseconds.",
         ),
     }
 
@@ -82,23 +85,30 @@ identifies the client:
         if not await self.call_async(answer, redis, "limit:8", 3, seconds):
             call = f"{self.called(redis, 'limit:8', 3, seconds)} after that"
             self.refuse("one_for_all", call=call, got="False")
-        await self._renewed(redis, answer, seconds)
+        await self._two_processes(redis, answer, seconds)
         await self.at_once(answer, 10, redis, "limit:9", 10, seconds)
+        await self._renewed(redis, answer, seconds)
         await self._with_another_process(redis, answer, seconds)
 
     async def _renewed(self, redis: Client, answer: Any, seconds: int) -> None:
         """Refuse a TTL that restarts and so locks a client out.
 
-        It does no harm if the next window has another key, so a restart is only a suspicion. Then
-        we send requests until one is allowed again.
+        It does no harm if the next window has another key, so with other keys a restart is only a
+        suspicion. Then we send requests until one is allowed again.
         """
         for key in await redis.keys("*"):
             await redis.pexpire(key, seconds * 100)
         for client in ("limit:7", "limit:8"):  # the first is rejected, the second is allowed
             await self.call_async(answer, redis, client, 3, seconds)
-        ttls = [await redis.pttl(key) for key in await redis.keys("*")]
+        keys = {as_text(key) for key in await redis.keys("*")}
+        ttls = [await redis.pttl(key) for key in keys]
         if max(ttls, default=0) <= seconds * 100:
             return
+        if keys <= {"limit:7", "limit:8", "limit:9", "limit:12"}:
+            call = f"{self.called(redis, 'limit:7', 3, seconds)}, when its window is almost over"
+            self.refuse(
+                "renewed", call=call, got=f"TTLs of {seconds} s again", expected="no change"
+            )
         start, allowed = time.monotonic(), 0
         while time.monotonic() - start < 1.5:
             allowed += bool(await self.call_async(answer, redis, "limit:10", 1, 1))
@@ -108,6 +118,16 @@ identifies the client:
         call = f"{self.called(redis, 'limit:10', 1, 1)}, ten times a second"
         got, expected = "rejected for more than a second", "a new window after a second"
         self.refuse("renewed", call=call, got=got, expected=expected)
+
+    async def _two_processes(self, redis: Client, answer: Any, seconds: int) -> None:
+        """Let two processes decide in turn."""
+        arguments = (redis, "limit:12", 3, seconds)
+        others = itertools.cycle([answer, in_another_process(answer)])
+        decisions = [await self.call_async(next(others), *arguments) for _ in range(5)]
+        allowed = sum(map(bool, decisions))
+        if allowed != 3:
+            call = f"five times {self.called(*arguments)}, by two processes in turn"
+            self.refuse("per_process", call=call, got=f"{allowed} allowed", expected="3 allowed")
 
     async def _with_another_process(self, redis: Client, answer: Any, seconds: int) -> None:
         interrupted = _InterruptedClient(redis, seconds)

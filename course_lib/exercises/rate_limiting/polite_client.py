@@ -5,17 +5,17 @@ send --+--> not 429: return the response
        +--> 429, for the third time: give up, return the response
 """
 
-import itertools
-import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-import httpx
-
-from course_lib.exercises.answers import as_number
 from course_lib.exercises.engine import Exercise
-from course_lib.exercises.fakes import NamedFunction
-from course_lib.exercises.verdict import brief
+from course_lib.exercises.rejecting_service import (
+    OTHER_SLEEP,
+    RejectingService,
+    no_other_sleep,
+    shown_plan,
+)
+from course_lib.exercises.verdict import Refusal, brief
 
 
 class PoliteClient(Exercise):
@@ -80,8 +80,20 @@ and returns the response, with `.status_code` and `.headers`; `sleep(seconds)` w
             "Wait only for 429; return any other response.",
         ),
         "waits_for_nothing": (
-            "The client waited although no further request followed.",
+            "The client waited before its first request, or after its last one.",
             "Wait only between a rejection and the next attempt.",
+        ),
+        "missing_header": (
+            "Your code looked for `Retry-After` in a response without it: only a 429 has one.",
+            "First test the status; read the header only if it's 429.",
+        ),
+        "raises_at_the_end": (
+            "Your code raised an error instead of returning the last response.",
+            "Whatever it is, return the last response: the caller decides what it means.",
+        ),
+        "own_sleep": (
+            "You waited with another `sleep` than the one you were given.",
+            "Call the argument `sleep(...)`: your function's caller decides how to wait.",
         ),
         "another_answer": (
             "That's not the last response.",
@@ -116,85 +128,24 @@ and returns the response, with `.status_code` and `.headers`; `sleep(seconds)` w
             self._serve(answer, plan)
 
     def _serve(self, answer: Any, plan: Sequence[Any]) -> None:
-        service = _Service(plan)
-        result = self.call(answer, service.send, service.sleep)
+        service = RejectingService(plan)
+        shown = "; ".join(map(shown_plan, plan[:4]))
+        call = f"{self.name}(send, sleep), with a service that responds {shown}"
+        try:
+            with no_other_sleep():
+                result = self.call(answer, service.send, service.sleep)
+        except Refusal as refusal:
+            mistakes = {
+                "own_sleep": OTHER_SLEEP in refusal.got,
+                "missing_header": refusal.got.startswith("KeyError"),
+                "raises_at_the_end": len(service.responses) == min(len(plan), 3),
+                refusal.misconception: True,
+            }
+            got = f"{service.log()}, then {refusal.got}"
+            self.refuse_first(mistakes, call=call, got=got, expected="the last response")
         mistake = service.mistake()
         if not service.responses or (not mistake and result is not service.responses[-1]):
             mistake = "another_answer"
         if mistake:
-            shown = "; ".join(map(_shown, plan[:4]))
-            call = f"{self.name}(send, sleep), with a service that responds {shown}"
             got = f"{service.log()}, and returned {brief(result)}"
             self.refuse(mistake, call=call, got=got)
-
-
-class _Service:
-    """Responds by a plan, with a status or a rejection with this Retry-After, and records waits."""
-
-    def __init__(self, plan: Sequence[Any]) -> None:
-        self.plan = plan
-        self.responses: list[httpx.Response] = []
-        self.waits: list[list[Any]] = [[]]
-        """The arguments of `sleep`: before the first request, then after each."""
-        self.send = NamedFunction("send", self._respond)
-        self.sleep = NamedFunction("sleep", self._wait)
-
-    def log(self) -> str:
-        """Return what the client did, in its order."""
-        steps = [f"waited {brief(seconds)}" for seconds in self.waits[0]]
-        for waits in self.waits[1:]:
-            steps += ["sent", *(f"waited {brief(seconds)}" for seconds in waits)]
-        return ", ".join(steps) or "sent nothing"
-
-    def mistake(self) -> str | None:
-        """Return the first thing that the client did wrong."""
-        waits = list(itertools.chain(*self.waits))
-        if any(isinstance(seconds, str | bytes) for seconds in waits):
-            return "text_for_seconds"
-        if not all(map(_is_duration, waits)):
-            return "wrong_type"
-        for number in range(len(self.responses)):
-            mistake = self._mistake_after(number)
-            if mistake:
-                return mistake
-        wanted = min(len(self.plan), 3)
-        if len(self.responses) < wanted:
-            return "gives_up_at_once" if len(self.responses) == 1 else "gives_up_early"
-        return "never_gives_up" if len(self.responses) > wanted else None
-
-    def _mistake_after(self, number: int) -> str | None:
-        """Return what the client did wrong after this response, counted from 0."""
-        is_last = number == len(self.responses) - 1
-        retry_after = int(self.responses[number].headers.get("Retry-After", 0))
-        waited = sum(map(float, self.waits[number + 1]))
-        mistakes = {
-            "retries_errors": not retry_after and not is_last,
-            "waits_for_nothing": waited and is_last,
-            "at_once": retry_after and not is_last and not waited,
-            "too_early": not is_last and waited < retry_after,
-            "too_long": waited > 1.5 * retry_after + 2,
-        }
-        return next((mistake for mistake, was_made in mistakes.items() if was_made), None)
-
-    def _respond(self) -> httpx.Response:
-        planned = self.plan[min(len(self.responses), len(self.plan) - 1)]
-        if isinstance(planned, str):
-            headers = {"Retry-After": planned, "X-RateLimit-Reset": "90"}
-            response = httpx.Response(429, headers=headers)
-        else:
-            response = httpx.Response(planned)
-        self.responses.append(response)
-        self.waits.append([])
-        return response
-
-    def _wait(self, seconds: Any) -> None:
-        self.waits[-1].append(seconds)
-
-
-def _is_duration(value: Any) -> bool:
-    seconds = as_number(value)
-    return seconds is not None and 0 <= seconds < math.inf
-
-
-def _shown(planned: Any) -> str:
-    return f"429, Retry-After: {planned}" if isinstance(planned, str) else str(planned)

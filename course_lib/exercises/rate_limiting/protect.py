@@ -7,11 +7,10 @@ from typing import Any, ClassVar
 import httpx
 from fastapi import FastAPI
 
-from course_lib.exercises.fakes import NamedFunction
+from course_lib.exercises.fakes import NamedFunction, RecordingLimiter
 from course_lib.exercises.redis_exercise import RedisExercise
 from course_lib.exercises.verdict import brief
 from course_lib.lab.redis_server import Client
-from course_lib.limiter import RateLimiter
 
 Responses = list[httpx.Response]
 PARSE = "/api/events/parse"
@@ -49,6 +48,11 @@ decorator `@limiter.limit("<limit>")`. Then return the app."""
             "You created a limited function, but the route has the other one: `@app.post` "
             "registers what's below it, and the limit was added only afterwards.",
             "Decorators work from the bottom up: put the limit below `@app.post`.",
+        ),
+        "another_route": (
+            "The limit is on another route; this endpoint responds no matter how many requests it "
+            "gets.",
+            "Leave the endpoint and its path as they are, and add one line to it.",
         ),
         "another_limit": ("That's not 50 a minute.", 'The limit is text: `"50/minute"`.'),
         "another_window": (
@@ -97,7 +101,7 @@ decorator `@limiter.limit("<limit>")`. Then return the app."""
     async def judge_on(self, redis: Client, answer: Any) -> None:
         """Try one client 51 times, another one, another route, and the first client again later."""
         now, calls = 1_000.0, 0
-        limiter = _RecordingLimiter(redis, algorithm="sliding_log", clock=lambda: now)
+        limiter = RecordingLimiter(redis, algorithm="sliding_log", clock=lambda: now)
 
         async def call_model(text: str) -> dict[str, str]:
             nonlocal calls
@@ -112,7 +116,7 @@ decorator `@limiter.limit("<limit>")`. Then return the app."""
             got = brief(protected)
             self.refuse("wrong_type", call=self._current_call, got=got, expected="the app")
         first = await _send(protected, 7, 51)
-        self._first_minute(first, calls, used_decorator=limiter.used_decorator)
+        self._first_minute(first, calls, limiter, app)
         other = await _send(protected, 8, 1)
         health = await _send(protected, 7, 60, "GET", "/health")
         now += 59
@@ -129,34 +133,29 @@ decorator `@limiter.limit("<limit>")`. Then return the app."""
             if statuses != expected:
                 self.refuse(mistake, call=call, got=_shown(statuses), expected=_shown(expected))
 
-    def _first_minute(self, responses: Responses, calls: int, *, used_decorator: bool) -> None:
+    def _first_minute(
+        self, responses: Responses, calls: int, limiter: RecordingLimiter, app: FastAPI
+    ) -> None:
         statuses = _statuses(responses)
         first = responses[0]
         failures = [response for response in responses if response.status_code != 200]
         retry_after = [failure.headers.get("Retry-After", "") for failure in failures]
         is_broken = first.status_code != 200 or first.json() != {"title": "LUNCH ON FRIDAY"}
+        has_other_count = set(statuses) == {200, 429} and statuses[200] != 50
+        has_other_limit = limiter.limits and limiter.limits != ["50/minute"]
         mistakes = {
             "endpoint_broken": is_broken,
-            "above_the_route": not failures and used_decorator,
+            "another_limit": has_other_count or (not failures and has_other_limit),
+            "another_route": not failures and limiter.is_on_a_route(app),
+            "above_the_route": not failures and limiter.limits,
             "unlimited": not failures,
             "another_status": set(statuses) != {200, 429},
             "no_retry_after": not all(seconds.isdecimal() for seconds in retry_after),
-            "another_limit": statuses[200] != 50,
             "too_late": calls != 50,
         }
         got = f"{_shown(statuses)}; the model was called {calls} times"
         expected = _shown({200: 50, 429: 1})
         self.refuse_first(mistakes, call="51 requests of one client", got=got, expected=expected)
-
-
-class _RecordingLimiter(RateLimiter):
-    """A limiter that records whether its decorator was used."""
-
-    used_decorator = False
-
-    def limit(self, *arguments: Any, **options: Any) -> Any:
-        self.used_decorator = True
-        return super().limit(*arguments, **options)
 
 
 async def _send(

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from course_lib.exercises.window_exercise import TimedExercise
+from course_lib.lab.redis_server import Client
 
 
 class SlidingLog(TimedExercise):
@@ -59,6 +60,19 @@ a list of their results.
             "set has each member once.",
             "Create a member that no other request has: `secrets.token_hex(8)`.",
         ),
+        "same_member": (
+            "Every request had the same member, and a sorted set has each member once: the count "
+            "never grows.",
+            "Create a member that no other request has: `secrets.token_hex(8)`.",
+        ),
+        "refused_clears": (
+            "A rejected request cleared the whole log: the next ones were all allowed.",
+            "Step 5 removes only this request's entry: `await redis.zrem(key, member)`.",
+        ),
+        "at_the_border": (
+            "A request that came exactly `seconds` ago still counted.",
+            "Forget what is at least `seconds` old: up to and including `now - seconds`.",
+        ),
         "refused_kept": (
             "Rejected requests stay in the log and count: a client that keeps retrying is locked "
             "out for good, and every retry takes more memory.",
@@ -80,6 +94,8 @@ a list of their results.
         ),
     }
 
+    variants: ClassVar = {"same_moment": ("same_moment", "same_second")}
+
     @staticmethod
     async def sliding_log(redis, key, limit, seconds, now):
         """Return whether one more request of this client is allowed, over any stretch of time."""
@@ -94,21 +110,33 @@ a list of their results.
             await redis.zrem(key, member)
         return answers[2] <= limit
 
+    async def refined(self, redis: Client, key: str, mistake: str) -> str:
+        """Tell one member for all requests apart from a missing comparison."""
+        is_log = await redis.type(key) == b"zset"
+        has_one_member = is_log and await redis.zcard(key) == 1
+        return "same_member" if mistake == "never_refuses" and has_one_member else mistake
+
     def model(
         self, moments: Sequence[float], limit: int, seconds: float, mistake: str = ""
     ) -> list[bool]:
         """Keep the time of each allowed request, and go through them all each time."""
         memories = {"never_forgets": float("inf"), "forgets_too_soon": seconds / 2}
         memory = memories.get(mistake, seconds)
-        allowed_count = limit + (mistake == "counts_before")
+        allowed_count = limit + (mistake == "counts_before") - (mistake == "one_too_few")
         log: list[float] = []
         decisions = []
         for now in moments:
-            recent = [moment for moment in log if now - moment < memory]
+            recent = [moment for moment in log if moment > now - memory]
+            if mistake == "at_the_border":
+                recent = [moment for moment in log if moment >= now - memory]
+            if mistake == "same_second":
+                recent = list({int(moment): moment for moment in recent if int(moment) != int(now)})
             if mistake == "same_moment":
                 recent = list(set(recent) - {now})
             is_allowed = len(recent) < allowed_count
             decisions.append(is_allowed)
+            if mistake == "refused_clears" and not is_allowed:
+                log.clear()
             if is_allowed or mistake == "refused_kept":
                 log.append(now)
         return decisions

@@ -83,6 +83,10 @@ isn't allowed.
             "number, or compared it without this request.",
             "Weigh with this request in it, and compare the number as is.",
         ),
+        "refused_resets": (
+            "A rejected request removed the counter: the next ones were all allowed.",
+            "Step 4 takes back one: `await redis.decr(...)` on this window's key.",
+        ),
         "refused_counted": (
             "Rejected requests count: a client that keeps retrying is locked out for longer and "
             "longer.",
@@ -118,8 +122,10 @@ isn't allowed.
             weighted = share * counts.get(window - 1, 0) + counts.get(window, 0)
             if mistake == "rounded_down":
                 weighted = int(weighted)
-            is_allowed = weighted + own <= limit
+            is_allowed = weighted + own <= limit - (mistake == "one_too_few") / 1_000
             decisions.append(is_allowed)
+            if mistake == "refused_resets" and not is_allowed:
+                counts.pop(window, None)
             counts[window] = counts.get(window, 0) + (is_allowed or mistake == "refused_counted")
         return decisions
 

@@ -40,6 +40,10 @@ From 2 seconds to 0.5 seconds is 4 times faster."""
             "matter how good the fix is.",
             "Divide the old time by the new.",
         ),
+        "percent": (
+            "That's a percentage: a hundred times the number that the task asks for.",
+            "Leave out the 100: 4 times faster is 4.",
+        ),
         "one_too_few": (
             "That's the gain on top of the old speed: for something twice as fast, it gives 1.",
             "In this course, from 2 s to 1 s is 2 times faster.",
@@ -75,12 +79,13 @@ From 2 seconds to 0.5 seconds is 4 times faster."""
         if got is None:
             self.refuse("wrong_type", call=call, got=came_back, expected="a number")
         expected = f"{ratio:g}"
-        if ratio < 1 <= got:
+        if ratio < 1 <= got and not nearly_equal(got, 100 * ratio):
             self.refuse("hides_a_loss", call=call, got=came_back, expected=expected)
         mistakes = {
             "upside_down": [after / before],
             "difference": [saved],
             "share_saved": [saved / before, 100 * saved / before],
+            "percent": [100 * ratio],
             "one_too_few": [ratio - 1, 100 * (ratio - 1)],
         }
         mistake = self.recognize(got, mistakes)

@@ -1,6 +1,6 @@
 def answer(workers):
     together = {}
     for counts in workers:
-        for bucket in counts:
-            together[bucket] = together.get(bucket, 0) + 1
+        for bucket, count in counts.items():
+            together[bucket] = together.get(bucket, 1) + count
     return together

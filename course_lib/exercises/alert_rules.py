@@ -1,0 +1,161 @@
+"""Scenarios for a rule that rings, and the rules that misconceptions lead to; for `alert`."""
+
+import itertools
+import operator
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+NOW = 1_700_000_000.0
+Requests = list[tuple[float, float]]
+Rule = Callable[[Requests], bool]
+SHORT_WINDOWS = (5, 30, 60, 100, 120, 200, 240)
+LONG_WINDOWS = (310, 600, 3_600, 10**9)
+COUNTS = (100, 200, 300, 500, 1_000)
+
+
+@dataclass
+class Scenario:
+    """Requests, whether the alert should ring, and the misconception if it doesn't do that."""
+
+    mistake: str
+    rings: bool
+    text: str
+    recent: tuple[int, int]
+    """The number of requests in the last five minutes, and of slow ones."""
+    old: tuple[int, int] = (0, 0)
+    """The same for before that."""
+    since: float = 302
+    """Seconds since the latest of those."""
+
+    @cached_property
+    def requests(self) -> Requests:
+        """The requests, in no particular order."""
+        recent = _requests(*self.recent, NOW - 298, NOW)
+        old = _requests(*self.old, NOW - 7_200, NOW - self.since)
+        return random.Random(self.text).sample(recent + old, len(recent + old))
+
+
+SCENARIOS = (
+    Scenario("silent", True, "1,000 recent requests, 20 slow", (1_000, 20)),
+    Scenario("one_slow_request", False, "1,000 recent requests, 1 slow", (1_000, 1)),
+    Scenario(
+        "whole_history",
+        False,
+        "500 recent requests, none slow; an hour ago 100 slow",
+        (500, 0),
+        (500, 100),
+    ),
+    Scenario(
+        "whole_history",
+        True,
+        "500 recent requests, 50 slow; before that 8,000 quick",
+        (500, 50),
+        (8_000, 0),
+    ),
+    Scenario("count_not_share", False, "3,000 recent requests, 20 slow", (3_000, 20)),
+    Scenario("count_not_share", True, "150 recent requests, 3 slow", (150, 3)),
+    Scenario("too_few", False, "3 recent requests, 1 slow", (3, 1), (400, 0)),
+    Scenario("no_requests", False, "no requests at all", (0, 0)),
+    Scenario("at_the_bound", True, "100 recent requests, 2 slow", (100, 2)),
+    Scenario("at_the_bound", False, "1,000 recent requests, 10 slow", (1_000, 10)),
+    Scenario(
+        "trusts_the_order",
+        True,
+        "500 recent requests, 50 slow; before that 40 quick",
+        (500, 50),
+        (40, 0),
+    ),
+    Scenario("another_share", True, "1,000 recent requests, 12 slow", (1_000, 12)),
+    Scenario("too_few", False, "99 recent requests, 50 slow", (99, 50), (400, 0)),
+    Scenario("whole_history", False, "99 recent requests, 50 slow", (99, 50), (400, 200)),
+    Scenario("whole_history", False, "none recent, before that 9 of 100 slow", (0, 0), (100, 9)),
+)
+
+
+def _rule(
+    window: float = 300,
+    least: int = 100,
+    share: float = 0.01,
+    slow: float = 0.5,
+    compare: Callable[[float, float], bool] = operator.gt,
+) -> Rule:
+    """Return the rule of the task, with some of its numbers replaced."""
+
+    def rule(requests: Requests) -> bool:
+        recent = [seconds for moment, seconds in requests if NOW - moment <= window]
+        count = sum(seconds > slow for seconds in recent)
+        return bool(recent) and len(recent) >= least and compare(count / len(recent), share)
+
+    return rule
+
+
+def _of_these(select: Callable[[Requests], Requests]) -> Rule:
+    return lambda requests: RIGHT(select(requests))
+
+
+def _recent(requests: Requests) -> list[float]:
+    return [seconds for moment, seconds in requests if NOW - moment <= 300]
+
+
+def _until_the_first_old(requests: Requests) -> Requests:
+    return list(itertools.takewhile(lambda request: NOW - request[0] <= 300, requests))
+
+
+def _more_than(slow_requests: int) -> Rule:
+    def rule(requests: Requests) -> bool:
+        recent = _recent(requests)
+        return len(recent) >= 100 and sum(seconds > 0.5 for seconds in recent) > slow_requests
+
+    return rule
+
+
+def _share_of_all(requests: Requests) -> bool:
+    recent = _recent(requests)
+    slow = sum(seconds > 0.5 for seconds in recent)
+    return len(recent) >= 100 and slow / len(requests) > 0.01
+
+
+def decisions(rule: Rule) -> list[bool]:
+    """Return what a rule decides in each scenario."""
+    return [rule(scenario.requests) for scenario in SCENARIOS]
+
+
+RIGHT = _rule()
+RULES: dict[str, list[Rule]] = {
+    "half_a_second_itself": [_rule(slow=0.4999)],
+    "window_too_short": [_rule(window=window) for window in SHORT_WINDOWS],
+    "whole_history": [_rule(window=window) for window in LONG_WINDOWS],
+    "share_of_all": [_share_of_all],
+    "trusts_the_order": [
+        _of_these(_until_the_first_old),
+        *(_of_these(operator.itemgetter(slice(-count, None))) for count in COUNTS),
+        *(_of_these(operator.itemgetter(slice(count))) for count in COUNTS),
+    ],
+    "another_threshold": [_rule(slow=slow) for slow in (0.05, 0.25, 0.51, 0.6, 1, 5, 500)],
+    "another_share": [_rule(share=share) for share in (0.001, 0.015, 0.02, 0.05, 0.1, 0.5, 1)],
+    "count_not_share": [_more_than(count) for count in (1, 2, 5, 10, 20, 100)],
+    "one_slow_request": [_more_than(0)],
+    "too_few": [_rule(least=least) for least in (1, 2, 10, 50)],
+    "at_the_bound": [
+        _rule(least=101),
+        _rule(compare=operator.ge),
+        _rule(least=101, compare=operator.ge),
+    ],
+    "upside_down": [lambda requests: not RIGHT(requests), _rule(compare=operator.lt)],
+}
+"""For each misconception: the rules that it leads to."""
+
+
+def _requests(count: int, slow: int, since: float, until: float) -> list[tuple[float, float]]:
+    """Return evenly spaced requests, the latest first; none but the slow take over 0.5 s."""
+    step = (until - since) / max(count, 1)
+    period = count // slow if slow else count + 1
+    requests = []
+    for number in range(count):
+        is_slow = number % period == 0 and number // period < slow
+        quick = 0.1 if number % 7 else 0.5
+        slow_one = 0.51 if number // period % 2 else 0.9
+        requests.append((until - number * step, slow_one if is_slow else quick))
+    return requests

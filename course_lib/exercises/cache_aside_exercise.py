@@ -1,0 +1,86 @@
+"""Scenarios of a cached value: a hit, falsy values, other processes, a load that fails."""
+
+import copy
+from typing import Any
+
+from course_lib.exercises.fakes import FAILURE, RecordingLoader
+from course_lib.exercises.judging import same
+from course_lib.exercises.redis_exercise import Entry, RedisExercise
+from course_lib.exercises.verdict import Refusal, brief
+from course_lib.lab.redis_server import Client
+
+VALUE = {"events": 33, "types": ["view", "click"]}
+
+
+class CacheAsideExercise(RedisExercise):
+    """An exercise whose answer returns a user's statistics, from Redis or loaded."""
+
+    async def hit(self, redis: Client, answer: Any) -> None:
+        """Call again for a value that is stored."""
+        await redis.pexpire("stats:7", 100_000)
+        load = RecordingLoader({7: copy.deepcopy(VALUE)})
+        result = await self.call_async(answer, redis, 7, load)
+        is_text = isinstance(result, str | bytes)
+        entry = await Entry.read(redis, "stats:7")
+        mistakes = {
+            "always_loads": load.called,
+            "text_on_hit": is_text,
+            "another_answer": not same(result, VALUE),
+            "removed_on_hit": entry.kind == "none",
+            "no_ttl": entry.seconds is None,
+            "renewed_on_hit": (entry.seconds or 0) > 100,
+        }
+        got = f"{brief(result)}; load was called for {load.called}; stored: {entry}"
+        self.refuse_first(
+            mistakes, call=f"{self.call_for(7)}, again", got=got, expected=brief(VALUE)
+        )
+
+    async def twice(self, redis: Client, answer: Any, user: int, value: Any) -> None:
+        """Call twice for a value, which has to be loaded once, whatever it is."""
+        load = RecordingLoader({user: value})
+        for _ in range(2):
+            result = await self.call_async(answer, redis, user, load)
+            if not same(result, value) or isinstance(result, bool):
+                self.refuse_call("another_answer", user, brief(result), brief(value))
+            if not await redis.exists(f"stats:{user}"):
+                self.refuse_call("falsy_not_stored", user, f"nothing stored for {value!r}")
+        if len(load.called) > 1:
+            mistake = "always_loads" if value else "falsy_hit"
+            self.refuse_call(mistake, user, f"load was called again for {value!r}")
+
+    async def expect(
+        self, redis: Client, answer: Any, user: int, loaded: Any, expected: Any, *, loads: int
+    ) -> None:
+        """Expect this result after this number of loads."""
+        load = RecordingLoader({user: loaded})
+        result = await self.call_async(answer, redis, user, load)
+        if len(load.called) != loads or not same(result, expected):
+            got = f"{brief(result)}, after {len(load.called)} loads"
+            self.refuse_call("not_from_redis", user, got, brief(expected))
+
+    async def failed_load(self, redis: Client, answer: Any) -> None:
+        """Try a load that raises an error; it has to reach the caller, and nothing is stored."""
+        try:
+            result = await self.call_async(
+                answer, redis, 13, RecordingLoader({13: LookupError(FAILURE)})
+            )
+        except Refusal as refusal:
+            if FAILURE not in refusal.got:
+                raise
+            got, is_hidden = refusal.got, False
+        else:
+            got, is_hidden = brief(result), True
+        mistakes = {
+            "failure_stored": await redis.exists("stats:13"),
+            "failure_hidden": is_hidden,
+        }
+        call = f"{self.call_for(13)}, and load raises LookupError({FAILURE!r})"
+        self.refuse_first(mistakes, call=call, got=got, expected="that error")
+
+    def call_for(self, user: int) -> str:
+        """Return the call for a user as text."""
+        return f"{self.name}(redis, {user}, load)"
+
+    def refuse_call(self, mistake: str, user: int, got: str, expected: str = "") -> None:
+        """Refuse the answer for a misconception that the call for a user shows."""
+        self.refuse(mistake, call=self.call_for(user), got=got, expected=expected)

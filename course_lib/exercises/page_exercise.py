@@ -1,0 +1,114 @@
+"""A page of two cached parts, and scenarios of its requests, for `split_key`."""
+
+import contextlib
+import inspect
+from typing import Any
+
+from course_lib.exercises.fakes import RecordingCache, RecordingLoader
+from course_lib.exercises.judging import same
+from course_lib.exercises.redis_exercise import RedisExercise
+from course_lib.exercises.verdict import NotAttempted, Refusal, brief
+from course_lib.lab.redis_server import Client
+
+
+class Page:
+    """A cache and the two loaders of a page; counts the loads of the platform part."""
+
+    def __init__(self, redis: Client, users: dict[int, Any], platform: Any) -> None:
+        self.cache = RecordingCache(redis)
+        self.load_user = RecordingLoader(users)
+        self.platform = platform
+        self.platform_loads = 0
+
+    async def load_platform(self) -> Any:
+        """Return the platform part, or raise it if it is an error."""
+        self.platform_loads += 1
+        if isinstance(self.platform, Exception):
+            raise self.platform
+        return self.platform
+
+
+class PageExercise(RedisExercise):
+    """An exercise whose answer returns a page made of two cached parts."""
+
+    async def failed_load(self, answer: Any, page: Page) -> None:
+        """Let the platform's load fail, which must not be stored; then other values are right."""
+        with contextlib.suppress(Refusal):
+            await self.call_async(answer, page.cache, 1, page.load_user, page.load_platform)
+        page.platform = {"events": 2_000}
+        call = f"{self.name}(cache, 1, ...) after load_platform had raised an error"
+        loads = page.platform_loads
+        await self.parts(answer, page, 1, "kept_in_process" if not loads else "failure_stored")
+        if page.platform_loads == loads:
+            self.refuse("failure_stored", call=call, got="load_platform wasn't called again")
+
+    async def falsy_parts(self, answer: Any, page: Page) -> None:
+        """Get falsy parts twice; each has to be loaded once."""
+        for _ in range(2):
+            await self.parts(answer, page, 3)
+        if page.platform_loads + len(page.load_user.called) > 2:
+            call = f"{self.name}(cache, 3, ...), twice"
+            self.refuse("falsy_hit", call=call, got="a part was loaded again")
+
+    async def parts(
+        self, answer: Any, page: Page, user: int, otherwise: str = "another_shape"
+    ) -> None:
+        """Get both parts for a user; refuse any others."""
+        call = f"{self.name}(cache, {user}, load_user, load_platform)"
+        arguments = (page.cache, user, page.load_user, page.load_platform)
+        try:
+            result = await self.call_async(answer, *arguments)
+        except Refusal:
+            if page.cache.was_given_coroutine:
+                expected = "a function to call on a miss"
+                self.refuse("loader_called", call=call, got="a coroutine", expected=expected)
+            raise
+        own, platform = page.load_user.values[user], page.platform
+        expected_parts = {"user": own, "platform": platform}
+        parts = result if isinstance(result, dict) else {}
+        if any(part is ... for part in parts.values()):
+            raise NotAttempted
+        self._refuse_coroutines(parts, call)
+        others = [value for other, value in page.load_user.values.items() if other != user]
+        is_own_twice = same(result, {"user": own, "platform": own})
+        are_two_parts = set(parts) == {"user", "platform"}
+        mistakes = {
+            "shared_user_key": any(same(parts.get("user"), value) for value in others),
+            "same_loader": is_own_twice and user in page.load_user.called[:-1],
+            "same_key_twice": is_own_twice,
+            "kept_in_process": are_two_parts and same(parts["platform"], {"events": 1_000}),
+            otherwise: True,
+        }
+        if same(result, expected_parts):
+            return
+        self.refuse_first(mistakes, call=call, got=brief(result), expected=brief(expected_parts))
+
+    def _refuse_coroutines(self, parts: dict[Any, Any], call: str) -> None:
+        unfinished = [part for part in parts.values() if inspect.iscoroutine(part)]
+        for part in unfinished:
+            part.close()
+        if unfinished:
+            self.refuse("forgotten_await", call=call, got=brief(parts))
+
+    def refuse_second_load(self, page: Page, mistake: str, call: str) -> None:
+        """Refuse the answer if the platform part was loaded more than once."""
+        if page.platform_loads > 1:
+            self.refuse(mistake, call=call, got="load_platform was called again")
+
+    async def ttls(self, redis: Client) -> None:
+        """Expect the TTLs of the task for both parts."""
+        seconds_of = {"user": 0.0, "platform": 0.0}
+        for key in await redis.keys("*:entry:*"):
+            content = await redis.get(key) or b""
+            part = "platform" if b"1000" in content else "user"
+            seconds_of[part] = await redis.pttl(key) / 1000
+        user, platform = seconds_of["user"], seconds_of["platform"]
+        if 260 < user <= 300 and 50 < platform <= 60:
+            return
+        mistakes = {
+            "lifetimes_swapped": 260 < platform <= 300 and 50 < user <= 60,
+            "one_lifetime": min(user, platform) > 0.85 * max(user, platform),
+            "another_lifetime": True,
+        }
+        got = f"user's part {user:.0f} s, platform part {platform:.0f} s"
+        self.refuse_first(mistakes, got=got, expected="300 s and 60 s, each up to a tenth less")

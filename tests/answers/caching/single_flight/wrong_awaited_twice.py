@@ -1,0 +1,7 @@
+import asyncio
+
+
+async def answer(flights, key, load):
+    if key not in flights:
+        flights[key] = load()
+    return await flights[key]

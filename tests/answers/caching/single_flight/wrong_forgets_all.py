@@ -1,0 +1,8 @@
+import asyncio
+
+
+async def answer(flights, key, load):
+    if key not in flights:
+        flights[key] = asyncio.create_task(load())
+        flights[key].add_done_callback(lambda _: flights.clear())
+    return await asyncio.shield(flights[key])

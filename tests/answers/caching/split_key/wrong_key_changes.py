@@ -1,0 +1,7 @@
+import time
+
+
+async def answer(cache, user_id, load_user, load_platform):
+    user = await cache.get_or_set(f"stats:user:{user_id}", lambda: load_user(user_id), ttl=300)
+    platform = await cache.get_or_set(f"stats:platform:{time.time()}", load_platform, ttl=60)
+    return {"user": user, "platform": platform}

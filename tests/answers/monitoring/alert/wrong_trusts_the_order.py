@@ -1,0 +1,7 @@
+def answer(requests, now):
+    recent = []
+    for moment, seconds in requests:
+        if now - moment > 300:
+            break
+        recent.append(seconds)
+    return len(recent) >= 100 and sum(s > 0.5 for s in recent) / len(recent) > 0.01

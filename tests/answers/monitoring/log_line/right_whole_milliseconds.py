@@ -1,0 +1,13 @@
+import json
+
+
+def answer(request, status, seconds):
+    return json.dumps(
+        {
+            "level": "WARNING" if seconds > 0.5 else "INFO",
+            "request_id": request["id"],
+            "route": request["method"] + " " + request["route"],
+            "status": status,
+            "duration_ms": int(seconds * 1000),
+        }
+    )

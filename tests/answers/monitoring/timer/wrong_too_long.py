@@ -1,0 +1,22 @@
+import logging
+import time
+
+log = logging.getLogger("timer")
+
+
+def answer(app, record):
+    start = time.perf_counter()
+
+    async def timed(scope, receive, send):
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
+        try:
+            await app(scope, receive, send)
+        finally:
+            seconds = time.perf_counter() - start
+            record(scope["path"], seconds)
+            if seconds > 0.5:
+                log.warning("slow")
+
+    return timed

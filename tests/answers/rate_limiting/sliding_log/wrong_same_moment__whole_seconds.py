@@ -1,0 +1,11 @@
+async def answer(redis, key, limit, seconds, now):
+    member = int(now)
+    async with redis.pipeline() as p:
+        p.zremrangebyscore(key, "-inf", now - seconds)
+        p.zadd(key, {member: now})
+        p.zcard(key)
+        p.expire(key, seconds)
+        answers = await p.execute()
+    if answers[2] > limit:
+        await redis.zrem(key, member)
+    return answers[2] <= limit

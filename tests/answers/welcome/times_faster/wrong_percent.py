@@ -1,0 +1,2 @@
+def answer(before, after):
+    return 100 * before / after
