@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from course_lib.exercises.answers import as_number
 from course_lib.exercises.engine import Exercise
 from course_lib.exercises.verdict import brief
-from course_lib.lab.replay import replay
+from course_lib.lab.replays import replay
 from course_lib.limiter import Limit
 
 LONGEST = 2_000  # requests

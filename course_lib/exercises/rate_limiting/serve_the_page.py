@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from course_lib.exercises.engine import Exercise
 from course_lib.exercises.verdict import NotAttempted, brief
-from course_lib.lab.replay import ALGORITHMS, page_visits, replay
+from course_lib.lab.replays import ALGORITHMS, page_visits, replay
 from course_lib.limiter import Limit, parse
 
 PAGES = 36  # requests of three pages
