@@ -42,14 +42,14 @@ class TokenBucket(Exercise):
 
     lesson = "rate_limiting"
     name = "token_bucket"
-    task = """A bucket holds at most `burst` tokens, and `rate` tokens come back each second. A
-request takes one; without a whole token, it's rejected. Nothing has to run in between: when a
-request arrives, the seconds since the last one tell how many tokens have come back.
+    task = """A bucket holds at most `burst` tokens. A request takes one; if there isn't a whole
+token, it's rejected. `rate` tokens come back each second, and no process has to add them: each
+request works out what has come back since the last one.
 
-Write `token_bucket(tokens, elapsed, rate, burst)`. The last request left `tokens` in the bucket,
+Write `token_bucket(tokens, elapsed, rate, burst)`: the last request left `tokens` in the bucket,
 `elapsed` seconds ago.
 
-1. **refill**: add what has come back, but never more than the bucket holds
+1. **refill**: add what has come back, but never beyond `burst`
 2. **take** one, if there's a whole token
 3. **return** `True` or `False`, and the tokens that are left"""
     stub = """def token_bucket(tokens, elapsed, rate, burst):
