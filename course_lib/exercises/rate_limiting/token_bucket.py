@@ -29,6 +29,7 @@ CASES = (
     Case(40, 0, 0.5, 40),  # full
     Case(3, 8, 0.5, 10),
     Case(0, 0.5, 1, 10),  # half a token comes back, and has to stay
+    Case(0.25, 0.5, 1, 10),  # a quarter and a half isn't one
     Case(0.5, 0.5, 1, 10),  # a half and a half is one
     Case(1, 0, 1, 10),  # the last one
     Case(0, 0, 2, 10),  # empty, and no time has passed
@@ -73,6 +74,14 @@ Write `token_bucket(tokens, elapsed, rate, burst)`: the last request left `token
             "The two results are in the wrong order.",
             "First whether the request is allowed, then the tokens that are left.",
         ),
+        "no_answer": (
+            "For some calls your function returns None.",
+            "Make sure that every path ends with `return True, ...` or `return False, ...`.",
+        ),
+        "one_result": (
+            "Without the tokens that are left, the next request can't know what's in the bucket.",
+            "Return both: `True` or `False`, and the tokens.",
+        ),
         "never_refills": (
             "No tokens come back, however long a client waits.",
             "Step 1: add `elapsed * rate` tokens before you decide.",
@@ -92,6 +101,14 @@ Write `token_bucket(tokens, elapsed, rate, burst)`: the last request left `token
             "short one.",
             "Only `elapsed * rate` tokens come back.",
         ),
+        "forgets_the_rest": (
+            "The tokens that were left in the bucket are lost.",
+            "Add what has come back to what was there: `tokens + elapsed * rate`.",
+        ),
+        "per_minute": (
+            "Sixty times too few tokens come back.",
+            "`rate` is in tokens per second, and `elapsed` in seconds: just multiply.",
+        ),
         "rate_upside_down": (
             "You divided by the rate: the higher it is, the fewer tokens come back.",
             "The rate is in tokens per second, so multiply it by the seconds.",
@@ -109,6 +126,10 @@ Write `token_bucket(tokens, elapsed, rate, burst)`: the last request left `token
         "keeps_the_last": (
             "There's a whole token in the bucket, and the request is rejected.",
             "Exactly 1 is enough.",
+        ),
+        "never_rejects": (
+            "Every request is allowed, even if the bucket is empty.",
+            "Step 2: allow it only if there's a whole token.",
         ),
         "takes_when_rejected": (
             "A rejected request takes a token too, so a client that keeps retrying digs itself "
@@ -161,6 +182,10 @@ Write `token_bucket(tokens, elapsed, rate, burst)`: the last request left `token
         """Return the result of one call. Refuses what isn't a truth and a number."""
         result = self.call(answer, *case)
         call, expected = self.called(*case), "True or False, and the tokens that are left"
+        if result is None:
+            self.refuse("no_answer", call=call, got="None", expected=expected)
+        if _is_truth(result):
+            self.refuse("one_result", call=call, got=brief(result), expected=expected)
         if not isinstance(result, tuple | list) or len(result) != 2:
             self.refuse("wrong_type", call=call, got=brief(result), expected=expected)
         allowed, tokens = result
@@ -197,6 +222,8 @@ def _step(case: Case, mistake: str = "") -> Step:
         "never_refills": 0,
         "filled_at_once": case.burst if case.elapsed else 0,
         "rate_upside_down": case.elapsed / case.rate,
+        "forgets_the_rest": case.elapsed * case.rate - case.tokens,
+        "per_minute": case.elapsed * case.rate / 60,
     }.get(mistake, case.elapsed * case.rate)
     tokens = case.tokens + come_back
     if mistake == "whole_tokens":
@@ -207,6 +234,7 @@ def _step(case: Case, mistake: str = "") -> Step:
         "decides_before_refill": case.tokens >= 1,
         "part_of_a_token": tokens > 0,
         "keeps_the_last": tokens > 1,
+        "never_rejects": True,
     }.get(mistake, tokens >= 1)
     left = {
         "takes_when_rejected": tokens - 1,
@@ -226,7 +254,7 @@ def _variants(case: Case, mistake: str) -> Iterable[Step]:
     if mistake == "whole_tokens":
         yield _step(case._replace(elapsed=come_back, rate=1))  # only what comes back is rounded
         yield _step(case._replace(elapsed=int(case.elapsed)))  # only the seconds are rounded
-    if mistake == "part_of_a_token":
+    if mistake in ("part_of_a_token", "never_rejects", "takes_when_rejected"):
         allowed, left = _step(case, mistake)
         yield allowed, max(0, left)
 
