@@ -15,7 +15,7 @@ from fastapi import FastAPI, Header, HTTPException, Response
 from fastapi.responses import StreamingResponse
 
 from course_lib.lab import lifeline, sender, serve
-from course_lib.lab.load_generator import Route, Schedule, load, zipf_users
+from course_lib.lab.load_generator import Load, Route, Schedule, load, zipf_users
 
 seen: Counter[str] = Counter()
 
@@ -136,6 +136,17 @@ def test_errors_are_counted_and_their_latencies_are_not(server: serve.Server) ->
     assert 10 <= result.errors <= 30
     assert result.latencies("/fails") == []
     assert result.table().loc["/fails", "P50"] == "-"
+
+
+def test_requests_waiting_at_the_end_are_unanswered_and_no_errors() -> None:
+    quick = sender.Answer(0, 0.1, 200, "", "", 0, 0.0)
+    waiting = sender.Answer(0, 2.0, sender.UNFINISHED, "", "", 0, 0.0)
+    result = Load([quick, waiting] * 5, 2.0, ["/slow"], math.nan, kept=True)
+    assert (result.errors, result.unanswered(), result.answered_share()) == (0, 5, 0.5)
+    assert "0 errors, 5 unanswered" in repr(result)
+    row = result.table().loc["/slow"]
+    assert (row["requests"], row["errors"], row["unanswered"]) == (10, 0, 5)
+    assert result.latencies().count(2.0) == 5
 
 
 def test_a_missing_server_counts_as_errors_and_raises_nothing() -> None:

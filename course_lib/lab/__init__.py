@@ -10,7 +10,9 @@ measure   bench.py          compares ways of doing one thing, in one interleaved
                             (comparison.py has the results, percentiles.py the figures)
           claims.py         judges what a lesson claims about them (the texts are in claims.toml)
           load_generator.py sends the traffic of many users (sender.py is its process)
-          replay.py         an hour of requests through a limiter, in a second
+          replays.py        an hour of requests through a limiter, in a second
+                            (bucket_level.py follows the level of a token bucket, at_once.py
+                            sends concurrent requests)
           pages.py          which pages of the database file a query reads
           workload.py       a contest of index sets on one workload
 show      plots.py          pictures with one message each, in words too

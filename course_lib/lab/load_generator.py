@@ -89,6 +89,8 @@ class Load:
         text = (
             f"{self.requests:,} requests in {show.duration(self.seconds)}, {self.errors:,} errors"
         )
+        if self.unanswered():
+            text += f", {self.unanswered():,} unanswered"
         if not math.isnan(self.floor):
             text += f"; an empty route at the same load takes {show.duration(self.floor)}"
         if not self.kept:
@@ -146,6 +148,17 @@ class Load:
         """Return how many requests a limit rejected with 429."""
         return sum(answer.status == TOO_MANY_REQUESTS for answer in self.of(route))
 
+    def unanswered(self, route: str | None = None) -> int:
+        """Return how many requests were still waiting for their response at the end."""
+        return sum(answer.status == sender.UNFINISHED for answer in self.of(route))
+
+    def answered_share(self, route: str | None = None) -> float:
+        """Return the share of the requests that got a response, from 0 to 1; nan without any."""
+        answers = self.of(route)
+        if not answers:
+            return math.nan
+        return sum(answer.status > 0 for answer in answers) / len(answers)
+
     def failures(self, route: str | None = None) -> int:
         """Return how many requests got no response, or an error of the server's, 500 or more."""
         answers = self.of(route)
@@ -165,9 +178,10 @@ class Load:
         )
 
     def table(self) -> pd.DataFrame:
-        """Return requests, errors, mean and percentiles, by route and overall.
+        """Return requests, errors, unanswered requests, mean and percentiles, by route and overall.
 
-        A dash marks a percentile of too few requests.
+        The times are those of `latencies`: without the errors, and a request that's unanswered at
+        the end counts with its wait so far. A dash marks a percentile of too few requests.
         """
         rows = {name: self._row(name) for name in self.names}
         if len(rows) > 1:
@@ -183,6 +197,7 @@ class Load:
         return {
             "requests": requests,
             "errors": requests - len(latencies),
+            "unanswered": self.unanswered(route),
             "mean": mean,
             **percentiles(latencies),
         }

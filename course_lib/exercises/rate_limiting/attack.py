@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from course_lib.exercises.answers import as_number
 from course_lib.exercises.engine import Exercise
 from course_lib.exercises.verdict import brief
-from course_lib.lab.replay import replay
+from course_lib.lab.replays import replay
 from course_lib.limiter import Limit
 
 LONGEST = 2_000  # requests
@@ -31,12 +31,12 @@ thousand."""
         "`[moment] * limit` is a list of `limit` requests at the same time. Join two such lists "
         "with `+`; the time of the second one is `seconds`.",
     )
-    praise = "Twice the limit within a moment, and you broke none of the limiter's rules."
+    praise = "Twice the limit within one stretch, and you broke none of the limiter's rules."
     refusals: ClassVar = {
         "one_window": (
             "All the requests that got through belong to one window, so they're no more than the "
             "limit.",
-            "Use up two windows: on both sides of a boundary.",
+            "How many windows can one stretch of that length touch?",
         ),
         "too_far_apart": (
             "You used up two windows, but so far apart that no stretch of this length contains "

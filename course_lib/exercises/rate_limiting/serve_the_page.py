@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from course_lib.exercises.engine import Exercise
 from course_lib.exercises.verdict import NotAttempted, brief
-from course_lib.lab.replay import ALGORITHMS, page_visits, replay
+from course_lib.lab.replays import ALGORITHMS, page_visits, replay
 from course_lib.limiter import Limit, parse
 
 PAGES = 36  # requests of three pages
@@ -18,14 +18,14 @@ class ServeThePage(Exercise):
     name = "serve_the_page"
     task = """Choose an algorithm and a limit per minute, so that
 
-- **visitors** are never rejected: each page sends 12 requests at once; visitors open up to three
-  pages within a few seconds, then they read; on average, that's 18 requests a minute
+- **visitors** are never rejected: up to three pages within a few seconds, 12 requests each, and 18
+  requests a minute on average
 - **the attacker**, who sends a hundred requests at once and then two a second, gets no more than 70
   through in any minute, and no more than 30 a minute after the first one
 
-Give both as text, such as `("fixed_window", "30/minute")`. The algorithms are `fixed_window`,
-`sliding_log`, `sliding_window` (two counters) and `token_bucket`. A bucket holds as many tokens as
-its limit says, unless you give another number: `"30/minute burst 12"`."""
+Give both as text, such as `("fixed_window", "30/minute")`; the algorithms are `fixed_window`,
+`sliding_log`, `sliding_window` and `token_bucket`. A bucket's burst is its limit, unless you give
+another: `"30/minute burst 12"`."""
     stub = "serve_the_page = (..., ...)  # algorithm, limit"
     hints = (
         "How many requests does a visitor send within a few seconds, and how many a minute on "

@@ -20,9 +20,9 @@ class SlidingLog(TimedExercise):
 allowed. A sorted set contains the time of each of them. Write `sliding_log(redis, key, limit,
 seconds, now)`; `now` is in seconds, and the check sets it.
 
-Reading first and writing later would be the mistake of section 1. So write first, then count, in
-one transaction: `p.execute()` sends the commands together, nothing comes in between, and it returns
-a list of their results.
+Reading first and writing later would be the mistake of lesson 3's first limiter. So write first,
+then count, in one transaction: `p.execute()` sends the commands together, nothing comes in
+between, and it returns a list of their results.
 
 1. **forget** entries that are at least `seconds` old
 2. **write** this request: `p.zadd(key, {member: now})`; a sorted set has each member once

@@ -32,9 +32,14 @@ class Admissions:
         return f"{sum(self.passed):,} of {len(self.passed):,} passed"
 
     @property
-    def refused(self) -> float:
+    def rejected(self) -> int:
+        """The number of requests that the limiter rejected."""
+        return self.passed.count(False)
+
+    @property
+    def rejected_share(self) -> float:
         """The share of the requests that the limiter rejected, from 0 to 1."""
-        return self.passed.count(False) / len(self.passed)
+        return self.rejected / len(self.passed)
 
     def most(self, seconds: float) -> int:
         """Return the largest number of requests that passed within any stretch of that length."""
@@ -87,6 +92,17 @@ def picture(replays: Mapping[str, Admissions], title: str) -> plots.Picture:
         requests[name] = list(zip(admissions.moments, admissions.passed, strict=True))
         facts[name] = f"{admissions.most(60)} in a minute,\n{admissions.most(1)} in a second"
     return plots.admitted(requests, title, facts)
+
+
+def rush_and_patience() -> list[float]:
+    """Return when a client sends requests that does its worst to "100 a minute".
+
+    First a rush of 200 requests around the end of a minute, then a few each second for another
+    minute. Times are in seconds.
+    """
+    rush = [59.5 + number / 200 for number in range(200)]
+    patience = [61 + number * 0.4 for number in range(147)]
+    return rush + patience
 
 
 def page_visits(minutes: float = 60, *, seed: int = 1) -> list[float]:

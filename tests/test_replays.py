@@ -4,7 +4,15 @@ import pytest
 from redis import Redis
 
 from course_lib.lab import redis_server
-from course_lib.lab.replay import ALGORITHMS, Admissions, most, page_visits, picture, replay
+from course_lib.lab.replays import (
+    ALGORITHMS,
+    Admissions,
+    most,
+    page_visits,
+    picture,
+    replay,
+    rush_and_patience,
+)
 from course_lib.limiter import Limit
 
 pytestmark = pytest.mark.anyio
@@ -21,7 +29,7 @@ async def test_the_limiter_decides_an_hour_of_requests_and_no_key_is_left(algori
     before = set(keys())
     result = await replay([0, 0, 0, 3_600, 3_600.5], algorithm, "2/minute")
     assert list(result.passed) == [True, True, False, True, True]
-    assert result.refused == 0.2
+    assert (result.rejected, result.rejected_share) == (1, 0.2)
     assert repr(result) == "4 of 5 passed"
     assert set(keys()) <= before
 
@@ -65,3 +73,10 @@ def test_a_picture_shows_the_most_in_a_minute_and_in_a_second():
     assert "3 in a minute,\n2 in a second" in [
         text.get_text() for text in drawn.figure.axes[0].texts
     ]
+
+
+def test_the_rush_is_200_requests_around_the_full_minute():
+    moments = rush_and_patience()
+    assert moments == sorted(moments)
+    assert most(moments, 1) == 200
+    assert sum(59 < moment < 61 for moment in moments) == 200

@@ -1,0 +1,283 @@
+"""Exercise: the token bucket, in plain Python.
+
+seconds since the last request --> refill, up to the burst --+--> a whole token: take it, allowed
+                                                             +--> less than one: rejected
+"""
+
+import random
+from collections.abc import Iterable
+from typing import Any, ClassVar, NamedTuple
+
+from course_lib.exercises.answers import as_number
+from course_lib.exercises.engine import Exercise
+from course_lib.exercises.verdict import NotAttempted, brief
+
+Step = tuple[bool, float]
+"""True if a request is allowed, and the tokens that are left."""
+
+
+class Case(NamedTuple):
+    """The arguments of a call; times are in seconds."""
+
+    tokens: float
+    elapsed: float
+    rate: float
+    burst: float
+
+
+CASES = (
+    Case(40, 0, 0.5, 40),  # full
+    Case(3, 8, 0.5, 10),
+    Case(0, 0.5, 1, 10),  # half a token comes back, and has to stay
+    Case(0.25, 0.5, 1, 10),  # a quarter and a half isn't one
+    Case(0.5, 0.5, 1, 10),  # a half and a half is one
+    Case(1, 0, 1, 10),  # the last one
+    Case(0, 0, 2, 10),  # empty, and no time has passed
+    Case(9, 3_600, 0.5, 10),  # an hour later it's full, and no fuller
+    Case(10, 0.25, 1, 10),  # it's full already
+)
+
+
+class TokenBucket(Exercise):
+    """Two numbers for each client: how many tokens there are, and when that was."""
+
+    lesson = "rate_limiting"
+    name = "token_bucket"
+    task = """A bucket holds at most `burst` tokens. A request takes one; if there isn't a whole
+token, it's rejected. `rate` tokens come back each second, and no process has to add them: each
+request works out what has come back since the last one.
+
+Write `token_bucket(tokens, elapsed, rate, burst)`: the last request left `tokens` in the bucket,
+`elapsed` seconds ago.
+
+1. **refill**: add what has come back, but never beyond `burst`
+2. **take** one, if there's a whole token
+3. **return** `True` or `False`, and the tokens that are left"""
+    stub = """def token_bucket(tokens, elapsed, rate, burst):
+    tokens = ...  # 1 refill
+    # 2 take
+    return ..., tokens  # 3 return"""
+    hints = (
+        "With a rate of 2, how many tokens come back in 3 seconds? And if the bucket holds only "
+        "5 and has 4 already?",
+        "Step 1 is `min(burst, ...)` of what there was plus `elapsed * rate`. Fractions of a token "
+        "stay in the bucket.",
+        "Steps 2 and 3: `if tokens >= 1:`, then `return True, tokens - 1`; in the other case, "
+        "`return False, tokens`.",
+    )
+    praise = (
+        "The burst and the rate are separate numbers, and a client costs two: its tokens, and the "
+        "time of its last request."
+    )
+    refusals: ClassVar = {
+        "swapped": (
+            "The two results are in the wrong order.",
+            "First whether the request is allowed, then the tokens that are left.",
+        ),
+        "no_answer": (
+            "For some calls your function returns None.",
+            "Make sure that every path ends with `return True, ...` or `return False, ...`.",
+        ),
+        "one_result": (
+            "Without the tokens that are left, the next request can't know what's in the bucket.",
+            "Return both: `True` or `False`, and the tokens.",
+        ),
+        "never_refills": (
+            "No tokens come back, however long a client waits.",
+            "Step 1: add `elapsed * rate` tokens before you decide.",
+        ),
+        "decides_before_refill": (
+            "You decided by the tokens that the last request left, although more have come back "
+            "since.",
+            "Refill first, then decide.",
+        ),
+        "overflows": (
+            "The bucket holds more than `burst`: a client that was away all night could send "
+            "thousands of requests at once in the morning.",
+            "Step 1: `min(burst, ...)`, before you take a token.",
+        ),
+        "filled_at_once": (
+            "The bucket is full again as soon as any time has passed: that's a window, and a very "
+            "short one.",
+            "Only `elapsed * rate` tokens come back.",
+        ),
+        "forgets_the_rest": (
+            "The tokens that were left in the bucket are lost.",
+            "Add what has come back to what was there: `tokens + elapsed * rate`.",
+        ),
+        "per_minute": (
+            "Sixty times too few tokens come back.",
+            "`rate` is in tokens per second, and `elapsed` in seconds: just multiply.",
+        ),
+        "rate_upside_down": (
+            "You divided by the rate: the higher it is, the fewer tokens come back.",
+            "The rate is in tokens per second, so multiply it by the seconds.",
+        ),
+        "whole_tokens": (
+            "Fractions of a token are lost. A client that sends a request every half a second, at "
+            "a rate of 1, would never get a token again.",
+            "Keep the fraction: don't round.",
+        ),
+        "part_of_a_token": (
+            "A request got through with less than a whole token, so more than the rate gets "
+            "through.",
+            "It's allowed if there's at least 1.",
+        ),
+        "keeps_the_last": (
+            "There's a whole token in the bucket, and the request is rejected.",
+            "Exactly 1 is enough.",
+        ),
+        "never_rejects": (
+            "Every request is allowed, even if the bucket is empty.",
+            "Step 2: allow it only if there's a whole token.",
+        ),
+        "takes_when_rejected": (
+            "A rejected request takes a token too, so a client that keeps retrying digs itself "
+            "into debt.",
+            "Take one only if the request is allowed.",
+        ),
+        "refill_lost": (
+            "A rejected request throws away what had come back: a client that retries quickly "
+            "never gets in.",
+            "Return the tokens after the refill, even if the request is rejected.",
+        ),
+        "takes_nothing": (
+            "An allowed request leaves as many tokens as before, so the bucket is never empty.",
+            "Step 2: take one.",
+        ),
+        "another_answer": (
+            "That's not what the bucket does.",
+            "Do this call by hand: refill, then take.",
+        ),
+    }
+
+    @staticmethod
+    def token_bucket(tokens, elapsed, rate, burst):
+        """Return whether one more request is allowed, and the tokens that it leaves."""
+        tokens = min(burst, tokens + elapsed * rate)
+        if tokens < 1:
+            return False, tokens
+        return True, tokens - 1
+
+    def judge(self, answer: Any) -> None:
+        """Try buckets that are full, empty and in between, with short and long pauses."""
+        cases = [*CASES, *_random_cases()]
+        steps = [self._step(answer, case) for case in cases]
+        expected = [_step(case) for case in cases]
+        wrong = [number for number, step in enumerate(steps) if not _same(step, expected[number])]
+        if not wrong:
+            return
+        first = wrong[0]
+        # The mistake that explains all the results, or else the first wrong one.
+        mistake = self.recognize(steps, _models(cases), _all_same)
+        mistake = mistake or self.recognize(steps[first], _models_of(cases[first]), _same)
+        self.refuse(
+            mistake or "another_answer",
+            call=self.called(*cases[first]),
+            got=brief(steps[first]),
+            expected=brief(expected[first]),
+        )
+
+    def _step(self, answer: Any, case: Case) -> Step:
+        """Return the result of one call. Refuses what isn't a truth and a number."""
+        result = self.call(answer, *case)
+        call, expected = self.called(*case), "True or False, and the tokens that are left"
+        if result is None:
+            self.refuse("no_answer", call=call, got="None", expected=expected)
+        if _is_truth(result):
+            self.refuse("one_result", call=call, got=brief(result), expected=expected)
+        if not isinstance(result, tuple | list) or len(result) != 2:
+            self.refuse("wrong_type", call=call, got=brief(result), expected=expected)
+        allowed, tokens = result
+        if allowed is ... or tokens is ...:
+            raise NotAttempted
+        if _is_truth(tokens) and not _is_truth(allowed):
+            self.refuse("swapped", call=call, got=brief(result), expected=expected)
+        number = as_number(tokens)
+        if not _is_truth(allowed) or number is None:
+            self.refuse("wrong_type", call=call, got=brief(result), expected=expected)
+        return bool(allowed), number
+
+
+def _is_truth(value: Any) -> bool:
+    """Return True for True and False, NumPy's included."""
+    return type(value).__name__ in ("bool", "bool_")
+
+
+def _random_cases() -> list[Case]:
+    """Return cases in eighths, so that no result depends on rounding."""
+    chance = random.Random(3)
+    cases = []
+    for _ in range(40):
+        burst = chance.randint(1, 20)
+        tokens = chance.randint(0, 8 * burst) / 8
+        elapsed, rate = chance.randint(0, 40) / 4, chance.randint(1, 8) / 4
+        cases.append(Case(tokens, elapsed, rate, burst))
+    return cases
+
+
+def _step(case: Case, mistake: str = "") -> Step:
+    """Return what the bucket does, with a misconception built in, if any."""
+    come_back = {
+        "never_refills": 0,
+        "filled_at_once": case.burst if case.elapsed else 0,
+        "rate_upside_down": case.elapsed / case.rate,
+        "forgets_the_rest": case.elapsed * case.rate - case.tokens,
+        "per_minute": case.elapsed * case.rate / 60,
+    }.get(mistake, case.elapsed * case.rate)
+    tokens = case.tokens + come_back
+    if mistake == "whole_tokens":
+        tokens = int(tokens)
+    if mistake != "overflows":
+        tokens = min(case.burst, tokens)
+    allowed = {
+        "decides_before_refill": case.tokens >= 1,
+        "part_of_a_token": tokens > 0,
+        "keeps_the_last": tokens > 1,
+        "never_rejects": True,
+    }.get(mistake, tokens >= 1)
+    left = {
+        "takes_when_rejected": tokens - 1,
+        "takes_nothing": tokens,
+        "refill_lost": tokens - 1 if allowed else case.tokens,
+    }.get(mistake, tokens - allowed)
+    return allowed, left
+
+
+def _variants(case: Case, mistake: str) -> Iterable[Step]:
+    """Return the results that a misconception leads to, in its different forms."""
+    yield _step(case, mistake)
+    come_back = int(case.elapsed * case.rate)
+    if mistake == "overflows":
+        allowed, left = _step(case, mistake)
+        yield allowed, min(case.burst, left)  # never fuller than full, but only after taking
+    if mistake == "whole_tokens":
+        yield _step(case._replace(elapsed=come_back, rate=1))  # only what comes back is rounded
+        yield _step(case._replace(elapsed=int(case.elapsed)))  # only the seconds are rounded
+    if mistake in ("part_of_a_token", "never_rejects", "takes_when_rejected"):
+        allowed, left = _step(case, mistake)
+        yield allowed, max(0, left)
+
+
+def _models_of(case: Case) -> dict[str, list[Step]]:
+    """Return, for one case, the results that each misconception leads to."""
+    mistakes = TokenBucket.refusals
+    return {mistake: list(_variants(case, mistake)) for mistake in mistakes}
+
+
+def _models(cases: Iterable[Case]) -> dict[str, list[list[Step]]]:
+    """Return, for all cases, the lists of results that each misconception leads to."""
+    by_case = [_models_of(case) for case in cases]
+    models = {}
+    for mistake in TokenBucket.refusals:
+        variants = zip(*[model[mistake] for model in by_case], strict=True)
+        models[mistake] = [list(steps) for steps in variants]
+    return models
+
+
+def _same(step: Step, other: Step) -> bool:
+    return step[0] == other[0] and abs(step[1] - other[1]) < 1e-9
+
+
+def _all_same(steps: list[Step], others: list[Step]) -> bool:
+    return all(map(_same, steps, others))

@@ -1,0 +1,6 @@
+def answer(tokens, elapsed, rate, burst):
+    tokens = min(burst, tokens + elapsed * rate)
+    if tokens >= 1:
+        tokens -= 1
+        return True, tokens
+    return False, tokens

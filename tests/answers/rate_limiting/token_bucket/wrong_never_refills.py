@@ -1,0 +1,4 @@
+def answer(tokens, elapsed, rate, burst):
+    if tokens >= 1:
+        return True, tokens - 1
+    return False, tokens

@@ -1,0 +1,4 @@
+def answer(tokens, elapsed, rate, burst):
+    tokens = min(burst, tokens + elapsed * rate)
+    if tokens >= 1:
+        return True, tokens - 1

@@ -1,0 +1,3 @@
+def answer(tokens, elapsed, rate, burst):
+    tokens = min(burst, tokens + elapsed * rate)
+    return (True, tokens - 1) if tokens > 0 else (False, tokens)

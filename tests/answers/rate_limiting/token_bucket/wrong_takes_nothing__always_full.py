@@ -1,0 +1,2 @@
+def answer(tokens, elapsed, rate, burst):
+    return True, burst
