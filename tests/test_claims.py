@@ -7,7 +7,7 @@ import pytest
 from course_lib.lab import bench, claim, claims, session
 from course_lib.lab.comparison import Comparison
 from course_lib.tools import notebooks
-from tests.test_lessons import code_cells, each_lesson, is_claim, statements
+from tests.test_lessons import LESSONS, code_cells, each_lesson, is_claim, statements
 
 
 @pytest.fixture(autouse=True)
@@ -73,9 +73,12 @@ def test_a_wrong_name_is_answered_with_the_names_that_there_are():
 @each_lesson
 def test_a_lesson_makes_exactly_its_claims_and_stores_their_texts(lesson, monkeypatch):
     monkeypatch.undo()
-    expected = claims.of_lesson(notebooks.lesson_name(lesson))
+    name = notebooks.lesson_name(lesson)
+    expected = claims.of_lesson(name)
     made = {}
-    for cell in code_cells(lesson):
+    # A lesson and its optional notebook share their claims.
+    both = [notebook for notebook in LESSONS if notebooks.lesson_name(notebook) == name]
+    for cell in [cell for notebook in both for cell in code_cells(notebook)]:
         for statement in statements(cell):
             for node in filter(is_claim, ast.walk(statement)):
                 made[node.args[0].value] = notebooks.text_of(cell)
