@@ -1,43 +1,51 @@
-"""Each part of an optional notebook runs alone on a fresh kernel, after the set-up."""
+"""Each part of an optional notebook runs alone: it uses no name that another part defines."""
 
-import re
+import ast
+import builtins
 
 import pytest
 
-from course_lib.lab.lessons import is_optional
-from course_lib.tools import notebooks
+from course_lib.lab import lessons
+from tests.test_lessons import statements
 
-PART = re.compile(r"^## (.*)", re.MULTILINE)
-
-
-def parts_of(lesson):
-    """Return the notebook's set-up, and each part's heading and cells."""
-    start, parts = [], []
-    for cell in notebooks.read(lesson).cells:
-        heading = cell.cell_type == "markdown" and PART.search(cell.source)
-        if heading:
-            parts.append((heading[1], []))
-        if parts:
-            parts[-1][1].append(cell)
-        else:
-            start.append(cell)
-    return start, parts
+OPTIONAL = [notebook for notebook in lessons.shipped() if lessons.is_optional(notebook)]
 
 
-EACH_PART = [
-    pytest.param(lesson, heading, id=f"{lesson.stem}: {heading}")
-    for lesson in notebooks.shipped()
-    if is_optional(lesson)
-    for heading, _ in parts_of(lesson)[1]
-]
+def parts(notebook):
+    """Return the code cells of each part by its heading; those above the first are under ""."""
+    cells = {"": []}
+    for cell in lessons.read(notebook).cells:
+        for line in cell.source.splitlines():
+            if cell.cell_type == "markdown" and line.startswith("## "):
+                cells[line] = []
+        if cell.cell_type == "code":
+            cells[list(cells)[-1]].append(cell)
+    return cells
 
 
-@pytest.mark.measures
-@pytest.mark.parametrize(("lesson", "heading"), EACH_PART)
-def test_a_part_runs_alone_after_the_set_up(lesson, heading, monkeypatch, tmp_path):
-    monkeypatch.setenv("COURSE_ROWS", "100000")
-    monkeypatch.setenv("COURSE_SHORT", "1")
-    start, parts = parts_of(lesson)
-    notebook = notebooks.read(lesson)
-    notebook.cells = [*start, *dict(parts)[heading]]
-    notebooks.execute(notebook, tmp_path)
+def names(cells):
+    """Return the names that cells define, and those that they use."""
+    defined, used = set(), set()
+    for cell in cells:
+        for node in ast.walk(ast.Module(statements(cell), [])):
+            match node:
+                case ast.Name(id=name, ctx=ast.Load()):
+                    used.add(name)
+                case ast.Name(id=name) | ast.arg(arg=name):
+                    defined.add(name)
+                case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                    defined.add(name)
+                case ast.ClassDef(name=name) | ast.ExceptHandler(name=name):
+                    defined.add(name)
+                case ast.alias(name=name, asname=asname):
+                    defined.add(asname or name.partition(".")[0])
+    return defined, used
+
+
+@pytest.mark.parametrize("notebook", OPTIONAL, ids=lambda path: path.stem)
+def test_a_part_uses_only_names_from_itself_and_the_first_cell(notebook):
+    by_part = parts(notebook)
+    known = {*vars(builtins), "display"} | names(by_part.pop(""))[0]
+    for heading, cells in by_part.items():
+        defined, used = names(cells)
+        assert used <= known | defined, heading
