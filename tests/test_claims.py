@@ -73,7 +73,7 @@ def test_a_wrong_name_is_answered_with_the_names_that_there_are():
 @each_lesson
 def test_a_lesson_makes_exactly_its_claims_and_stores_their_texts(lesson, monkeypatch):
     monkeypatch.undo()
-    name = notebooks.lesson_name(lesson)
+    name = notebooks.lesson_name(lesson)  # a lesson and its optional notebook share their claims
     expected = claims.of_lesson(name)
     both = [path for path in notebooks.shipped() if notebooks.lesson_name(path) == name]
     made = {claim: text for path in both for claim, text in claims_in(path).items()}

@@ -46,9 +46,11 @@ def is_code(cell):
 
 
 def verdicts(lesson):
-    """Return the verdict that the run recorded for each exercise."""
+    """Return the verdict that the run recorded for each exercise of the notebook."""
+    # A lesson and its optional notebook record theirs in the same place.
+    names = every("", lesson)
     recorded = progress.verdicts(notebooks.lesson_name(lesson))
-    return {name: record["verdict"] for name, record in recorded.items()}
+    return {name: record["verdict"] for name, record in recorded.items() if name in names}
 
 
 def exercises(lesson):

@@ -15,6 +15,7 @@ measure   bench.py          compares ways of doing one thing, in one interleaved
                             sends concurrent requests)
           pages.py          which pages of the database file a query reads
           workload.py       a contest of index sets on one workload
+          in_process.py     calls an app without a server
 show      plots.py          pictures with one message each, in words too
           show.py           numbers, durations, cards and tables
           live.py           the monitor's dashboard in a notebook

@@ -29,16 +29,15 @@ class Timer(MiddlewareExercise):
     lesson = "monitoring"
     limit = 4.0
     name = "timer"
-    task = """An ASGI middleware is called for each request; `await app(scope, receive, send)` lets
-the app respond, to the last byte. Here is the skeleton of one. Complete the four steps:
+    task = """A middleware wraps an app. `await app(scope, receive, send)` lets the app respond, and
+returns when it's done. Complete the four steps:
 
 1. **start** the clock: `time.perf_counter()`, in seconds
 2. **let the app respond**
 3. **record**, however the request ends: `record(scope["path"], seconds)`
 4. **warn** if it took more than half a second: `log.warning(...)`
 
-Don't keep the app's errors: let them go on to the caller. When it works, have `timer` return
-`timed`."""
+Let the app's errors go on to the caller. When it works, have `timer` return `timed`."""
     imports = 'import logging\nimport time\n\nlog = logging.getLogger("timer")\n\n\n'
     stub = (
         imports
@@ -63,8 +62,8 @@ Don't keep the app's errors: let them go on to the caller. When it works, have `
         "then an `if` for step 4.",
     )
     praise = (
-        "To the last byte, even if the request fails or its client leaves, and by a clock that "
-        "can't be set."
+        "Until the app is done, even if the request fails or its client leaves, and by a clock "
+        "that can't be set."
     )
     refusals: ClassVar = {
         "failure_unrecorded": (
