@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from course_lib.cache import Cache
-from course_lib.cache.shared_loads import Loader
+from course_lib.cache.loader import Loader
 from course_lib.lab import redis_server
 from course_lib.lab.load_generator import zipf_users
 
