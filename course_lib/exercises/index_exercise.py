@@ -1,6 +1,7 @@
 """The base of lesson 2's exercises: a small database that the learner hasn't seen."""
 
 import sqlite3
+from collections.abc import Mapping
 from typing import Any, ClassVar, NoReturn
 
 from course_lib.exercises.engine import Exercise
@@ -34,6 +35,7 @@ WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)
 INSERT INTO users SELECT i, 'User' || i || '@Example.com', 'User ' || i, 'DE', 'free',
     1700000000 + i FROM n;
 """
+STEPS = 100  # steps of SQLite's virtual machine between two calls of the progress handler
 INDEX_NAME = "SELECT name FROM sqlite_master WHERE type = 'index'"
 PARTIAL_INDEX = """
 SELECT 1 FROM sqlite_master JOIN pragma_index_list(tbl_name) AS list USING (name) WHERE list.partial
@@ -57,6 +59,25 @@ class IndexingExercise(Exercise):
             database.execute(statement)
         database.execute("ANALYZE")
         return limited(database)
+
+    @staticmethod
+    def counted(
+        database: sqlite3.Connection, query: str, parameters: Mapping[str, Any] | tuple[()] = ()
+    ) -> tuple[list[str], list[Any], int]:
+        """Return a query's columns, its rows and the steps that it took, in hundreds.
+
+        A step is one of SQLite's virtual machine. A query is interrupted after a million.
+        """
+        steps = 0
+
+        def count() -> bool:
+            nonlocal steps
+            steps += STEPS
+            return steps > 10_000 * STEPS
+
+        database.set_progress_handler(count, STEPS)
+        cursor = database.execute(query, parameters)
+        return [column for column, *_ in cursor.description], cursor.fetchall(), steps
 
     def refuse_error(
         self, misconception: str, error: Exception, *, call: str, expected: str = ""
