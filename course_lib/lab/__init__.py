@@ -13,6 +13,7 @@ measure   bench.py          compares ways of doing one thing, in one interleaved
           replay.py         an hour of requests through a limiter, in a second
           pages.py          which pages of the database file a query reads
           workload.py       a contest of index sets on one workload
+          bystander.py      calls a function while something long runs beside it
 show      plots.py          pictures with one message each, in words too
           show.py           numbers, durations, cards and tables
           live.py           the monitor's dashboard in a notebook
