@@ -46,9 +46,10 @@ def is_code(cell):
 
 
 def verdicts(lesson):
-    """Return the verdict that the run recorded for each exercise."""
+    """Return the verdict that the run recorded for each exercise of this notebook."""
     recorded = progress.verdicts(notebooks.lesson_name(lesson))
-    return {name: record["verdict"] for name, record in recorded.items()}
+    names = {exercise.name for exercise in exercises(lesson).values()}
+    return {name: record["verdict"] for name, record in recorded.items() if name in names}
 
 
 def exercises(lesson):

@@ -76,7 +76,10 @@ have the same `created_at`. The index is on `(user_id, created_at)`."""
         "WHERE user_id = :user_id AND (created_at, id) < (:created_at, :id) "
         "ORDER BY created_at DESC, id DESC LIMIT 20"
     )
-    praise = "SQLite goes straight to the last row shown: page 150 takes no longer than page 2."
+    praise = (
+        "SQLite goes straight to the last row shown, so the last page takes no longer than the "
+        "first."
+    )
     refusals: ClassVar = {
         "offset": (
             "The rows are right, but this is OFFSET again: SQLite reads every row already shown to "
