@@ -97,7 +97,7 @@ class IndexExercise(IndexingExercise):
         ),
         "sql_error": (
             "SQLite rejects this statement.",
-            "Read its message, and fix what it names.",
+            "Read its message. The form is `CREATE INDEX name ON table(column, ...)`.",
         ),
         "two_indexes": (
             "This is more than one statement. Two indexes don't add up: for one table in one "

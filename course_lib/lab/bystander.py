@@ -3,6 +3,8 @@
     with Bystander(write) as writer:        a thread calls `write`, with a pause after each call
         connection.execute("CREATE INDEX ...")
     writer.longest                          the slowest call, in seconds
+
+If a call fails, the calls stop, and its error is raised at the end of the block.
 """
 
 import threading
