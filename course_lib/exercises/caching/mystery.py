@@ -20,13 +20,13 @@ class Mystery(WordForEach):
 after the same 30 requests by 5 users.
 
 Ask in this order: (1) is Redis up, (2) what is the hit rate, (3) does the key differ each time? If
-that doesn't settle it, look at what happened to the stored values. Each has a different fault:
+you still don't know, look at what happened to the stored values. Each cache has a different fault:
 
 | | |
 |---|---|
 | `"redis_down"` | Redis is down, and the error is swallowed |
 | `"key_differs"` | each request uses a different key |
-| `"ttl_too_short"` | the stored value is gone before the next request wants it |
+| `"ttl_too_short"` | the stored value is gone before the next request needs it |
 | `"falsy_hit"` | `if cached:` treats a stored 0 or [] as a miss |
 | `"never_stores"` | nothing is stored after a load |"""
     stub = 'mystery = {"a": ..., "b": ..., "c": ...}'

@@ -15,7 +15,7 @@ class P90Cure(ChoiceExercise):
     name = "p90_cure"
     task = """An endpoint serves 85% of its requests from the cache, in 5 ms; the other 15% are
 misses and take 500 ms. Its **P90** (the 90th of 100 requests, sorted by latency) has to come down
-to under 100 ms. Which of these does it?
+to under 100 ms. What does it take?
 
 | | |
 |---|---|

@@ -18,7 +18,7 @@ class SplitKey(PageExercise):
 user. Cache each half under its own key, with `await cache.get_or_set(key, loader, ttl)`:
 
 - the **user's** part, `await load_user(user_id)`, for 300 seconds, under a key that contains the
-  user; `user_id=` marks it as theirs, so that a write of theirs can remove it
+  user; also pass `user_id=user_id`, so that the cache can remove it when this user writes
 - the **platform's** part, `await load_platform()`, for 60 seconds, under one key for all users
 
 Return `{"user": ..., "platform": ...}`. A loader is an async function without arguments. If yours
