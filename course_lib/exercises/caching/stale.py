@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from course_lib.exercises.answers import from_json
 from course_lib.exercises.fakes import NamedFunction
+from course_lib.exercises.judging import same
 from course_lib.exercises.redis_exercise import RedisExercise
 from course_lib.exercises.verdict import NotAttempted, brief
 from course_lib.lab.redis_server import Client
@@ -157,7 +158,7 @@ class Stale(RedisExercise):
         result = await self.call_async(answer, *entry.arguments())
         if result is ...:
             raise NotAttempted
-        if result != NEW:
+        if not same(result, NEW):
             call = "a request with nothing stored"
             self.refuse("never_loads", call=call, got=brief(result), expected=brief(NEW))
 
@@ -170,12 +171,13 @@ class Stale(RedisExercise):
         result = await call
         if result is ...:
             raise NotAttempted
-        if done and result == stored and type(result) is type(stored):
+        if done and type(result) is type(stored) and same(result, stored):
             return
+        is_new = same(result, NEW)
         mistakes = {
-            "falsy_hit": not stored and result == NEW,
-            "reloads_fresh": left == FRESH and result == NEW,
-            "waits_for_reload": result == NEW or not done,
+            "falsy_hit": not stored and is_new,
+            "reloads_fresh": left == FRESH and is_new,
+            "waits_for_reload": is_new or not done,
             "text_for_value": isinstance(result, bytes | str) and from_json(result) == stored,
             "another_value": True,
         }
