@@ -178,7 +178,7 @@ def test_a_diagram_is_an_image_if_mmdr_is_installed_and_otherwise_its_text(tmp_p
 @pytest.mark.parametrize("package", PACKAGES)
 def test_the_reference_has_every_public_name(package):
     headings = re.findall(r"^## (\w+)$", reference(package), re.MULTILINE)
-    assert headings == import_module(f"course_lib.{package}").__all__
+    assert sorted(headings) == sorted(import_module(f"course_lib.{package}").__all__)
 
 
 def test_the_reference_shows_definitions_as_in_the_source():
@@ -188,6 +188,11 @@ def test_the_reference_shows_definitions_as_in_the_source():
     assert "@property\ndef hit_rate(self) -> float:" in page
     assert "### Cache.cached" in page  # from a class that Cache extends
     assert "noqa" not in reference("redis_client")
+
+
+def test_the_reference_lists_constants_after_what_is_called():
+    page = reference("limiter")
+    assert page.index("## RateLimiter\n") < page.index("## HEADER_NAMES\n")
 
 
 # --- running lessons, and the README's pictures -------------------------------------------------

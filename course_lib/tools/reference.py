@@ -6,25 +6,30 @@ import re
 import textwrap
 from collections.abc import Iterator
 from importlib import import_module
+from pprint import pformat
 from typing import Any
 
 PACKAGES = ("cache", "limiter", "monitor", "optimizer", "advisor", "redis_client")
 
 
 def reference(package: str) -> str:
-    """Return a page about a package of `course_lib`: what it's for, then each public name."""
+    """Return a page about a package of `course_lib`: what it's for, then each public name.
+
+    Constants come last.
+    """
     module = import_module(f"course_lib.{package}")
     parts = [f"# course_lib.{package}", inspect.getdoc(module) or ""]
-    for name in module.__all__:
-        parts += _entry(name, getattr(module, name))
+    values = {name: getattr(module, name) for name in module.__all__}
+    for name in sorted(values, key=lambda name: not _is_defined(values[name])):
+        parts += _entry(name, values[name])
     return "\n\n".join(parts)
 
 
 def _entry(name: str, value: Any) -> Iterator[str]:
     """Yield the paragraphs about one public name."""
     yield f"## {name}"
-    if not (inspect.isclass(value) or inspect.isfunction(value)):
-        yield _code(f"{name} = {value!r}")
+    if not _is_defined(value):
+        yield _code(f"{name} = {pformat(value)}")
         return
     yield _code(_head(value))
     yield inspect.getdoc(value) or ""
@@ -33,6 +38,11 @@ def _entry(name: str, value: Any) -> Iterator[str]:
             yield f"### {name}.{member}"
             yield _code(_head(function))
             yield inspect.getdoc(function) or ""
+
+
+def _is_defined(value: Any) -> bool:
+    """Return True for a class or a function, and False for a constant or an alias of a type."""
+    return inspect.isclass(value) or inspect.isfunction(value)
 
 
 def _methods(cls: type) -> dict[str, Any]:

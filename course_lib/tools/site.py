@@ -129,7 +129,7 @@ def _reference_page(package: str) -> Page:
 
 def _lesson_page(lesson: Path, notebook: NotebookNode) -> Page:
     note = (
-        f"Run on {notebook.metadata.get(RUN_ON)}. The exercises are filled in, with each solution "
+        f"Run on {notebook.metadata[RUN_ON]}. The exercises are filled in, with each solution "
         "folded. To predict, measure and solve them yourself, run `make lab`."
     )
     return Page(f"{lesson.stem}.html", lesson, notebook, note)
