@@ -7,7 +7,7 @@ import pytest
 from course_lib.lab import bench, claim, claims, session
 from course_lib.lab.comparison import Comparison
 from course_lib.tools import notebooks
-from tests.test_lessons import code_cells, each_lesson, is_claim, statements
+from tests.test_lessons import LESSONS, code_cells, is_claim, statements
 
 
 @pytest.fixture(autouse=True)
@@ -70,22 +70,21 @@ def test_a_wrong_name_is_answered_with_the_names_that_there_are():
         bench.compare({"a": int, "b": int}, claim="slow")
 
 
-@each_lesson
-def test_a_lesson_makes_exactly_its_claims_and_stores_their_texts(lesson, monkeypatch):
+@pytest.mark.parametrize("name", session.LESSONS)
+def test_a_lesson_makes_exactly_its_claims_and_stores_their_texts(name, monkeypatch):
     monkeypatch.undo()
-    name = notebooks.lesson_name(lesson)  # a lesson and its optional notebook share their claims
-    expected = claims.of_lesson(name)
-    both = [path for path in notebooks.shipped() if notebooks.lesson_name(path) == name]
-    made = {claim: text for path in both for claim, text in claims_in(path).items()}
-    held = {claim: f"held: {stated.text}\n" for claim, stated in expected.items()}
+    made = {}
+    for lesson in LESSONS:  # its own notebook, and its optional one
+        if notebooks.lesson_name(lesson) != name:
+            continue
+        for cell in code_cells(lesson):
+            for node in claims_in(cell):
+                made[node.args[0].value] = notebooks.text_of(cell)
+    held = {claimed: f"held: {stated.text}\n" for claimed, stated in claims.of_lesson(name).items()}
     assert made == held
 
 
-def claims_in(notebook):
-    """Return what a notebook's claims have stored as their output, by name."""
-    made = {}
-    for cell in code_cells(notebook):
-        for statement in statements(cell):
-            for node in filter(is_claim, ast.walk(statement)):
-                made[node.args[0].value] = notebooks.text_of(cell)
-    return made
+def claims_in(cell):
+    """Return the calls of `claim` in a code cell."""
+    nodes = [node for statement in statements(cell) for node in ast.walk(statement)]
+    return list(filter(is_claim, nodes))

@@ -46,11 +46,10 @@ def is_code(cell):
 
 
 def verdicts(lesson):
-    """Return the verdict that the run recorded for each exercise of the notebook."""
-    # A lesson and its optional notebook record theirs in the same place.
-    names = every("", lesson)
+    """Return the verdict that the run recorded for each exercise of this notebook."""
     recorded = progress.verdicts(notebooks.lesson_name(lesson))
-    return {name: record["verdict"] for name, record in recorded.items() if name in names}
+    names = [exercise.name for exercise in exercises(lesson).values()]
+    return {name: recorded[name]["verdict"] for name in names if name in recorded}
 
 
 def exercises(lesson):

@@ -117,7 +117,7 @@ def test_a_gain_goes_to_the_right_of_one_and_a_loss_to_the_left_in_another_colou
     assert gain.get_facecolor() != loss.get_facecolor()
 
 
-def test_admitted_requests_are_above_the_line_and_refused_ones_below_in_another_colour():
+def test_admitted_requests_are_above_the_line_and_rejected_ones_below_in_another_colour():
     above, below, *_ = (
         line for line in axes(PICTURES["admitted"]).lines if line.get_marker() == "o"
     )
@@ -127,7 +127,15 @@ def test_admitted_requests_are_above_the_line_and_refused_ones_below_in_another_
     assert axes(PICTURES["admitted"]).yaxis_inverted()
     assert above.get_color() != below.get_color()
     words = [text.get_text() for text in axes(PICTURES["admitted"]).get_legend().get_texts()]
-    assert words == ["admitted: above the line", "refused: below the line"]
+    assert words == ["admitted: above the line", "rejected: below the line"]
+
+
+def test_a_burst_of_a_millisecond_leaves_the_times_readable():
+    requests = {"log": [(59.999, True), (60.0, False)]}
+    drawn = axes(plots.admitted(requests, "A burst", {"log": ""}))
+    start, end = drawn.get_xlim()
+    assert end - start == pytest.approx(plots.SHORTEST_TIME_AXIS)
+    assert not drawn.xaxis.get_major_formatter().get_useOffset()
 
 
 def test_colours_are_seven_different_ones():

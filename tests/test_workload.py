@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 
-from course_lib.lab import events, paths, workload
+from course_lib.lab import bench, events, paths, workload
 
 ROWS = 20_000
 QUERIES = [
@@ -22,17 +22,30 @@ def table(tmp_path, monkeypatch):
 
 
 def test_each_set_is_measured_and_a_missing_one_is_skipped():
-    results = workload.contest({"none": [], "absent": None, "one": [INDEX]}, QUERIES, rows=ROWS)
-    assert list(results) == ["none", "one"]
-    assert (results["none"].indexes, results["none"].bytes) == (0, 0)
-    assert results["one"].indexes == 1 and results["one"].bytes > 100_000
-    assert 0 < results["one"].seconds < results["none"].seconds
+    contest = workload.contest({"none": [], "absent": None, "one": [INDEX]}, QUERIES, rows=ROWS)
+    assert list(contest.sets) == ["none", "one"]
+    assert contest.sets["none"] == workload.IndexSet(0, 0)
+    assert contest.sets["one"].indexes == 1 and contest.sets["one"].bytes > 100_000
+    assert contest.ratio("one").low > 1
+
+
+def test_the_table_has_each_query_and_the_whole_workload_by_set():
+    table = example().table()
+    assert list(table.columns) == ["none", "one"]
+    assert table.loc["SELECT 1", "one"] == "10 ms"
+    assert table.loc["the whole workload", "none"] == "2 s"
+    assert table.loc["times faster (95% interval)"].tolist() == ["1", "4 (4 to 4)"]
 
 
 def test_the_picture_names_the_number_and_size_of_the_indexes():
-    sets = {"none": workload.Result(0, 0, 2.0), "one": workload.Result(1, 3_000_000, 0.5)}
-    picture = workload.plot({**sets, "two": workload.Result(2, 8_000_000, 4.0)}, "A contest")
-    assert "one\n1 index, 3 MB 4, two\n2 indexes, 8 MB 0.5" in picture.alt
+    assert "one\n1 index, 3 MB 4." in example().plot("A contest").alt
+
+
+def example():
+    sets = {"none": workload.IndexSet(0, 0), "one": workload.IndexSet(1, 3_000_000)}
+    total = bench.Comparison({"none": [2.0] * 6, "one": [0.5] * 6})
+    query = bench.Comparison({"none": [0.04] * 6, "one": [0.01] * 6})
+    return workload.Contest(sets, total, {"SELECT\n  1": query})
 
 
 def test_a_statement_that_sqlite_rejects_is_an_error_and_leaves_no_copy():

@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+from collections.abc import Mapping
 from typing import Any, ClassVar, NoReturn
 
 from course_lib.exercises.engine import Exercise
@@ -26,8 +27,8 @@ CREATE TABLE events(id INTEGER PRIMARY KEY, user_id INTEGER NOT NULL, type TEXT 
     status INTEGER NOT NULL, duration_ms INTEGER NOT NULL, title TEXT NOT NULL,
     starts_at INTEGER NOT NULL, created_at INTEGER NOT NULL, payload TEXT NOT NULL);
 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000)
-INSERT INTO events SELECT i, 1 + i * i % 97, 'type ' || i % 5,
-    CASE WHEN i % 7 THEN 200 ELSE 404 END, i * 31 % 900, 'title ' || i % 50,
+INSERT INTO events SELECT i, 1 + i * i % 97, 'type ' || (i % 5),
+    CASE WHEN i % 7 THEN 200 ELSE 404 END, i * 31 % 900, 'title ' || (i % 50),
     1703894407 + i * 31 % 4000 * 300, 1703894407 + i * 300, '{}' FROM n;
 INSERT INTO events SELECT NULL, user_id, type, status, duration_ms, title, starts_at, created_at,
     payload FROM events WHERE id % 100 = 0;
@@ -35,6 +36,7 @@ WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)
 INSERT INTO users SELECT i, 'User' || i || '@Example.com', 'User ' || i, 'DE', 'free',
     1700000000 + i FROM n;
 """
+STEPS = 100  # steps of SQLite's virtual machine between two calls of the progress handler
 INDEX_NAME = "SELECT name FROM sqlite_master WHERE type = 'index'"
 TABLE_AND_SQL = "SELECT lower(tbl_name), sql FROM sqlite_master WHERE type = 'index'"
 PARTIAL_INDEX = """
@@ -74,6 +76,25 @@ class IndexingExercise(Exercise):
         database.execute("ANALYZE")
         return limited(database)
 
+    @staticmethod
+    def counted(
+        database: sqlite3.Connection, query: str, parameters: Mapping[str, Any] | tuple[()] = ()
+    ) -> tuple[list[str], list[Any], int]:
+        """Return a query's columns, its rows and the steps that it took, in hundreds.
+
+        A step is one of SQLite's virtual machine. A query is interrupted after a million.
+        """
+        steps = 0
+
+        def count() -> bool:
+            nonlocal steps
+            steps += STEPS
+            return steps > 10_000 * STEPS
+
+        database.set_progress_handler(count, STEPS)
+        cursor = database.execute(query, parameters)
+        return [column for column, *_ in cursor.description], cursor.fetchall(), steps
+
     def refuse_error(
         self, misconception: str, error: Exception, *, call: str, expected: str = ""
     ) -> NoReturn:
@@ -102,7 +123,7 @@ class IndexExercise(IndexingExercise):
         ),
         "sql_error": (
             "SQLite rejects this statement.",
-            "Read its message, and fix what it names.",
+            "Read its message. The form is `CREATE INDEX name ON table(column, ...)`.",
         ),
         "two_indexes": (
             "This is more than one statement. Two indexes don't add up: for one table in one "

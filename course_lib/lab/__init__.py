@@ -16,6 +16,9 @@ measure   bench.py          compares ways of doing one thing, in one interleaved
           pages.py          which pages of the database file a query reads
           workload.py       a contest of index sets on one workload
           in_process.py     calls an app without a server
+          staleness.py, late_store.py, half_hits.py, full_redis.py
+                            the experiments of lesson 1 (sorted_requests.py plots its loads)
+          bystander.py      calls a function while something long runs beside it
 show      plots.py          pictures with one message each, in words too
           show.py           numbers, durations, cards and tables
           live.py           the monitor's dashboard in a notebook

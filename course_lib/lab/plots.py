@@ -19,6 +19,7 @@ from course_lib.lab.show import duration, number
 
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LINE_STYLES = ("-", "--", ":", "-.")  # for readers who can't tell the colours apart
+SHORTEST_TIME_AXIS = 2.0  # seconds; a burst of a millisecond would fill the axis otherwise
 
 Unit = Callable[[float], str]
 """A function that writes a value with its unit."""
@@ -189,12 +190,12 @@ def admitted(
     for row, (name, row_requests) in enumerate(requests.items()):
         axes.axhline(row, color="0.6", linewidth=0.8, zorder=1)
         allowed = [time for time, passed in row_requests if passed]
-        refused = [time for time, passed in row_requests if not passed]
+        rejected = [time for time, passed in row_requests if not passed]
         above = row - scatter.uniform(0.07, 0.38, len(allowed))
-        below = row + scatter.uniform(0.07, 0.38, len(refused))
+        below = row + scatter.uniform(0.07, 0.38, len(rejected))
         style = {"markersize": 3.5, "alpha": 0.5, "markeredgewidth": 0}
         axes.plot(allowed, above, "o", color=COLOURS[1], label="admitted: above the line", **style)
-        axes.plot(refused, below, "o", color=COLOURS[0], label="refused: below the line", **style)
+        axes.plot(rejected, below, "o", color=COLOURS[0], label="rejected: below the line", **style)
         axes.annotate(
             facts[name],
             (1.01, row),
@@ -203,6 +204,10 @@ def admitted(
             fontweight="bold",
         )
     axes.set_ylim(len(requests) - 0.5, -0.5)
+    start, end = axes.get_xlim()
+    missing = max(0, SHORTEST_TIME_AXIS - (end - start)) / 2
+    axes.set_xlim(start - missing, end + missing)
+    axes.ticklabel_format(axis="x", useOffset=False)
     axes.set_xlabel("seconds")
     handles, labels = axes.get_legend_handles_labels()
     position = {"loc": "upper right", "bbox_to_anchor": (1, -0.1)}

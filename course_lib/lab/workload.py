@@ -1,14 +1,16 @@
 """Compare sets of indexes on one workload: the learner's, the sqlite3 shell's, the advisor's."""
 
+import itertools
 import os
 import shutil
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
+import pandas as pd
 from tqdm import tqdm
 
 from course_lib import advisor
@@ -16,62 +18,113 @@ from course_lib.lab import bench, events, plots, show
 
 Workload = Sequence[tuple[str, float]]  # queries, and how often each runs
 
-RUNS = 3
+ROUNDS = 9
 EXPERT_SECONDS = 20
 TICK = 0.1  # seconds between two updates of a progress bar
 
 
 @dataclass(frozen=True)
-class Result:
-    """A set of indexes: how many, their bytes, and the seconds of the whole workload with them."""
+class IndexSet:
+    """A set of indexes: how many there are, and the bytes that they add to the file."""
 
     indexes: int
     bytes: int
-    seconds: float
+
+    def __str__(self) -> str:
+        noun = "index" if self.indexes == 1 else "indexes"
+        return f"{self.indexes} {noun}, {self.bytes / 1e6:.0f} MB"
+
+
+@dataclass(frozen=True)
+class Contest:
+    """The sets that were compared, and the seconds that the workload's queries take with each.
+
+    `total` has the whole workload, a sample per round: the seconds of each query multiplied by its
+    frequency. `queries` has the seconds of a single run, by query and set. Only reads are timed.
+    """
+
+    sets: Mapping[str, IndexSet]
+    total: bench.Comparison
+    queries: Mapping[str, bench.Comparison]
+
+    def ratio(self, of: str) -> bench.Ratio:
+        """Return how many times faster the workload runs with a set than with the first one."""
+        return self.total.ratio(of)
+
+    def table(self) -> pd.DataFrame:
+        """Return the median of each query and of the whole workload, with each set."""
+        rows = {}
+        for sql, comparison in self.queries.items():
+            rows[" ".join(sql.split())] = self._medians(comparison)
+        rows["the whole workload"] = self._medians(self.total)
+        rows["times faster (95% interval)"] = {
+            name: str(self.ratio(name)) if number else "1" for number, name in enumerate(self.sets)
+        }
+        return pd.DataFrame.from_dict(rows, orient="index")
+
+    def plot(self, title: str) -> plots.Picture:
+        """Plot how many times faster each set is than the first, with its indexes and MB."""
+        ratios = {}
+        for name in list(self.sets)[1:]:
+            ratios[f"{name}\n{self.sets[name]}"] = self.ratio(name).value
+        return plots.gains(ratios, title)
+
+    def _medians(self, comparison: bench.Comparison) -> dict[str, str]:
+        return {name: show.duration(comparison.median(name)) for name in self.sets}
 
 
 def contest(
     sets: Mapping[str, Sequence[str] | None], workload: Workload, *, rows: int | None = None
-) -> dict[str, Result]:
+) -> Contest:
     """Time the workload with each set of CREATE INDEX statements, on a copy of its own.
 
-    The median run of each query is multiplied by its frequency. A set that is None is skipped.
+    Each round runs every query with every set, in an order that changes. A set that is None is
+    skipped. Raises sqlite3.OperationalError if SQLite rejects a statement.
     """
     size = events.path(rows).stat().st_size
-    results = {}
-    for name, statements in sets.items():
-        if statements is None:
-            continue
-        # Creating the copy shows a progress bar, and so does measuring: don't nest them in a third.
-        with events.copy(*statements, rows=rows) as db:
-            seconds = 0.0
-            for sql, frequency in tqdm(workload, desc=f"measuring {name}", **show.BAR):
-                seconds += frequency * _median(bench.query(db, sql))
-            added = db.path.stat().st_size - size
-        results[name] = Result(len(statements), added, seconds)
-    return results
+    with ExitStack() as copies:
+        built = {}
+        for name, statements in sets.items():
+            if statements is not None:
+                built[name] = copies.enter_context(events.copy(*statements, rows=rows))
+        compared = {}
+        for name, db in built.items():
+            compared[name] = IndexSet(len(sets[name] or ()), db.path.stat().st_size - size)
+        samples = _samples(built, workload)
+    total = {}
+    for name in built:
+        total[name] = [
+            sum(frequency * samples[sql][name][number] for sql, frequency in workload)
+            for number in range(ROUNDS)
+        ]
+    queries = {sql: bench.Comparison(by_set) for sql, by_set in samples.items()}
+    return Contest(compared, bench.Comparison(total), queries)
 
 
-def _median(run: Callable[[], object]) -> float:
-    """Return the median seconds of a few runs."""
-    seconds = []
-    for _ in range(RUNS):
-        start = time.perf_counter()
-        run()
-        seconds.append(time.perf_counter() - start)
-    return bench.percentile(seconds, 50)
+def _samples(
+    built: Mapping[str, events.Copy], workload: Workload
+) -> dict[str, dict[str, list[float]]]:
+    """Return the seconds of each query, by set and round."""
+    samples: dict[str, dict[str, list[float]]] = {}
+    bar = tqdm(total=len(workload) * ROUNDS, desc="measuring the sets", **show.BAR)
+    with bar:
+        for sql, _ in workload:
+            runs = {name: bench.query(db, sql) for name, db in built.items()}
+            samples[sql] = {name: [] for name in runs}
+            for run in runs.values():
+                run()  # the warm-up
+            orders = itertools.cycle(itertools.permutations(runs))
+            for _ in range(ROUNDS):
+                for name in next(orders):
+                    samples[sql][name].append(_seconds(runs[name]))
+                bar.update()
+    return samples
 
 
-def plot(results: Mapping[str, Result], title: str) -> plots.Picture:
-    """Plot how many times faster each set is than the first, with its number of indexes and MB."""
-    first, *others = results.items()
-    _, baseline = first
-    ratios = {}
-    for name, result in others:
-        noun = "index" if result.indexes == 1 else "indexes"
-        cost = f"{result.indexes} {noun}, {result.bytes / 1e6:.0f} MB"
-        ratios[f"{name}\n{cost}"] = baseline.seconds / result.seconds
-    return plots.gains(ratios, title)
+def _seconds(run: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
 
 
 def expert(db: str | os.PathLike[str], workload: Workload) -> list[str] | None:

@@ -64,9 +64,7 @@ def _check_server(server: dict[bytes, Any], *, is_clusters_client: bool) -> None
     version, mode = _bytes(server[b"version"]).decode(), server[b"mode"]
     major, minor, *_ = version.split(".")
     if (int(major), int(minor)) < OLDEST:
-        raise RuntimeError(
-            f"the server is Redis {version}, and ZADD GT needs 6.2: upgrade it"
-        )
+        raise RuntimeError(f"the server is Redis {version}, and ZADD GT needs 6.2: upgrade it")
     if _bytes(mode) == b"cluster" and not is_clusters_client:
         raise RuntimeError(
             "the server is a node of a Redis Cluster: connect to redis+cluster://host:port"

@@ -25,7 +25,7 @@ class CacheAside(CacheAsideExercise):
    doesn't exist
 2. **load**, only if nothing was stored: `await load(user_id)`
 3. **store** what you loaded, as JSON, for 300 seconds: `await redis.set(key, text, ex=seconds)`
-4. **return** the value; on a hit too, where you have to decode it from JSON
+4. **return** the value; on a hit, decode it from JSON first
 
 Any stored value is a hit, even one such as `0` or `[]`."""
     imports = "import json\n\n\n"

@@ -25,15 +25,15 @@ class InvalidateUser(RedisExercise):
     whole_database = True  # a Lua script deletes keys by the names in the SET, without our prefix
     name = "invalidate_user"
     task = """A user adds an event, which makes all of their cached entries stale. The keys of
-these entries are in a SET `keys:{user_id}`, such as `{"stats:1", "events:1"}` in `keys:1`; other
-requests may add entries, and their keys to the SET, at any time. Write
+these entries are in a SET `keys:{user_id}`, such as `{"stats:1", "events:1"}` in `keys:1`. Other
+requests may add entries, and their keys to the SET, until the write is done. Write
 `invalidate_user(redis, user_id, write)`. It takes four steps, and the order is for you to find:
 
 - **return** how many *entries* were removed (the SET isn't an entry)
 - **find** the keys: `await redis.smembers(f"keys:{user_id}")`
 - **remove** the entries and the SET: `await redis.delete(*keys)` takes any number of keys, but at
   least one
-- **write**: `await write()` puts the event into the database
+- **write**: `await write()` puts the event into the database, and commits it
 
 Remember that user 1 isn't user 10."""
     stub = """async def invalidate_user(redis, user_id, write):

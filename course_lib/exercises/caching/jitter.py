@@ -10,10 +10,10 @@ from course_lib.exercises.answers import as_number
 from course_lib.exercises.engine import Exercise
 from course_lib.exercises.verdict import brief
 
-SAMPLES = 4_000
+SAMPLES = 16_000
 # The largest distance between the share of TTLs up to some point and that of an even distribution
 # (the statistic of Kolmogorov and Smirnov). An even one exceeds it once in a billion checks.
-MOST_UNEVEN = 0.052
+MOST_UNEVEN = 0.026
 
 
 class Jitter(Exercise):
@@ -107,7 +107,11 @@ that's how stale a value may get."""
             ("longer_than_promised", max(long) > 1_000 or max(short) > 5, largest),
             ("few_lifetimes", different < 200, f"{different} different TTLs for 5"),
             ("too_short", min(long) < 899.9 or min(short) < 4.49, smallest),
-            ("piled_up", most_equal > 200, f"{most_equal} of {SAMPLES} keys with the same TTL"),
+            (
+                "piled_up",
+                most_equal > SAMPLES / 20,
+                f"{most_equal} of {SAMPLES} keys with the same TTL",
+            ),
             ("too_narrow", spread < 93, whole_range),
             ("uneven", uneven > MOST_UNEVEN, f"keys by quarter of the range: {quarters}"),
             ("too_narrow", spread < 99 or short_spread < 0.495, whole_range),

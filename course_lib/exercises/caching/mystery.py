@@ -16,12 +16,11 @@ class Mystery(WordForEach):
 
     lesson = "caching"
     name = "mystery"
-    task = """Three small caches don't help. `await ex.mystery.evidence("a")` shows what you can see
-of one of them, beside a cache that works, after the same 30 requests by 5 users.
+    task = """`await ex.mystery.evidence("a")` shows one of three caches beside one that works,
+after the same 30 requests by 5 users.
 
 Ask in this order: (1) is Redis up, (2) what is the hit rate, (3) does the key differ each time? If
-that doesn't settle it, look at what happened to the stored values. Each cache has a different one
-of these faults:
+that doesn't settle it, look at what happened to the stored values. Each has a different fault:
 
 | | |
 |---|---|

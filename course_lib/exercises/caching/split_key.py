@@ -18,13 +18,15 @@ class SplitKey(PageExercise):
 user. Cache each half under its own key, with `await cache.get_or_set(key, loader, ttl)`:
 
 - the **user's** part, `await load_user(user_id)`, for 300 seconds, under a key that contains the
-  user
+  user; `user_id=` marks it as theirs, so that a write of theirs can remove it
 - the **platform's** part, `await load_platform()`, for 60 seconds, under one key for all users
 
 Return `{"user": ..., "platform": ...}`. A loader is an async function without arguments. If yours
 takes an argument, wrap it: `lambda: load_user(user_id)`."""
     stub = """async def split_key(cache, user_id, load_user, load_platform):
-    user = await cache.get_or_set(f"stats:user:{user_id}", lambda: load_user(user_id), ttl=300)
+    user = await cache.get_or_set(
+        f"stats:user:{user_id}", lambda: load_user(user_id), ttl=300, user_id=user_id
+    )
     platform = ...
     return {"user": user, "platform": platform}"""
     hints = (
@@ -121,7 +123,9 @@ takes an argument, wrap it: `lambda: load_user(user_id)`."""
     @staticmethod
     async def split_key(cache, user_id, load_user, load_platform):
         """Return the totals of a user and of the platform, each from its own key."""
-        user = await cache.get_or_set(f"stats:user:{user_id}", lambda: load_user(user_id), ttl=300)
+        user = await cache.get_or_set(
+            f"stats:user:{user_id}", lambda: load_user(user_id), ttl=300, user_id=user_id
+        )
         platform = await cache.get_or_set("stats:platform", load_platform, ttl=60)
         return {"user": user, "platform": platform}
 

@@ -3,7 +3,7 @@
 import sqlite3
 from typing import Any, ClassVar
 
-from course_lib.exercises.index_exercise import IndexingExercise
+from course_lib.exercises.index_exercise import STEPS, IndexingExercise
 from course_lib.exercises.verdict import brief
 from course_lib.optimizer import analyze_query_performance
 
@@ -17,7 +17,6 @@ LATE_EVENTS = (
     "UPDATE events SET created_at = 1600000000 WHERE id = 2345",
     "UPDATE events SET created_at = 1800000000 WHERE id = 1234",
 )
-STEPS = 100  # steps of SQLite's virtual machine between two calls of the progress handler
 
 
 class TwoEnds(IndexingExercise):
@@ -107,17 +106,9 @@ walks the whole index. Write a query that returns the same single row without do
 
     def _run(self, answer: str, database: sqlite3.Connection) -> tuple[list[Any], int]:
         """Return the rows of the answer, and the steps that it took. Stops a long query."""
-        steps = 0
-
-        def count() -> bool:
-            nonlocal steps
-            steps += STEPS
-            return steps > 10_000 * STEPS
-
         try:
             analyze_query_performance(database, answer)
-            database.set_progress_handler(count, STEPS)
-            rows = database.execute(answer).fetchall()
+            _, rows, steps = self.counted(database, answer)
         except (sqlite3.Error, ValueError) as error:
             self.refuse_error("not_a_query", error, call=answer, expected="one SELECT")
         return rows, steps

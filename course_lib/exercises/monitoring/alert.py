@@ -20,15 +20,16 @@ class Alert(Exercise):
 returns True if there were at least 100 requests in the **last five minutes**, and **more than 1%**
 of those took more than half a second; otherwise False.
 
-`requests` is a list of pairs `(moment, seconds)`: when the response was sent, and how long it took.
-Moments are in seconds, like `now`; the list goes back for hours, in no particular order."""
+`requests` is a list of pairs `(timestamp, seconds)`: when the response was sent, and how long it
+took. Timestamps are in seconds, like `now`; the list goes back hours, in no particular order."""
     stub = """def alert(requests, now):
     recent = ...  # those of the last 300 seconds
     return ..."""
     hints = (
         "Three steps: which requests are recent; how many of those are slow; what share is that, "
         "and of how many?",
-        "`[seconds for moment, seconds in requests if now - moment <= 300]` are the recent ones.",
+        "`[seconds for timestamp, seconds in requests if now - timestamp <= 300]` are the recent "
+        "ones.",
         "Test `len(recent) >= 100` first: then there's something to divide by.",
     )
     praise = "It rings when many users wait, and stays quiet for the one slow request a day."
@@ -45,16 +46,16 @@ Moments are in seconds, like `now`; the list goes back for hours, in no particul
         ),
         "whole_history": (
             "Requests from before the last five minutes were counted.",
-            "First select those with `now - moment <= 300`.",
+            "First select those with `now - timestamp <= 300`.",
         ),
         "window_too_short": (
             "Requests of the last five minutes were left out: your window is shorter.",
-            "Five minutes are 300 seconds, and `moment` and `now` are in seconds.",
+            "Five minutes are 300 seconds, and `timestamp` and `now` are in seconds.",
         ),
         "trusts_the_order": (
             "Recent requests were missed: the list is in no particular order, so neither its last "
             "entries nor those before the first old one are the recent ones.",
-            "Go through the whole list, and select by `now - moment`.",
+            "Go through the whole list, and select by `now - timestamp`.",
         ),
         "half_a_second_itself": (
             "Requests of exactly half a second were counted as slow.",
@@ -99,7 +100,7 @@ Moments are in seconds, like `now`; the list goes back for hours, in no particul
     @staticmethod
     def alert(requests, now):
         """Return whether more than 1% of the requests in the last five minutes were slow."""
-        recent = [seconds for moment, seconds in requests if now - moment <= 300]
+        recent = [seconds for timestamp, seconds in requests if now - timestamp <= 300]
         slow = sum(seconds > 0.5 for seconds in recent)
         return len(recent) >= 100 and slow / len(recent) > 0.01
 

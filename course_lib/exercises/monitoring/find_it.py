@@ -33,8 +33,8 @@ class FindIt(Exercise):
     task = """Which endpoint should you speed up first? The one that all users together wait for
 most: halving *its* time saves the most.
 
-Write `find_it(metrics)`: it gets what the monitor has measured, and returns the name of an
-endpoint. `metrics` is a dict. For each endpoint, such as `"GET /items"`, it has `.count`,
+Write `find_it(metrics)`: it returns the name of that endpoint. `metrics` is a dict of what the
+monitor has measured. Its keys are names, such as `"GET /items"`. Each value has `.count`,
 `.errors`, and in seconds `.mean`, `.p50`, `.p90`, `.p99` and `.max`."""
     stub = """def find_it(metrics):
     return ...  # the name of an endpoint"""

@@ -25,7 +25,7 @@ request, with
 - `"status"` and `"duration_ms"`, as numbers
 
 `request` is a dict with `id`, `method`, `route` (the template), `path` (the actual path), `query`,
-`headers` and `body`. Many people read logs, and logs are kept for long: nothing that the client
+`headers` and `body`. Many people read logs, and logs are kept for years: nothing that the client
 sent belongs in them."""
     imports = "import json\n\n\n"
     stub = imports + "def log_line(request, status, seconds):\n    return ..."

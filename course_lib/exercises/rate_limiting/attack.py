@@ -28,7 +28,7 @@ thousand."""
     hints = (
         "When a new window begins, what does the limiter still know about the last one?",
         "Nothing. So use up one window as late as you can, and the next one as early as you can.",
-        "`[moment] * limit` is a list of `limit` requests at the same time. Join two such lists "
+        "`[time] * limit` is a list of `limit` requests at the same time. Join two such lists "
         "with `+`; the time of the second one is `seconds`.",
     )
     praise = "Twice the limit within one stretch, and you broke none of the limiter's rules."

@@ -21,7 +21,7 @@ class Protect(RedisExercise):
 
     lesson = "rate_limiting"
     name = "protect"
-    task = """Each call of the language model costs money. Here is the endpoint that calls it, and
+    task = """Each call to the language model costs money. Here is the endpoint that calls it, and
 `limiter` is a `RateLimiter`. Allow each client **50** requests a minute. It takes one line, the
 decorator `@limiter.limit("<limit>")`. Then return the app."""
     stub = """def protect(app, limiter, call_model):

@@ -20,10 +20,10 @@ class ServeThePage(Exercise):
 
 - **visitors** are never rejected: up to three pages within a few seconds, 12 requests each, and 18
   requests a minute on average
-- **the attacker**, who sends a hundred requests at once and then two a second, gets no more than 70
-  through in any minute, and no more than 30 a minute after the first one
+- **the attacker**, who sends a hundred requests at once and then two a second, gets at most 70
+  requests through in any minute, and at most 30 a minute after the first minute
 
-Give both as text, such as `("fixed_window", "30/minute")`; the algorithms are `fixed_window`,
+Write both as text, such as `("fixed_window", "30/minute")`; the algorithms are `fixed_window`,
 `sliding_log`, `sliding_window` and `token_bucket`. A bucket's burst is its limit, unless you give
 another: `"30/minute burst 12"`."""
     stub = "serve_the_page = (..., ...)  # algorithm, limit"

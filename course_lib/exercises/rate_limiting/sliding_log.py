@@ -20,12 +20,12 @@ class SlidingLog(TimedExercise):
 allowed. A sorted set contains the time of each of them. Write `sliding_log(redis, key, limit,
 seconds, now)`; `now` is in seconds, and the check sets it.
 
-Reading first and writing later would be the mistake of lesson 3's first limiter. So write first,
-then count, in one transaction: `p.execute()` sends the commands together, nothing comes in
-between, and it returns a list of their results.
+Reading first and writing later would repeat the mistake of lesson 3's first limiter. So write
+first, then count, in one transaction: `p.execute()` sends the commands together, with nothing in
+between, and returns a list of their results.
 
 1. **forget** entries that are at least `seconds` old
-2. **write** this request: `p.zadd(key, {member: now})`; a sorted set has each member once
+2. **write** this request: `p.zadd(key, {member: now})`; a sorted set contains each member once
 3. **count**: `p.zcard(key)`
 4. **expire**
 5. **take back** the entry if the request isn't allowed, with `await redis.zrem(key, member)`; and
@@ -61,8 +61,8 @@ between, and it returns a list of their results.
             "Create a member that no other request has: `secrets.token_hex(8)`.",
         ),
         "same_member": (
-            "Every request had the same member, and a sorted set has each member once: the count "
-            "never grows.",
+            "Every request had the same member, and a sorted set contains each member once: the "
+            "count never grows.",
             "Create a member that no other request has: `secrets.token_hex(8)`.",
         ),
         "refused_clears": (

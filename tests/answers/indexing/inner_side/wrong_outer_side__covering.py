@@ -1,0 +1,1 @@
+answer = "CREATE INDEX i ON users(country, plan, id, name)"

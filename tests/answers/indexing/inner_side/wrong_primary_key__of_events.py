@@ -1,0 +1,1 @@
+answer = "CREATE INDEX i ON events(id, user_id)"

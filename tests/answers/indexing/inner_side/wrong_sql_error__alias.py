@@ -1,0 +1,1 @@
+answer = "CREATE INDEX i ON e(user_id)"

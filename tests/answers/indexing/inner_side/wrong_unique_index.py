@@ -1,0 +1,1 @@
+answer = "CREATE UNIQUE INDEX i ON events(user_id)"
