@@ -188,6 +188,7 @@ def test_the_reference_shows_definitions_as_in_the_source():
     assert "@property\ndef hit_rate(self) -> float:" in page
     assert "### Cache.cached" in page  # from a class that Cache extends
     assert "noqa" not in reference("redis_client")
+    assert "_of_sources" not in reference("redis_client")  # a private field
 
 
 def test_the_reference_lists_constants_after_what_is_called():

@@ -29,7 +29,9 @@ def _entry(name: str, value: Any) -> Iterator[str]:
     """Yield the paragraphs about one public name."""
     yield f"## {name}"
     if not _is_defined(value):
-        yield _code(f"{name} = {pformat(value)}")
+        assigned = f"{name} = "
+        lines = pformat(value, width=100 - len(assigned))
+        yield _code(assigned + lines.replace("\n", "\n" + " " * len(assigned)))
         return
     yield _code(_head(value))
     yield inspect.getdoc(value) or ""
@@ -72,10 +74,7 @@ def _function(member: Any) -> Any:
 
 def _head(value: Any) -> str:
     """Return a function up to its docstring, or a class with its fields and its `__init__`."""
-    try:
-        source = textwrap.dedent(inspect.getsource(value))
-    except OSError:  # a named tuple or an alias has no source of its own
-        return f"{value.__name__}{inspect.signature(value)}"
+    source = textwrap.dedent(inspect.getsource(value))
     (definition,) = ast.parse(source).body
     assert isinstance(definition, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
     lines = re.sub("  # noqa.*", "", source).splitlines()
@@ -83,7 +82,7 @@ def _head(value: Any) -> str:
     head = lines[first - 1 : definition.body[0].lineno - 1]
     if isinstance(definition, ast.ClassDef):
         for node in definition.body:
-            if isinstance(node, ast.AnnAssign):
+            if isinstance(node, ast.AnnAssign) and not ast.unparse(node.target).startswith("_"):
                 head += lines[node.lineno - 1 : node.end_lineno]
             elif isinstance(node, ast.FunctionDef) and node.name == "__init__":
                 head += lines[node.lineno - 1 : node.body[0].lineno - 1]
