@@ -23,7 +23,7 @@ ifdef PIP_INDEX_URL
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
-.PHONY: help lab setup test lint check lessons reset doctor store pins
+.PHONY: help lab setup test lint check lessons reset doctor site store pins
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z]*\):[^#]*## /make \1#/p' Makefile \
@@ -79,6 +79,11 @@ reset: setup  ## LESSON=2: create a new copy of a lesson; your old one is kept
 
 doctor:  ## list what's found and what's missing, with how to fix it
 	@$$($(python) -c '' 2>/dev/null && echo $(python) || echo $(PYTHON)) course_lib/tools/doctor.py
+
+site: setup  ## render the lessons as run, the reference, the docs; LESSON=2: run it again
+	@$(uv_install) -r pyproject.toml --extra site \
+		|| echo "mmdr isn't installed, so diagrams are shown as text."
+	@$(python) -m course_lib.tools.site $(LESSON)
 
 store: setup  ## for authors: run the shipped lessons and store the output of their claims
 	@$(notebooks) store --run $(LESSON)

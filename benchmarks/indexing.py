@@ -1,13 +1,10 @@
-"""Measure what lesson 2 claims, in longer runs than the lesson's, and draw the README's picture.
+"""Measure what lesson 2 claims, in longer runs than the lesson's.
 
-    python benchmarks/indexing.py [--picture docs/first_index.png]
+    python benchmarks/indexing.py
 
 Each ratio is of medians, in one interleaved run; its interval comes from resampling the rounds.
 Don't run anything else at the same time.
 """
-
-import argparse
-from pathlib import Path
 
 from course_lib.exercises import indexing as ex
 from course_lib.lab import bench, events
@@ -30,13 +27,10 @@ def against_no_index(query, index, *values, rows=None):
         return compare({"scan": scan, "index": search})
 
 
-def measure_first_index(picture):
+def measure_first_index():
     user = events.median_user(events.path())
     result = against_no_index(ex.ONE_USER, ex.FirstIndex.first_index, user)
     print(f"a median user's rows, faster with an index       {result.ratio()}   (bar: 100)")
-    if picture:
-        plot = result.plot("One user's events, of a million: by a scan, and by an index")
-        picture.write_bytes(plot.png())
 
 
 def measure_composite_index():
@@ -66,10 +60,7 @@ def measure_inserts():
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--picture", type=Path)
-    arguments = parser.parse_args()
-    measure_first_index(arguments.picture)
+    measure_first_index()
     measure_composite_index()
     measure_harmful_index()
     measure_inserts()

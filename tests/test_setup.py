@@ -65,11 +65,11 @@ def test_the_conda_environment_matches_pyproject():
     assert "lab" in PYPROJECT["project"]["optional-dependencies"]
 
 
-def test_every_dependency_except_the_benchmarks_own_is_pinned_with_hashes():
+def test_every_dependency_that_set_up_installs_is_pinned_with_hashes():
     project = PYPROJECT["project"]
     wanted = [*project["dependencies"], *PYPROJECT["dependency-groups"]["setup"]]
     for name, extra in project["optional-dependencies"].items():
-        if name != "bench":
+        if name not in ("bench", "site"):
             wanted += extra
     pins = re.split(r"\n(?=\S)", PINS.strip())
     names = {name_of(pin) for pin in pins}
@@ -78,7 +78,7 @@ def test_every_dependency_except_the_benchmarks_own_is_pinned_with_hashes():
 
 
 @pytest.mark.parametrize(
-    ("folder", "extras"), [("course_lib", ["lab"]), ("tests", ["lab", "test"])]
+    ("folder", "extras"), [("course_lib", ["lab", "site"]), ("tests", ["lab", "test"])]
 )
 def test_every_package_that_is_imported_is_declared(folder, extras):
     project = PYPROJECT["project"]

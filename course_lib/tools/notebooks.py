@@ -116,7 +116,7 @@ def _run_command(arguments: argparse.Namespace, flags: list[str]) -> bool:
             return check(chosen(arguments.lesson))
         case "run":
             # A list runs every lesson, even after one has failed.
-            return all([run(lesson) for lesson in some(arguments.lesson)])
+            return all([run(lesson) is not None for lesson in some(arguments.lesson)])
         case "store":
             for lesson in some(arguments.lesson):
                 store(lesson, run_first=arguments.run)

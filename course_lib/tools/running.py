@@ -24,6 +24,7 @@ from course_lib.lab.lessons import is_exercise, lesson_name, read
 from course_lib.tools.stored_form import clean, is_clean, is_marked, text_of
 
 CELL_SECONDS = 120  # a cell that runs longer counts as hanging
+FULL_CELL_SECONDS = 900  # the same for a run whose measurements aren't brief
 SANITIZE = Path(__file__).with_name("nbval_sanitize.txt")
 
 
@@ -35,16 +36,18 @@ class CellError(RuntimeError):
 
 
 @contextlib.contextmanager
-def fresh_work() -> Iterator[Path]:
+def fresh_work(*, short: bool = True) -> Iterator[Path]:
     """Replace work/ with a temporary folder, in this process and in every child.
 
-    COURSE_SHORT keeps the report card brief, because what runs there is a test of a lesson.
+    `short` sets COURSE_SHORT, which keeps measurements brief: what runs there is usually a test.
     """
     work = paths.WORK
     environment = dict(os.environ)
     with tempfile.TemporaryDirectory() as folder:
         paths.WORK = Path(folder)
-        os.environ.update(COURSE_WORK=folder, COURSE_SHORT="1")
+        os.environ["COURSE_WORK"] = folder
+        if short:
+            os.environ["COURSE_SHORT"] = "1"
         try:
             yield paths.WORK
         finally:
@@ -75,7 +78,7 @@ def filled(notebook: NotebookNode) -> NotebookNode:
     return notebook
 
 
-def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
+def execute(notebook: NotebookNode, folder: Path, *, short: bool = True) -> NotebookNode:
     """Run a copy of the notebook in `folder` and return it with its outputs.
 
     Raises CellError at the first cell that fails.
@@ -88,7 +91,7 @@ def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
 
     client = NotebookClient(
         deepcopy(notebook),
-        timeout=CELL_SECONDS,
+        timeout=CELL_SECONDS if short else FULL_CELL_SECONDS,
         resources={"metadata": {"path": str(folder)}},
         extra_arguments=["--log-level=ERROR"],
         on_cell_start=remember,
@@ -112,19 +115,20 @@ def last_verdicts(lesson: Path, notebook: NotebookNode) -> dict[str, progress.Re
     return verdicts
 
 
-def run(lesson: Path) -> bool:
+def run(lesson: Path, *, short: bool = True) -> NotebookNode | None:
     """Run a shipped lesson with its exercises filled in and print its claims, a line each.
 
-    Return False if a cell fails, a claim differs from the shipped one or a solution is refused.
+    Return the executed notebook, or None if a cell fails, a claim differs from the shipped one or a
+    solution is refused.
     """
     notebook = filled(read(lesson))
-    with fresh_work() as folder:
+    with fresh_work(short=short) as folder:
         started = time.monotonic()
         try:
-            executed = execute(notebook, folder)
+            executed = execute(notebook, folder, short=short)
         except CellError as error:
             print(f"{lesson.stem}: {error}")
-            return False
+            return None
         print(f"{lesson.stem}: finished in {time.monotonic() - started:.0f} s")
         verdicts = last_verdicts(lesson, notebook)
     passed = _claims_hold(lesson, notebook, executed)
@@ -132,7 +136,7 @@ def run(lesson: Path) -> bool:
         if verdict["verdict"] != "right":
             print(f"{lesson.stem}: the solution of {name} is {verdict['verdict']}")
             passed = False
-    return passed
+    return executed if passed else None
 
 
 def store(lesson: Path, *, run_first: bool) -> None:
