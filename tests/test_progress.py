@@ -1,5 +1,6 @@
 """The learner's record survives damage, deletion and two kernels at once."""
 
+import fcntl
 import json
 import subprocess
 import sys
@@ -61,7 +62,15 @@ def test_reset_starts_one_lesson_over():
 
 @pytest.mark.parametrize(
     "damage",
-    [b"{", b"\xff\xfe\x00", b"[]", b"null", b'{"lesson": "tiny", "kind": "verdict"}', b"\n\n"],
+    [
+        b"{",
+        b"\xff\xfe\x00",
+        b"[]",
+        b"null",
+        b'{"lesson": "tiny", "kind": "verdict"}',
+        b"\n\n",
+        b"[" * 100_000,
+    ],
 )
 def test_a_damaged_line_is_skipped(damage):
     solve("first")
@@ -115,6 +124,16 @@ for number in range(100):
     name = f"{sys.argv[1]} {number}"
     progress.record("verdict", "tiny", name, verdict="right", sentence="x" * 500)
 """
+
+
+def test_a_file_that_stays_locked_prints_one_line_and_never_stops_the_lesson(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "LOCK_TIMEOUT", 0.1)
+    progress.record("verdict", "caching", "first", verdict="right")
+    with progress.file().open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        progress.record("verdict", "caching", "second", verdict="right")
+    assert "could not be saved (another program has locked" in capsys.readouterr().out
+    assert list(progress.verdicts("caching")) == ["first"]
 
 
 def test_two_kernels_that_write_at_once_lose_nothing():
