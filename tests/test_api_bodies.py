@@ -1,4 +1,4 @@
-"""What the Events API does with bodies that are too large, too slow, invalid or hostile."""
+"""The Events API rejects bodies that are too large, too slow, invalid or hostile."""
 
 import json
 import logging
