@@ -252,7 +252,8 @@ def test_a_connection_that_sends_no_complete_request_is_closed(
                     assert b"200 OK" in client.recv(4096)
                 client.sendall(request)
                 with contextlib.suppress(ConnectionResetError):
-                    assert client.recv(4096) == b""
+                    while client.recv(4096):
+                        pass
 
 
 def test_beyond_the_most_connections_new_ones_are_closed_and_later_served(
