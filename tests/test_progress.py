@@ -80,6 +80,14 @@ def test_a_damaged_line_is_skipped(damage):
     assert list(progress.verdicts("tiny")) == ["first", "second"]
 
 
+def test_a_record_with_a_field_of_another_type_is_skipped():
+    whole = {"kind": "prediction", "lesson": "tiny", "guess": 3, "sure": 80, "unit": "ms"}
+    for damage in ({"guess": None}, {"sure": "very"}, {"unit": 3}, {"name": ["a"]}, {}):
+        with progress.file().open("a") as stream:
+            stream.write(json.dumps(whole | {"name": "first"} | damage) + "\n")
+    assert [record["guess"] for record in progress.records("prediction", "tiny")] == [3]
+
+
 def test_a_line_that_was_cut_short_does_not_damage_the_next():
     solve("first")
     solve("second")

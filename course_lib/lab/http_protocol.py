@@ -6,6 +6,7 @@ connected --> a complete request head within 10 s --> response --> the next head
 """
 
 import asyncio
+import resource
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -14,6 +15,8 @@ MOST_CONNECTIONS = 1000
 
 MOST_OPEN = MOST_CONNECTIONS + 100
 """The number of connections from which new ones are closed, because each needs an open file."""
+
+OTHER_FILES = 200  # a process also opens files for the database's threads, and for Redis
 
 HEAD_SECONDS = 10.0
 
@@ -29,7 +32,7 @@ class BoundedConnection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start to wait for the first request."""
         super().connection_made(transport)
-        if len(self.connections) > MOST_OPEN:
+        if len(self.connections) > _most_open():
             transport.abort()
             return
         self._watch_head()
@@ -55,3 +58,8 @@ class BoundedConnection(H11Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _most_open() -> int:
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST_OPEN if files == resource.RLIM_INFINITY else min(MOST_OPEN, files - OTHER_FILES)

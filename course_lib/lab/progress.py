@@ -16,6 +16,16 @@ LOCK_TIMEOUT = 3.0  # seconds
 
 Record = dict[str, Any]
 
+# The fields that a record of each kind has when it's read, and their types. Anything else is a
+# damaged line.
+FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
+    "verdict": {"name": (str,), "verdict": (str,)},
+    "prediction": {"name": (str,), "guess": (int, float, str)},
+    "measurement": {"name": (str,), "measured": (int, float, str)},
+    "question": {"name": (str,)},
+}
+OPTIONAL = {"sure": (int, float), "unit": (str,)}
+
 
 def file() -> Path:
     """Return the progress file, `progress.jsonl` beside the learner's copies of the lessons."""
@@ -60,9 +70,16 @@ def records(kind: str, lesson: str) -> list[Record]:
             continue
         if entry.get("kind") == "reset":
             current.clear()
-        elif entry.get("kind") == kind and isinstance(entry.get("name"), str):
+        elif entry.get("kind") == kind and _is_whole(entry, kind):
             current.append(entry)
     return current
+
+
+def _is_whole(entry: Record, kind: str) -> bool:
+    """Return True if a record has its fields, and in the types that we write."""
+    present = {name: types for name, types in OPTIONAL.items() if name in entry}
+    fields = FIELDS.get(kind, {"name": (str,)}) | present
+    return all(isinstance(entry.get(name), types) for name, types in fields.items())
 
 
 def latest(kind: str, lesson: str) -> dict[str, Record]:
