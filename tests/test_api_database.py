@@ -1,5 +1,7 @@
 """The Events API keeps serving while its file is written, locked, damaged, replaced or gone."""
 
+import gc
+import os
 import shutil
 import signal
 import sqlite3
@@ -141,6 +143,18 @@ def test_a_file_that_is_gone_or_damaged_is_503_until_it_is_back(db: Path, seeded
         shutil.copyfile(seeded, db)
         assert server.get("/api/events").status_code == 200
         assert server.client.post("/api/events", json=BODY).status_code == 201
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts open files in /proc")
+def test_a_threads_connection_is_closed_with_the_thread(database: EventsDatabase) -> None:
+    for _ in range(20):
+        thread = threading.Thread(target=database.user_totals, args=(7,))
+        thread.start()
+        thread.join()
+    gc.collect()  # a connection's cache of statements refers to the connection
+    assert str(database.path) not in [
+        os.path.realpath(file) for file in os.scandir("/proc/self/fd")
+    ]
 
 
 KILLED_WRITER = """

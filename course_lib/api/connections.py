@@ -9,7 +9,8 @@ If the file is replaced, each thread notices at its next statement and opens the
 import os
 import sqlite3
 import threading
-from contextlib import suppress
+import weakref
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,8 +43,16 @@ def connect(path: Path, timeout: float = LOCK_TIMEOUT) -> sqlite3.Connection:
     )
 
 
+@dataclass(eq=False)
+class _Opened:
+    """A thread's connection, and the file that it's to."""
+
+    connection: sqlite3.Connection
+    file: FileID
+
+
 class Readers:
-    """A connection for each thread, which can't change the data.
+    """A connection for each thread, which can't change the data, and ends with its thread.
 
     SQLite can open the file for writing: after a writer was killed, the next reader has to roll
     its changes back.
@@ -52,7 +61,7 @@ class Readers:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._of_thread = threading.local()
-        self._open: dict[int, sqlite3.Connection] = {}
+        self._all: weakref.WeakSet[_Opened] = weakref.WeakSet()
 
     def connection(self) -> sqlite3.Connection:
         """Return this thread's connection to the file that has the path's name now.
@@ -60,26 +69,25 @@ class Readers:
         Raises sqlite3.OperationalError if there is no such file.
         """
         file = file_id(self._path)
-        if getattr(self._of_thread, "file", None) != file:
+        opened: _Opened | None = getattr(self._of_thread, "opened", None)
+        if opened is None or opened.file != file:
             self.drop()
-            connection = connect(self._path)
-            connection.execute("PRAGMA query_only = ON")
-            self._open[threading.get_ident()] = connection
-            self._of_thread.connection, self._of_thread.file = connection, file
-        current: sqlite3.Connection = self._of_thread.connection
-        return current
+            opened = _Opened(connect(self._path), file)
+            opened.connection.execute("PRAGMA query_only = ON")
+            self._of_thread.opened = opened
+            self._all.add(opened)
+        return opened.connection
 
     def drop(self) -> None:
         """Close this thread's connection, if it has one: the next statement opens another."""
-        self._of_thread.file = None
-        connection = self._open.pop(threading.get_ident(), None)
-        if connection is not None:
-            connection.close()
+        opened: _Opened | None = getattr(self._of_thread, "opened", None)
+        if opened is not None:
+            opened.connection.close()
+            self._of_thread.opened = None
 
     def close(self) -> None:
         """Close the connections of all threads."""
         self._of_thread = threading.local()
-        while self._open:
-            _, connection = self._open.popitem()
-            with suppress(sqlite3.Error):
-                connection.close()
+        for opened in list(self._all):
+            opened.connection.close()
+        self._all.clear()
