@@ -95,6 +95,12 @@ def test_an_old_sqlite_is_an_error():
     assert "3.33 or newer" in line(done.stdout, "SQLite")
 
 
+def test_without_a_temporary_folder_the_report_names_tmpdir():
+    done = examine("import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))")
+    assert done.returncode == 1 and not done.stderr
+    assert "TMPDIR" in line(done.stdout, "a folder for temporary files")
+
+
 def test_a_full_disk_is_an_error_that_names_tmpdir():
     done = examine("import shutil; shutil.disk_usage = lambda path: type('', (), {'free': 10**9})")
     assert done.returncode == 1

@@ -1,10 +1,12 @@
 """The seeded table: the same rows everywhere, skewed as promised, complete or not there at all."""
 
 import contextlib
+import fcntl
 import gc
 import hashlib
 import json
 import os
+import resource
 import shutil
 import signal
 import sqlite3
@@ -12,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -53,6 +56,17 @@ def digest(file, query):
         while rows := cursor.fetchmany(10_000):
             total.update("".join(map(repr, rows)).encode())
     return total.hexdigest()[:16]
+
+
+def overwrite_middle(file):
+    with file.open("r+b") as content:
+        content.seek(file.stat().st_size // 2)
+        content.write(b"\xaa" * 10_000)
+
+
+def change_rows(file):
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("UPDATE events SET duration_ms = 0 WHERE id = 1000")
 
 
 def seeding(*arguments):
@@ -170,14 +184,15 @@ def test_the_file_is_created_once_and_named_after_its_rows(data, capsys):
     "damage",
     [
         lambda file: file.write_bytes(b""),
-        lambda file: file.write_bytes(b"not a database"),
         lambda file: os.truncate(file, file.stat().st_size // 2),
         lambda file: os.truncate(file, file.stat().st_size - 100),
         lambda file: fetch(file, "PRAGMA user_version = 99"),
         lambda file: fetch(file, "CREATE INDEX own ON events(user_id)"),
         lambda file: fetch(file, "DROP TABLE events"),
+        overwrite_middle,
+        change_rows,
     ],
-    ids=["empty", "foreign", "half", "cut", "recipe", "index", "dropped"],
+    ids=["empty", "half", "cut", "recipe", "index", "dropped", "middle", "rows"],
 )
 def test_a_file_that_was_changed_or_damaged_is_created_again(damage):
     file = events.path()
@@ -185,6 +200,92 @@ def test_a_file_that_was_changed_or_damaged_is_created_again(damage):
     damage(file)
     assert digest(events.path(), "SELECT * FROM events") == before
     assert fetch(file, "SELECT count(*) FROM sqlite_master") == [(2,)]
+
+
+@pytest.mark.parametrize("place", ["path", "command"])
+@pytest.mark.parametrize(
+    "create",
+    [
+        lambda file: file.write_text("a letter"),
+        lambda file: fetch(file, "CREATE TABLE concerts(name)"),
+        lambda file: file.mkdir(),
+    ],
+    ids=["text", "database", "folder"],
+)
+def test_a_file_that_is_not_ours_is_never_replaced(data, create, place, monkeypatch):
+    monkeypatch.setenv("COURSE_DATA", str(data))
+    file = data / f"events-{SMALL}.db"
+    data.mkdir()
+    create(file)
+    before = file.stat().st_ino, file.stat().st_mtime_ns
+    if place == "path":
+        with pytest.raises(FileExistsError, match="COURSE_DATA"):
+            events.path()
+    else:
+        output, _ = seeding().communicate()
+        assert f"{file} is not a seeded events table" in output
+    assert (file.stat().st_ino, file.stat().st_mtime_ns) == before
+
+
+def test_a_copied_table_is_known_by_its_digest_and_not_created_again(data, tmp_path, monkeypatch):
+    events.path()
+    shutil.copytree(data, tmp_path / "other", copy_function=shutil.copyfile)
+    monkeypatch.setattr(paths, "DATA", tmp_path / "other")
+    copied = (tmp_path / "other" / f"events-{SMALL}.db").stat().st_ino
+    assert events.path().stat().st_ino == copied
+
+
+def test_a_table_that_is_locked_is_named_and_not_replaced(monkeypatch):
+    file = events.path()
+    before = file.stat().st_ino
+    real = sqlite3.connect
+    monkeypatch.setattr(
+        sqlite3, "connect", lambda *names, **options: real(*names, timeout=0.1, **options)
+    )
+    with closing(real(file, isolation_level=None)) as writer:
+        writer.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(TimeoutError, match=f"{file} is locked by another program"):
+            events.path()
+    assert events.path().stat().st_ino == before
+
+
+def limit_file_size(size):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+def test_without_space_for_the_table_the_error_says_what_to_do(data, monkeypatch):
+    monkeypatch.setenv("COURSE_DATA", str(data))
+    command = [sys.executable, "-m", "course_lib.lab.events", "--rows", "50000"]
+    full = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: limit_file_size(1_000_000),
+    )
+    assert full.returncode == 2 and "Traceback" not in full.stderr
+    assert "it needs 8 MB" in full.stderr and "COURSE_ROWS" in full.stderr
+    assert {file.suffix for file in data.iterdir()} == {".lock"}
+
+
+def test_a_data_folder_that_cannot_be_created_is_named_with_the_remedy(data, monkeypatch):
+    data.write_text("a file, and no folder")
+    monkeypatch.setattr(paths, "DATA", data / "below")
+    with pytest.raises(OSError, match=f"in {data / 'below'}; free some space, set COURSE_DATA"):
+        events.path()
+
+
+def test_seeding_says_that_it_waits_for_another_process_and_goes_on_after_it(data, capsys):
+    data.mkdir()
+    with open(data / f"events-{SMALL}.db.lock", "w") as lock, ThreadPoolExecutor() as pool:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        waiting = pool.submit(events.path)
+        printed = ""
+        while not printed:
+            printed = capsys.readouterr().out
+        assert printed.startswith("Waiting: another process is creating")
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        assert waiting.result().exists()
 
 
 def test_seeding_killed_at_any_time_leaves_no_incomplete_file(data):

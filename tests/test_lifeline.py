@@ -3,6 +3,7 @@
 import ast
 import contextlib
 import os
+import resource
 import shutil
 import signal
 import stat
@@ -320,6 +321,37 @@ def test_only_the_folders_of_dead_owners_are_removed(base: Path) -> None:
     assert foreign.is_dir()
     for owner in (living, another):
         owner.kill()
+
+
+def test_what_another_user_puts_into_the_temporary_folder_stops_nothing_and_stays(
+    base: Path,
+) -> None:
+    fifo = base / "course-fifo" / lifeline.LOCK
+    fifo.parent.mkdir()
+    os.mkfifo(fifo)
+    elsewhere = base / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / lifeline.LOCK).touch()
+    (base / "course-link").symlink_to(elsewhere)
+    (base / "course-file").touch()
+    owner = Owner(base)
+    owner.process.communicate(timeout=10)
+    wait_until(lambda: not owner.folder.exists())
+    assert fifo.exists()
+    assert (elsewhere / lifeline.LOCK).exists()
+
+
+def test_without_a_temporary_folder_the_error_names_the_remedy() -> None:
+    code = "from course_lib.lab import lifeline; lifeline.folder()"
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+    full = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, preexec_fn=limit
+    )
+    assert full.stderr.count("Traceback") == 1  # the caller's own
+    assert "set TMPDIR to a folder that you can write to" in full.stderr
 
 
 def test_after_a_guardian_was_killed_there_is_a_new_folder_and_the_child_still_ends(

@@ -1,5 +1,6 @@
 """The learner's record survives damage, deletion and two kernels at once."""
 
+import fcntl
 import json
 import subprocess
 import sys
@@ -61,7 +62,15 @@ def test_reset_starts_one_lesson_over():
 
 @pytest.mark.parametrize(
     "damage",
-    [b"{", b"\xff\xfe\x00", b"[]", b"null", b'{"lesson": "tiny", "kind": "verdict"}', b"\n\n"],
+    [
+        b"{",
+        b"\xff\xfe\x00",
+        b"[]",
+        b"null",
+        b'{"lesson": "tiny", "kind": "verdict"}',
+        b"\n\n",
+        b"[" * 100_000,
+    ],
 )
 def test_a_damaged_line_is_skipped(damage):
     solve("first")
@@ -69,6 +78,14 @@ def test_a_damaged_line_is_skipped(damage):
         stream.write(damage + b"\n")
     solve("second")
     assert list(progress.verdicts("tiny")) == ["first", "second"]
+
+
+def test_a_record_with_a_field_of_another_type_is_skipped():
+    whole = {"kind": "prediction", "lesson": "tiny", "guess": 3, "sure": 80, "unit": "ms"}
+    for damage in ({"guess": None}, {"sure": "very"}, {"unit": 3}, {"name": ["a"]}, {}):
+        with progress.file().open("a") as stream:
+            stream.write(json.dumps(whole | {"name": "first"} | damage) + "\n")
+    assert [record["guess"] for record in progress.records("prediction", "tiny")] == [3]
 
 
 def test_a_line_that_was_cut_short_does_not_damage_the_next():
@@ -115,6 +132,16 @@ for number in range(100):
     name = f"{sys.argv[1]} {number}"
     progress.record("verdict", "tiny", name, verdict="right", sentence="x" * 500)
 """
+
+
+def test_a_file_that_stays_locked_prints_one_line_and_never_stops_the_lesson(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "LOCK_TIMEOUT", 0.1)
+    progress.record("verdict", "caching", "first", verdict="right")
+    with progress.file().open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        progress.record("verdict", "caching", "second", verdict="right")
+    assert "could not be saved (another program has locked" in capsys.readouterr().out
+    assert list(progress.verdicts("caching")) == ["first"]
 
 
 def test_two_kernels_that_write_at_once_lose_nothing():

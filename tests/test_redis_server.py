@@ -263,6 +263,38 @@ def test_an_unreachable_redis_url_raises_an_error_that_says_what_to_do(
         redis_server.url()
 
 
+@pytest.mark.parametrize(
+    ("commands", "option", "words"),
+    [
+        (["CONFIG SET maxmemory 1"], "", "OOM|used memory"),
+        (["CONFIG SET min-replicas-to-write 1"], "", "NOREPLICAS|Not enough good replicas"),
+        (["REPLICAOF 127.0.0.1 1"], "", "leads to a replica"),
+        (["CONFIG SET requirepass secret"], "", "[Aa]uthenticat"),
+        ([], "?x=y", "unexpected keyword argument 'x'"),
+    ],
+    ids=["full", "no replicas", "replica", "no password", "unknown option"],
+)
+def test_a_redis_url_to_a_server_that_refuses_writes_is_named_in_the_first_cell(
+    server_to_break: redis_server.RedisServer,
+    monkeypatch: pytest.MonkeyPatch,
+    commands: list[str],
+    option: str,
+    words: str,
+) -> None:
+    with Redis.from_url(server_to_break.url) as admin:
+        for command in commands:
+            admin.execute_command(command)
+    monkeypatch.setenv("REDIS_URL", server_to_break.url + option)
+    with pytest.raises(RuntimeError, match=f"(?s)({words}).*or unset it, and restart the kernel"):
+        redis_server.url()
+
+
+def test_a_redis_url_to_a_node_of_a_cluster_is_named_in_the_first_cell() -> None:
+    info = {"redis_version": "7.0.0", "redis_mode": "cluster"}
+    with pytest.raises(RuntimeError, match="a server in cluster mode, and the lessons need"):
+        redis_server._check_server(info)
+
+
 # --- the client of lessons and checks -------------------------------------------------------------
 
 

@@ -1,6 +1,10 @@
 """Servers respond over real HTTP, fail to start with a clear error, and leave nothing behind."""
 
 import asyncio
+import contextlib
+import os
+import signal
+import socket
 import sqlite3
 import threading
 import time
@@ -14,7 +18,7 @@ import pytest
 from fastapi import FastAPI, Request
 from starlette.types import Receive, Scope, Send
 
-from course_lib.lab import events, lifeline, paths, serve
+from course_lib.lab import events, http_protocol, lifeline, paths, serve
 
 
 @pytest.fixture
@@ -208,6 +212,72 @@ def test_a_start_up_that_raises_here_is_reported_with_what_and_where(
         serve.here(FastAPI(lifespan=load_model))
     assert threading.active_count() == before
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_the_stop_button_during_a_start_up_here_leaves_no_thread_and_no_port() -> None:
+    started, go_on = threading.Event(), threading.Event()
+
+    @asynccontextmanager
+    async def slow(_: FastAPI) -> AsyncIterator[None]:
+        started.set()
+        await asyncio.to_thread(go_on.wait, 10)
+        yield
+
+    def press_stop() -> None:
+        started.wait(10)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threads = threading.active_count()
+    threading.Thread(target=press_stop).start()
+    with pytest.raises(KeyboardInterrupt):
+        serve.here(FastAPI(lifespan=slow))
+    go_on.set()
+    deadline = time.monotonic() + 10
+    while threading.active_count() > threads:
+        assert time.monotonic() < deadline, "the server's thread goes on"
+        time.sleep(0.01)
+
+
+def test_a_connection_that_sends_no_complete_request_is_closed(
+    app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_protocol, "HEAD_SECONDS", 0.2)
+    request = b"GET /port HTTP/1.1\r\nHost: x\r\n"
+    with serve.here(app) as server:
+        address = ("127.0.0.1", server.client.base_url.port or 0)
+        for is_second in (False, True):
+            with socket.create_connection(address, timeout=10) as client:
+                if is_second:
+                    client.sendall(request + b"\r\n")
+                    assert b"200 OK" in client.recv(4096)
+                client.sendall(request)
+                with contextlib.suppress(ConnectionResetError):
+                    while client.recv(4096):
+                        pass
+
+
+def test_beyond_the_most_connections_new_ones_are_closed_and_later_served(
+    app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_protocol, "MOST_OPEN", 3)
+    with serve.here(app) as server:
+        address = ("127.0.0.1", server.client.base_url.port or 0)
+        idle = [socket.create_connection(address) for _ in range(3)]
+        with pytest.raises(httpx.TransportError):
+            server.client.get("/port")
+        for client in idle:
+            client.close()
+        time.sleep(0.1)
+        assert server.client.get("/port").status_code == 200
+
+
+def test_no_switch_is_in_a_command_line_where_all_users_could_read_it(db: Path) -> None:
+    before = descendants()
+    with serve.start(db, namespace="secret-namespace"):
+        started = [psutil.Process(pid) for pid in descendants() - before]
+        assert started
+        assert not [process for process in started if "secret" in str(process.cmdline())]
+        assert not list(lifeline.folder().glob("*.switches"))
 
 
 def test_serving_something_that_is_not_an_app_raises_an_error() -> None:

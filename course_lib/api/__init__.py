@@ -2,11 +2,17 @@
 
     app = create_app("events.db", redis_url="redis://localhost:6379", indexes=True, cache=True)
 
-Read `app.py` first: it has `create_app`, with each fix off or on, and the routes of the first
-two lessons. The rest has a file an idea:
+Read `app.py` first: it has `create_app`, with each fix off or on. The rest has a file an idea:
 
-    database.py       the SQLite file, its queries, a connection for each thread
+    stats.py          the endpoint of the first lesson, and its cache
+    database.py       the SQLite file and its queries
+    connections.py    a reading connection for each thread
+    writer.py         one queue for all writes
     models.py         the bodies of requests
+    bodies.py         how large and how slow a body may be
+    failures.py       a short response and one log line for each request that fails
+    responses.py      the failures that the OpenAPI document lists
+    slots.py          how many requests may wait for something slow
     callers.py        whose request it is: the X-API-Key header
     login.py          passwords and API keys
     parsing.py        the endpoint that stands in for an expensive model

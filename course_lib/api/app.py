@@ -4,35 +4,37 @@ Every response says in its headers what it cost the database (`Server-Timing`) a
 cache, whether it came from there (`X-Cache`). Only a crash (500) has no such headers.
 """
 
+import logging
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Query
-from fastapi.responses import JSONResponse, Response
+from fastapi import FastAPI, Query
+from redis.asyncio import Redis
 from starlette.concurrency import run_in_threadpool
 
 from course_lib import redis_client
-from course_lib.api.callers import calling_user
+from course_lib.api.bodies import BodyLimitMiddleware
+from course_lib.api.callers import Caller, UserID
 from course_lib.api.database import NEWEST_EVENTS, EventsDatabase
+from course_lib.api.failures import FailureMiddleware, add_failures
 from course_lib.api.limits import LIMITS, Limits, add_limits
 from course_lib.api.login import add_login
-from course_lib.api.models import LARGEST_INTEGER, NewEvent
+from course_lib.api.models import NewEvent
 from course_lib.api.monitoring import add_monitoring
 from course_lib.api.parsing import add_parsing
+from course_lib.api.responses import BODY, failures
 from course_lib.api.server_timing import ServerTimingMiddleware
+from course_lib.api.stats import add_stats
 from course_lib.cache import Cache
 from course_lib.limiter import Algorithm, RateLimiter
 from course_lib.monitor import PerformanceMonitor
 from course_lib.optimizer import create_indexes
 
-Caller = Annotated[int, Depends(calling_user)]
-UserID = Annotated[int | None, Query(ge=1, le=LARGEST_INTEGER)]
 PageSize = Annotated[int, Query(ge=1, le=100)]
 
-USER_TTL = 300  # seconds
-PLATFORM_TTL = 60
+log = logging.getLogger(__package__)
 
 
 def create_app(
@@ -42,7 +44,7 @@ def create_app(
     indexes: bool = False,
     cache: bool = False,
     limits: Limits | bool | None = None,
-    algorithm: Algorithm = "sliding_window",
+    algorithm: Algorithm = "token_bucket",
     monitor: bool = False,
     namespace: str = "api",
 ) -> FastAPI:
@@ -61,7 +63,8 @@ def create_app(
       the service, so don't let a proxy expose them.
 
     Raises FileNotFoundError if there is no such file, ValueError if a limit is malformed or
-    `redis_url` is missing.
+    `redis_url` is missing. At start-up, raises what `redis_client.verify` raises for a Redis that
+    can't be used; one that's unavailable is only logged.
     """
     database = EventsDatabase(db_path)
     if (cache or limits) and redis_url is None:
@@ -73,22 +76,34 @@ def create_app(
     if monitor:
         performance = PerformanceMonitor(redis=redis, namespace=f"{namespace}:monitor")
 
+    used = {namespace: cache, f"{namespace}:limit:verify": limits, f"{namespace}:monitor": monitor}
+    namespaces = [name for name, is_used in used.items() if is_used]
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        if redis:
+            await _verify(redis, namespaces)
         if indexes:
             create_indexes(database.path)
         yield
+        if store:
+            await store.aclose()
         if redis:
             await redis.aclose()
+        await run_in_threadpool(database.close)
 
-    app = FastAPI(title="The Events API", lifespan=lifespan)
+    app = FastAPI(
+        title="The Events API", lifespan=lifespan, responses=failures(429) if limits else None
+    )
+    add_failures(app)
     check_account = None
     if limits and redis:
         limiter = RateLimiter(redis, namespace=f"{namespace}:limit", algorithm=algorithm)
         rules = LIMITS if isinstance(limits, bool) else limits
         check_account = add_limits(app, limiter, rules)
+    app.add_middleware(BodyLimitMiddleware)
     app.add_middleware(ServerTimingMiddleware)
-    _add_stats(app, database, store, performance)
+    add_stats(app, database, store, performance)
     _add_events(app, database, store)
 
     @app.get("/health")
@@ -100,64 +115,21 @@ def create_app(
     add_login(app, database, check_account)
     if performance:
         add_monitoring(app, performance, database)
+    app.add_middleware(FailureMiddleware)
     return app
 
 
-def _add_stats(
-    app: FastAPI, database: EventsDatabase, store: Cache | None, monitor: PerformanceMonitor | None
-) -> None:
-    @app.get("/api/stats")
-    async def stats(caller: Caller, user_id: UserID = None) -> Response:
-        """Return the totals of a user (by default the caller) and of the whole platform."""
-        user = caller if user_id is None else user_id
-
-        # In threads: a query on the event loop would hold up every other request.
-        async def load_user() -> dict[str, Any]:
-            return await run_in_threadpool(database.user_totals, user)
-
-        async def load_platform() -> dict[str, Any]:
-            return await run_in_threadpool(database.platform_totals)
-
-        if store is None:
-            return JSONResponse({"user": await load_user(), "platform": await load_platform()})
-        headers: dict[str, str] = {}
-        # Two keys, because all users share the platform's part. Both values are sent as they
-        # are stored, without decoding and encoding them again.
-        user_json = await store.get_or_set(
-            f"stats:user:{user}",
-            load_user,
-            USER_TTL,
-            user_id=user,
-            raw=True,
-            on_outcome=_record_outcome(headers, "X-Cache-User", monitor),
-        )
-        platform_json = await store.get_or_set(
-            "stats:platform",
-            load_platform,
-            PLATFORM_TTL,
-            raw=True,
-            on_outcome=_record_outcome(headers, "X-Cache", monitor),
-        )
-        body = b'{"user":%b,"platform":%b}' % (user_json, platform_json)
-        return Response(body, media_type="application/json", headers=headers)
-
-
-def _record_outcome(
-    headers: dict[str, str], name: str, monitor: PerformanceMonitor | None
-) -> Callable[[str], None]:
-    """Return a function that puts a cache outcome into a header and counts it in the monitor."""
-
-    def record(outcome: str) -> None:
-        headers[name] = outcome
-        if monitor:
-            monitor.count("cache_hit" if outcome == "hit" else "cache_miss")
-
-    return record
+async def _verify(redis: Redis, namespaces: list[str]) -> None:
+    """Raise an error if this Redis is unsuitable; log a warning if it's unavailable."""
+    try:
+        await redis_client.verify(redis, keys=[f"{{{name}}}:verify" for name in namespaces])
+    except redis_client.RedisUnavailable as error:
+        log.warning("the service starts without Redis: %s", error)
 
 
 def _add_events(app: FastAPI, database: EventsDatabase, store: Cache | None) -> None:
     # A plain `def`: FastAPI runs it in a thread, so a slow query doesn't block the event loop.
-    @app.get("/api/events")
+    @app.get("/api/events", responses=failures(401, 503))
     def newest_events(
         caller: Caller, user_id: UserID = None, limit: PageSize = 20
     ) -> list[dict[str, Any]]:
@@ -165,13 +137,13 @@ def _add_events(app: FastAPI, database: EventsDatabase, store: Cache | None) -> 
         user = caller if user_id is None else user_id
         return database.rows(NEWEST_EVENTS, (user, limit))
 
-    @app.post("/api/events", status_code=201)
+    @app.post("/api/events", status_code=201, responses=failures(401, 503, *BODY))
     async def add_event(caller: Caller, event: NewEvent) -> dict[str, int]:
         """Write an event of the caller's and return its ID.
 
         The user's totals are up to date at once; the platform's may be up to a minute stale.
         """
-        event_id = await run_in_threadpool(database.add, caller, event)
+        event_id = await database.add_async(caller, event)
         if store is not None:
             # After the write: a load that ran between the two would store stale totals.
             await store.invalidate_user_cache(caller)

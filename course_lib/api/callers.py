@@ -7,9 +7,10 @@ can send the traffic of a thousand users.
 import re
 from typing import Annotated
 
-from fastapi import Header, HTTPException
+from fastapi import Depends, Header, HTTPException, Query
 from starlette.datastructures import Headers
 
+from course_lib.api.models import LARGEST_INTEGER
 from course_lib.asgi import Scope
 
 ANONYMOUS_USER = 123
@@ -47,3 +48,7 @@ def tier_of(scope: Scope) -> str | None:
 
 def _api_key(scope: Scope) -> re.Match[str] | None:
     return API_KEY.fullmatch(Headers(scope=scope).get("x-api-key", ""))
+
+
+Caller = Annotated[int, Depends(calling_user)]
+UserID = Annotated[int | None, Query(ge=1, le=LARGEST_INTEGER)]

@@ -1,16 +1,19 @@
 """The SQLite file behind the Events API, and every query that the service runs."""
 
+import asyncio
 import os
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from concurrent.futures import Future
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from course_lib.api.connections import Readers
 from course_lib.api.models import NewEvent
 from course_lib.api.server_timing import usage_of_request
+from course_lib.api.writer import Writer
 from course_lib.monitor.endpoints import endpoint_of
 
 NEWEST_EVENTS = """
@@ -39,6 +42,9 @@ USERS_IN_SEVEN_DAYS = """
 
 USER_OF_ACCOUNT = "SELECT id, plan FROM users WHERE email = ?"
 
+MOST_TYPES = 20
+"""The number of event types in the totals, the most frequent first: a table may have any types."""
+
 ADD_EVENT = (
     "INSERT INTO events"
     "(user_id, type, status, duration_ms, title, starts_at, created_at, payload) "
@@ -47,7 +53,7 @@ ADD_EVENT = (
 
 
 class EventsDatabase:
-    """A SQLite file of events, with one read-only connection per thread.
+    """A SQLite file of events, with one read-only connection per thread, and one that writes.
 
     Raises FileNotFoundError if there is no such file.
     """
@@ -56,12 +62,13 @@ class EventsDatabase:
     """Called with each statement of a request, in the way of `PerformanceMonitor.log_query`."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._thread = threading.local()
         self.path = Path(path).absolute()
         if not self.path.is_file():
             raise FileNotFoundError(
                 f"no database at {self.path}: create one with `python -m course_lib.lab.events`"
             )
+        self._readers = Readers(self.path)
+        self._writer = Writer(self.path, ADD_EVENT)
 
     def user_totals(self, user: int) -> dict[str, Any]:
         """Return a user's number of events and their total time, overall and by type.
@@ -73,7 +80,7 @@ class EventsDatabase:
             "user_id": user,
             "events": sum(row["events"] for row in by_type),
             "duration_ms": sum(row["duration_ms"] for row in by_type),
-            "by_type": by_type,
+            "by_type": by_type[:MOST_TYPES],
         }
 
     def platform_totals(self) -> dict[str, Any]:
@@ -82,7 +89,7 @@ class EventsDatabase:
         Runs three statements, each over the whole table.
         """
         return {
-            "by_type": self.rows(TOTALS_BY_TYPE),
+            "by_type": self.rows(TOTALS_BY_TYPE)[:MOST_TYPES],
             "busiest_users": self.rows(BUSIEST_USERS),
             "users_in_seven_days": self.rows(USERS_IN_SEVEN_DAYS)[0]["users"],
         }
@@ -93,37 +100,50 @@ class EventsDatabase:
         return f"{users[0]['plan']}-{users[0]['id']}" if users else None
 
     def add(self, user: int, event: NewEvent) -> int:
-        """Write an event of a user, created now, in a transaction of its own; return its ID."""
-        now = int(time.time())
-        starts_at = now if event.starts_at is None else event.starts_at
-        values = (user, event.type, 200, event.duration_ms, event.title, starts_at, now, "{}")
-        with closing(self._connect("rw")) as connection, self._recorded(ADD_EVENT), connection:
-            cursor = connection.execute(ADD_EVENT, values)
-        assert cursor.lastrowid
-        return cursor.lastrowid
+        """Write an event of a user, created now; return its ID.
+
+        Raises sqlite3.OperationalError if the file can't be written within ten seconds.
+        """
+        with self._recorded(ADD_EVENT):
+            return self._submit(user, event).result()
+
+    async def add_async(self, user: int, event: NewEvent) -> int:
+        """Do what `add` does without a thread that waits."""
+        with self._recorded(ADD_EVENT):
+            return await asyncio.wrap_future(self._submit(user, event))
+
+    def close(self) -> None:
+        """Close all connections; the next statement opens another."""
+        self._readers.close()
+        self._writer.close()
 
     @property
     def connection(self) -> sqlite3.Connection:
         """This thread's connection, which can only read."""
-        if not hasattr(self._thread, "connection"):
-            self._thread.connection = self._connect("ro")
-        connection: sqlite3.Connection = self._thread.connection
-        return connection
+        return self._readers.connection()
 
     def rows(self, statement: str, parameters: tuple[object, ...] = ()) -> list[dict[str, Any]]:
         """Run a statement to its last row and return the rows as dicts.
 
-        The statement and its time count toward the current request.
+        The statement and its time count toward the current request. Raises sqlite3.DatabaseError if
+        the file is missing, damaged, or locked for more than ten seconds.
         """
         cursor = self.connection.cursor()
-        with self._recorded(statement):
-            # execute() alone would stop at the first row.
-            rows = cursor.execute(statement, parameters).fetchall()
+        try:
+            with self._recorded(statement):
+                # execute() alone would stop at the first row.
+                rows = cursor.execute(statement, parameters).fetchall()
+        except sqlite3.DatabaseError:
+            self._readers.drop()  # the file may have been repaired before the next statement
+            raise
         columns = [column[0] for column in cursor.description]
         return [dict(zip(columns, row, strict=True)) for row in rows]
 
-    def _connect(self, mode: str) -> sqlite3.Connection:
-        return sqlite3.connect(f"{self.path.as_uri()}?mode={mode}", uri=True)
+    def _submit(self, user: int, event: NewEvent) -> Future[int]:
+        now = int(time.time())
+        starts_at = now if event.starts_at is None else event.starts_at
+        values = (user, event.type, 200, event.duration_ms, event.title, starts_at, now, "{}")
+        return self._writer.submit(values)
 
     @contextmanager
     def _recorded(self, statement: str) -> Iterator[None]:

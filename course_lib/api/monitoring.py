@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from course_lib.api.database import EventsDatabase
@@ -52,7 +52,7 @@ def add_monitoring(app: FastAPI, monitor: PerformanceMonitor, database: EventsDa
         """Show the figures as a page for people."""
         return page()
 
-    @app.get("/metrics")
+    @app.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:
         """Return the figures for Prometheus, or 503 while only this worker's are known.
 
@@ -61,5 +61,5 @@ def add_monitoring(app: FastAPI, monitor: PerformanceMonitor, database: EventsDa
         metrics_of_all = await monitor.merged()
         if not metrics_of_all.complete:
             missing = "Redis is unavailable, so the other workers' figures are missing\n"
-            return Response(missing, 503)
+            return PlainTextResponse(missing, 503)
         return Response(prometheus(metrics_of_all), media_type=PROMETHEUS)

@@ -7,9 +7,14 @@ from fastapi import FastAPI
 from pydantic import BaseModel, Field
 
 from course_lib.api.models import NewEvent
+from course_lib.api.responses import BODY, failures
+from course_lib.api.slots import Slots
 
 MODEL_SECONDS = 0.2
 """The time that one call of the model takes, in seconds."""
+
+MOST_CALLS = 200
+"""The number of calls that a process handles at once. The last waits for 40 seconds."""
 
 LONGEST_EVENT = 1440  # minutes
 
@@ -35,10 +40,12 @@ class EventText(BaseModel):
 def add_parsing(app: FastAPI) -> None:
     """Add `POST /api/events/parse`."""
     model = asyncio.Semaphore(1)
+    slots = Slots(MOST_CALLS, "texts")
 
-    @app.post("/api/events/parse")
+    @app.post("/api/events/parse", responses=failures(503, *BODY))
     async def parse_event(text: EventText) -> NewEvent:
         """Turn text into an event, without storing it. Takes 200 ms, one call at a time."""
-        async with model:
-            await asyncio.sleep(MODEL_SECONDS)
+        with slots:
+            async with model:
+                await asyncio.sleep(MODEL_SECONDS)
         return text.event()

@@ -95,7 +95,8 @@ def copy(*statements: str, rows: int | None = None) -> Copy:
     Runs `statements`, then ANALYZE, on the copy; without statements the copy equals the seeded
     file byte for byte. `rows` selects the seeded file with another number of events.
 
-    Raises RuntimeError if `MOST_COPIES` copies are open, OSError if the disk is too full.
+    Raises RuntimeError if `MOST_COPIES` copies are open, OSError, which says what to do, if the
+    disk is too full.
     """
     from course_lib.lab import lifeline  # noqa: PLC0415 - seeding needs no guarded folder
 
@@ -112,6 +113,11 @@ def copy(*statements: str, rows: int | None = None) -> Copy:
         shutil.copyfile(source, table.path)
         if statements:
             _run(table, statements)
+    except (OSError, sqlite3.OperationalError) as error:
+        table.close()
+        if _is_full(error):
+            raise _no_space(source, folder) from None
+        raise
     except BaseException:  # the Stop button too: the caller would never get a reference to close
         table.close()
         raise
@@ -119,14 +125,25 @@ def copy(*statements: str, rows: int | None = None) -> Copy:
 
 
 def _check_space(source: Path, folder: Path) -> None:
+    if source.stat().st_size > shutil.disk_usage(folder).free:
+        raise _no_space(source, folder)
+
+
+def _is_full(error: OSError | sqlite3.OperationalError) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL
+
+
+def _no_space(source: Path, folder: Path) -> OSError:
     size = source.stat().st_size
     free = shutil.disk_usage(folder).free
-    if size > free:
-        message = (
-            f"a copy of the table takes {size / 1e6:.0f} MB and {free / 1e6:.0f} MB are free: free "
-            "some space, point TMPDIR to another disk, or set COURSE_ROWS to fewer rows"
-        )
-        raise OSError(errno.ENOSPC, message, str(folder))
+    message = (
+        f"a copy of the table takes {size / 1e6:.0f} MB, more with indexes, and {free / 1e6:.0f} "
+        "MB are free: free some space, point TMPDIR to another disk, or set COURSE_ROWS to fewer "
+        "rows"
+    )
+    return OSError(errno.ENOSPC, message, str(folder))
 
 
 def _run(table: Copy, statements: Sequence[str]) -> None:

@@ -26,6 +26,7 @@ import itertools
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -142,12 +143,20 @@ def folder() -> Path:
     """Return this process's private folder (mode 0700), which is removed when the process ends.
 
     Its path is short, because macOS allows a socket's path 104 bytes. A forked child gets a folder
-    of its own.
+    of its own. Raises OSError, which says what to do, if no temporary folder can be written.
     """
     global _folder_guardian  # noqa: PLW0603
     with _lock:
         if _folder_guardian is None or not _folder_guardian.alive():
-            _folder_guardian = _Guardian()
+            guardian = _Guardian()
+            if not guardian.first_line:
+                guardian.end()
+                raise OSError(
+                    "no folder for temporary files can be used, because its disk is full or "
+                    "read-only: set TMPDIR to a folder that you can write to, and restart the "
+                    "kernel"
+                )
+            _folder_guardian = guardian
         return Path(_folder_guardian.first_line)
 
 
@@ -202,7 +211,10 @@ def _signal_group(group: int, number: int) -> None:
 def _guard_folder() -> None:
     """Create a folder and print its path; at end-of-file wait for the children and remove it."""
     # The folder gets its real name once it's locked, so no sweep sees it without a lock.
-    hidden = Path(tempfile.mkdtemp(prefix="." + PREFIX))
+    try:
+        hidden = Path(tempfile.mkdtemp(prefix="." + PREFIX))
+    except OSError:
+        return  # without printing a path, which `folder` reports
     with open(hidden / LOCK, "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
         path = hidden.rename(hidden.with_name(hidden.name.removeprefix(".")))
@@ -216,13 +228,27 @@ def _guard_folder() -> None:
 
 
 def _sweep(base: Path) -> None:
-    """Remove the folders of dead owners."""
-    for path in base.glob(f"{PREFIX}*/{LOCK}"):
-        with contextlib.suppress(OSError), open(path) as lock:
-            if os.fstat(lock.fileno()).st_uid == os.getuid():
-                # Raises BlockingIOError if the owner lives.
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(path.parent, ignore_errors=True)
+    """Remove the folders of dead owners; leave alone whatever else has such a name."""
+    for path in base.glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError), _open_own(path / LOCK) as lock:
+            # Raises BlockingIOError if the owner lives.
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _open_own(lock: Path) -> IO[bytes]:
+    """Open the lock of a folder. Raises OSError if it's a link, no file, or another user's.
+
+    Another user may have put a FIFO there, and opening one waits for a writer without O_NONBLOCK.
+    """
+    folder = os.lstat(lock.parent)
+    file = os.fdopen(os.open(lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
+    status = os.fstat(file.fileno())
+    is_own = {folder.st_uid, status.st_uid} == {os.getuid()}
+    if is_own and stat.S_ISDIR(folder.st_mode) and stat.S_ISREG(status.st_mode):
+        return file
+    file.close()
+    raise PermissionError(f"{lock.parent} isn't our folder")
 
 
 def _guard_child(lock_path: str, *command: str) -> None:

@@ -5,15 +5,26 @@ time. A damaged line is skipped, and if the file is deleted a new one is started
 equals the last one of its kind and name isn't written again.
 """
 
-import fcntl
 import json
 import os
 from pathlib import Path
 from typing import IO, Any
 
-from course_lib.lab import paths
+from course_lib.lab import file_lock, paths
+
+LOCK_TIMEOUT = 3.0  # seconds
 
 Record = dict[str, Any]
+
+# The fields that a record of each kind has when it's read, and their types. Anything else is a
+# damaged line.
+FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
+    "verdict": {"name": (str,), "verdict": (str,)},
+    "prediction": {"name": (str,), "guess": (int, float, str)},
+    "measurement": {"name": (str,), "measured": (int, float, str)},
+    "question": {"name": (str,)},
+}
+OPTIONAL = {"sure": (int, float), "unit": (str,)}
 
 
 def file() -> Path:
@@ -24,8 +35,8 @@ def file() -> Path:
 def record(kind: str, lesson: str, name: str, **facts: object) -> None:
     """Store the current facts about `name`, an exercise, prediction or question of `lesson`.
 
-    If the folder can't be written, prints one line and goes on: a learner may lose the record, but
-    never the lesson.
+    If the file can't be written or stays locked, prints one line and goes on: a learner may lose
+    the record, but never the lesson.
     """
     new = {"kind": kind, "lesson": lesson, "name": name, **facts}
     if latest(kind, lesson).get(name) == new:
@@ -33,7 +44,11 @@ def record(kind: str, lesson: str, name: str, **facts: object) -> None:
     try:
         file().parent.mkdir(parents=True, exist_ok=True)
         with file().open("ab+") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX)
+            file_lock.acquire(
+                stream,
+                waiting_for=f"another program has locked {file()}",
+                give_up_after=LOCK_TIMEOUT,
+            )
             line = json.dumps(new).encode() + b"\n"
             stream.write(b"\n" + line if _is_torn(stream) else line)
     except OSError as error:
@@ -55,9 +70,16 @@ def records(kind: str, lesson: str) -> list[Record]:
             continue
         if entry.get("kind") == "reset":
             current.clear()
-        elif entry.get("kind") == kind and isinstance(entry.get("name"), str):
+        elif entry.get("kind") == kind and _is_whole(entry, kind):
             current.append(entry)
     return current
+
+
+def _is_whole(entry: Record, kind: str) -> bool:
+    """Return True if a record has its fields, and in the types that we write."""
+    present = {name: types for name, types in OPTIONAL.items() if name in entry}
+    fields = FIELDS.get(kind, {"name": (str,)}) | present
+    return all(isinstance(entry.get(name), types) for name, types in fields.items())
 
 
 def latest(kind: str, lesson: str) -> dict[str, Record]:
@@ -90,7 +112,7 @@ def _entries() -> list[Record]:
     for line in lines:
         try:
             entry = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):  # damaged, or nested thousands of levels deep
             continue
         if isinstance(entry, dict):
             entries.append(entry)

@@ -29,7 +29,7 @@ from redis.retry import Retry
 
 from course_lib.lab import lifeline
 
-OLDEST = (6, 2)  # the first version with GETDEL
+OLDEST = (6, 2)  # the first version with ZADD GT
 START_TIMEOUT = 10.0  # seconds; starting takes about 0.1
 
 _socket_numbers = itertools.count(1)

@@ -39,6 +39,8 @@ __all__ = [
 KERNEL_NAME = f"course-{secrets.token_hex(4)}"
 """The prefix of all our namespaces on a server that we didn't start."""
 
+PROBE = "return redis.call('SET', KEYS[1], '', 'PX', 1000)"
+
 _client_numbers = itertools.count(1)
 _lock = threading.Lock()
 _own: RedisServer | None = None
@@ -90,12 +92,24 @@ def _check_foreign(url: str) -> None:
     """Check, once, that the server at REDIS_URL can be used; remove our keys from it at the end."""
     try:
         with plain_client(url) as client:
-            version = client.info("server")["redis_version"]
-    except (redis.RedisError, OSError, ValueError) as error:
+            _check_server(client.info())
+            # Servers that are full, read-only or cut off, and users without rights, reject it.
+            client.eval(PROBE, 1, f"{KERNEL_NAME}:probe")
+    # TypeError: redis-py passes an unknown option of the URL on to its connection.
+    except (redis.RedisError, OSError, ValueError, TypeError) as error:
         raise _unusable(f"cannot be used: {error}") from None
+    atexit.register(_remove_our_keys, url)
+
+
+def _check_server(info: dict[str, Any]) -> None:
+    version, role = info["redis_version"], info.get("role", "master")
+    mode = info.get("redis_mode") or info.get("server_mode", "standalone")  # the latter in Valkey
     if not new_enough(version):
         raise _unusable(f"leads to Redis {version}, and the lessons need 6.2 or newer")
-    atexit.register(_remove_our_keys, url)
+    if mode != "standalone":
+        raise _unusable(f"leads to a server in {mode} mode, and the lessons need a single server")
+    if role != "master":
+        raise _unusable("leads to a replica, and the lessons need a server that takes writes")
 
 
 def _unusable(reason: str) -> RuntimeError:

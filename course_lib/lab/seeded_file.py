@@ -1,20 +1,29 @@
 """The seeded file: created once, complete or not at all, and again when it no longer fits.
 
-    missing, damaged, other recipe --> lock --> write events.db.part --> rename to events.db
+    missing, changed, other recipe --> lock --> write events.db.part --> rename to events.db
+    some other file                --> FileExistsError
 
 A process that's killed on the way leaves a `.part` file at most, which the next one removes.
 """
 
-import fcntl
+import errno
+import hashlib
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
-from course_lib.lab import paths, seeded_rows
+from course_lib.lab import file_lock, paths, seeded_rows
 
 ROWS = 1_000_000
+BYTES_PER_EVENT = 133
+BYTES_OF_USERS = 1_500_000
+
+CREATED = seeded_rows.START
+"""The time of a complete file, in seconds: any later change to the file gives it another."""
 
 
 def rows() -> int:
@@ -33,7 +42,8 @@ def rows() -> int:
 def path(number: int | None = None) -> Path:
     """Return the seeded file with that many events (by default `rows()`).
 
-    Creates the file first if it's missing, damaged or of another recipe.
+    Creates the file first if it's missing, damaged, changed or of another recipe. Raises what
+    `seed` raises.
     """
     number = rows() if number is None else number
     file = paths.DATA / ("events.db" if number == ROWS else f"events-{number}.db")
@@ -44,14 +54,11 @@ def seed(target: str | os.PathLike[str], rows: int = ROWS) -> Path:
     """Make `target` the seeded table with that many events; leave it alone if it already is.
 
     The file gets its name when it's complete, so an interrupt never leaves half a table. Raises
-    FileExistsError if `target` is some other file, ValueError if `rows` is less than one.
+    FileExistsError if `target` is some other file, ValueError if `rows` is less than one,
+    TimeoutError if another program has locked the table, and another OSError, which says what to
+    do, if the file can't be created.
     """
-    target = Path(target)
-    if target.exists() and not _is_ours(target):
-        raise FileExistsError(
-            f"{target} is not a seeded events table: name another file, or move it away first"
-        )
-    return _create_if_needed(target, rows)
+    return _create_if_needed(Path(target), rows)
 
 
 def _create_if_needed(target: Path, rows: int) -> Path:
@@ -59,12 +66,35 @@ def _create_if_needed(target: Path, rows: int) -> Path:
         raise ValueError(f"rows is {rows}: a seeded table has at least one event")
     if _is_complete(target, rows):
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(target):
-        # Check again: another process may have created it while we waited for the lock.
-        if not _is_complete(target, rows):
-            _create(target, rows)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(target) as lock:
+            # Check again: another process may have created it while we waited for the lock.
+            if not _is_complete(target, rows):
+                _create(target, rows)
+                _store_digest(lock, target)
+    except (OSError, sqlite3.OperationalError) as error:
+        if isinstance(error, OSError) and error.errno is None:
+            raise  # our own, which says what to do
+        raise _explained(error, target, rows) from None
     return target
+
+
+def _explained(error: OSError | sqlite3.OperationalError, target: Path, rows: int) -> OSError:
+    """Return an error that says what the table needs, and what to do."""
+    folder = target.parent
+    needed = (BYTES_PER_EVENT * rows + BYTES_OF_USERS) / 1e6
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    number = error.errno if isinstance(error, OSError) else errno.ENOSPC
+    free = ""
+    if folder.is_dir():
+        free = f", where {shutil.disk_usage(folder).free / 1e6:.0f} MB are free"
+    return OSError(
+        number or errno.EIO,
+        f"cannot create the table ({reason}): it needs {needed:.0f} MB in {folder}{free}; free "
+        "some space, set COURSE_DATA to a folder that you can write to, or COURSE_ROWS to fewer "
+        "rows",
+    )
 
 
 def _is_ours(file: Path) -> bool:
@@ -78,12 +108,24 @@ def _is_ours(file: Path) -> bool:
 
 
 def _is_complete(file: Path, rows: int) -> bool:
-    """Return True if recipe, size, tables and last row are as we left them.
+    """Return True if the file is as we left it. Raises FileExistsError if it isn't ours.
 
-    Reads a few pages only, so it stays fast for a large file.
+    Reads a few pages only, unless the file has been changed or copied.
     """
-    if not file.exists() or not _is_ours(file):
+    if not file.exists():
         return False
+    if file.is_file() and file.stat().st_size == 0:
+        return False  # nothing is lost: sqlite3.connect() creates such a file
+    if not file.is_file() or not _is_ours(file):
+        raise FileExistsError(
+            f"{file} is not a seeded events table: name another file, or move it away first; the "
+            "lessons keep theirs in the folder that COURSE_DATA names"
+        )
+    return _has_all_rows(file, rows) and _is_unchanged(file)
+
+
+def _has_all_rows(file: Path, rows: int) -> bool:
+    """Return True if recipe, size, tables and last row are as we left them."""
     query = """
         SELECT user_version, page_count * page_size, (SELECT count(*) FROM sqlite_master),
             (SELECT max(id) FROM events)
@@ -92,17 +134,56 @@ def _is_complete(file: Path, rows: int) -> bool:
     with closing(read_only(file)) as database:
         try:
             actual = database.execute(query).fetchone()
-        except sqlite3.DatabaseError:
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+                raise TimeoutError(
+                    f"{file} is locked by another program, or another cell: end its transaction, "
+                    "or close it, and try again"
+                ) from None
             return False
     return bool(actual == (seeded_rows.RECIPE, file.stat().st_size, 2, rows))
 
 
+def _is_unchanged(file: Path) -> bool:
+    """Return True if the file's time or, for a copied file, its digest is as we left it."""
+    if file.stat().st_mtime == CREATED:
+        return True
+    lock = _lock_of(file)
+    stored = lock.read_text(errors="replace").strip() if lock.is_file() else ""
+    if not stored:
+        return True  # created before we stored digests
+    if _digest(file) != stored:
+        return False
+    with suppress(OSError):  # another user's file, or a read-only folder
+        os.utime(file, (CREATED, CREATED))
+    return True
+
+
+def _digest(file: Path) -> str:
+    with open(file, "rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _store_digest(lock: IO[str], file: Path) -> None:
+    lock.truncate(0)
+    lock.write(_digest(file))
+
+
+def _lock_of(target: Path) -> Path:
+    """Return the file that's locked while the table is created; then it has the table's digest."""
+    return Path(f"{target}.lock")
+
+
 @contextmanager
-def _locked(target: Path) -> Iterator[None]:
+def _locked(target: Path) -> Iterator[IO[str]]:
     """Let one process at a time seed `target`; the system releases the lock of a killed process."""
-    with open(f"{target}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    with open(_lock_of(target), "a") as lock:
+        file_lock.acquire(
+            lock,
+            waiting_for=f"another process is creating {target} (if it's suspended, as by Ctrl-Z, "
+            "continue or end it)",
+        )
+        yield lock
 
 
 def _create(target: Path, rows: int) -> None:
@@ -111,6 +192,7 @@ def _create(target: Path, rows: int) -> None:
     try:
         with closing(sqlite3.connect(part, isolation_level=None)) as database:
             seeded_rows.fill(database, rows)
+        os.utime(part, (CREATED, CREATED))
         # Remove the side files too: SQLite would apply them to the new file.
         remove(target)
         part.rename(target)

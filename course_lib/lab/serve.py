@@ -11,6 +11,7 @@ import contextlib
 import itertools
 import json
 import os
+import resource
 import socket
 import sys
 import threading
@@ -27,6 +28,7 @@ import uvicorn
 from course_lib.api import EventsDatabase, create_app
 from course_lib.asgi import App, Message, Receive, Scope, Send
 from course_lib.lab import lifeline, redis_server
+from course_lib.lab.http_protocol import MOST_CONNECTIONS, BoundedConnection
 
 HOST = "127.0.0.1"
 # Seconds for one response. The first may have to wait until a million rows are indexed.
@@ -34,6 +36,7 @@ RESPONSE_TIMEOUT = 60.0
 STOP_TIMEOUT = (
     5.0  # seconds for an app in a thread; an endpoint that never returns keeps its thread
 )
+FILES = 4096
 
 _namespace_numbers = itertools.count(1)
 
@@ -92,15 +95,11 @@ def start(db_path: str | os.PathLike[str], **switches: Any) -> Server:
         namespace = redis_server.namespace(f"api-{next(_namespace_numbers)}")
         switches = {"redis_url": redis_server.url(), "namespace": namespace} | switches
     port_file = lifeline.folder() / f"{time.monotonic_ns()}.port"
-    command: list[str | os.PathLike[str]] = [
-        sys.executable,
-        "-m",
-        __name__,
-        path,
-        port_file,
-        json.dumps(switches),
-    ]
-    child = lifeline.start(command)
+    # In a file of our private folder, because every user can see a command line, and REDIS_URL may
+    # have a password. The child removes it.
+    switches_file = port_file.with_suffix(".switches")
+    switches_file.write_text(json.dumps(switches))
+    child = lifeline.start([sys.executable, "-m", __name__, path, port_file, switches_file])
     try:
         while child.alive() and not port_file.exists():
             time.sleep(0.01)
@@ -130,22 +129,26 @@ def here(app: App) -> Server:
     server = _uvicorn(_watch_startup(app, failures))
 
     def run() -> None:
-        with contextlib.suppress(SystemExit):  # uvicorn raises it if the start-up fails
+        # uvicorn raises SystemExit if the start-up fails.
+        with listener, contextlib.suppress(SystemExit):
             server.run([listener])
 
     thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    while thread.is_alive() and not server.started:
-        time.sleep(0.005)
-    if not server.started:
-        listener.close()
-        raise RuntimeError(f"the app's start-up {_describe(failures)}")
 
     def end() -> None:
         server.should_exit = True
         thread.join(timeout=STOP_TIMEOUT)
 
-    return Server(listener.getsockname()[1], end)
+    try:
+        thread.start()
+        while thread.is_alive() and not server.started:
+            time.sleep(0.005)
+        if not server.started:
+            raise RuntimeError(f"the app's start-up {_describe(failures)}")
+        return Server(listener.getsockname()[1], end)
+    except BaseException:  # the Stop button too: the caller would never get a server to stop
+        server.should_exit = True  # as soon as the app's start-up returns
+        raise
 
 
 def _watch_startup(app: App, failures: list[BaseException]) -> App:
@@ -195,18 +198,30 @@ def _uvicorn(app: App) -> uvicorn.Server:
         timeout_graceful_shutdown=1,
         # By default uvicorn trusts any local client's X-Forwarded-For.
         proxy_headers=False,
+        http=BoundedConnection,
+        limit_concurrency=MOST_CONNECTIONS,
     )
     return uvicorn.Server(config)
 
 
-def _serve(db_path: str, port_file: str, switches: str) -> None:
+def _serve(db_path: str, port_file: str, switches_file: str) -> None:
     """Serve the Events API in this process, and write the port to a file once it's known."""
-    app = create_app(db_path, **json.loads(switches))
+    _allow_many_files()
+    switches = json.loads(Path(switches_file).read_text())
+    Path(switches_file).unlink()
+    app = create_app(db_path, **switches)
     listener = _listen()
     unfinished = Path(port_file + ".part")
     unfinished.write_text(str(listener.getsockname()[1]))
     unfinished.rename(port_file)
     _uvicorn(app).run([listener])
+
+
+def _allow_many_files() -> None:
+    """Raise the number of files that this process may open: each connection needs one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # macOS allows fewer than it reports
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, FILES), most))
 
 
 if __name__ == "__main__":

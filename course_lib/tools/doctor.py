@@ -163,10 +163,14 @@ def port() -> Finding:
 
 def disk() -> Finding:
     """Check for 2 GB of free space in the folder where kernels keep their copies of the table."""
-    folder = tempfile.gettempdir()
-    free = shutil.disk_usage(folder).free
+    remedy = "free some space, or set TMPDIR to a folder on another disk"
+    try:
+        folder = tempfile.gettempdir()
+        free = shutil.disk_usage(folder).free
+    except OSError:
+        return Finding(False, "a folder for temporary files that can be written", remedy)
     what = f"2 GB of disk space in {folder}: {free / 1e9:.1f} GB free"
-    return Finding(free >= DISK, what, "free some space, or set TMPDIR to a folder on another disk")
+    return Finding(free >= DISK, what, remedy)
 
 
 def findings() -> "list[Finding]":

@@ -1,0 +1,30 @@
+"""The failures that the OpenAPI document lists for each route."""
+
+from typing import Any
+
+Responses = dict[int | str, dict[str, Any]]
+
+DESCRIPTIONS = {
+    400: "The body isn't JSON.",
+    401: "The API key, or the account and its password, is wrong.",
+    408: "The body took too long.",
+    413: "The body is too large.",
+    429: "The limit of requests is exceeded; `Retry-After` says for how many seconds.",
+    500: "The service failed.",
+    503: "A part of the service is overloaded or unavailable; try again after `Retry-After`.",
+}
+DETAIL = {
+    "type": "object",
+    "properties": {"detail": {"type": "string"}},
+    "required": ["detail"],
+}
+
+BODY = (400, 408, 413)
+
+
+def failures(*statuses: int) -> Responses:
+    """Return the entries of the OpenAPI document for these statuses."""
+    content = {"application/json": {"schema": DETAIL}}
+    return {
+        status: {"description": DESCRIPTIONS[status], "content": content} for status in statuses
+    }

@@ -1,0 +1,77 @@
+"""Return the totals of a user and of the platform, from a cache if the service has one."""
+
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse, Response
+from starlette.concurrency import run_in_threadpool
+
+from course_lib.api.callers import Caller, UserID
+from course_lib.api.database import EventsDatabase
+from course_lib.api.responses import failures
+from course_lib.cache import Cache
+from course_lib.monitor import PerformanceMonitor
+
+USER_TTL = 300  # seconds
+NO_EVENTS_TTL = 30
+PLATFORM_TTL = 60
+
+
+def add_stats(
+    app: FastAPI, database: EventsDatabase, store: Cache | None, monitor: PerformanceMonitor | None
+) -> None:
+    """Add `GET /api/stats`."""
+
+    @app.get("/api/stats", responses=failures(401, 503))
+    async def stats(caller: Caller, user_id: UserID = None) -> Response:
+        """Return the totals of a user (by default the caller) and of the whole platform."""
+        user = caller if user_id is None else user_id
+
+        # In threads: a query on the event loop would hold up every other request.
+        async def load_user() -> dict[str, Any]:
+            return await run_in_threadpool(database.user_totals, user)
+
+        async def load_platform() -> dict[str, Any]:
+            return await run_in_threadpool(database.platform_totals)
+
+        if store is None:
+            return JSONResponse({"user": await load_user(), "platform": await load_platform()})
+        headers: dict[str, str] = {}
+        # Two keys, because all users share the platform's part. Both values are sent as they
+        # are stored, without decoding and encoding them again.
+        user_json = await store.get_or_set(
+            f"stats:user:{user}",
+            load_user,
+            _user_ttl,
+            user_id=user,
+            raw=True,
+            on_outcome=_record_outcome(headers, "X-Cache-User", monitor),
+        )
+        platform_json = await store.get_or_set(
+            "stats:platform",
+            load_platform,
+            PLATFORM_TTL,
+            raw=True,
+            on_outcome=_record_outcome(headers, "X-Cache", monitor),
+        )
+        body = b'{"user":%b,"platform":%b}' % (user_json, platform_json)
+        return Response(body, media_type="application/json", headers=headers)
+
+
+def _record_outcome(
+    headers: dict[str, str], name: str, monitor: PerformanceMonitor | None
+) -> Callable[[str], None]:
+    """Return a function that puts a cache outcome into a header and counts it in the monitor."""
+
+    def record(outcome: str) -> None:
+        headers[name] = outcome
+        if monitor:
+            monitor.count("cache_hit" if outcome in ("hit", "stale") else "cache_miss")
+
+    return record
+
+
+def _user_ttl(totals: dict[str, Any]) -> int:
+    """Return a short TTL for a user without events, because anyone can invent user IDs."""
+    return USER_TTL if totals["events"] else NO_EVENTS_TTL

@@ -1,0 +1,145 @@
+"""The Events API rejects bodies that are too large, too slow, invalid or hostile."""
+
+import json
+import logging
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from course_lib.api import bodies, create_app
+from course_lib.lab import events, serve
+
+JSON = {"Content-Type": "application/json"}
+POSTS = ("/api/events", "/api/events/parse", "/api/auth/login")
+SECRET = "correct horse battery"
+
+
+@pytest.fixture(scope="module")
+def db(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return events.seed(tmp_path_factory.mktemp("bodies") / "events.db", 1000)
+
+
+@pytest.fixture(scope="module")
+def server(db: Path) -> Iterator[serve.Server]:
+    with serve.here(create_app(db)) as server:
+        yield server
+
+
+@pytest.mark.parametrize("is_chunked", [False, True])
+def test_a_body_beyond_the_limit_is_rejected_with_413(
+    server: serve.Server, is_chunked: bool
+) -> None:
+    largest = b'{"title": "' + b"x" * (bodies.LARGEST_BODY - 13) + b'"}'
+    for body, status in ((largest, 422), (largest + b" ", 413)):
+        content = iter([body[:100], body[100:]]) if is_chunked else body
+        answer = server.client.post("/api/events", content=content, headers=JSON)
+        assert (answer.status_code, len(answer.content) < 500) == (status, True)
+    assert server.get("/health").status_code == 200
+
+
+def test_a_body_that_does_not_arrive_is_rejected_with_408(
+    server: serve.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "BODY_SECONDS", 0.1)
+    head = "POST /api/events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    with socket.create_connection(("127.0.0.1", server.client.base_url.port or 0)) as client:
+        client.sendall(f"{head}Content-Length: 10\r\n\r\n{{".encode())
+        assert client.recv(4096).startswith(b"HTTP/1.1 408")
+
+
+@pytest.mark.parametrize("path", POSTS)
+@pytest.mark.parametrize(
+    "body",
+    [
+        rb'{"type": "\ud800", "title": "\ud800", "text": "\ud800", "account": "\ud800"}',
+        b'{"type": NaN, "title": "t", "text": NaN, "account": NaN}',
+        b'{"type": 1e400, "title": "t", "text": 1e400, "account": 1e400}',
+        b'{"text": ' + b"[" * 20_000,
+        b'{"text": ' + b"1" * 5000 + b"}",
+        b"\xff\xfe",
+        b"",
+        b'"' + SECRET.encode() + b'"',
+    ],
+    ids=["surrogate", "nan", "infinity", "nested", "digits", "no-utf8", "empty", "string"],
+)
+@pytest.mark.parametrize("headers", [JSON, {}], ids=["json", "untyped"])
+def test_a_body_that_is_not_valid_is_a_clients_error_and_never_echoed(
+    server: serve.Server, path: str, body: bytes, headers: dict[str, str]
+) -> None:
+    answer = server.client.post(path, content=body, headers=headers)
+    assert answer.status_code in (400, 422)
+    assert SECRET not in answer.text
+    assert len(answer.content) < 1000
+
+
+def test_nothing_that_a_client_sent_is_logged(
+    server: serve.Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = f'{{"email": "a@b", "password": "{SECRET}", "remember": NaN}}'
+    with caplog.at_level(logging.INFO):
+        server.client.post("/api/auth/login", content=body, headers=JSON)
+        server.client.post(f"/api/{SECRET}", content=body, headers={"X-API-Key": SECRET, **JSON})
+    assert SECRET not in caplog.text
+
+
+def test_a_request_that_crashes_logs_one_line_and_keeps_its_connection(
+    db: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = create_app(db, monitor=True)
+
+    @app.get("/crash/{name}")
+    async def crash(name: str) -> None:
+        raise ValueError(f"no {name}")
+
+    with serve.here(app) as server, caplog.at_level(logging.WARNING):
+        answer = server.client.get(f"/crash/{SECRET}")
+        lines = [record.getMessage() for record in caplog.records]
+        assert (answer.status_code, answer.json()) == (500, {"detail": "internal error"})
+        assert server.client.get("/health", headers={"Connection": "close"}).status_code == 200
+    failed = [line for line in lines if line.startswith("GET /crash/{name} failed: ValueError at")]
+    assert len(failed) == 1 and SECRET not in "".join(lines)
+
+
+def test_a_type_of_event_that_nobody_knows_is_rejected_with_the_list(server: serve.Server) -> None:
+    answer = server.client.post("/api/events", json={"type": "mine", "title": "t"})
+    assert answer.status_code == 422
+    assert "'refund'" in answer.json()["detail"][0]["msg"]
+
+
+def test_the_openapi_document_lists_the_failures_of_each_route(db: Path) -> None:
+    paths = create_app(db, monitor=True).openapi()["paths"]
+    assert {"400", "401", "413", "422", "503"} < set(paths["/api/events"]["post"]["responses"])
+    assert {"401", "413", "429", "503"} < set(paths["/api/auth/login"]["post"]["responses"])
+    assert list(paths["/metrics"]["get"]["responses"]["200"]["content"]) == ["text/plain"]
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
+    lambda values: st.lists(values) | st.dictionaries(st.text(), values),
+    max_leaves=5,
+)
+FIELDS = st.sampled_from(["type", "title", "duration_ms", "starts_at", "text", "account"])
+HOSTILE = st.binary() | st.builds(
+    lambda value: json.dumps(value).encode(), st.dictionaries(FIELDS, JSON_VALUES) | JSON_VALUES
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(path=st.sampled_from(POSTS), body=HOSTILE, key=st.none() | st.binary(max_size=20))
+def test_hostile_input_never_causes_a_500(
+    server: serve.Server, path: str, body: bytes, key: bytes | None
+) -> None:
+    headers: dict[Any, Any] = dict(JSON)
+    if key is not None and not set(key) & set(b"\0\r\n") and key.strip() == key:
+        headers["X-API-Key"] = key
+    try:
+        answer = server.client.post(path, content=body, headers=headers)
+    except httpx.LocalProtocolError:
+        return  # the client itself doesn't send such a header
+    assert answer.status_code < 500
