@@ -1,10 +1,12 @@
 """The lab: what every lesson runs on. A notebook's first cell calls `lab.start("caching")`.
 
 stage     events.py         the seeded table, and private copies of it
-                            (seeded_file.py creates the file, seeded_rows.py its rows)
+                            (seeded_file.py creates the file, seeded_rows.py its rows,
+                            file_lock.py says what is waited for)
           redis_server.py   Redis: yours at REDIS_URL, or one that's private to the kernel
                             (redis_process.py is the server, namespaced_client.py the client)
-          serve.py          the Events API, or your own app, over real HTTP
+          serve.py          the Events API, or your own app, over real HTTP (http_protocol.py
+                            ends connections that never send)
           lifeline.py       starts every process and ends it with the kernel
 measure   bench.py          compares ways of doing one thing, in one interleaved run
                             (comparison.py has the results, percentiles.py the figures)
