@@ -129,10 +129,10 @@ def _machine() -> str:
     )
 
 
-def _table_or_card(content: pd.DataFrame | show.Card) -> str:
-    if isinstance(content, show.Card):
-        return content._repr_html_()
-    return _table(content)
+def _table_or_card(content: pd.DataFrame | predictions.Board | show.Card) -> str:
+    if isinstance(content, pd.DataFrame):
+        return _table(content)
+    return content._repr_html_()
 
 
 def _table(table: pd.DataFrame) -> str:
