@@ -41,6 +41,8 @@ def create_app(
     redis_url: str | None = None,
     indexes: bool = False,
     cache: bool = False,
+    user_ttl: float = USER_TTL,
+    platform_ttl: float = PLATFORM_TTL,
     limits: Limits | bool | None = None,
     algorithm: Algorithm = "sliding_window",
     monitor: bool = False,
@@ -52,6 +54,7 @@ def create_app(
     - `cache`: keep the two parts of `/api/stats` in Redis at `redis_url`, under keys of this
       `namespace`. Services of one database should share a namespace; services of different
       databases must not.
+    - `user_ttl`, `platform_ttl`: how many seconds the cache keeps each part.
     - `limits`: how many requests to a route each caller may send, counted in Redis by this
       `algorithm`: a dict such as `LIMITS`, or `True` for `LIMITS` itself. The caller is the user
       in the API key, which isn't verified here, else the address. Login has limits by address and
@@ -88,7 +91,7 @@ def create_app(
         rules = LIMITS if isinstance(limits, bool) else limits
         check_account = add_limits(app, limiter, rules)
     app.add_middleware(ServerTimingMiddleware)
-    _add_stats(app, database, store, performance)
+    _add_stats(app, database, store, performance, (user_ttl, platform_ttl))
     _add_events(app, database, store)
 
     @app.get("/health")
@@ -104,8 +107,14 @@ def create_app(
 
 
 def _add_stats(
-    app: FastAPI, database: EventsDatabase, store: Cache | None, monitor: PerformanceMonitor | None
+    app: FastAPI,
+    database: EventsDatabase,
+    store: Cache | None,
+    monitor: PerformanceMonitor | None,
+    ttls: tuple[float, float],
 ) -> None:
+    user_ttl, platform_ttl = ttls
+
     @app.get("/api/stats")
     async def stats(caller: Caller, user_id: UserID = None) -> Response:
         """Return the totals of a user (by default the caller) and of the whole platform."""
@@ -126,7 +135,7 @@ def _add_stats(
         user_json = await store.get_or_set(
             f"stats:user:{user}",
             load_user,
-            USER_TTL,
+            user_ttl,
             user_id=user,
             raw=True,
             on_outcome=_record_outcome(headers, "X-Cache-User", monitor),
@@ -134,7 +143,7 @@ def _add_stats(
         platform_json = await store.get_or_set(
             "stats:platform",
             load_platform,
-            PLATFORM_TTL,
+            platform_ttl,
             raw=True,
             on_outcome=_record_outcome(headers, "X-Cache", monitor),
         )
