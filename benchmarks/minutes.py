@@ -33,7 +33,7 @@ STATED = re.compile(r"(\d+) minutes")
 
 @dataclass(frozen=True)
 class Count:
-    """What a reader of one notebook meets, and how long it takes."""
+    """The content of a notebook, and the seconds that its reader spends on it."""
 
     cells: int
     code_cells: int
@@ -42,7 +42,7 @@ class Count:
     reading: float
     doing: float
     machine: float | None
-    """Seconds, and None if the notebook wasn't run since this is measured."""
+    """Seconds, or None if they weren't measured."""
     stated: int | None
 
     @property

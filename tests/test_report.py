@@ -160,6 +160,17 @@ def test_the_options_of_a_fix_stay_with_it():
     assert trial.only(trial.OURS, "monitor") == {"monitor": True}
 
 
+def test_the_picture_compares_each_fix_alone_with_all_of_them(trials):
+    assert trials.picture().alt.startswith("Late: 1% with all fixes, 100% with the best one alone.")
+
+
+def test_what_is_off_and_its_options_change_nothing():
+    assert trial._effective({"indexes": True, "cache": False, "user_ttl": 5, "limits": None}) == {
+        "indexes": True
+    }
+    assert trial._effective(trial.OURS) == trial.OURS
+
+
 @pytest.mark.parametrize(
     ("fixes", "message"),
     [

@@ -127,17 +127,17 @@ class Revealed:
 
     @property
     def close(self) -> bool:
-        """Whether the guess was close to the measurement."""
+        """True if the guess was close to the measurement."""
         return self.measured is not None and self._distance().close
 
     @property
     def wrongness(self) -> float:
-        """How far off it was, and how sure the reader was: larger is more worth a look."""
+        """The distance, weighted by how sure the reader was: the largest is worth a look."""
         return self._distance().size * (1 + self.locked["sure"] / 100)
 
     @property
     def how_far(self) -> str:
-        """In words, how far off it was."""
+        """The distance in words."""
         return self._distance().words
 
     def row(self) -> dict[str, str]:
@@ -207,7 +207,7 @@ def _verdict(locked: progress.Record, measured: Guess) -> str:
 
 @dataclass(frozen=True)
 class Distance:
-    """How far a guess is from the measurement: in words, as a number, and whether that's close."""
+    """The distance between a guess and the measurement, in words and as a number."""
 
     close: bool
     words: str

@@ -57,7 +57,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Trial:
-    """What was measured of the API with some fixes: each load that it was sent."""
+    """The loads that an API with some fixes was sent, and what they measured."""
 
     fixes: Mapping[str, Any]
     mix: Load
@@ -67,7 +67,7 @@ class Trial:
 
     @property
     def met(self) -> bool:
-        """Whether the whole budget is met."""
+        """True if the whole budget is met."""
         return all(measure.met for measure in measures(self))
 
     @property

@@ -19,14 +19,14 @@ import pandas as pd
 from IPython.display import display
 
 from course_lib import api
-from course_lib.lab import events, serve, session, show
+from course_lib.lab import events, plots, serve, session, show
 from course_lib.lab.serve import Server
 from course_lib.limiter import parse
 from course_lib.report_card import traffic
 from course_lib.report_card.budget import Trial, measures
 
 Fixes = Mapping[str, Any]
-"""What is on: see `FIXES`. What isn't named is off."""
+"""The fixes that are on, by their names in `FIXES`, with their settings."""
 
 FIXES = {
     "indexes": "True or False",
@@ -38,6 +38,7 @@ FIXES = {
     "monitor": "True or False",
 }
 SWITCHES = ("indexes", "cache", "limits", "monitor")
+OPTIONS = {"cache": ("user_ttl", "platform_ttl"), "limits": ("algorithm",)}
 STALEST = 60  # seconds: the product's owner accepts platform totals that are this old
 
 OURS: Fixes = {
@@ -109,7 +110,7 @@ class Trials:
         return self._found({}) or self.run({})
 
     def final(self) -> Trial:
-        """Return the last trial that met the budget. If none did, return ours, and say so."""
+        """Return the last trial that met the budget. If none did, show a card and return ours."""
         for trial in reversed(self.done):
             if trial.met or trial.fixes == OURS:
                 return trial
@@ -118,7 +119,9 @@ class Trials:
         return self.run(OURS)
 
     def alone(self, switch: str) -> Trial:
-        """Return the trial of one fix of `final()`, or of ours if that has none; run it if needed.
+        """Return the trial of one fix, with the settings of `final()`; run it if there's none.
+
+        If `final()` doesn't have that fix, it gets the settings in `OURS`.
 
         Raises ValueError if there's no such fix.
         """
@@ -129,11 +132,22 @@ class Trials:
 
     def each_fix(self) -> pd.DataFrame:
         """Return what each fix does alone, beside none of them and all of `final()`."""
+        return _table(self._each_fix()).drop(columns=["fixes", "targets met"])
+
+    def picture(self) -> plots.Picture:
+        """Return a plot of the late requests with no fix, with each one alone, and with all."""
+        compared = self._each_fix()
+        *others, together = [trial.late for trial in compared.values()]
+        title = f"Late: {together:.0%} with all fixes, {min(others):.0%} with the best one alone"
+        late = {name: 100 * trial.late for name, trial in compared.items()}
+        return plots.bars(late, title, "late requests (%)")
+
+    def _each_fix(self) -> dict[str, Trial]:
         compared = {"none": self.before()}
         for switch in SWITCHES:
             compared[f"{switch} alone"] = self.alone(switch)
         compared["all"] = self.final()
-        return _table(compared).drop(columns=["fixes", "targets met"])
+        return compared
 
     def _found(self, fixes: Fixes) -> Trial | None:
         return next((trial for trial in self.done if trial.fixes == fixes), None)
@@ -141,13 +155,22 @@ class Trials:
 
 def only(fixes: Fixes, switch: str) -> dict[str, Any]:
     """Return one fix of several, with its options."""
-    options = {"cache": ("user_ttl", "platform_ttl"), "limits": ("algorithm",)}.get(switch, ())
-    return {name: fixes[name] for name in (switch, *options) if name in fixes}
+    names = (switch, *OPTIONS.get(switch, ()))
+    return {name: fixes[name] for name in names if name in fixes}
+
+
+def _effective(fixes: Fixes) -> dict[str, Any]:
+    """Return what is on, without the options of what is off."""
+    effective: dict[str, Any] = {}
+    for switch in SWITCHES:
+        if fixes.get(switch):
+            effective |= only(fixes, switch)
+    return effective
 
 
 def _measure(fixes: Fixes, name: str) -> Trial:
     _check(fixes)
-    fixes = {key: value for key, value in fixes.items() if value}
+    fixes = _effective(fixes)
     with events.copy() as db:
         with start(fixes, db) as server:
             mix = traffic.send_mix(server, f"{name}: 10 requests a second")
