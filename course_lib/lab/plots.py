@@ -160,8 +160,7 @@ def against_target(
     """
     figure, axes = _rows(title, rows)
     for row, (name, (before, after)) in enumerate(rows.items()):
-        arrow = {"arrowstyle": "->", "color": "0.6", "shrinkB": 6}
-        axes.annotate("", (after, row), (before, row), arrowprops=arrow)
+        axes.plot([before, after], [row, row], color="0.6", linewidth=1.5, zorder=1)
         points = zip((before, after), labels[name], COLOURS, "os", strict=False)
         for value, label, colour, marker in points:
             axes.plot([value], [row], marker, color=colour, markersize=10)

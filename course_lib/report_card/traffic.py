@@ -88,15 +88,17 @@ def send_mix(server: Server, doing: str) -> Load:
     Arrivals are random (Poisson). A request that's unanswered 3 seconds after the last one counts
     with its age as its latency.
     """
-    seconds = _seconds(MIX_SECONDS, 4)
+    seconds = _seconds(MIX_SECONDS, 3)
     requests = round(RATE * seconds)
     sent = schedule(server)
-    return load(sent, rate=RATE, requests=requests, seconds=seconds + PATIENCE, doing=doing)
+    return load(
+        sent, rate=RATE, requests=requests, seconds=seconds + _seconds(PATIENCE, 1), doing=doing
+    )
 
 
 def ask_alone(server: Server, doing: str) -> Load:
     """Request the stats of three users one at a time, so that no request waits for another."""
-    times = int(_seconds(3, 2))
+    times = int(_seconds(3, 1))
     users = [1, 2, 3]
     route = Route("/api/stats", users, headers={"X-API-Key": "pro-{}"}, name=STATS)
     count = times * len(users)
@@ -135,9 +137,9 @@ def stress(server: Server, *, users: int = 128) -> Stress:
     """
     process = psutil.Process(server.pid)
     traffic = schedule(server, tier="team")
-    first = load(traffic, users=users, seconds=_seconds(5, 2), doing=f"{users} users, starting")
+    first = load(traffic, users=users, seconds=_seconds(5, 1), doing=f"{users} users, starting")
     before = process.memory_info().rss
-    rest = load(traffic, users=users, seconds=_seconds(10, 3), doing=f"{users} users, continuing")
+    rest = load(traffic, users=users, seconds=_seconds(10, 2), doing=f"{users} users, continuing")
     after = process.memory_info().rss
     return Stress(Load.joined([first, rest]), users, before, after, session.is_short())
 
@@ -191,7 +193,7 @@ def attack(server: Server, limit: str | None = None, doing: str = "attack") -> A
 
     `limit` is the limit of the server's free tier, which all of them are in.
     """
-    seconds = _seconds(ATTACK_SECONDS, 4)
+    seconds = _seconds(ATTACK_SECONDS, 3)
     all_honest = CLIENTS * HONEST_RATE
     routes = [
         _free_tier(HONEST, list(range(1001, 1001 + CLIENTS)), all_honest),
