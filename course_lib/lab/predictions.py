@@ -133,7 +133,8 @@ class Revealed:
     @property
     def wrongness(self) -> float:
         """The distance, weighted by how sure the reader was: the largest is worth a look."""
-        return self._distance().size * (1 + self.locked["sure"] / 100)
+        sure = float(self.locked["sure"])
+        return self._distance().size * (1 + sure / 100)
 
     @property
     def how_far(self) -> str:

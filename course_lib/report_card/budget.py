@@ -46,7 +46,7 @@ class Measure:
         """In words, whether the target is met, and whether chance may have decided that."""
         verdict = "met" if self.met else "NOT MET"
         if abs(self.value - self.target) < self.noise:
-            verdict += " (chance decides: it's close)"
+            verdict += " (so close that chance may have decided)"
         return verdict
 
     @property
@@ -182,7 +182,7 @@ def _statements(trial: Trial) -> Measure:
     return Measure(
         "statements for each stats request",
         each,
-        f"{each:.2f}",
+        "-" if math.isnan(each) else f"{each:.2f}",
         STATEMENTS,
         f"at most {STATEMENTS}",
         met=each <= STATEMENTS,

@@ -112,8 +112,10 @@ class Trials:
     def final(self) -> Trial:
         """Return the last trial that met the budget. If none did, show a card and return ours."""
         for trial in reversed(self.done):
-            if trial.met or trial.fixes == OURS:
+            if trial.met:
                 return trial
+        if ours := self._found(OURS):
+            return ours
         text = "None of your trials has met the budget so far, so what follows uses our choice."
         display(show.Card("Our choice", text))
         return self.run(OURS)
@@ -121,9 +123,8 @@ class Trials:
     def alone(self, switch: str) -> Trial:
         """Return the trial of one fix, with the settings of `final()`; run it if there's none.
 
-        If `final()` doesn't have that fix, it gets the settings in `OURS`.
-
-        Raises ValueError if there's no such fix.
+        If `final()` doesn't have that fix, it gets the settings in `OURS`. Raises ValueError
+        if there's no such fix.
         """
         fixes = self.final().fixes
         chosen = only(fixes if fixes.get(switch) else OURS, switch)
