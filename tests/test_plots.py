@@ -1,4 +1,4 @@
-"""Pictures are opaque, have alt text, and get a log axis if their values need one."""
+"""Pictures fit both themes, have alt text, and get a log axis if their values need one."""
 
 import base64
 import html
@@ -9,6 +9,7 @@ import pytest
 from matplotlib.image import imread
 
 from course_lib.lab import plots
+from course_lib.lab.comparison import Ratio
 
 SLOW, FAST = [0.011, 0.010, 0.012], [0.0011, 0.0010, 0.0012]
 
@@ -41,18 +42,30 @@ def axes(picture):
     return picture.figure.axes[0]
 
 
+def image_in(tag):
+    return base64.b64decode(re.search('base64,([^"]*)"', tag)[1])
+
+
 @each_picture
-def test_a_picture_is_opaque_on_white(picture):
+def test_a_picture_that_is_saved_is_opaque_on_white(picture):
     pixels = imread(io.BytesIO(picture.png()), format="png")
     assert pixels.shape[2] == 3 or (pixels[:, :, 3] == 1).all()
     assert (pixels[0, 0, :3] == 1).all()
 
 
 @each_picture
+def test_a_picture_on_the_page_is_transparent_and_white_only_outside_the_dark_theme(picture):
+    pixels = imread(io.BytesIO(image_in(picture._repr_html_())), format="png")
+    assert (pixels[0, 0, 3], pixels[-1, -1, 3]) == (0, 0)
+    assert (pixels[:, :, 3] == 0).mean() > 0.5, "the axes have a background"
+    assert "background:white" in picture._repr_html_()
+    assert '[data-jp-theme-light="false"] img.course-picture' in picture._repr_html_()
+
+
+@each_picture
 def test_jupyterlab_gets_an_image_with_alt_text(picture):
     tag = picture._repr_html_()
     assert html.unescape(re.search('alt="([^"]*)"', tag)[1]) == picture.alt
-    assert base64.b64decode(re.search('base64,([^"]*)"', tag)[1]) == picture.png()
     assert picture.alt in repr(picture)
 
 
@@ -79,7 +92,7 @@ def test_the_alt_text_has_the_figures(picture, words):
 
 def test_alt_text_cannot_end_the_tag():
     tag = plots.bars({"a": 1}, 'A "quoted" <title>', "rows")._repr_html_()
-    assert tag.startswith('<img alt="A &quot;quoted&quot; &lt;title&gt;. rows: a 1." width="')
+    assert '<img alt="A &quot;quoted&quot; &lt;title&gt;. rows: a 1." class="' in tag
 
 
 def test_the_axis_is_logarithmic_and_says_so_if_values_span_a_factor_of_ten():
@@ -140,3 +153,22 @@ def test_a_burst_of_a_millisecond_leaves_the_times_readable():
 
 def test_colours_are_seven_different_ones():
     assert len(set(plots.COLOURS)) == 7
+
+
+def test_a_ratio_with_an_interval_has_a_line_from_bound_to_bound():
+    drawn = axes(plots.gains({"lookup": Ratio(20.0, 15.0, 30.0), "sum": 0.6}, "One message"))
+    assert [list(line.get_xdata()) for line in drawn.lines] == [[15, 30], [1, 1]]
+
+
+def test_a_median_with_an_interval_has_a_line_across_it():
+    picture = plots.times(
+        {"fast": FAST}, {"fast": 0.0011}, "One", "time", {"fast": (0.001, 0.0012)}
+    )
+    assert [0.001, 0.0012] in [list(line.get_xdata()) for line in axes(picture).lines]
+
+
+def test_a_footer_is_in_the_image():
+    picture = plots.bars({"a": 1.0}, "One message", "rows")
+    before = len(imread(io.BytesIO(picture.png()), format="png"))
+    after = picture.with_footer("2 cores, Linux\n10 requests a second")
+    assert len(imread(io.BytesIO(after.png()), format="png")) > before

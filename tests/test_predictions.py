@@ -76,23 +76,50 @@ def test_a_choice_is_its_letter_in_any_case():
 
 
 @pytest.mark.parametrize(
-    ("guess", "measured", "verdict"),
+    ("guess", "measured", "unit", "verdict"),
     [
-        (30, 40, "Within a factor of two."),
-        (30, 60, "Within a factor of two."),
-        (30, 300, "Off by a factor of 10."),
-        (300, 30, "Off by a factor of 10."),
-        (40, 40, "Exactly."),
-        (0, 30, "Off by 30."),
-        (0, 0, "Exactly."),
-        ("b", "b", "Right."),
-        ("b", "c", "Not quite."),
+        (1000, 1004, "", "Within 1%."),
+        (30, 32, "", "Within 10%."),
+        (30, 40, "", "A factor of 1.3 too low."),
+        (30, 60, "", "A factor of 2 too low."),
+        (30, 300, "", "A factor of 10 too low."),
+        (300, 30, "times", "A factor of 10 too high."),
+        (1, 1234, "times", "A factor of 1,234 too low."),
+        (40, 40, "", "Exactly."),
+        (0, 30, "ms", "30 ms too low."),
+        (30, 0, "ms", "30 ms too high."),
+        (0, 0, "", "Exactly."),
+        ("b", "b", "", "Right."),
+        ("b", "c", "", "Not quite."),
+        (1, 4, "%", "3 percentage points too low."),
+        (99, 50, "%", "49 percentage points too high."),
+        (99, 98, "% of the requests", "1 percentage point too high."),
+        (0, 10, "of 50", "10 too low."),
+        (1000, 900, "of 1,000", "100 too high."),
     ],
 )
-def test_reveal_says_how_far_off_the_prediction_was(shown, guess, measured, verdict):
-    predict("one_list", guess=guess, sure=50)
-    reveal("one_list", measured)
-    assert shown == [f"Measured: {measured}. You said {guess}, 50% sure. {verdict}"]
+def test_reveal_says_how_far_off_the_prediction_was(shown, guess, measured, unit, verdict):
+    predict("one_list", guess=guess, sure=50, unit=unit)
+    reveal("one_list", measured, unit=unit)
+    assert shown[0].startswith("Measured: ")
+    assert shown[0].endswith(f"50% sure. {verdict}")
+
+
+@pytest.mark.parametrize(
+    ("guess", "measured", "unit", "close"),
+    [
+        (30, 60, "times", True),
+        (30, 61, "times", False),
+        (0, 1, "times", False),
+        (1, 10, "%", True),
+        (1, 12, "%", False),
+        (40, 45, "of 50", True),
+        (40, 46, "of 50", False),
+        ("a", "b", "", False),
+    ],
+)
+def test_close_is_a_factor_of_two_or_a_tenth_of_the_whole(guess, measured, unit, close):
+    assert predictions.distance(guess, measured, unit).close == close
 
 
 @pytest.mark.parametrize(
@@ -108,7 +135,7 @@ def test_sure_and_wrong_or_unsure_and_right_gets_a_remark(shown, sure, measured,
     predict("one_list", guess=30, sure=sure, unit="ms")
     reveal("one_list", measured, unit="ms")
     assert remark in shown[0]
-    assert bool(remark) == (not shown[0].endswith(("two.", "of 10.")))
+    assert bool(remark) == (not shown[0].endswith(("too low.", "Within 10%.")))
 
 
 def test_without_a_prediction_the_measurement_is_shown_alone(shown):
@@ -120,10 +147,33 @@ def test_the_board_shows_every_prediction_beside_what_was_measured():
     predict("one_list", guess=30, sure=60, unit="ms")
     predict("index", guess=1000, sure=20, unit="times")
     reveal("one_list", 40, unit="ms")
-    assert board().reset_index().to_numpy().tolist() == [
-        ["one_list", "30 ms", "60%", "40 ms"],
-        ["index", "1,000 times", "20%", "-"],
+    assert board().table.reset_index().to_numpy().tolist() == [
+        ["one_list", "30 ms", "60%", "40 ms", "A factor of 1.3 too low"],
+        ["index", "1,000 times", "20%", "-", "-"],
     ]
+    assert "one_list" in repr(board())
+    assert "<td" in board()._repr_html_()
+
+
+def test_the_board_says_what_the_reader_was_most_wrong_about_and_how_sure_they_were():
+    for name, guess, sure, measured in (
+        ("near", 30, 90, 31),
+        ("off", 30, 80, 300),
+        ("as far off, and less sure", 30, 10, 300),
+    ):
+        predict(name, guess=guess, sure=sure, unit="ms")
+        reveal(name, measured, unit="ms")
+    assert board().remark == (
+        "You were most wrong about 'off': a factor of 10 too low and 80% sure. "
+        "Of the 2 where you were at least 70% sure, 1 was close."
+    )
+
+
+def test_the_board_praises_guesses_that_were_all_close_and_waits_for_a_measurement():
+    predict("near", guess=30, sure=90, unit="ms")
+    assert board().remark == "None of them is measured yet."
+    reveal("near", 31, unit="ms")
+    assert board().remark == "All of them were close."
 
 
 def test_the_board_without_predictions_is_a_sentence():

@@ -26,7 +26,7 @@ from course_lib.api.monitoring import add_monitoring
 from course_lib.api.parsing import add_parsing
 from course_lib.api.responses import BODY, failures
 from course_lib.api.server_timing import ServerTimingMiddleware
-from course_lib.api.stats import add_stats
+from course_lib.api.stats import PLATFORM_TTL, USER_TTL, add_stats
 from course_lib.cache import Cache
 from course_lib.limiter import Algorithm, RateLimiter
 from course_lib.monitor import PerformanceMonitor
@@ -43,6 +43,8 @@ def create_app(
     redis_url: str | None = None,
     indexes: bool = False,
     cache: bool = False,
+    user_ttl: float = USER_TTL,
+    platform_ttl: float = PLATFORM_TTL,
     limits: Limits | bool | None = None,
     algorithm: Algorithm = "token_bucket",
     monitor: bool = False,
@@ -54,6 +56,7 @@ def create_app(
     - `cache`: keep the two parts of `/api/stats` in Redis at `redis_url`, under keys of this
       `namespace`. Services of one database should share a namespace; services of different
       databases must not.
+    - `user_ttl`, `platform_ttl`: how many seconds the cache keeps each part.
     - `limits`: how many requests to a route each caller may send, counted in Redis by this
       `algorithm`: a dict such as `LIMITS`, or `True` for `LIMITS` itself. The caller is the user
       in the API key, which isn't verified here, else the address. Login has limits by address and
@@ -103,7 +106,7 @@ def create_app(
         check_account = add_limits(app, limiter, rules)
     app.add_middleware(BodyLimitMiddleware)
     app.add_middleware(ServerTimingMiddleware)
-    add_stats(app, database, store, performance)
+    add_stats(app, database, store, performance, user_ttl=user_ttl, platform_ttl=platform_ttl)
     _add_events(app, database, store)
 
     @app.get("/health")

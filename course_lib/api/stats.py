@@ -19,9 +19,19 @@ PLATFORM_TTL = 60
 
 
 def add_stats(
-    app: FastAPI, database: EventsDatabase, store: Cache | None, monitor: PerformanceMonitor | None
+    app: FastAPI,
+    database: EventsDatabase,
+    store: Cache | None,
+    monitor: PerformanceMonitor | None,
+    *,
+    user_ttl: float,
+    platform_ttl: float,
 ) -> None:
-    """Add `GET /api/stats`."""
+    """Add `GET /api/stats`. The TTLs are those of its two cached parts, in seconds."""
+
+    def ttl_of_user(totals: dict[str, Any]) -> float:
+        # Short for a user without events, because anyone can invent user IDs.
+        return user_ttl if totals["events"] else min(user_ttl, NO_EVENTS_TTL)
 
     @app.get("/api/stats", responses=failures(401, 503))
     async def stats(caller: Caller, user_id: UserID = None) -> Response:
@@ -43,7 +53,7 @@ def add_stats(
         user_json = await store.get_or_set(
             f"stats:user:{user}",
             load_user,
-            _user_ttl,
+            ttl_of_user,
             user_id=user,
             raw=True,
             on_outcome=_record_outcome(headers, "X-Cache-User", monitor),
@@ -51,7 +61,7 @@ def add_stats(
         platform_json = await store.get_or_set(
             "stats:platform",
             load_platform,
-            PLATFORM_TTL,
+            platform_ttl,
             raw=True,
             on_outcome=_record_outcome(headers, "X-Cache", monitor),
         )
@@ -70,8 +80,3 @@ def _record_outcome(
             monitor.count("cache_hit" if outcome in ("hit", "stale") else "cache_miss")
 
     return record
-
-
-def _user_ttl(totals: dict[str, Any]) -> int:
-    """Return a short TTL for a user without events, because anyone can invent user IDs."""
-    return USER_TTL if totals["events"] else NO_EVENTS_TTL

@@ -68,10 +68,13 @@ def start(lesson: str, *, redis: bool = False) -> None:
 
     session.begin(lesson)
     table = events.path()
-    verdicts = progress.verdicts(lesson).values()
-    solved = sum(record["verdict"] == "right" for record in verdicts)
     server = f", {redis_server.version()}" if redis else ""
     print(f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}{server}")
-    print(f"events: {events.rows():,} rows, {table.stat().st_size / 1e6:,.0f} MB")
-    saved = f"saved in {progress.file().name} beside your copy"
-    print(f"{lesson}: {solved} exercises solved so far, {saved}")
+    print(f"Table: {events.rows():,} events, {table.stat().st_size / 1e6:,.0f} MB")
+    saved = f"saved beside your copy, in {progress.file().name}"
+    if lesson == "report_card":  # it has no exercises of its own
+        print(f"It reads your progress in all lessons, {saved}")
+        return
+    verdicts = progress.verdicts(lesson).values()
+    solved = sum(record["verdict"] == "right" for record in verdicts)
+    print(f"Exercises solved so far: {solved}, {saved}")

@@ -83,20 +83,26 @@ class Comparison:
     def plot(self, title: str | None = None, axis: str = "time of one call") -> plots.Picture:
         """Plot every sample on one time axis, a row per variant, with the medians marked.
 
-        The default title says how many times faster the last variant is than the first.
+        The default title says how many times faster the last variant is than the first. Each
+        median has a line for its 95% interval.
         """
         medians = {name: self.median(name) for name in self.samples}
-        return plots.times(self.samples, medians, title or self._message(), axis)
+        intervals = {name: _interval_of_median(seconds) for name, seconds in self.samples.items()}
+        return plots.times(self.samples, medians, title or self._message(), axis, intervals)
 
     def _message(self) -> str:
         """Return what the plot shows, in a few words."""
         last = list(self.samples)[-1]
-        ratio = self.ratio().value
-        if 1 / ABOUT_THE_SAME < ratio < ABOUT_THE_SAME:
+        ratio = self.ratio()
+        if 1 / ABOUT_THE_SAME < ratio.value < ABOUT_THE_SAME:
             return f"{last}: about as fast"
-        if ratio >= 1:
-            return f"{last}: {show.number(ratio)} times faster"
-        return f"{last}: {show.number(1 / ratio)} times slower"
+        value, low, high, change = ratio.value, ratio.low, ratio.high, "faster"
+        if value < 1:
+            value, low, high, change = 1 / value, 1 / high, 1 / low, "slower"
+        message = f"{last}: {show.number(value)} times {change}"
+        if math.isnan(low):
+            return message
+        return f"{message} ({show.number(low)} to {show.number(high)})"
 
     def _measured(self, variant: str | None, default: int = 0) -> str:
         """Return the name of a measured variant, the one at position `default` if it's None."""
@@ -107,6 +113,14 @@ class Comparison:
             known = ", ".join(map(repr, names))
             raise ValueError(f"no variant {variant!r} was measured; choose from {known}")
         return variant
+
+
+def _interval_of_median(samples: Sequence[float]) -> tuple[float, float]:
+    """Return the 95% interval of a median: nan if there are too few samples."""
+    if len(samples) < FEWEST_ROUNDS_FOR_AN_INTERVAL:
+        return math.nan, math.nan
+    resampled = list(_resampled_medians(np.asarray(samples)))
+    return float(percentile(resampled, 2.5)), float(percentile(resampled, 97.5))
 
 
 def _resampled_medians(samples: np.ndarray) -> np.ndarray:

@@ -1,18 +1,20 @@
 """Pictures with one message each: a sentence as the title, units on the axes, and alt text.
 
-They are shown as an HTML image, because JupyterLab drops the alt text of a PNG, and on white,
-because they must be readable in both themes. The colours are Okabe and Ito's, which colour-blind
-readers can tell apart.
+They are shown as an HTML image, because JupyterLab drops the alt text of a PNG. In JupyterLab's
+dark theme they lose their white background, and their lightness is inverted; wherever styles aren't
+applied, they stay on white. The colours are Okabe and Ito's, which colour-blind readers can tell
+apart.
 """
 
 import base64
 import html
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from course_lib.lab.show import duration, number
@@ -21,12 +23,35 @@ COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 LINE_STYLES = ("-", "--", ":", "-.")  # for readers who can't tell the colours apart
 SHORTEST_TIME_AXIS = 2.0  # seconds; a burst of a millisecond would fill the axis otherwise
 
+# Turning the hue by half after the inversion brings each colour back, lighter or darker.
+DARK_THEME = """<style>
+[data-jp-theme-light="false"] img.course-picture {
+  background: none !important; filter: invert(1) hue-rotate(180deg);
+}
+</style>"""
+
 Unit = Callable[[float], str]
 """A function that writes a value with its unit."""
 
 
+class Interval(Protocol):
+    """A value and the bounds of its interval; a `Ratio` is one."""
+
+    @property
+    def value(self) -> float:
+        """The value itself."""
+
+    @property
+    def low(self) -> float:
+        """The lower bound, or nan."""
+
+    @property
+    def high(self) -> float:
+        """The upper bound, or nan."""
+
+
 class Picture:
-    """A figure that JupyterLab shows as an opaque image, with its message as alt text."""
+    """A figure that JupyterLab shows as an image, with its message as alt text."""
 
     def __init__(self, figure: Figure, alt: str) -> None:
         self.figure = figure
@@ -35,26 +60,44 @@ class Picture:
     def __repr__(self) -> str:
         return f"[picture: {self.alt}]"
 
-    def png(self) -> bytes:
-        """Return the image as a PNG file."""
+    def with_footer(self, text: str) -> "Picture":
+        """Write small text below the figure, for a picture that travels alone; return itself."""
+        self.figure.text(0.01, -0.02, text, fontsize=8, color="0.4", va="top", wrap=True)
+        return self
+
+    def png(self, *, transparent: bool = False) -> bytes:
+        """Return the image as a PNG file, by default on white."""
         stream = io.BytesIO()
-        self.figure.savefig(stream, format="png", dpi=144, facecolor="white", bbox_inches="tight")
+        colour = "none" if transparent else "white"
+        axes_colours = [axes.get_facecolor() for axes in self.figure.axes]
+        for axes in self.figure.axes:
+            axes.set_facecolor("none")
+        self.figure.savefig(stream, format="png", dpi=144, facecolor=colour, bbox_inches="tight")
+        for axes, before in zip(self.figure.axes, axes_colours, strict=True):
+            axes.set_facecolor(before)
         return stream.getvalue()
 
     def _repr_html_(self) -> str:
-        data = base64.b64encode(self.png()).decode()
+        data = base64.b64encode(self.png(transparent=True)).decode()
         width = int(self.figure.get_figwidth() * 96)
         alt = html.escape(self.alt, quote=True)
+        style = "max-width:100%;background:white"
         source = f"data:image/png;base64,{data}"
-        return f'<img alt="{alt}" width="{width}" style="max-width:100%" src="{source}">'
+        image = f'<img alt="{alt}" class="course-picture" width="{width}" style="{style}"'
+        return f'{DARK_THEME}{image} src="{source}">'
 
 
 def times(
-    samples: Mapping[str, Sequence[float]], medians: Mapping[str, float], title: str, axis: str
+    samples: Mapping[str, Sequence[float]],
+    medians: Mapping[str, float],
+    title: str,
+    axis: str,
+    intervals: Mapping[str, tuple[float, float]] | None = None,
 ) -> Picture:
     """Plot every sample (in seconds) as a dot, in a row per variant, with its median as a bar.
 
-    `axis` says what takes this time.
+    `axis` says what takes this time. `intervals` has the bounds of each median's interval, drawn
+    as a line across its bar; nan draws none.
     """
     figure, axes = _rows(title, samples)
     scatter = np.random.default_rng(1)
@@ -65,6 +108,9 @@ def times(
         axes.plot(seconds, heights, "o", **dots)
         median = medians[name]
         axes.plot([median, median], [row - 0.3, row + 0.3], color=colour, linewidth=3)
+        if intervals:
+            across = {"color": "black", "linewidth": 1.5, "marker": "|", "zorder": 3}
+            axes.plot(intervals[name], [row, row], **across)
         _label(axes, duration(median), median, row - 0.36)
     axes.set_ylim(len(samples) - 0.5, -0.75)
     values = [value for seconds in samples.values() for value in seconds]
@@ -84,18 +130,26 @@ def bars(values: Mapping[str, float], title: str, axis: str) -> Picture:
     return Picture(figure, f"{title}. {axis}: " + said(values, number))
 
 
-def gains(ratios: Mapping[str, float], title: str) -> Picture:
-    """Plot one bar per ratio on a log axis: to the right of 1 if faster, to the left if slower."""
+def gains(ratios: Mapping[str, float | Interval], title: str) -> Picture:
+    """Plot one bar per ratio on a log axis: to the right of 1 if faster, to the left if slower.
+
+    A ratio that has an interval gets a line from its lower to its upper bound.
+    """
     figure, axes = _rows(title, ratios)
-    for row, ratio in enumerate(ratios.values()):
-        colour = COLOURS[2] if ratio >= 1 else COLOURS[0]
-        _bar(axes, row, ratio, start=1, colour=colour)
+    values = {}
+    for row, (name, ratio) in enumerate(ratios.items()):
+        value = ratio if isinstance(ratio, int | float) else ratio.value
+        values[name] = float(value)
+        colour = COLOURS[2] if value >= 1 else COLOURS[0]
+        _bar(axes, row, value, start=1, colour=colour)
+        if not isinstance(ratio, int | float):
+            axes.plot([ratio.low, ratio.high], [row, row], color="black", linewidth=1.5, marker="|")
     axes.invert_yaxis()
     _log_x(axes, number)
-    axes.set_xlim(min(0.2, *ratios.values()) / 2, max(5, *ratios.values()) * 5)
+    axes.set_xlim(min(0.2, *values.values()) / 2, max(5, *values.values()) * 5)
     axes.axvline(1, color="black", linewidth=1)
     axes.set_xlabel("times faster (log scale; 1 means no difference, left of it is slower)")
-    return Picture(figure, f"{title}. Times faster: " + said(ratios, number))
+    return Picture(figure, f"{title}. Times faster: " + said(values, number))
 
 
 def against_target(
@@ -107,14 +161,13 @@ def against_target(
     """
     figure, axes = _rows(title, rows)
     for row, (name, (before, after)) in enumerate(rows.items()):
-        arrow = {"arrowstyle": "->", "color": "0.6", "shrinkB": 6}
-        axes.annotate("", (after, row), (before, row), arrowprops=arrow)
+        axes.plot([before, after], [row, row], color="0.6", linewidth=1.5, zorder=1)
         points = zip((before, after), labels[name], COLOURS, "os", strict=False)
         for value, label, colour, marker in points:
             axes.plot([value], [row], marker, color=colour, markersize=10)
-            # On white, because the target's line may pass behind it.
-            box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-            _label(axes, label, value, row - 0.2, bbox=box)
+            label_of_point = _label(axes, label, value, row - 0.2)
+            # A white outline, because the target's line may pass behind it.
+            label_of_point.set_path_effects([withStroke(linewidth=3, foreground="white")])
     axes.set_ylim(len(rows) - 0.5, -0.75)
     values = [value for pair in rows.values() for value in pair]
     _log_x(axes, number)
@@ -255,8 +308,8 @@ def _bar(axes: Any, row: int, value: float, *, start: float, colour: str) -> Non
     )
 
 
-def _label(axes: Any, text: str, x: float, y: float, **options: Any) -> None:
-    axes.annotate(text, (x, y), ha="center", va="bottom", fontweight="bold", **options)
+def _label(axes: Any, text: str, x: float, y: float) -> Any:
+    return axes.annotate(text, (x, y), ha="center", va="bottom", fontweight="bold")
 
 
 def _formatter(unit: Unit) -> FuncFormatter:

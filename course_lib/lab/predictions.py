@@ -5,18 +5,24 @@ what you remember is what you were sure of and got wrong (Butterfield, Metcalfe 
 """
 
 import math
+import re
+from dataclasses import dataclass
 from types import EllipsisType
 
 import pandas as pd
 from IPython.display import display
 
-from course_lib.lab import progress, session
+from course_lib.lab import progress, session, show
 from course_lib.lab.show import Card, number
 
 Guess = float | str
 
 SURE, UNSURE = 70, 30  # percent, from and up to
 CLOSE = 2  # a guess within this factor counts as close
+CLOSE_SHARE = 0.1  # the same for a share, as a part of the whole
+ABOUT_EXACT = 0.01
+# A share has a largest value, so a difference says more than a factor: "%" or "of 50".
+SHARE = re.compile(r"%|of ([\d,]+)\b")
 
 
 def predict(
@@ -29,7 +35,8 @@ def predict(
     """Lock a guess (a number in `unit`, or the letter of a choice) and how sure you are.
 
     `sure` is from 0 to 100 percent. The first guess counts: a locked prediction stays until the
-    lesson is reset. Never raises; the card says what is missing.
+    lesson is reset. A unit such as "%" or "of 50" makes it a share, which is judged by difference.
+    Never raises; the card says what is missing.
     """
     locked = progress.latest("prediction", session.lesson()).get(name)
     if locked:
@@ -76,34 +83,112 @@ def reveal(name: str, measured: Guess, *, unit: str = "") -> None:
     display(Card("Measured", f"{truth}. You said {_said(locked)}. {verdict}"))
 
 
-def board(*lessons: str) -> pd.DataFrame | Card:
-    """Return every prediction of these lessons, by default this one, beside its measurement."""
-    rows: dict[str, dict[str, str]] = {}
+@dataclass(frozen=True)
+class Board:
+    """Predictions beside their measurements, and what the reader can learn from them."""
+
+    table: pd.DataFrame
+    remark: str
+
+    def __repr__(self) -> str:
+        return f"{self.table.to_string()}\n{self.remark}"
+
+    def _repr_html_(self) -> str:
+        head = ["prediction", *self.table.columns]
+        rows = [list(map(show.prose, map(str, row))) for row in self.table.itertuples()]
+        table = show.table(head, rows, style="text-align:left")
+        return f"{table}<p>{show.prose(self.remark)}</p>"
+
+
+def board(*lessons: str) -> Board | Card:
+    """Return every prediction of these lessons, by default this one, beside its measurement.
+
+    Its remark says what the reader was most wrong about, and how sure they were.
+    """
+    revealed: list[Revealed] = []
     for lesson in lessons or [session.lesson()]:
-        rows |= _rows(lesson)
-    if not rows:
+        revealed += _revealed(lesson)
+    if not revealed:
         return Card(
             "No predictions",
-            "You made none here. Make some next time: a surprise is what you keep.",
+            "You made none here. Make some next time: what you remember is what surprised you.",
         )
-    columns = ["you said", "sure", "measured"]
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
-    return table.rename_axis("prediction")
+    table = pd.DataFrame([prediction.row() for prediction in revealed]).set_index("prediction")
+    return Board(table, _remark([one for one in revealed if one.measured is not None]))
 
 
-def _rows(lesson: str) -> dict[str, dict[str, str]]:
-    measurements = progress.latest("measurement", lesson)
-    rows = {}
-    for name, locked in progress.latest("prediction", lesson).items():
-        measured = "-"
-        if measurement := measurements.get(name):
-            measured = f"{number(measurement['measured'])} {measurement['unit']}"
-        rows[name] = {
-            "you said": f"{number(locked['guess'])} {locked['unit']}",
-            "sure": f"{number(locked['sure'])}%",
-            "measured": measured,
+@dataclass(frozen=True)
+class Revealed:
+    """A locked prediction and its measurement, None if it wasn't measured."""
+
+    name: str
+    locked: progress.Record
+    measured: Guess | None
+
+    @property
+    def close(self) -> bool:
+        """True if the guess was close to the measurement."""
+        return self.measured is not None and self._distance().close
+
+    @property
+    def wrongness(self) -> float:
+        """The distance, weighted by how sure the reader was: the largest is worth a look."""
+        sure = float(self.locked["sure"])
+        return self._distance().size * (1 + sure / 100)
+
+    @property
+    def how_far(self) -> str:
+        """The distance in words."""
+        return self._distance().words
+
+    def row(self) -> dict[str, str]:
+        """Return its row on the board."""
+        unit = self.locked["unit"]
+        return {
+            "prediction": self.name,
+            "you said": f"{number(self.locked['guess'])} {unit}".strip(),
+            "sure": f"{number(self.locked['sure'])}%",
+            "measured": "-" if self.measured is None else f"{number(self.measured)} {unit}".strip(),
+            "how far off": "-" if self.measured is None else self.how_far.rstrip("."),
         }
-    return rows
+
+    def _distance(self) -> "Distance":
+        assert self.measured is not None
+        return distance(self.locked["guess"], self.measured, self.locked["unit"])
+
+
+def _revealed(lesson: str) -> list[Revealed]:
+    measurements = progress.latest("measurement", lesson)
+    revealed = []
+    for name, locked in progress.latest("prediction", lesson).items():
+        measurement = measurements.get(name)
+        measured = measurement["measured"] if measurement else None
+        revealed.append(Revealed(name, locked, measured))
+    return revealed
+
+
+def _remark(measured: list[Revealed]) -> str:
+    """Return what the reader was most wrong about, and how often they were right when sure."""
+    missed = [prediction for prediction in measured if not prediction.close]
+    if not measured:
+        return "None of them is measured yet."
+    if not missed:
+        return "All of them were close."
+    worst = max(missed, key=lambda prediction: prediction.wrongness)
+    remark = (
+        f"You were most wrong about {worst.name!r}: {_in_sentence(worst.how_far)} "
+        f"and {number(worst.locked['sure'])}% sure."
+    )
+    sure = [prediction for prediction in measured if prediction.locked["sure"] >= SURE]
+    if sure:
+        right = sum(prediction.close for prediction in sure)
+        be = "was" if right == 1 else "were"
+        remark += f" Of the {len(sure)} where you were at least {SURE}% sure, {right} {be} close."
+    return remark
+
+
+def _in_sentence(words: str) -> str:
+    return words[0].lower() + words[1:].rstrip(".")
 
 
 def _said(locked: progress.Record) -> str:
@@ -112,25 +197,56 @@ def _said(locked: progress.Record) -> str:
 
 
 def _verdict(locked: progress.Record, measured: Guess) -> str:
-    close, verdict = _distance(locked["guess"], measured, locked["unit"])
-    if locked["sure"] >= SURE and not close:
+    found = distance(locked["guess"], measured, locked["unit"])
+    verdict = found.words
+    if locked["sure"] >= SURE and not found.close:
         verdict += " You were sure: this one is worth a second look at why."
-    if locked["sure"] <= UNSURE and close:
+    if locked["sure"] <= UNSURE and found.close:
         verdict += " You knew more than you thought."
     return verdict
 
 
-def _distance(guess: Guess, measured: Guess, unit: str) -> tuple[bool, str]:
-    """Return True if a guess was close, and in words how far off it was."""
+@dataclass(frozen=True)
+class Distance:
+    """The distance between a guess and the measurement, in words and as a number."""
+
+    close: bool
+    words: str
+    size: float
+    """0 for an exact guess, 1 at the border of what is close; comparable between units."""
+
+
+def distance(guess: Guess, measured: Guess, unit: str) -> Distance:
+    """Return how far off a guess was: by a difference for a share, else by a factor."""
     if isinstance(guess, str) or isinstance(measured, str):
         right = guess == measured
-        return right, "Right." if right else "Not quite."
+        return Distance(right, "Right." if right else "Not quite.", 0 if right else 2)
     if guess == measured:
-        return True, "Exactly."
+        return Distance(True, "Exactly.", 0)
+    direction = "low" if guess < measured else "high"
+    difference = abs(guess - measured)
+    if share := SHARE.match(unit):
+        return _distance_of_share(difference, direction, share[1])
     if guess <= 0 or measured <= 0:
-        apart = f"{number(abs(guess - measured))} {unit}".strip()
-        return False, f"Off by {apart}."
+        apart = f"{number(difference)} {unit}".strip()
+        return Distance(False, f"{apart} too {direction}.", 3)
     factor = max(guess / measured, measured / guess)
-    if factor <= CLOSE:
-        return True, "Within a factor of two."
-    return False, f"Off by a factor of {number(factor)}."
+    size = math.log(factor, CLOSE)
+    for within in (ABOUT_EXACT, 0.1):
+        if difference <= within * measured:
+            return Distance(True, f"Within {within:.0%}.", size)
+    return Distance(factor <= CLOSE, f"A factor of {_factor(factor)} too {direction}.", size)
+
+
+def _factor(factor: float) -> str:
+    return f"{factor:.2g}" if factor < 10 else number(round(factor))
+
+
+def _distance_of_share(difference: float, direction: str, whole: str | None) -> Distance:
+    """Return how far off a share was, in percentage points or in units of the whole."""
+    if whole is None:
+        size = difference / (100 * CLOSE_SHARE)
+        what = "point" if difference == 1 else "points"
+        return Distance(size <= 1, f"{number(difference)} percentage {what} too {direction}.", size)
+    size = difference / (float(whole.replace(",", "")) * CLOSE_SHARE)
+    return Distance(size <= 1, f"{number(difference)} too {direction}.", size)

@@ -1,11 +1,14 @@
-"""Measure the API before and after all fixes, and put the figures on one page.
+"""Try the fixes on one API until its budget is met, and put the figures on one page.
 
-    replay = traffic.replay(off, on)  # two servers from lab.serve
-    attack, stress = traffic.attack(on), traffic.stress(on)
-    ready = checklist.check(on, attack=attack, stress=stress)
-    report.ReportCard(replay, attack, stress, ready).save()
+    trials = trial.Trials()
+    trials.run({})
+    trials.run({"indexes": True, "cache": True, "limits": "20 per 10 seconds"})
+    api = trial.start(trials.final().fixes)
+    attack, stress = traffic.attack(api), traffic.stress(api)
+    ready = checklist.check(api, attack=attack, stress=stress)
+    report.ReportCard(trials, stress, ready).save()
 
-Read `report.py` first. `metrics.py` compares the figures with their targets, `learner.py` reads
-the learner's progress, `traffic.py` sends the requests, and `checklist.py` checks what production
-needs.
+Read `trial.py` first. `budget.py` has the targets, `traffic.py` sends the requests, `checklist.py`
+checks what production needs, `learner.py` reads the learner's progress, and `report.py` puts all
+of it on a page.
 """

@@ -1,4 +1,4 @@
-"""The report card: the API before and after, ready for production or not, and what the learner did.
+"""The report card: the API before and after, ready for production or not, and what the reader did.
 
 Every figure was measured in this kernel or comes from the learner's progress. Whatever wasn't done
 is listed as missing.
@@ -10,14 +10,18 @@ import platform
 import sqlite3
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import pandas as pd
 
 from course_lib.lab import events, paths, plots, predictions, redis_server, show
+from course_lib.report_card.budget import hit_rates, measures, target_lines
 from course_lib.report_card.checklist import Checklist
 from course_lib.report_card.learner import LESSONS, lessons, misconceptions
-from course_lib.report_card.metrics import metrics
-from course_lib.report_card.traffic import Attack, SameTraffic, Stress
+from course_lib.report_card.traffic import Stress
+from course_lib.report_card.trial import Trials
+
+__all__ = ["ReportCard", "lessons", "misconceptions"]
 
 SHORTENED = "shortened, not comparable"
 
@@ -39,47 +43,48 @@ td, th {{ text-align: left; vertical-align: top }}
 class ReportCard:
     """The complete report card: `table`, `picture`, and `save` to keep it as an HTML page.
 
-    JupyterLab displays the same page.
+    It compares the API without a fix with the last trial that met the budget, and shows all
+    trials. `monday` is what the reader will change at work. JupyterLab displays the same page.
     """
 
-    replay: SameTraffic
-    attack: Attack
+    trials: Trials
     stress: Stress
     checklist: Checklist
+    monday: str = ""
 
     @property
     def short(self) -> bool:
-        """True if any part was shortened for a test."""
-        return self.replay.short or self.attack.short or self.stress.short
+        """True if any of the measurements was shortened."""
+        return self.stress.short or any(trial.short for trial in self.trials.done)
 
     def table(self) -> pd.DataFrame:
-        """Return the measures: before, after, target, and the traffic they were measured under."""
-        rows = {
-            metric.name: {
-                "before": metric.before,
-                "after": metric.after,
-                "target": metric.target,
-                "met": "met" if metric.met else "NOT MET",
-                "measured under": metric.traffic,
+        """Return the measures: before, after, the target, and whether it's met."""
+        before, after = self.trials.before(), self.trials.final()
+        rows = {}
+        for old, new in zip(measures(before), measures(after), strict=True):
+            rows[new.name] = {
+                "before": old.text,
+                "after": new.text,
+                "target": new.target_text,
+                "": new.verdict,
             }
-            for metric in metrics(self.replay, self.attack)
-        }
         return pd.DataFrame.from_dict(rows, orient="index")
 
     def picture(self) -> plots.Picture:
         """Return a plot of before and after as multiples of each target."""
+        before, after = self.trials.before(), self.trials.final()
         multiples, labels = {}, {}
         targets_met = 0
-        for metric in metrics(self.replay, self.attack):
-            if metric.of_target:
-                name = f"{metric.name}\n{metric.target}"
-                multiples[name] = metric.of_target
-                labels[name] = (metric.before, metric.after)
-                targets_met += metric.met
+        for old, new in zip(measures(before), measures(after), strict=True):
+            name = f"{new.name}\n{new.target_text.partition(',')[0]}"
+            multiples[name] = old.of_target, new.of_target
+            labels[name] = _number_alone(old.text), _number_alone(new.text)
+            targets_met += new.met
         title = f"{targets_met} of {len(multiples)} targets are met"
         if self.short:
             title += f" ({SHORTENED})"
-        return plots.against_target(multiples, labels, title)
+        picture = plots.against_target(multiples, labels, title)
+        return picture.with_footer(f"{_machine()}\n{target_lines()}")
 
     def save(self) -> str:
         """Write the page and its picture beside the learner's copies, and return where they are.
@@ -101,22 +106,37 @@ class ReportCard:
         return f"Report card: {SHORTENED}" if self.short else "Report card"
 
     def _repr_html_(self) -> str:
+        final = self.trials.final()
         board = predictions.board(*LESSONS, "report_card")
         ready = f"{self.checklist.met} of {len(self.checklist.points)}"
         parts = [
             f"<h2>{html.escape(self._heading())}</h2>",
             f"<p>{html.escape(_machine())}</p>",
+            f"<p>{html.escape(f'After: {final.described}.')}</p>",
             self.picture()._repr_html_(),
-            _table(self.table()),
+            _shown(self.table()),
+            "<h3>What each fix does alone</h3>",
+            _shown(self.trials.each_fix()),
+            "<h3>Cache hits</h3>",
+            _shown(hit_rates(final)),
+            "<h3>All trials</h3>",
+            _shown(self.trials.table()),
             "<h3>Many users at once (a closed load)</h3>",
             f"<p>{html.escape(repr(self.stress))}</p>",
             f"<h3>Ready for production: {ready}</h3>",
             self.checklist._repr_html_(),
-            f"<h3>The lessons</h3>{_table(lessons())}",
-            f"<h3>Predicted and measured</h3>{_table_or_card(board)}",
-            f"<h3>Misconceptions, met and cleared</h3>{_table_or_card(misconceptions())}",
+            f"<h3>The lessons</h3>{_shown(lessons())}",
+            f"<h3>Predicted and measured</h3>{_shown(board)}",
+            f"<h3>Misconceptions, met and cleared</h3>{_shown(misconceptions())}",
         ]
+        if self.monday:
+            parts += ["<h3>What I change on Monday</h3>", f"<p>{html.escape(self.monday)}</p>"]
         return "\n".join(parts)
+
+
+def _number_alone(text: str) -> str:
+    """Return a measure's number without its explanation: "8.1%" for "8.1% of 300"."""
+    return text.partition(" of ")[0]
 
 
 def _machine() -> str:
@@ -129,14 +149,11 @@ def _machine() -> str:
     )
 
 
-def _table_or_card(content: pd.DataFrame | show.Card) -> str:
-    if isinstance(content, show.Card):
-        return content._repr_html_()
-    return _table(content)
-
-
-def _table(table: pd.DataFrame) -> str:
-    """Return a table as HTML, aligned to the left so that long texts wrap well."""
-    head = [html.escape(str(column)) for column in ["", *table.columns]]
-    body = [[html.escape(str(value)) for value in row] for row in table.itertuples()]
+def _shown(content: Any) -> str:
+    """Return HTML: of a table, aligned to the left so that long texts wrap well."""
+    if not isinstance(content, pd.DataFrame):
+        shown: str = content._repr_html_()
+        return shown
+    head = [html.escape(str(column)) for column in ["", *content.columns]]
+    body = [list(map(show.prose, map(str, row))) for row in content.itertuples()]
     return show.table(head, body, style="text-align:left")

@@ -1,17 +1,15 @@
-"""Send the report card's traffic: the same requests before and after, many users, and an attack.
+"""Send the report card's traffic: a mix of requests, many users, and an attack.
 
-Three measurements, each with a result of its own:
-
-    replay(off, on) --> SameTraffic   a warm-up, then slices: off, on, on, off, off, on, ...
-    stress(on)      --> Stress        128 users who never pause
-    attack(on)      --> Attack        20 honest clients below their limit, one at ten times that
+    send_mix(server)  --> Load     10 requests a second, the same ones each time
+    ask_alone(server) --> Load     the stats, one request at a time
+    attack(server)    --> Attack   20 honest clients, and one that sends 20 requests a second
+    stress(server)    --> Stress   128 users who never pause
 
 All requests follow from fixed seeds. If `COURSE_SHORT` is set in the environment, as in the tests,
 every measurement is shortened. A shortened result is marked, because its figures can't be compared
 with those of a full run.
 """
 
-import math
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -24,30 +22,22 @@ from course_lib.lab import session
 from course_lib.lab.bench import FEWEST_SAMPLES, percentiles
 from course_lib.lab.load_generator import Load, Route, Schedule, load, zipf_users
 from course_lib.lab.serve import Server
+from course_lib.limiter import parse
 
 STATS, LISTS = "GET /api/stats", "GET /api/events"
-USERS = 200  # active users; user k sends requests in proportion to 1 / k
+USERS = 50  # active users; user k sends requests in proportion to 1 / k
+RATE = 10  # requests a second
+MIX_SECONDS, PATIENCE = 30, 3
 SHARES = {STATS: 25, LISTS: 60, "POST /api/events": 10, api.LOGIN: 4, "POST /api/events/parse": 1}
 FEWEST = {
     **FEWEST_SAMPLES,
     99: 1_000,
 }  # the P99 of mixed routes needs more samples than that of one
 
-WARM_UP, CALIBRATION = 50, 51  # seeds; slices use their own numbers, 1 and up
-
 HONEST, ATTACKER = "honest clients", "the attacker"
 CLIENTS = 20
-ATTACK_WINDOW = 10  # seconds
-ATTACK_LIMIT = 20
-LIMITS: api.Limits = {
-    LISTS: {
-        "free": f"{ATTACK_LIMIT} per {ATTACK_WINDOW} seconds",
-        "pro": "1000/minute",
-        "team": "5000/minute",
-    },
-    **api.LIMITS,
-}
-"""The limits of the card's API. The free tier's window is short, so an attack takes seconds."""
+ATTACK_SECONDS = 10
+HONEST_RATE, ATTACK_RATE = 1.5, 20  # requests a second, of one client
 
 
 def _seconds(full: float, short: float) -> float:
@@ -89,96 +79,30 @@ def _row(side: Load, route: str | None) -> dict[str, object]:
     }
 
 
-# --- the same traffic, before and after -------------------------------------------------------
+# --- the mix ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class SameTraffic:
-    """The same requests to an API without fixes (`off`) and with them (`on`), in slices.
+def send_mix(server: Server, doing: str) -> Load:
+    """Send the mix at `RATE`, whatever the server makes of it: the same requests each time.
 
-    `rate` is in requests a second; `capacity` is the highest rate that `off` can serve. `cold` is
-    the warm-up of `on`, which starts with an empty cache.
+    Arrivals are random (Poisson). A request that's unanswered 3 seconds after the last one counts
+    with its age as its latency.
     """
-
-    off: Load
-    on: Load
-    cold: Load
-    rate: float
-    capacity: float
-    short: bool
-
-    def table(self) -> pd.DataFrame:
-        """Return counts and percentiles of both sides, for all requests and for the stats alone."""
-        rows = {}
-        for label, route in (("all", None), ("stats", STATS)):
-            rows[f"off, {label}"] = _row(self.off, route)
-            rows[f"on, {label}"] = _row(self.on, route)
-        return pd.DataFrame.from_dict(rows, orient="index")
-
-    def by_outcome(self) -> pd.DataFrame:
-        """Return the percentiles of `on`'s stats, with hits and misses apart.
-
-        A request is a hit if both of its parts came from the cache.
-        """
-        rows = {
-            "hits": percentiles(outcome_latencies(self.on, hit=True), FEWEST),
-            "misses": percentiles(outcome_latencies(self.on, hit=False), FEWEST),
-        }
-        return pd.DataFrame.from_dict(rows, orient="index")
+    seconds = _seconds(MIX_SECONDS, 3)
+    requests = round(RATE * seconds)
+    sent = schedule(server)
+    return load(
+        sent, rate=RATE, requests=requests, seconds=seconds + _seconds(PATIENCE, 1), doing=doing
+    )
 
 
-def replay(off: Server, on: Server) -> SameTraffic:
-    """Alternate the same traffic between two servers, at half the rate that `off` can serve.
-
-    Each slice takes 15 seconds; each side gets at least a minute and 300 requests. Arrivals are
-    random (Poisson) and the same for both sides. A request that is unanswered 30 seconds after its
-    slice counts with its age as its latency. A warm-up comes first and isn't counted.
-    """
-    capacity = _capacity(off)
-    rate = capacity / 2
-    length, patience = _seconds(15, 3.5), _seconds(30, 8)
-    requests = max(round(rate * length), 1)
-    slices = 2 if session.is_short() else max(4, math.ceil(300 / requests))
-
-    def send(server: Server, seed: int, count: int, label: str) -> Load:
-        requests_of_slice = schedule(server, seed=seed)
-        limit = length + patience
-        return load(requests_of_slice, rate=rate, requests=count, seconds=limit, doing=label)
-
-    warm_up = max(round(rate * _seconds(5, 2)), 1)
-    send(off, WARM_UP, warm_up, "warm-up, off")
-    cold = send(on, WARM_UP, warm_up, "warm-up, on")
-    loads: dict[str, list[Load]] = {"off": [], "on": []}
-    for number in range(1, slices + 1):
-        order = [("off", off), ("on", on)]
-        if number % 2 == 0:
-            order.reverse()
-        for side, server in order:
-            label = f"slice {number} of {slices}, {side}"
-            loads[side].append(send(server, number, requests, label))
-    joined_off, joined_on = Load.joined(loads["off"]), Load.joined(loads["on"])
-    return SameTraffic(joined_off, joined_on, cold, rate, capacity, session.is_short())
-
-
-def _capacity(server: Server) -> float:
-    """Return the requests a second that a server answers if four users never pause."""
-    traffic = schedule(server, seed=CALIBRATION)
-    measured = load(traffic, users=4, seconds=_seconds(8, 3), doing="measuring capacity")
-    return sum(answer.status > 0 for answer in measured.answers) / measured.seconds
-
-
-def outcome_latencies(side: Load, *, hit: bool) -> list[float]:
-    """Return the latencies, in seconds, of the stats served from the cache, or of the others.
-
-    A request counts as a hit if both of its parts came from the cache.
-    """
-    latencies = []
-    for answer in side.answers:
-        looked_up = answer.status == 200 and answer.cache
-        is_hit = answer.cache == answer.cache_of_user == "hit"
-        if looked_up and is_hit == hit:
-            latencies.append(answer.latency)
-    return latencies
+def ask_alone(server: Server, doing: str) -> Load:
+    """Request the stats of three users one at a time, so that no request waits for another."""
+    times = int(_seconds(3, 1))
+    users = [1, 2, 3]
+    route = Route("/api/stats", users, headers={"X-API-Key": "pro-{}"}, name=STATS)
+    count = times * len(users)
+    return load(Schedule(server.url, [route]), requests=count, seconds=30, doing=doing)
 
 
 # --- many users at once -----------------------------------------------------------------------
@@ -197,9 +121,10 @@ class Stress:
     def __repr__(self) -> str:
         failures, rejected = self.load.failures(), self.load.refused()
         throughput = (self.load.requests - failures) / self.load.seconds
+        p90 = percentiles(self.load.latencies())["P90"]
         before, after = self.bytes_before / 1e6, self.bytes_after / 1e6
         return (
-            f"{self.users} users at once: {throughput:,.0f} responses a second, "
+            f"{self.users} users at once: {throughput:,.0f} responses a second, P90 {p90}, "
             f"{failures} failures, {rejected:,} rejected by a limit; "
             f"memory {before:.0f} MB at the start, {after:.0f} MB at the end"
         )
@@ -212,9 +137,9 @@ def stress(server: Server, *, users: int = 128) -> Stress:
     """
     process = psutil.Process(server.pid)
     traffic = schedule(server, tier="team")
-    first = load(traffic, users=users, seconds=_seconds(5, 2), doing=f"{users} users, starting")
+    first = load(traffic, users=users, seconds=_seconds(5, 1), doing=f"{users} users, starting")
     before = process.memory_info().rss
-    rest = load(traffic, users=users, seconds=_seconds(15, 3), doing=f"{users} users, continuing")
+    rest = load(traffic, users=users, seconds=_seconds(10, 2), doing=f"{users} users, continuing")
     after = process.memory_info().rss
     return Stress(Load.joined([first, rest]), users, before, after, session.is_short())
 
@@ -248,6 +173,11 @@ class Attack:
         """The number of the attacker's requests that weren't rejected."""
         return self.sent(ATTACKER) - self.refused
 
+    @property
+    def admitted_share(self) -> float:
+        """The share of the attacker's requests that weren't rejected."""
+        return self.admitted / self.sent(ATTACKER)
+
     def sent(self, who: str) -> int:
         """Return the number of requests from `HONEST` or from `ATTACKER`."""
         return len(self.load.of(who))
@@ -258,24 +188,35 @@ class Attack:
         return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def attack(server: Server) -> Attack:
-    """Send ten times the limit as one client, while 20 honest clients stay at 75% of theirs."""
-    seconds = _seconds(2 * ATTACK_WINDOW, 4)
-    limit = ATTACK_LIMIT / ATTACK_WINDOW  # requests a second
-    honest_rate, attack_rate = 0.75 * CLIENTS * limit, 10 * limit
+def attack(server: Server, limit: str | None = None, doing: str = "attack") -> Attack:
+    """Send 20 requests a second as one client, beside 20 honest ones who each send 1.5.
+
+    `limit` is the limit of the server's free tier, which all of them are in.
+    """
+    seconds = _seconds(ATTACK_SECONDS, 3)
+    all_honest = CLIENTS * HONEST_RATE
     routes = [
-        _free_tier(HONEST, list(range(1001, 1001 + CLIENTS)), honest_rate),
-        _free_tier(ATTACKER, [666], attack_rate),
+        _free_tier(HONEST, list(range(1001, 1001 + CLIENTS)), all_honest),
+        _free_tier(ATTACKER, [666], ATTACK_RATE),
     ]
     start = time.time()
     sent = load(
         Schedule(server.url, routes),
-        rate=honest_rate + attack_rate,
+        rate=all_honest + ATTACK_RATE,
         seconds=seconds,
-        doing="attack",
+        doing=doing,
     )
-    windows = time.time() // ATTACK_WINDOW - start // ATTACK_WINDOW + 1
-    return Attack(sent, int(windows * ATTACK_LIMIT), session.is_short())
+    most = _most(limit, start, time.time()) if limit else sent.requests
+    return Attack(sent, most, session.is_short())
+
+
+def _most(limit: str, start: float, end: float) -> int:
+    """Return how many requests a limit lets through at most: all of it in each window it meets."""
+    allowances = []
+    for rule in parse(limit):
+        windows = end // rule.window - start // rule.window + 1
+        allowances.append(int(windows * rule.requests) + (rule.burst or 0))
+    return min(allowances)
 
 
 def _free_tier(name: str, users: list[int], rate: float) -> Route:

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from copy import deepcopy
+from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 
@@ -19,9 +20,9 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
-from course_lib.lab import paths, progress
+from course_lib.lab import paths, progress, session
 from course_lib.lab.lessons import is_exercise, lesson_name, read
-from course_lib.tools.stored_form import clean, is_clean, is_marked, text_of
+from course_lib.tools.stored_form import MACHINE_SECONDS, clean, is_clean, is_marked, text_of
 
 CELL_SECONDS = 120  # a cell that runs longer counts as hanging
 FULL_CELL_SECONDS = 900  # the same for a run whose measurements aren't brief
@@ -45,9 +46,7 @@ def fresh_work(*, short: bool = True) -> Iterator[Path]:
     environment = dict(os.environ)
     with tempfile.TemporaryDirectory() as folder:
         paths.WORK = Path(folder)
-        os.environ["COURSE_WORK"] = folder
-        if short:
-            os.environ["COURSE_SHORT"] = "1"
+        os.environ.update(COURSE_WORK=folder, COURSE_SHORT="1" if short else "")
         try:
             yield paths.WORK
         finally:
@@ -78,7 +77,7 @@ def filled(notebook: NotebookNode) -> NotebookNode:
     return notebook
 
 
-def execute(notebook: NotebookNode, folder: Path, *, short: bool = True) -> NotebookNode:
+def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
     """Run a copy of the notebook in `folder` and return it with its outputs.
 
     Raises CellError at the first cell that fails.
@@ -91,7 +90,7 @@ def execute(notebook: NotebookNode, folder: Path, *, short: bool = True) -> Note
 
     client = NotebookClient(
         deepcopy(notebook),
-        timeout=CELL_SECONDS if short else FULL_CELL_SECONDS,
+        timeout=CELL_SECONDS if session.is_short() else FULL_CELL_SECONDS,
         resources={"metadata": {"path": str(folder)}},
         extra_arguments=["--log-level=ERROR"],
         on_cell_start=remember,
@@ -125,7 +124,7 @@ def run(lesson: Path, *, short: bool = True) -> NotebookNode | None:
     with fresh_work(short=short) as folder:
         started = time.monotonic()
         try:
-            executed = execute(notebook, folder, short=short)
+            executed = execute(notebook, folder)
         except CellError as error:
             print(f"{lesson.stem}: {error}")
             return None
@@ -142,15 +141,29 @@ def run(lesson: Path, *, short: bool = True) -> NotebookNode | None:
 def store(lesson: Path, *, run_first: bool) -> None:
     """Write a shipped lesson in its stored form, and print what still differs from that form.
 
-    With `run_first`, run the lesson as shipped to update the output of its claims.
+    With `run_first`, run the lesson as shipped, nothing shortened, to update the output of its
+    claims and the seconds for which a reader waits.
     """
     notebook = read(lesson)
     if run_first:
-        with fresh_work() as folder:
+        with fresh_work(short=False) as folder:
             notebook = execute(notebook, folder)
+        notebook.metadata[MACHINE_SECONDS] = round(_seconds_of_cells(notebook))
     nbformat.write(clean(notebook), lesson)
     for fault in is_clean(read(lesson)):
         print(f"{lesson.name}: {fault}")
+
+
+def _seconds_of_cells(notebook: NotebookNode) -> float:
+    """Return how long the cells of an executed notebook ran, by the times that nbclient noted."""
+    seconds = 0.0
+    for cell in notebook.cells:
+        times = cell.metadata.get("execution", {})
+        start, end = times.get("iopub.status.busy"), times.get("iopub.status.idle")
+        if start and end:
+            running = datetime.fromisoformat(end) - datetime.fromisoformat(start)
+            seconds += running.total_seconds()
+    return seconds
 
 
 def _claims_hold(lesson: Path, shipped: NotebookNode, executed: NotebookNode) -> bool:

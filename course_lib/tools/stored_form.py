@@ -1,7 +1,7 @@
 """The form in which a shipped notebook is stored.
 
-It keeps the source of its cells, the output of cells with the tag `nbval-check-output`, and nothing
-else, so that a commit shows only what an author changed.
+It keeps the source of its cells, the output of cells with the tag `nbval-check-output`, and
+how long the machine worked on it, so that a commit shows only what an author changed.
 """
 
 import nbformat
@@ -11,6 +11,7 @@ from nbformat.validator import normalize
 
 MARK = "nbval-check-output"  # the tag by which nbval knows the cells whose output it compares
 KEPT_METADATA = ("exercise", "tags")  # of a cell
+MACHINE_SECONDS = "machine_seconds"  # of a notebook: how long its cells run, which readers wait for
 KERNEL = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -36,6 +37,8 @@ def clean(notebook: NotebookNode) -> NotebookNode:
     _, normalized = normalize(with_ids)
     stored: NotebookNode = nbformat.from_dict(normalized)
     stored.metadata = nbformat.from_dict(KERNEL)
+    if MACHINE_SECONDS in notebook.metadata:
+        stored.metadata[MACHINE_SECONDS] = notebook.metadata[MACHINE_SECONDS]
     for cell in stored.cells:
         kept = {key: value for key, value in cell.metadata.items() if key in KEPT_METADATA}
         cell.metadata = nbformat.from_dict(kept)

@@ -1,0 +1,144 @@
+"""Count how many minutes each notebook takes its reader, and how it divides into prose and code.
+
+    python benchmarks/minutes.py [number ...]
+
+The rule: 100 words of prose a minute, 4 seconds a line of code, 5 minutes a function to write (or
+a configuration to tune), 2 a choice or a one-liner, 45 seconds a prediction or a question, 30 a
+plot, plus the time for which the machine makes the reader wait. That time was measured by
+`python -m course_lib.tools.notebooks store --run`, which keeps it in the notebook's metadata.
+"""
+
+import ast
+import re
+import sys
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from nbformat import NotebookNode
+
+from course_lib.lab.lessons import is_exercise, lesson_number, read, shipped
+
+WORDS_A_MINUTE = 100
+SECONDS_A_LINE = 4
+WRITING, CHOOSING, ASKED, PLOT = 300, 120, 45, 30  # seconds
+
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+WORD = re.compile(r"\w[\w'.,/-]*")
+LINK_TARGET = re.compile(r"\]\([^)]*\)")
+QUESTION = re.compile(r"\b(?:predict|ask)\(")
+PICTURE = re.compile(r"\bplots\.\w+\(|\.(?:plot|picture)\(")
+STATED = re.compile(r"(\d+) minutes")
+
+
+@dataclass(frozen=True)
+class Count:
+    """The content of a notebook, and the seconds that its reader spends on it."""
+
+    cells: int
+    code_cells: int
+    lines: int
+    words: int
+    reading: float
+    doing: float
+    machine: float | None
+    """Seconds, or None if they weren't measured."""
+    stated: int | None
+
+    @property
+    def minutes(self) -> float:
+        """The whole time."""
+        return (self.reading + self.doing + (self.machine or 0)) / 60
+
+
+def count(notebook: NotebookNode) -> Count:
+    """Count a notebook's minutes by the rule above."""
+    words = lines = code_cells = 0
+    doing = 0.0
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            prose, code = _divided(cell.source)
+            words += len(WORD.findall(prose))
+            lines += code
+        else:
+            code_cells += 1
+            seconds = _seconds_of_work(cell)
+            doing += seconds
+            if not seconds:
+                lines += _lines(cell.source)
+            doing += PLOT * len(PICTURE.findall(cell.source))
+    first = STATED.search(notebook.cells[0].source)
+    return Count(
+        cells=len(notebook.cells),
+        code_cells=code_cells,
+        lines=lines,
+        words=words,
+        reading=60 * words / WORDS_A_MINUTE + SECONDS_A_LINE * lines,
+        doing=doing,
+        machine=notebook.metadata.get("machine_seconds"),
+        stated=int(first[1]) if first else None,
+    )
+
+
+def _divided(source: str) -> tuple[str, int]:
+    """Return the prose of a Markdown cell, and how many lines of code it shows."""
+    code = 0
+    for language, block in FENCE.findall(source):
+        if language != "mermaid":
+            code += _lines(block)
+    return LINK_TARGET.sub("]", FENCE.sub("", source)), code
+
+
+def _lines(source: str) -> int:
+    return sum(bool(line.strip()) for line in source.splitlines())
+
+
+def _seconds_of_work(cell: NotebookNode) -> float:
+    """Return how long a code cell takes its reader beyond reading it."""
+    if is_exercise(cell):
+        return CHOOSING if _is_one_line(_solution(cell)) else WRITING
+    if "tune" in cell.metadata.get("tags", ()):
+        return WRITING
+    return ASKED * len(QUESTION.findall(cell.source))
+
+
+def _solution(cell: NotebookNode) -> str:
+    lesson, name = cell.metadata["exercise"].split(".")
+    exercise = getattr(import_module(f"course_lib.exercises.{lesson}"), name)
+    code: str = exercise.solution_code
+    return code
+
+
+def _is_one_line(code: str) -> bool:
+    """Return whether an answer is a choice, or a function with a single statement."""
+    body = ast.parse(code).body
+    if len(body) == 1 and isinstance(body[0], ast.FunctionDef | ast.AsyncFunctionDef):
+        body = body[0].body
+        if ast.get_docstring(ast.parse(code).body[0]):
+            body = body[1:]
+    return len(body) == 1 and body[0].lineno == body[0].end_lineno
+
+
+def main() -> None:
+    """Print a row for each notebook."""
+    chosen = set(sys.argv[1:])
+    print(
+        f"{'notebook':28}{'stated':>7}{'counted':>8}{'machine':>8}"
+        f"{'cells':>6}{'lines':>6}{'words':>6}{'words a code cell':>18}"
+    )
+    for path in shipped():
+        if not chosen or lesson_number(path) in chosen:
+            _print_row(path)
+
+
+def _print_row(path: Path) -> None:
+    found = count(read(path))
+    machine = "-" if found.machine is None else f"{found.machine / 60:.1f}"
+    print(
+        f"{path.stem:28}{found.stated or '-':>7}{found.minutes:8.1f}{machine:>8}"
+        f"{found.cells:6}{found.lines:6}{found.words:6}{found.words / found.code_cells:18.1f}"
+    )
+
+
+if __name__ == "__main__":
+    main()

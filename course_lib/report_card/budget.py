@@ -1,0 +1,238 @@
+"""Score what a trial measured against the budget: four measures, each with a target."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from course_lib.lab import show
+from course_lib.lab.bench import percentile
+from course_lib.lab.load_generator import TOO_MANY_REQUESTS, Load
+from course_lib.lab.sender import Answer
+from course_lib.report_card import traffic
+from course_lib.report_card.traffic import ATTACKER, HONEST, STATS, Attack
+
+# The targets: at most these.
+ALONE_SECONDS = 0.02
+LATE_SECONDS, LATE_SHARE = 0.1, 0.1  # no more than a tenth late: that is, a P90 under 100 ms
+STATEMENTS = 0.8  # for each stats request; without a cache there are four
+ADMITTED_SHARE = 0.25
+
+HIT_RATE = 0.8
+OK = 200
+NOISE = 2  # standard deviations: within them, another run may well turn out otherwise
+SMALLEST = 0.01  # of a target: a log axis can't show 0
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One measure of a trial: its value, its target, and whether that's met.
+
+    `noise` is how far the value of another run may be from this one by chance alone.
+    """
+
+    name: str
+    value: float
+    text: str
+    target: float
+    target_text: str
+    met: bool
+    noise: float = 0.0
+
+    @property
+    def verdict(self) -> str:
+        """In words, whether the target is met, and whether chance may have decided that."""
+        verdict = "met" if self.met else "NOT MET"
+        if abs(self.value - self.target) < self.noise:
+            verdict += " (so close that chance may have decided)"
+        return verdict
+
+    @property
+    def of_target(self) -> float:
+        """The value as a multiple of its target, for a log axis."""
+        return max(self.value / self.target, SMALLEST)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The loads that an API with some fixes was sent, and what they measured."""
+
+    fixes: Mapping[str, Any]
+    mix: Load
+    alone: Load
+    attack: Attack
+    short: bool
+
+    @property
+    def met(self) -> bool:
+        """True if the whole budget is met."""
+        return all(measure.met for measure in measures(self))
+
+    @property
+    def described(self) -> str:
+        """The fixes in words."""
+        named = [_described(name, value) for name, value in self.fixes.items()]
+        return ", ".join(named) or "none"
+
+    @property
+    def late(self) -> float:
+        """The share of the mix that wasn't answered within 100 ms."""
+        return late_share(self.mix)
+
+    @property
+    def alone_seconds(self) -> float:
+        """The median of the stats, in seconds, asked one at a time; nan if all of them failed."""
+        latencies = self.alone.latencies()
+        return percentile(latencies, 50) if latencies else math.nan
+
+    @property
+    def statements(self) -> float:
+        """The number of database statements for each stats request of the mix; nan if none worked.
+
+        A request that failed may have run only some of its statements, so it doesn't count.
+        """
+        answered = self.answered_stats()
+        if not answered:
+            return math.nan
+        return sum(answer.statements for answer in answered) / len(answered)
+
+    def answered_stats(self) -> list[Answer]:
+        """Return the stats requests of the mix that had a good response."""
+        return [answer for answer in self.mix.of(STATS) if answer.status == OK]
+
+    def table(self) -> pd.DataFrame:
+        """Return the measures, their targets, and whether they're met."""
+        rows = {
+            measure.name: {
+                "measured": measure.text,
+                "target": measure.target_text,
+                "": measure.verdict,
+            }
+            for measure in measures(self)
+        }
+        return pd.DataFrame.from_dict(rows, orient="index")
+
+    def __repr__(self) -> str:
+        return f"{self._heading()}\n{self.table().to_string()}"
+
+    def _repr_html_(self) -> str:
+        head = ["", *self.table().columns]
+        rows = [list(map(show.prose, row)) for row in self.table().itertuples()]
+        table = show.table(head, rows, style="text-align:left")
+        return f"<p>{show.prose(self._heading())}</p>{table}"
+
+    def _heading(self) -> str:
+        verdict = "The budget is met." if self.met else "The budget isn't met yet."
+        return f"Fixes: {self.described}. {verdict}"
+
+
+def _described(name: str, value: object) -> str:
+    if value is True:
+        return name
+    if name.endswith("_ttl"):
+        return f"{name} {show.number(value)} s"
+    return f"{name} {value}"
+
+
+def measures(trial: Trial) -> list[Measure]:
+    """Return the four measures of a trial."""
+    return [_alone(trial), _late(trial), _statements(trial), _admitted(trial.attack)]
+
+
+def late_share(side: Load) -> float:
+    """Return the share of requests that had no good response within 100 ms, rejected ones aside."""
+    admitted = [answer for answer in side.answers if answer.status != TOO_MANY_REQUESTS]
+    in_time = sum(200 <= one.status < 300 and one.latency <= LATE_SECONDS for one in admitted)
+    return 1 - in_time / max(len(admitted), 1)
+
+
+def _alone(trial: Trial) -> Measure:
+    seconds = trial.alone_seconds
+    return Measure(
+        "stats, one at a time (P50)",
+        seconds,
+        show.duration(seconds),
+        ALONE_SECONDS,
+        f"at most {show.duration(ALONE_SECONDS)}",
+        met=seconds <= ALONE_SECONDS,
+    )
+
+
+def _late(trial: Trial) -> Measure:
+    share, count = trial.late, trial.mix.requests
+    return Measure(
+        f"late (over {show.duration(LATE_SECONDS)})",
+        share,
+        f"{share:.1%} of {count}",
+        LATE_SHARE,
+        f"at most {LATE_SHARE:.0%}",
+        met=share <= LATE_SHARE,
+        noise=NOISE * math.sqrt(share * (1 - share) / count),
+    )
+
+
+def _statements(trial: Trial) -> Measure:
+    each = trial.statements
+    answered = len(trial.answered_stats())
+    # A cached request loads the user's own part or it doesn't: a share, as the late ones are.
+    share = min(each, 1.0) if trial.fixes.get("cache") else 0.0
+    noise = NOISE * math.sqrt(share * (1 - share) / max(answered, 1))
+    return Measure(
+        "statements for each stats request",
+        each,
+        "-" if math.isnan(each) else f"{each:.2f}",
+        STATEMENTS,
+        f"at most {STATEMENTS}",
+        met=each <= STATEMENTS,
+        noise=noise,
+    )
+
+
+def _admitted(attack: Attack) -> Measure:
+    share = attack.admitted_share
+    text = f"{share:.0%} of {attack.sent(ATTACKER)}"
+    if rejected := attack.honest_refused:
+        text += f"; of the honest {attack.sent(HONEST)}, {rejected} rejected"
+    return Measure(
+        "attacker's requests let through",
+        share,
+        text,
+        ADMITTED_SHARE,
+        f"at most {ADMITTED_SHARE:.0%}, and no honest one rejected",
+        met=attack.honest_refused == 0 and 0 < share <= ADMITTED_SHARE,
+    )
+
+
+def hit_rates(trial: Trial) -> pd.DataFrame:
+    """Return the hit rate of each kind of key, and of both together, each with its verdict."""
+    platform = [answer.cache for answer in trial.mix.answers if answer.cache]
+    users = [answer.cache_of_user for answer in trial.mix.answers if answer.cache_of_user]
+    rows = {
+        "the platform's key": _hits(platform),
+        "the users' keys": _hits(users),
+        "both together": _hits(platform + users),
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _hits(outcomes: Sequence[str]) -> dict[str, str]:
+    hits, lookups = outcomes.count("hit"), len(outcomes)
+    if not lookups:
+        return {"hits": "-", "lookups": "0", f"over {HIT_RATE:.0%}": "NOT MET"}
+    rate = hits / lookups
+    return {
+        "hits": f"{rate:.0%}",
+        "lookups": f"{lookups:,}",
+        f"over {HIT_RATE:.0%}": "met" if rate > HIT_RATE else "NOT MET",
+    }
+
+
+def target_lines() -> str:
+    """Return the traffic that the measures were taken under, for the page and the picture."""
+    return (
+        f"{traffic.RATE} requests a second for {traffic.MIX_SECONDS} s (late, statements); "
+        f"{traffic.CLIENTS} honest clients at {traffic.HONEST_RATE} a second each, "
+        f"one attacker at {traffic.ATTACK_RATE}"
+    )

@@ -1,0 +1,194 @@
+"""Try a choice of fixes on the same traffic, as often as you like, and score each against a budget.
+
+    trials = Trials()
+    trials.run({})                                       # the API without a fix
+    trials.run({"indexes": True, "limits": "100/minute"})
+    trials.final()                                       # the last one that met the budget
+
+The life of a trial:
+
+    a copy of the table --> a server: the mix of requests --> ended, with whatever is in its queue
+                        --> a second one: the stats one at a time, then an attack --> ended
+                        --> Trial
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from IPython.display import display
+
+from course_lib import api
+from course_lib.lab import events, plots, serve, session, show
+from course_lib.lab.serve import Server
+from course_lib.limiter import parse
+from course_lib.report_card import traffic
+from course_lib.report_card.budget import Trial, measures
+
+Fixes = Mapping[str, Any]
+"""The fixes that are on, by their names in `FIXES`, with their settings."""
+
+FIXES = {
+    "indexes": "True or False",
+    "cache": "True or False",
+    "user_ttl": "seconds for which the cache keeps a user's own totals",
+    "platform_ttl": "seconds for which it keeps the platform's, 60 at most",
+    "limits": 'what a client of the free tier may send, such as "100/minute"',
+    "algorithm": "of the limits, such as 'token_bucket'",
+    "monitor": "True or False",
+}
+SWITCHES = ("indexes", "cache", "limits", "monitor")
+OPTIONS = {"cache": ("user_ttl", "platform_ttl"), "limits": ("algorithm",)}
+STALEST = 60  # seconds: the product's owner accepts platform totals that are this old
+
+OURS: Fixes = {
+    "indexes": True,
+    "cache": True,
+    "user_ttl": 300,
+    "platform_ttl": 60,
+    "limits": "20 per 10 seconds",
+    "monitor": True,
+}
+
+
+def start(fixes: Fixes, db: events.Copy | None = None, **options: Any) -> Server:
+    """Start the API with these fixes, on a copy of the table; options are those of `serve.start`.
+
+    Raises ValueError if there's no such fix or its value makes no sense.
+    """
+    _check(fixes)
+    switches = {name: value for name, value in fixes.items() if value}
+    if limit := switches.get("limits"):
+        switches["limits"] = limits_of(limit)
+    return serve.start(db or events.copy(), **switches, **options)
+
+
+def limits_of(free: str) -> dict[str, Any]:
+    """Return all limits of the card's API, with this one for the events of the free tier."""
+    tiers = {"free": free, "pro": "1000/minute", "team": "5000/minute"}
+    return {traffic.LISTS: tiers, **api.LIMITS}
+
+
+def _check(fixes: Fixes) -> None:
+    for name in fixes:
+        if name not in FIXES:
+            known = "\n".join(f"  {key}: {meaning}" for key, meaning in FIXES.items())
+            raise ValueError(f"there is no fix {name!r}; there are\n{known}")
+    if limit := fixes.get("limits"):
+        if not isinstance(limit, str):
+            raise ValueError(f"limits is {limit!r}; write {FIXES['limits']}")
+        parse(limit)
+    for name in ("user_ttl", "platform_ttl"):
+        seconds = fixes.get(name, 1)
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
+            raise ValueError(f"{name} is {seconds!r}; write a number of seconds above 0")
+    if fixes.get("platform_ttl", STALEST) > STALEST:
+        raise ValueError(f"the platform's totals may be {STALEST} seconds old at most")
+
+
+class Trials:
+    """All trials of this kernel, in order."""
+
+    def __init__(self) -> None:
+        self.done: list[Trial] = []
+
+    def run(self, fixes: Fixes) -> Trial:
+        """Measure the API with these fixes: the same requests each time.
+
+        Raises ValueError if there's no such fix or its value makes no sense.
+        """
+        trial = _measure(fixes, f"trial {len(self.done) + 1}")
+        self.done.append(trial)
+        return trial
+
+    def table(self) -> pd.DataFrame:
+        """Return a row for each trial: its fixes, what was measured, and the targets it met."""
+        return _table({f"{number}": trial for number, trial in enumerate(self.done, start=1)})
+
+    def before(self) -> Trial:
+        """Return the trial without a fix; run it if there was none."""
+        return self._found({}) or self.run({})
+
+    def final(self) -> Trial:
+        """Return the last trial that met the budget. If none did, show a card and return ours."""
+        for trial in reversed(self.done):
+            if trial.met:
+                return trial
+        if ours := self._found(OURS):
+            return ours
+        text = "None of your trials has met the budget so far, so what follows uses our choice."
+        display(show.Card("Our choice", text))
+        return self.run(OURS)
+
+    def alone(self, switch: str) -> Trial:
+        """Return the trial of one fix, with the settings of `final()`; run it if there's none.
+
+        If `final()` doesn't have that fix, it gets the settings in `OURS`. Raises ValueError
+        if there's no such fix.
+        """
+        fixes = self.final().fixes
+        chosen = only(fixes if fixes.get(switch) else OURS, switch)
+        _check(chosen or {switch: True})
+        return self._found(chosen) or self.run(chosen)
+
+    def each_fix(self) -> pd.DataFrame:
+        """Return what each fix does alone, beside none of them and all of `final()`."""
+        return _table(self._each_fix()).drop(columns=["fixes", "targets met"])
+
+    def picture(self) -> plots.Picture:
+        """Return a plot of the late requests with no fix, with each one alone, and with all."""
+        compared = self._each_fix()
+        *others, together = [trial.late for trial in compared.values()]
+        title = f"Late: {together:.0%} with all fixes, {min(others):.0%} with the best one alone"
+        late = {name: 100 * trial.late for name, trial in compared.items()}
+        return plots.bars(late, title, "late requests (%)")
+
+    def _each_fix(self) -> dict[str, Trial]:
+        compared = {"none": self.before()}
+        for switch in SWITCHES:
+            compared[f"{switch} alone"] = self.alone(switch)
+        compared["all"] = self.final()
+        return compared
+
+    def _found(self, fixes: Fixes) -> Trial | None:
+        return next((trial for trial in self.done if trial.fixes == fixes), None)
+
+
+def only(fixes: Fixes, switch: str) -> dict[str, Any]:
+    """Return one fix of several, with its options."""
+    names = (switch, *OPTIONS.get(switch, ()))
+    return {name: fixes[name] for name in names if name in fixes}
+
+
+def _effective(fixes: Fixes) -> dict[str, Any]:
+    """Return what is on, without the options of what is off."""
+    effective: dict[str, Any] = {}
+    for switch in SWITCHES:
+        if fixes.get(switch):
+            effective |= only(fixes, switch)
+    return effective
+
+
+def _measure(fixes: Fixes, name: str) -> Trial:
+    _check(fixes)
+    fixes = _effective(fixes)
+    with events.copy() as db:
+        with start(fixes, db) as server:
+            mix = traffic.send_mix(server, f"{name}: 10 requests a second")
+        with start(fixes, db) as server:
+            alone = traffic.ask_alone(server, f"{name}: one request at a time")
+            attack = traffic.attack(server, fixes.get("limits"), f"{name}: attack")
+    return Trial(fixes, mix, alone, attack, session.is_short())
+
+
+def _table(trials: Mapping[str, Trial]) -> pd.DataFrame:
+    rows = {}
+    for name, trial in trials.items():
+        found = measures(trial)
+        met = sum(measure.met for measure in found)
+        rows[name] = {
+            "fixes": trial.described,
+            **{measure.name: measure.text for measure in found},
+            "targets met": f"{met} of {len(found)}",
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
