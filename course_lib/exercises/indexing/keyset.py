@@ -60,7 +60,7 @@ query for the next page is
 
 To skip the rows already shown, SQLite reads them all again, so each page takes longer than the one
 before. Write a query that returns the same twenty rows and begins where the last page ended. Its
-only parameters are `:user_id`, and `:created_at` and `:id` of the last row shown. Many events may
+only parameters are `:user_id`, and `:created_at` and `:id` of the last row shown. Many events can
 have the same `created_at`. The index is on `(user_id, created_at)`."""
     stub = 'keyset = ...  # "SELECT ..."'
     hints = (
