@@ -3,11 +3,13 @@
 import sqlite3
 import time
 from contextlib import closing
+from statistics import median
 
 from course_lib.advisor.schema import Index, Table
 from course_lib.advisor.trial import Trial
 from course_lib.optimizer.database import quoted
 
+ROUNDS = 5  # of the measurement that's explained
 REWRITTEN = 1_000  # rows that are deleted and inserted again to time inserts
 
 
@@ -30,6 +32,27 @@ class Inserts:
                 seconds = max(seconds - self.seconds(table), 0.0)
             self._seconds[table, index] = seconds
         return self._seconds[table, index]
+
+    def interval(self, index: Index) -> tuple[float, float, float]:
+        """Return what an index adds to an insert: the median, the least and the most, in seconds.
+
+        Inserts with and without the index alternate, so that both meet the same moments of a busy
+        machine. If no time is left, the one measurement so far counts.
+        """
+        table = self.trial.copy.tables[index.table]
+        known = self.seconds(index.table, index)
+        differences = []
+        for _ in range(ROUNDS):
+            if time.perf_counter() > self.trial.copy.deadline:
+                break
+            self.trial.show(frozenset())
+            without = self._rewrite(table)
+            self.trial.show(frozenset({index}))
+            differences.append(self._rewrite(table) - without)
+        if not differences:
+            return known, known, known
+        ordered = [max(difference, 0.0) for difference in sorted(differences)]
+        return median(ordered), ordered[0], ordered[-1]
 
     def _rewrite(self, table: Table) -> float:
         """Delete the newest rows and insert them again; return the mean seconds of an insert.

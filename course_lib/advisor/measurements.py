@@ -7,6 +7,7 @@ seconds, and most sets of indexes lead to a plan that has been timed already:
                                      +-- known ---> return the time that it took
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import fmean
 from typing import TypeAlias
@@ -41,6 +42,7 @@ class Measurements:
         self.trial = trial
         self.reads = reads
         self.times: Times = {}
+        self._as_it_was: dict[Query, Measurement] = {}
         self._known: dict[tuple[Query, Indexes], Measurement] = {}
 
     def measure(self, query: Query, chosen: Indexes = NO_INDEXES) -> Measurement:
@@ -56,7 +58,8 @@ class Measurements:
         index_names = set[str]()
         for number, run in enumerate(query.runs):
             plan = self.reads.plan(run)
-            index_names.update(Plan.from_rows(plan).indexes)
+            if run.sql == query.runs[0].sql:  # an index must serve the query as it's written
+                index_names.update(Plan.from_rows(plan).indexes)
             if (run, plan) not in self.times:
                 self.times[run, plan] = self.reads.seconds(run, self._limit(query, number))
             seconds.append(self.times[run, plan])
@@ -82,11 +85,25 @@ class Measurements:
         by_name = self.trial.by_name
         return frozenset(index for name, index in by_name.items() if name in names)
 
+    def before(self, query: Query) -> Measurement:
+        """Return the times of a query on the database as it was, without ANALYZE or an index."""
+        return self._as_it_was.get(query) or self.measure(query)
+
+    def keep_as_it_was(self, queries: Iterable[Query]) -> None:
+        """Keep the times so far as those of `before`; then measure with new statistics."""
+        self._as_it_was = {query: self.measure(query) for query in queries}
+        self._known.clear()
+
+    def reset(self) -> None:
+        """Forget what `keep_as_it_was` kept, because the old statistics are back."""
+        self._known = {(query, NO_INDEXES): known for query, known in self._as_it_was.items()}
+        self._as_it_was = {}
+
     def is_slower(self, query: Query, chosen: Indexes) -> bool:
-        """Check whether the indexes make a query slower, as it's written or on average."""
-        before = self.measure(query).seconds[0]
-        after = self.measure(query, chosen).seconds[0]
-        pairs = [(before, after), (self.mean(query), self.mean(query, chosen))]
+        """Check whether a query is slower than before, as it's written or on average."""
+        before = self.before(query).seconds
+        after = self.measure(query, chosen).seconds
+        pairs = [(before[0], after[0]), (fmean(before), fmean(after))]
         return any(after > SLOWER * before + NOISE for before, after in pairs)
 
     def use(self, times: Times) -> None:

@@ -34,7 +34,7 @@ class Values:
         self._rare: dict[tuple[str, str], bool] = {}
 
     def typical(self, table: str, column: str) -> Typical:
-        """Return the values of a column with which queries are tried."""
+        """Return the values of a column, or an expression, with which queries are tried."""
         if (table, column) not in self._typical:
             values = self._by_frequency(table, column) or [None]
             middle = len(values) // 2
@@ -45,9 +45,8 @@ class Values:
 
     def _by_frequency(self, table: str, column: str) -> list[Any]:
         """Return the values of a column, the most frequent first; none if that fails."""
-        name = quoted(column)
         grouped = (
-            f"SELECT {name} FROM {quoted(table)} WHERE {name} IS NOT NULL"
+            f"SELECT {column} FROM {quoted(table)} WHERE {column} IS NOT NULL"
             " GROUP BY 1 ORDER BY count(*) DESC, 1"
         )
         with closing(self.copy.connect()) as connection, self.copy.bounded(connection):

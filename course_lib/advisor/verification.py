@@ -5,6 +5,7 @@ lucky ones.
 """
 
 from collections.abc import Sequence
+from itertools import permutations
 
 from course_lib.advisor.costs import Costs
 from course_lib.advisor.database_copy import OutOfTime
@@ -16,7 +17,8 @@ from course_lib.advisor.workload import Query
 class Verification:
     """Drops indexes that make a query slower than without indexes, or that help none.
 
-    `chosen` are the indexes that are left. What was dropped stays dropped if time runs out.
+    `chosen` are the indexes that are left. What was dropped stays dropped if time runs out;
+    `unverified` are those dropped because of that.
     """
 
     def __init__(
@@ -30,6 +32,7 @@ class Verification:
         self.costs = costs
         self.queries = queries
         self.chosen = chosen
+        self.unverified: Indexes = frozenset()
 
     def run(self, deadline: float, end: float) -> Indexes:
         """Return the indexes that pass.
@@ -50,8 +53,11 @@ class Verification:
             self._drop_idle()
         except OutOfTime:
             copy.deadline = end
+            before = self.chosen
             self.measurements.use(earlier | self.measurements.times)
+            self.chosen -= self._beginnings()
             self._drop_doubtful()
+            self.unverified = before - self.chosen
         return self.chosen
 
     def _drop_harmful(self) -> None:
@@ -92,6 +98,15 @@ class Verification:
                 if seconds < FASTER * without:
                     return True
         return False
+
+    def _beginnings(self) -> Indexes:
+        """Return the indexes that are the beginning of another: no time is left to compare them."""
+        beginnings = Indexes()
+        for shorter, longer in permutations(self.chosen, 2):
+            same_rows = (shorter.table, shorter.where) == (longer.table, longer.where)
+            if same_rows and longer.columns[: len(shorter.columns)] == shorter.columns:
+                beginnings |= {shorter}
+        return beginnings
 
     def _drop_doubtful(self) -> None:
         while doubtful := self._doubtful():

@@ -9,7 +9,8 @@ from contextlib import suppress
 from typing import Any, TypeAlias
 
 from course_lib.optimizer.database import Database, connected, quoted, result_code
-from course_lib.optimizer.plan import Plan
+from course_lib.optimizer.extremes import immediate_steps
+from course_lib.optimizer.plan import Plan, may_be_immediate
 
 Parameters: TypeAlias = Sequence[Any] | Mapping[str, Any]
 
@@ -58,7 +59,17 @@ def analyze_query_performance(db: Database, query: str, params: Parameters = ())
             connection.set_authorizer(None)
         if not guard.was_called:  # as for VACUUM, which needs no permission
             raise ValueError(f"only a query can be explained, not this\n  {query}")
-        return Plan.from_rows(rows)
+        return Plan.from_rows(rows, immediate=_immediate(connection, rows, query, params))
+
+
+def _immediate(
+    connection: sqlite3.Connection, rows: list[Any], query: str, params: Parameters
+) -> frozenset[int] | None:
+    """Return the steps that read a single row; None if no step could be one."""
+    if not any(may_be_immediate(text) for *_, text in rows):
+        return None
+    program = _execute(connection, f"EXPLAIN /* {next(_serial)} */ {query}", params).fetchall()
+    return immediate_steps(rows, program)
 
 
 class _SelectGuard:

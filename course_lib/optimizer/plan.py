@@ -7,7 +7,7 @@ both become        Step(kind="scan", table="e")
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 
@@ -51,8 +51,17 @@ class Plan:
     steps: tuple[Step, ...]
 
     @classmethod
-    def from_rows(cls, rows: Sequence[tuple[int, int, int, str]]) -> "Plan":
-        """Read the rows of EXPLAIN QUERY PLAN, in the words of any SQLite from 3.33 to 3.54."""
+    def from_rows(
+        cls,
+        rows: Sequence[tuple[int, int, int, str]],
+        *,
+        immediate: Collection[int] | None = None,
+    ) -> "Plan":
+        """Read the rows of EXPLAIN QUERY PLAN, in the words of any SQLite from 3.33 to 3.54.
+
+        `immediate` has the numbers of the steps that go straight to the first or the last row, if
+        that's known.
+        """
         results = {_result_name(text) for *_, text in rows}
         results.discard(None)
         steps: list[Step] = []
@@ -60,6 +69,8 @@ class Plan:
         for number, parent, _, text in rows:
             step = replace(_read_step(text), number=number, parent=parent)
             ancestors[number] = [*ancestors[parent], text]
+            if immediate is not None and may_be_immediate(text):
+                step = replace(step, kind="search" if number in immediate else "scan")
             if step.table in results and not _is_inside(step.table, ancestors[parent]):
                 step = replace(step, kind="subquery", index=None, covering=False)
             steps.append(step)
@@ -155,6 +166,14 @@ def _read_step(text: str) -> Step:
         return Step(text, "subquery", match["alias"])
     table = match["alias"] or match["table"]
     return Step(text, _kind(match), table, match["index"], match["covering"] is not None)
+
+
+def may_be_immediate(text: str) -> bool:
+    """Check whether a step is the SEARCH without a condition of `max(column)` or `min(column)`."""
+    access = _ACCESS.fullmatch(text)
+    if access is None or access["verb"] != "SEARCH":
+        return False
+    return not (access["terms"] or access["virtual"] or access["automatic"])
 
 
 def _kind(access: re.Match[str]) -> str:
