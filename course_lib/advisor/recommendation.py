@@ -73,6 +73,11 @@ class Recommendation:
         return statements + [advice.statement for advice in self.indexes]
 
     @property
+    def index_names(self) -> list[str]:
+        """The names of the recommended indexes, as SQL."""
+        return [advice.statement.split(" ON ")[0].split()[-1] for advice in self.indexes]
+
+    @property
     def before(self) -> float:
         """The seconds of the workload on the database as it is."""
         return sum(timing.frequency * timing.before for timing in self.queries)

@@ -27,11 +27,12 @@ class Watchdog:
     @contextmanager
     def watch(self, connection: sqlite3.Connection, end: float) -> Iterator[None]:
         """Interrupt what the connection runs in this block after `end`, of `perf_counter`."""
-        self._watched, self._end = connection, end
+        with self._lock:
+            self._watched, self._end = connection, end
         try:
             yield
         finally:
-            with self._lock:  # so that no interrupt comes later
+            with self._lock:  # so that no interrupt comes afterwards
                 self._watched = None
 
     def stop(self) -> None:

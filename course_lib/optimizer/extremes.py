@@ -34,10 +34,9 @@ def immediate_steps(rows: Sequence[PlanRow], program: Program) -> frozenset[int]
 def _leaves_at_once(instructions: Mapping[int, tuple[str, int]], start: int) -> bool:
     """Check whether the loop that starts at an address ends with the first row."""
     opcode, after = instructions.get(start, ("", 0))
-    if opcode == "Null":  # for `min`, which searches behind the NULLs
-        start += 1
-        opcode, after = instructions.get(start, ("", 0))
-    if opcode not in ("Last", "Rewind", "SeekGT"):
+    if opcode == "Null":  # for `min`, which searches behind the NULLs first
+        return True
+    if opcode not in ("Last", "Rewind"):
         return False
     for address in range(start + 1, after):
         opcode, target = instructions.get(address, ("", 0))
