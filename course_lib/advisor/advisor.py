@@ -18,16 +18,15 @@ the hottest and the median value of the column. Five phases share the time, `sec
 import sqlite3
 import time
 import warnings
-from collections.abc import Iterable, Sequence
-from statistics import fmean
+from collections.abc import Iterable
 
 from course_lib.advisor.costs import Costs, expected_writes
 from course_lib.advisor.database_copy import OutOfTime
 from course_lib.advisor.explanation import Explanation
 from course_lib.advisor.inserts import Inserts
-from course_lib.advisor.measurements import FASTER, NO_INDEXES, Measurements
+from course_lib.advisor.measurements import Measurements
 from course_lib.advisor.reads import Reads
-from course_lib.advisor.recommendation import Analysis, Recommendation
+from course_lib.advisor.recommendation import Recommendation
 from course_lib.advisor.search import Search
 from course_lib.advisor.analysis import Statistics
 from course_lib.advisor.trial import Trial
@@ -88,7 +87,8 @@ def explain_recommendation(
             trial.copy.deadline = at(0.35)
             measured = _measure_without_indexes(measurements, readable, skipped)
             trial.copy.deadline = at(0.45)
-            analysis = _refreshed(measurements, measured)
+            statistics = Statistics(measurements, measured)
+            analysis = statistics.refreshed()
             inserts = Inserts(trial)
             rows = expected_writes(trial.copy.tables, measured, writes)
             costs = Costs(measurements, inserts, measured, rows)
@@ -98,36 +98,13 @@ def explain_recommendation(
             chosen = Search(measurements, costs, measured).run(until=at(0.95) - reserved)
             verification = Verification(measurements, costs, measured, chosen)
             chosen = verification.run(deadline=at(0.95), end=at(1.05))
+            analysis = statistics.needed(analysis, chosen)
             explanation = Explanation(measurements, inserts, measured, skipped)
             return explanation.of(chosen, at(1.07), analysis, verification.unverified)
     except OutOfTime:
         raise TimeoutError(
             "the database is too large to analyze in this time: pass a larger `seconds`"
         ) from None
-
-
-def _refreshed(measurements: Measurements, queries: Sequence[Query]) -> Analysis | None:
-    """Try ANALYZE alone. Keep its statistics if they make the workload faster, and no query slower.
-
-    Otherwise, or if there's no time to find out, the statistics stay as they are.
-    """
-    statistics = Statistics(measurements.trial.copy)
-    measurements.keep_as_it_was(queries)
-    try:
-        statements = statistics.refresh()
-        before = sum(
-            query.frequency * fmean(measurements.before(query).seconds) for query in queries
-        )
-        after = sum(query.frequency * measurements.mean(query) for query in queries)
-        slower = any(measurements.is_slower(query, NO_INDEXES) for query in queries)
-    except (OutOfTime, sqlite3.Error):
-        pass  # what couldn't be measured isn't recommended
-    else:
-        if after < FASTER * before and not slower:
-            return Analysis(statements, before, after)
-    statistics.restore()
-    measurements.reset()
-    return None
 
 
 def _measure_without_indexes(

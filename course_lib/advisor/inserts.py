@@ -9,8 +9,8 @@ from course_lib.advisor.schema import Index, Table
 from course_lib.advisor.trial import Trial
 from course_lib.optimizer.database import quoted
 
-ROUNDS = 5  # of the measurement that's explained
-REWRITTEN = 1_000  # rows that are deleted and inserted again to time inserts
+ROUNDS = 3  # of the measurement that's explained
+REWRITTEN = 500  # rows that are deleted and inserted again to time inserts
 
 
 class Inserts:
