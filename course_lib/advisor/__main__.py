@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def read_queries(text: str) -> list[tuple[str, float]]:
-    """Return the statements of a text and how often each runs, once if nothing says so."""
+    """Return the statements of a text and how often each runs: once, without a comment."""
     queries = []
     statement = ""
     for part in re.split("(?<=;)", text):

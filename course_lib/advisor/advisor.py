@@ -9,8 +9,8 @@ copy of the database, and the query is timed with it: with the value that's writ
 the hottest and the median value of the column. Five phases share the time, `seconds`:
 
     until 25%   copy the database, and read the queries
-    until 35%   time the queries without indexes
-    until 80%   search (until 45% if the queries are slow, because verifying then takes longer)
+    until 35%   time the queries without indexes, then try ANALYZE alone
+    until 80%   search (until 60% if the queries are slow, because verifying then takes longer)
     until 95%   verify: time the queries again with the indexes found
     until 110%  explain; up to here, times that are still missing are measured
 """
@@ -20,6 +20,7 @@ import time
 import warnings
 from collections.abc import Iterable
 
+from course_lib.advisor.analysis import Statistics
 from course_lib.advisor.costs import Costs, expected_writes
 from course_lib.advisor.database_copy import OutOfTime
 from course_lib.advisor.explanation import Explanation
@@ -28,7 +29,6 @@ from course_lib.advisor.measurements import Measurements
 from course_lib.advisor.reads import Reads
 from course_lib.advisor.recommendation import Recommendation
 from course_lib.advisor.search import Search
-from course_lib.advisor.analysis import Statistics
 from course_lib.advisor.trial import Trial
 from course_lib.advisor.verification import Verification
 from course_lib.advisor.workload import Query, Workload, read_workload, usages
@@ -94,13 +94,13 @@ def explain_recommendation(
             costs = Costs(measurements, inserts, measured, rows)
             # Verifying needs the most care: the slower the queries, the more time is reserved.
             once = sum(measurements.times.values())
-            reserved = min(max(0.15 * seconds, 2 * once), 0.5 * seconds)
+            reserved = min(max(0.15 * seconds, once), 0.35 * seconds)
             chosen = Search(measurements, costs, measured).run(until=at(0.95) - reserved)
             verification = Verification(measurements, costs, measured, chosen)
             chosen = verification.run(deadline=at(0.95), end=at(1.05))
             analysis = statistics.needed(analysis, chosen)
             explanation = Explanation(measurements, inserts, measured, skipped)
-            return explanation.of(chosen, at(1.07), analysis, verification.unverified)
+            return explanation.of(chosen, at(1.06), analysis, verification.unverified)
     except OutOfTime:
         raise TimeoutError(
             "the database is too large to analyze in this time: pass a larger `seconds`"

@@ -71,7 +71,9 @@ class Statistics:
 
     def _workload(self, chosen: Indexes) -> float:
         """Return the seconds of the workload; raise OutOfTime if a query can't be measured."""
-        return sum(query.frequency * self.measurements.mean(query, chosen) for query in self.queries)
+        return sum(
+            query.frequency * self.measurements.mean(query, chosen) for query in self.queries
+        )
 
     def _slower(self, chosen: Indexes) -> bool:
         return any(self.measurements.is_slower(query, chosen) for query in self.queries)

@@ -1,4 +1,4 @@
-"""How an index could find the rows that meet a condition, and which values to try it with."""
+"""Decide how an index finds the rows that meet a condition, and which values to try."""
 
 from collections.abc import Iterator
 from enum import Enum
@@ -17,7 +17,7 @@ _PARAMETERS = (exp.Placeholder, exp.Parameter)
 
 
 class Kind(Enum):
-    """What a condition compares a key with."""
+    """The kinds of things that a condition compares a key with."""
 
     EQUAL = "one value"
     LISTED = "a list of values"
@@ -29,7 +29,7 @@ Search: TypeAlias = tuple[Kind, Keys]
 
 
 class Source(NamedTuple):
-    """Where the values of a parameter come from: an expression of a table, in a certain form."""
+    """The source of a parameter's values: an expression of a table, in a certain form."""
 
     table: str
     key: str

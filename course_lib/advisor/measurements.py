@@ -106,6 +106,12 @@ class Measurements:
         pairs = [(before[0], after[0]), (fmean(before), fmean(after))]
         return any(after > SLOWER * before + NOISE for before, after in pairs)
 
+    def times_of(self, query: Query) -> Times:
+        """Return the times of a query without indexes."""
+        self.trial.show(NO_INDEXES)
+        keys = [(run, self.reads.plan(run)) for run in query.runs]
+        return {key: self.times[key] for key in keys if key in self.times}
+
     def use(self, times: Times) -> None:
         """Continue with these times: {} to measure everything again."""
         self.times = times

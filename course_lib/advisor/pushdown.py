@@ -1,7 +1,7 @@
 """Follow conditions and orders of an outer query into its subqueries, views and CTEs.
 
 SQLite tests a condition on a column of a subquery inside the subquery, and reads a simple subquery
-as if its tables stood in the outer query. So the tables inside want indexes for both.
+as if its tables were in the outer query. So the tables inside want indexes for both.
 """
 
 from collections import defaultdict

@@ -21,7 +21,7 @@ from course_lib.advisor.schema import Table
 from course_lib.advisor.statement import Span, Statement
 
 DEFAULT_LIMIT = 20  # the value of a parameter in LIMIT
-DEFAULT_VALUE = 1  # of a parameter that's compared with nothing of a table
+DEFAULT_VALUE = 2  # of a parameter that's compared with nothing of a table
 PREFIX = 4  # characters of a value that a pattern begins with
 
 Literal: TypeAlias = tuple[str, str, str]  # table, column and text

@@ -68,7 +68,7 @@ class Recommendation:
 
     @property
     def statements(self) -> list[str]:
-        """What `create_indexes(db, indexes=...)` should run: ANALYZE if it helps, then indexes."""
+        """The statements for `create_indexes(db, indexes=...)`: ANALYZE if needed, then indexes."""
         statements = list(self.analysis.statements) if self.analysis else []
         return statements + [advice.statement for advice in self.indexes]
 
@@ -79,7 +79,7 @@ class Recommendation:
 
     @property
     def before(self) -> float:
-        """The seconds of the workload on the database as it is."""
+        """The seconds of the workload on the database without any change."""
         return sum(timing.frequency * timing.before for timing in self.queries)
 
     @property
@@ -89,7 +89,7 @@ class Recommendation:
 
     def __str__(self) -> str:
         summary = [
-            f"the workload takes {_ms(self.before)} on the database as it is,"
+            f"the workload takes {_ms(self.before)} now,"
             f" {_ms(self.after)} with what is recommended here"
         ]
         return "\n".join(summary + [line for table in self._tables() for line in as_lines(table)])

@@ -23,7 +23,7 @@ MOST_VALUES = 3  # sets of parameters with which a query is measured; the first 
 
 @dataclass(frozen=True)
 class Usage:
-    """How often a query runs, and the values of its parameters that were given."""
+    """The frequency of a query, and the values given for its parameters."""
 
     frequency: float
     parameters: tuple[Parameters, ...] = ()

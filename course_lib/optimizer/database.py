@@ -72,30 +72,35 @@ def result_code(error: Exception) -> int:
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
+_REMEDIES = {
+    sqlite3.SQLITE_BUSY: (
+        "close whatever else reads or writes the database,"
+        " or wait longer: sqlite3.connect(path, timeout=60)"
+    ),
+    sqlite3.SQLITE_FULL: (
+        "free some space, also for temporary files (SQLITE_TMPDIR sets their folder)"
+    ),
+    sqlite3.SQLITE_READONLY: "make the file and its folder writable, and open it without mode=ro",
+    sqlite3.SQLITE_NOTADB: (
+        "check the path, and if the database is encrypted, pass a decrypted copy"
+    ),
+    sqlite3.SQLITE_CORRUPT: (
+        "restore a backup, or save the rows that can be read: sqlite3 app.db .recover"
+    ),
+    sqlite3.SQLITE_ERROR: (
+        "read this connection's cursors to the end or close them, or pass the path"
+    ),
+}
+_REMEDIES[sqlite3.SQLITE_LOCKED] = _REMEDIES[sqlite3.SQLITE_BUSY]
+_REMEDIES[sqlite3.SQLITE_IOERR] = _REMEDIES[sqlite3.SQLITE_FULL]
+_REMEDIES[sqlite3.SQLITE_CANTOPEN] = _REMEDIES[sqlite3.SQLITE_READONLY]
+
+
 def remedy(error: sqlite3.Error) -> str:
     """Return what to do about an error; "" if SQLite's own message is all there is."""
-    match result_code(error):
-        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            return (
-                "close whatever else reads or writes the database,"
-                " or wait longer: sqlite3.connect(path, timeout=60)"
-            )
-        case sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR:
-            return "free some space, also for temporary files (SQLITE_TMPDIR sets their folder)"
-        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN:
-            return "make the file and its folder writable, and open it without mode=ro"
-        case sqlite3.SQLITE_NOTADB:
-            return "check the path, and if the database is encrypted, pass a decrypted copy"
-        case sqlite3.SQLITE_CORRUPT:
-            return "restore a backup, or save what can be read: sqlite3 app.db .recover"
-        case sqlite3.SQLITE_ERROR if _is_of_the_application(error):
-            return (
-                "pass a connection on which the application's functions and collations are defined"
-            )
-        case sqlite3.SQLITE_ERROR:
-            return "read this connection's cursors to the end or close them, or pass the path"
-        case _:
-            return ""
+    if _is_of_the_application(error):
+        return "pass a connection on which the application's functions and collations are defined"
+    return _REMEDIES.get(result_code(error), "")
 
 
 def _is_of_the_application(error: sqlite3.Error) -> bool:
