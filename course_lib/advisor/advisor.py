@@ -40,9 +40,12 @@ def recommend_indexes(
 ) -> list[str]:
     """Return the CREATE INDEX statements that make a whole workload fast at little cost.
 
-    `queries` are SQL strings, or pairs of a string and how often it runs. A query that can't be
-    measured is left out, with a warning that has the query and the reason. Everything else is as
-    in `explain_recommendation`.
+    ANALYZE comes first if old or missing statistics are part of the problem. `create_indexes` runs
+    all of them, and does to the database what was measured.
+
+    `queries` are SQL strings, pairs of a string and how often it runs, or triples with the values
+    of its parameters. A query that can't be measured is left out, with a warning that has the query
+    and the reason. Everything else is as in `explain_recommendation`.
     """
     recommendation = explain_recommendation(db, queries, writes=writes, seconds=seconds)
     for sql, reason in recommendation.skipped.items():
@@ -57,21 +60,26 @@ def explain_recommendation(
 
     `writes` is the number of rows inserted into the largest table while the workload runs once;
     other tables get rows in proportion to their size (default: 5 for each query run). `seconds` is
-    the time that everything may take; if it's short, fewer indexes are tried. A parameter gets
-    values of the column that it's compared with.
+    the time that everything may take, a tenth more at most; if it's short, fewer indexes are
+    tried. A parameter without a value gets typical ones of what it's compared with.
 
-    A query runs only on the copy, only if it's a single SELECT that names a table, and is stopped
-    after a twentieth of `seconds`. The copy is in the folder for temporary files (TMPDIR). Attached
-    databases, and functions defined on a given connection, aren't copied: a query that needs them
-    is left out.
+    `before` is measured on the database's own statistics: missing, stale or fresh. A query runs as
+    it's written, with other literals for comparison, and only an index that it uses in this form
+    counts. An index that no time was left to verify isn't recommended: `unverified` has it.
+
+    A query runs only on the copy, only if it's a single SELECT, UPDATE or DELETE that names a
+    table, and is stopped after a twentieth of `seconds`. What it changes is rolled back. The copy
+    is in the folder for temporary files (TMPDIR) and goes when the process ends, even if it's
+    killed. Attached databases, and functions and collations defined on a given connection, aren't
+    copied: a query that needs them is left out.
 
     Raises OSError if the disk is too small for the copy; TimeoutError if a quarter of the time
     isn't enough to copy the database and read the queries, or if the database stays locked;
     TypeError or ValueError if `queries` isn't a workload.
 
-    No measurement shows two things. The planner needs ANALYZE to know the indexes, which
-    `create_indexes` runs. And with an index on a function that can fail (`json_extract` of text
-    that isn't JSON), inserting such a row fails.
+    No measurement shows two things. The planner has to know the new indexes, so `create_indexes`
+    analyzes these, and only these. And with an index on a function that can fail (`json_extract` of
+    text that isn't JSON), inserting such a row fails.
     """
     workload = usages(queries)
     start = time.perf_counter()
