@@ -22,6 +22,8 @@ FASTER = 0.9  # an index has to reduce the time of some query to this share, or 
 # A query has become slower if it takes this many times as long, and this many seconds more.
 SLOWER, NOISE = 1.3, 20e-6
 
+SLACK = 0.02  # seconds for which a busy machine may take the processor away
+
 NO_INDEXES: Indexes = frozenset()
 
 Times: TypeAlias = dict[tuple[Run, PlanRows], float]
@@ -59,7 +61,8 @@ class Measurements:
         for number, run in enumerate(query.runs):
             plan = self.reads.plan(run)
             if run.sql == query.runs[0].sql:  # an index must serve the query as it's written
-                index_names.update(Plan.from_rows(plan).indexes)
+                known = {**self.trial.by_name, **self.trial.copy.indexes}
+                index_names.update(Plan.from_rows(plan, indexes=known).indexes)
             if (run, plan) not in self.times:
                 self.times[run, plan] = self.reads.seconds(run, self._limit(query, number))
             seconds.append(self.times[run, plan])
@@ -73,7 +76,7 @@ class Measurements:
         if (query, NO_INDEXES) not in self._known:
             return self.reads.limit
         without = self.measure(query).seconds[number]
-        return min(self.reads.limit, 1.5 * without + 0.001)
+        return min(self.reads.limit, 1.5 * without + SLACK)
 
     def mean(self, query: Query, chosen: Indexes = NO_INDEXES) -> float:
         """Return the mean seconds of the runs of a query."""
