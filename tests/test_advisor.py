@@ -31,7 +31,7 @@ from course_lib.advisor.verification import Verification
 from course_lib.optimizer import analyze_query_performance, create_indexes
 
 # The tables are small: even on a slow and busy machine the search ends long before this.
-SECONDS = 60.0
+SECONDS = 40.0
 
 
 def create(path: Path, script: str, rows: int = 0) -> Path:
@@ -110,10 +110,10 @@ def results(db: Path, queries: list[tuple[str, float]]) -> tuple[list[Counter[tu
     return rows, weighted
 
 
-@pytest.mark.parametrize("name", advisor_schemas.SCHEMAS)
+@pytest.mark.parametrize("name", sorted(advisor_schemas.SCHEMAS.keys() - {"tickets"}))
 def test_a_workload_gets_the_same_rows_with_far_less_work(name, tmp_path):
     db = tmp_path / "shop.db"
-    queries = fill(name, db, rows=6_000)
+    queries = fill(name, db, rows=4_000)
     before, steps_before = results(db, queries)
     recommended = recommend_indexes(db, queries, seconds=SECONDS, writes=0)
     assert create_indexes(db, indexes=recommended)
@@ -130,7 +130,8 @@ def test_a_workload_gets_the_same_rows_with_far_less_work(name, tmp_path):
 
 def test_the_explanation_says_what_each_index_serves_gains_and_costs(tmp_path):
     db = tmp_path / "tickets.db"
-    queries = fill("tickets", db, rows=6_000)
+    queries = fill("tickets", db, rows=4_000)
+    before, steps_before = results(db, queries)
     with closing(sqlite3.connect(db)) as connection, connection:
         connection.execute("CREATE INDEX unwanted ON tickets(body)")
         connection.execute("CREATE INDEX wanted ON tickets(reference)")
@@ -138,6 +139,9 @@ def test_the_explanation_says_what_each_index_serves_gains_and_costs(tmp_path):
     assert explained.unused == ("unwanted",) and not explained.skipped
     assert {timing.sql: timing.frequency for timing in explained.queries} == dict(queries)
     create_indexes(db, indexes=explained.statements)
+    after, steps_after = results(db, queries)
+    assert after == before
+    assert steps_after * 2 < steps_before
     with closing(sqlite3.connect(db)) as connection:
         sizes = dict(connection.execute("SELECT name, sum(pgsize) FROM dbstat GROUP BY name"))
     for advice in explained.indexes:
@@ -619,9 +623,9 @@ def test_a_query_that_is_stopped_without_an_index_gets_the_index(notes):
 def test_however_short_the_time_no_query_becomes_slower(tmp_path):
     """Double the time from far too short to enough, which depends on the machine."""
     db = tmp_path / "tickets.db"
-    queries = fill("tickets", db, rows=10_000)
+    queries = fill("tickets", db, rows=8_000)
     seconds, rejected, explanations = 0.01, 0, 0
-    while explanations < 4:
+    while explanations < 3:
         try:
             explained = explain_recommendation(db, queries, seconds=seconds)
         except TimeoutError as error:

@@ -1,7 +1,9 @@
 """Look at the values of columns: which to try a query with, and which conditions keep few rows."""
 
+import math
 import sqlite3
-from contextlib import closing, suppress
+import time
+from contextlib import AbstractContextManager, closing, suppress
 from typing import Any, NamedTuple
 
 from course_lib.advisor.database_copy import DatabaseCopy
@@ -26,10 +28,11 @@ class Typical(NamedTuple):
 
 
 class Values:
-    """The values in a copy's columns, each looked up once."""
+    """The values in a copy's columns, each looked up once. A lookup may take `limit` seconds."""
 
-    def __init__(self, copy: DatabaseCopy) -> None:
+    def __init__(self, copy: DatabaseCopy, limit: float = math.inf) -> None:
         self.copy = copy
+        self.limit = limit
         self._typical: dict[tuple[str, str], Typical] = {}
         self._rare: dict[tuple[str, str], bool] = {}
 
@@ -49,10 +52,13 @@ class Values:
             f"SELECT {column} FROM {quoted(table)} WHERE {column} IS NOT NULL"
             " GROUP BY 1 ORDER BY count(*) DESC, 1"
         )
-        with closing(self.copy.connect()) as connection, self.copy.bounded(connection):
+        with closing(self.copy.connect()) as connection, self._bounded(connection):
             with suppress(sqlite3.Error):
                 return [value for (value,) in connection.execute(grouped)]
         return []
+
+    def _bounded(self, connection: sqlite3.Connection) -> AbstractContextManager[None]:
+        return self.copy.bounded(connection, time.perf_counter() + self.limit)
 
     def is_rare(self, table: str, where: str, columns: Keys) -> bool:
         """Check whether a partial index may rely on a condition.
@@ -61,7 +67,7 @@ class Values:
         values.
         """
         if (table, where) not in self._rare:
-            with closing(self.copy.connect()) as connection, self.copy.bounded(connection):
+            with closing(self.copy.connect()) as connection, self._bounded(connection):
                 try:
                     rare = _is_rare(connection, table, where, columns, self._few_rows(table))
                 except sqlite3.Error:

@@ -18,6 +18,7 @@ from course_lib.advisor.values import Values
 # A query, how often it runs, and the values of its parameters.
 Workload: TypeAlias = Iterable[str | tuple[str, float] | tuple[str, float, Parameters]]
 
+NO_TIME_TO_READ = "no time was left to read it: pass a larger `seconds`"
 MOST_VALUES = 3  # sets of parameters with which a query is measured; the first ones given count
 
 
@@ -86,39 +87,35 @@ def read_workload(
     readings, skipped = _readings(copy, reads, workload)
     scans = [scan for reading in readings.values() for scan in reading.scans]
     popular = Counter((scan.table, key) for scan in scans for key in scan.equal)
-    values = Values(copy)
+    values = Values(copy, reads.limit)
     queries = []
     try:
         constants = _constants(readings.values(), values)
     except OutOfTime:
         return [], skipped | dict.fromkeys(readings, NO_TIME_TO_READ)
     for sql, reading in readings.items():
-        usage = workload[sql]
         try:
-            runs = _runs(reading, usage, reads, values, constants)
-            lookups = child_lookups(copy, reading)
-            candidates = [lookup.index for lookup in lookups]
+            runs = _runs(reading, workload[sql], reads, values, constants)
+            candidates = list[Index]()
             for scan in reading.scans:
                 candidates += proposals(scan, copy.tables[scan.table], popular, values.is_rare)
         except ValueError as error:
             skipped[sql] = str(error)
-            continue
         except OutOfTime:
             skipped[sql] = NO_TIME_TO_READ
-            continue
-        checks = tuple(lookup.sql for lookup in lookups)
-        query = Query(
-            sql=sql,
-            frequency=usage.frequency,
-            runs=tuple(replace(run, checks=checks) for run in runs),
-            tables=reading.tables | {lookup.index.table for lookup in lookups},
-            candidates=tuple(dict.fromkeys(candidates)),
-        )
-        queries.append(query)
+        else:
+            lookups = child_lookups(copy, reading)
+            candidates = [lookup.index for lookup in lookups] + candidates
+            checks = tuple(lookup.sql for lookup in lookups)
+            query = Query(
+                sql=sql,
+                frequency=workload[sql].frequency,
+                runs=tuple(replace(run, checks=checks) for run in runs),
+                tables=reading.tables | {lookup.index.table for lookup in lookups},
+                candidates=tuple(dict.fromkeys(candidates)),
+            )
+            queries.append(query)
     return queries, skipped
-
-
-NO_TIME_TO_READ = "no time was left to read it: pass a larger `seconds`"
 
 
 def _readings(
