@@ -49,8 +49,8 @@ def db(tmp_path_factory) -> Path:
 FOUND = {
     "a list and a range": ("SELECT note FROM item WHERE owner IN (3, 7) AND day > 500", "(owner=?"),
     "a list of row values": (
-        "SELECT day FROM item WHERE (owner, note) IN (SELECT owner, note FROM old WHERE id < 3)",
-        "(owner=?",
+        "SELECT zip FROM item WHERE (owner, day) IN (SELECT owner, id FROM old WHERE id < 3)",
+        "=? AND ",
     ),
     "a keyset": (
         "SELECT * FROM item WHERE (day, id) < (?, ?) ORDER BY day DESC, id DESC LIMIT 20",
