@@ -50,7 +50,7 @@ FOUND = {
     "a list and a range": ("SELECT note FROM item WHERE owner IN (3, 7) AND day > 500", "(owner=?"),
     "a list of row values": (
         "SELECT zip FROM item WHERE (owner, day) IN (SELECT owner, id FROM old WHERE id < 3)",
-        "=? AND ",
+        "(day=?",
     ),
     "a keyset": (
         "SELECT * FROM item WHERE (day, id) < (?, ?) ORDER BY day DESC, id DESC LIMIT 20",

@@ -33,7 +33,7 @@ class Source(NamedTuple):
 
     table: str
     key: str
-    form: str = "value"  # or "like", "glob", "json"
+    form: str = "value"  # or "like", "glob", "json", "above", "below", "top"
 
 
 def searches(table: SelectTable, condition: Node) -> Iterator[Search]:
@@ -52,8 +52,8 @@ def searches(table: SelectTable, condition: Node) -> Iterator[Search]:
         return
     if isinstance(condition, exp.Between):
         if key := table.key(condition.this):
-            for end in (condition.args["low"], condition.args["high"]):
-                _note(table, condition.this, end, varies=False)
+            _note(table, condition.this, condition.args["low"], varies=False, form="above")
+            _note(table, condition.this, condition.args["high"], varies=False, form="top")
             yield Kind.RANGE, (key,)
         return
     if isinstance(condition, _COMPARISONS):
@@ -73,7 +73,11 @@ def _comparisons(table: SelectTable, condition: Node) -> Iterator[Search]:
         owners = table.owners(other)
         if not key or table.alias in owners:
             continue
-        _note(table, side, other, varies=isinstance(condition, exp.EQ))
+        form = "value"
+        if isinstance(condition, _INEQUALITIES):
+            is_above = isinstance(condition, exp.GT | exp.GTE) == (side is left)
+            form = "above" if is_above else "below"
+        _note(table, side, other, varies=isinstance(condition, exp.EQ), form=form)
         if isinstance(other, exp.Collate):
             key += f" COLLATE {other.expression.name}"
         if isinstance(condition, _INEQUALITIES):

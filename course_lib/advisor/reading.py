@@ -5,7 +5,7 @@ a query is measured with the value that's written in it, and with two typical va
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Set
 from typing import Any, TypeAlias
 
 import sqlglot
@@ -19,13 +19,14 @@ from course_lib.advisor.pushdown import Pushdown
 from course_lib.advisor.scans import read_scans
 from course_lib.advisor.schema import Table
 from course_lib.advisor.statement import Span, Statement
+from course_lib.advisor.values import Typical
 
 DEFAULT_LIMIT = 20  # the value of a parameter in LIMIT
 DEFAULT_VALUE = 2  # of a parameter that's compared with nothing of a table
 PREFIX = 4  # characters of a value that a pattern begins with
 
 Literal: TypeAlias = tuple[str, str, str]  # table, column and text
-TypicalValues: TypeAlias = Callable[[str, str], Sequence[Any]]
+TypicalValues: TypeAlias = Callable[[str, str], Typical]
 
 
 class Reading:
@@ -87,8 +88,7 @@ class Reading:
         for name in self.statement.names:
             source = self._parameters.get(name, DEFAULT_VALUE)
             if isinstance(source, Source):
-                value = typical(source.table, source.key)[rank]
-                values[name] = _in_form(value, source.form)
+                values[name] = _in_form(typical(source.table, source.key), source.form, rank)
             else:
                 values[name] = source
         return values
@@ -130,14 +130,19 @@ def _sources(tree: Node) -> tuple[dict[Span, tuple[Source, str]], dict[str, Sour
     return literals, parameters
 
 
-def _in_form(value: Any, form: str) -> Any:
-    """Return a value as a parameter contains it: itself, in a pattern, or in a JSON array."""
-    match form:
-        case "like":
-            return f"{value}"[:PREFIX] + "%"
-        case "glob":
-            return f"{value}"[:PREFIX] + "*"
-        case "json":
-            return json.dumps([value], default=str)
-        case _:
-            return value
+def _in_form(typical: Typical, form: str, rank: int) -> Any:
+    """Return a value as a parameter contains it: itself, in a pattern, or in a JSON array.
+
+    A range gets one of the ends, because queries rarely ask for most of a table.
+    """
+    value = typical[rank]
+    forms = {
+        "value": value,
+        "above": typical.above[rank],
+        "below": typical.below[rank],
+        "top": typical.top,
+        "like": f"{value}"[:PREFIX] + "%",
+        "glob": f"{value}"[:PREFIX] + "*",
+        "json": json.dumps([value], default=str),
+    }
+    return forms[form]

@@ -25,6 +25,9 @@ class Typical(NamedTuple):
     hottest: Any
     median: Any
     few: bool
+    above: tuple[Any, Any] = (None, None)  # a hundredth and a tenth of the values are above these
+    below: tuple[Any, Any] = (None, None)
+    top: Any = None
 
 
 class Values:
@@ -43,7 +46,8 @@ class Values:
             middle = len(values) // 2
             few = len(values) <= FEW_VALUES
             hottest = values[middle - 1] if few else values[0]
-            self._typical[table, column] = Typical(hottest, values[middle], few)
+            ends = _ends(values)
+            self._typical[table, column] = Typical(hottest, values[middle], few, *ends)
         return self._typical[table, column]
 
     def _by_frequency(self, table: str, column: str) -> list[Any]:
@@ -77,6 +81,21 @@ class Values:
 
     def _few_rows(self, table: str) -> float:
         return FEW_ROWS * self.copy.tables[table].rows
+
+
+def _ends(values: list[Any]) -> tuple[tuple[Any, Any], tuple[Any, Any], Any]:
+    """Return values near the upper end, near the lower end, and the greatest."""
+    ordered = sorted(values, key=lambda value: (_RANK.get(type(value), 0), value))
+    last = len(ordered) - 1
+    hundredth, tenth = last // 100, last // 10
+    above = ordered[last - hundredth], ordered[last - tenth]
+    return above, (ordered[hundredth], ordered[tenth]), ordered[last]
+
+
+_RANK: dict[type, int] = {
+    str: 1,
+    bytes: 2,
+}  # SQLite sorts numbers before text, and text before blobs
 
 
 def _is_rare(
