@@ -2,13 +2,20 @@
 
     print(explain_recommendation("app.db", [("SELECT * FROM events WHERE user_id = 123", 100)]))
 
+The same on the command line: `python -m course_lib.advisor app.db queries.sql`.
+
 Read `advisor.py` first. The steps, with their files:
 
     read     workload.py       the queries, with typical values to run them with (values.py)
+             statement.py      the text that runs, and its parameters
              reading.py        one query, as a syntax tree (dialect.py)
              scans.py          what a SELECT needs from each table (select_table.py, orders.py)
+             conditions.py     what an index can do for a condition
+             pushdown.py       conditions of an outer query on a subquery, view or CTE
+             foreign_keys.py   the lookups of children that a DELETE makes
              candidates.py     indexes that might serve it (schema.py has Table and Index)
-    try      database_copy.py  the copy on which everything runs
+    try      database_copy.py  the copy on which everything runs (watchdog.py stops it in time)
+             analysis.py       ANALYZE alone
              trial.py          indexes on it: built, shown, hidden
              reads.py          plans and times of queries
              inserts.py        times of inserts
@@ -16,7 +23,7 @@ Read `advisor.py` first. The steps, with their files:
              costs.py          what a set of indexes costs
              search.py         the cheapest set
              verification.py   every query timed again
-    explain  explanation.py    what each index gains and costs (recommendation.py)
+    explain  explanation.py    what each index gains and costs (recommendation.py, tables.py)
 """
 
 try:

@@ -9,8 +9,8 @@ copy of the database, and the query is timed with it: with the value that's writ
 the hottest and the median value of the column. Five phases share the time, `seconds`:
 
     until 25%   copy the database, and read the queries
-    until 35%   time the queries without indexes
-    until 80%   search (until 45% if the queries are slow, because verifying then takes longer)
+    until 35%   time the queries without indexes, then try ANALYZE alone
+    until 80%   search (until 60% if the queries are slow, because verifying then takes longer)
     until 95%   verify: time the queries again with the indexes found
     until 110%  explain; up to here, times that are still missing are measured
 """
@@ -20,6 +20,7 @@ import time
 import warnings
 from collections.abc import Iterable
 
+from course_lib.advisor.analysis import Statistics
 from course_lib.advisor.costs import Costs, expected_writes
 from course_lib.advisor.database_copy import OutOfTime
 from course_lib.advisor.explanation import Explanation
@@ -30,7 +31,7 @@ from course_lib.advisor.recommendation import Recommendation
 from course_lib.advisor.search import Search
 from course_lib.advisor.trial import Trial
 from course_lib.advisor.verification import Verification
-from course_lib.advisor.workload import Query, Workload, frequencies, read_workload
+from course_lib.advisor.workload import Query, Workload, read_workload, usages
 from course_lib.optimizer import Database
 
 
@@ -39,9 +40,12 @@ def recommend_indexes(
 ) -> list[str]:
     """Return the CREATE INDEX statements that make a whole workload fast at little cost.
 
-    `queries` are SQL strings, or pairs of a string and how often it runs. A query that can't be
-    measured is left out, with a warning that has the query and the reason. Everything else is as
-    in `explain_recommendation`.
+    ANALYZE comes first if old or missing statistics are part of the problem. `create_indexes` runs
+    all of them, and does to the database what was measured.
+
+    `queries` are SQL strings, pairs of a string and how often it runs, or triples with the values
+    of its parameters. A query that can't be measured is left out, with a warning that has the query
+    and the reason. Everything else is as in `explain_recommendation`.
     """
     recommendation = explain_recommendation(db, queries, writes=writes, seconds=seconds)
     for sql, reason in recommendation.skipped.items():
@@ -56,23 +60,28 @@ def explain_recommendation(
 
     `writes` is the number of rows inserted into the largest table while the workload runs once;
     other tables get rows in proportion to their size (default: 5 for each query run). `seconds` is
-    the time that everything may take; if it's short, fewer indexes are tried. A parameter gets
-    values of the column that it's compared with.
+    the time that everything may take, a tenth more at most; if it's short, fewer indexes are
+    tried. A parameter without a value gets typical ones of what it's compared with.
 
-    A query runs only on the copy, only if it's a single SELECT that names a table, and is stopped
-    after a twentieth of `seconds`. The copy is in the folder for temporary files (TMPDIR). Attached
-    databases, and functions defined on a given connection, aren't copied: a query that needs them
-    is left out.
+    `before` is measured on the database's own statistics: missing, stale or fresh. A query runs as
+    it's written, with other literals for comparison, and only an index that it uses in this form
+    counts. An index that no time was left to verify isn't recommended: `unverified` has it.
+
+    A query runs only on the copy, only if it's a single SELECT, UPDATE or DELETE that names a
+    table, and is stopped after a twentieth of `seconds`. What it changes is rolled back. The copy
+    is in the folder for temporary files (TMPDIR) and goes when the process ends, even if it's
+    killed. Attached databases, and functions and collations defined on a given connection, aren't
+    copied: a query that needs them is left out.
 
     Raises OSError if the disk is too small for the copy; TimeoutError if a quarter of the time
     isn't enough to copy the database and read the queries, or if the database stays locked;
     TypeError or ValueError if `queries` isn't a workload.
 
-    No measurement shows two things. The planner needs ANALYZE to know the indexes, which
-    `create_indexes` runs. And with an index on a function that can fail (`json_extract` of text
-    that isn't JSON), inserting such a row fails.
+    No measurement shows two things. The planner has to know the new indexes, so `create_indexes`
+    analyzes these, and only these. And with an index on a function that can fail (`json_extract` of
+    text that isn't JSON), inserting such a row fails.
     """
-    workload = frequencies(queries)
+    workload = usages(queries)
     start = time.perf_counter()
 
     def at(share: float) -> float:
@@ -85,16 +94,21 @@ def explain_recommendation(
             readable, skipped = read_workload(trial.copy, reads, workload)
             trial.copy.deadline = at(0.35)
             measured = _measure_without_indexes(measurements, readable, skipped)
+            trial.copy.deadline = at(0.45)
+            statistics = Statistics(measurements, measured)
+            analysis = statistics.refreshed()
             inserts = Inserts(trial)
             rows = expected_writes(trial.copy.tables, measured, writes)
             costs = Costs(measurements, inserts, measured, rows)
             # Verifying needs the most care: the slower the queries, the more time is reserved.
             once = sum(measurements.times.values())
-            reserved = min(max(0.15 * seconds, 2 * once), 0.5 * seconds)
+            reserved = min(max(0.15 * seconds, once), 0.35 * seconds)
             chosen = Search(measurements, costs, measured).run(until=at(0.95) - reserved)
             verification = Verification(measurements, costs, measured, chosen)
             chosen = verification.run(deadline=at(0.95), end=at(1.05))
-            return Explanation(measurements, inserts, measured, skipped).of(chosen, at(1.1))
+            analysis = statistics.needed(analysis, chosen)
+            explanation = Explanation(measurements, inserts, measured, skipped)
+            return explanation.of(chosen, at(1.06), analysis, verification.unverified)
     except OutOfTime:
         raise TimeoutError(
             "the database is too large to analyze in this time: pass a larger `seconds`"

@@ -36,9 +36,14 @@ def proposals(
 
     equal = tuple(sorted(scan.equal, key=rank))
     joined = tuple(key for key in scan.joined if key not in table.rowid)
-    ranges = [(key,) for key in scan.ranges if key not in table.rowid]
-    tails = [*scan.sorts, *ranges] or [()]
-    for keys in _key_orders(equal, joined, tails):
+    ranges = [tuple(key for key in keys if key not in table.rowid) for keys in scan.ranges]
+    listed = tuple(key for key in sorted(scan.listed, key=rank) if key not in table.rowid)
+    tails = [tail for tail in [*scan.sorts, *ranges] if tail] or [()]
+    orders = _key_orders(equal, joined, tails)
+    if listed:
+        orders += _key_orders(equal + listed, joined, [*tails, ()])
+        orders += _key_orders(equal, joined, [listed])
+    for keys in dict.fromkeys(orders):
         yield from _covering(table, keys, scan.needed)
     for where, columns in scan.filters:
         if is_rare(scan.table, where, columns):

@@ -2,24 +2,29 @@
 
 import errno
 import math
+import os
 import shutil
 import sqlite3
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
 from course_lib.advisor.dialect import view_query
-from course_lib.advisor.schema import read_table
+from course_lib.advisor.schema import Table, read_table
+from course_lib.advisor.watchdog import Watchdog
 from course_lib.optimizer import Database
-from course_lib.optimizer.database import connected, quoted
+from course_lib.optimizer.database import connected, quoted, result_code
 from course_lib.optimizer.indexes import definition
 
-PAGES_PER_STEP = 10_000  # copied before looking at the clock again
-INSTRUCTIONS_PER_CHECK = 20_000  # of SQLite's virtual machine, before looking at the clock again
+PAGES_PER_STEP = 2_000  # copied before looking at the clock again
 DEFENSIVE = 1010  # SQLITE_DBCONFIG_DEFENSIVE, which Python 3.11 doesn't define
+
+# Waits until its standard input ends, which it does when we end, however that happens.
+_REMOVE_AT_THE_END = 'read -r _; rm -rf -- "$1"'
 
 
 class OutOfTime(Exception):  # noqa: N818  it ends a phase and is not an error
@@ -29,14 +34,22 @@ class OutOfTime(Exception):  # noqa: N818  it ends a phase and is not an error
 class DatabaseCopy:
     """The copy and its schema, while a `with DatabaseCopy.of(...)` block lasts.
 
-    `deadline` is a time of `time.perf_counter`; each phase of the advisor sets its own.
+    `deadline` is a time of `time.perf_counter`; each phase of the advisor sets its own. It has the
+    statistics of the original: missing, stale or fresh. `unreadable` has the tables that need
+    something only the application has, such as a collation, with SQLite's message.
     """
 
     def __init__(self, path: Path, deadline: float) -> None:
         self.path = path
         self.deadline = deadline
+        self.unreadable: dict[str, str] = {}
         self._reader: sqlite3.Connection | None = None
-        self._prepare()
+        self._watchdog = Watchdog()
+        try:
+            self._prepare()
+        except BaseException:
+            self.close()
+            raise
 
     @classmethod
     @contextmanager
@@ -49,38 +62,47 @@ class DatabaseCopy:
             raise sqlite3.ProgrammingError(
                 "the connection is inside a transaction: commit it or roll it back first"
             )
-        with tempfile.TemporaryDirectory(prefix="advisor-") as folder:
+        with _temporary_folder() as folder:
             path = Path(folder) / "copy.db"
             timeout = max(deadline - time.perf_counter(), 0.0)
-            with connected(db, timeout, "ro") as source, closing(sqlite3.connect(path)) as target:
+            with _readable(db, timeout) as source, closing(sqlite3.connect(path)) as target:
                 _check_space(source, folder)
-                watch = _watch(deadline)
-                source.backup(target, pages=PAGES_PER_STEP, progress=watch, sleep=0.05)
+                with _snapshot(source):
+                    watch = _watch(deadline)
+                    source.backup(target, pages=PAGES_PER_STEP, progress=watch, sleep=0.05)
             copy = cls(path, deadline)
             try:
                 yield copy
             finally:
-                copy.close_reader()
+                copy.close()
 
     def _prepare(self) -> None:
-        """Read the schema, run ANALYZE, and drop triggers: they'd run when rows are rewritten."""
+        """Read the schema, and drop triggers: they'd run when rows are rewritten."""
         with closing(self.connect()) as connection, self.bounded(connection):
             connection.execute("PRAGMA journal_mode = DELETE")
-            schema = connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
-            for kind, name, _ in schema:
+            schema = connection.execute(
+                "SELECT type, name, sql, lower(tbl_name) FROM sqlite_master"
+            ).fetchall()
+            for kind, name, *_ in schema:
                 if kind == "trigger":
                     connection.execute(f"DROP TRIGGER {quoted(name)}")
-            connection.execute("ANALYZE")
-            tables = [read_table(connection, name) for kind, name, _ in schema if kind == "table"]
+            connection.execute("ANALYZE sqlite_master")  # creates the table of statistics
+            names = [name for kind, name, *_ in schema if kind == "table"]
+            tables = [self._read_table(connection, name) for name in names]
         self.tables = {table.name.lower(): table for table in tables if table}
         self.views = {}
         self.indexes = {}  # the definition of each index by its name
-        for kind, name, sql in schema:
+        self.index_tables = {}
+        self.unique = set()  # the indexes that also keep a rule
+        for kind, name, sql, table in schema:
             if kind == "view" and (query := view_query(sql)):
                 self.views[name] = query
             if kind == "index" and sql:
                 self.indexes[name] = columns_of(sql)
-        self.names = {name.lower() for _, name, _ in schema}
+                self.index_tables[name] = table
+                if definition(sql).startswith("create unique "):
+                    self.unique.add(name)
+        self.names = {name.lower() for _, name, *_ in schema}
         self.bytes = self.path.stat().st_size
 
     @property
@@ -88,7 +110,15 @@ class DatabaseCopy:
         """The connection on which queries are planned and timed, until the next change."""
         if self._reader is None:
             self._reader = self.connect()
+            # A DELETE or UPDATE is timed inside a transaction that is rolled back.
+            self._reader.execute("PRAGMA journal_mode = MEMORY")
+            self._reader.execute("PRAGMA foreign_keys = ON")
         return self._reader
+
+    def close(self) -> None:
+        """Close the reading connection, and stop the watchdog."""
+        self.close_reader()
+        self._watchdog.stop()
 
     def close_reader(self) -> None:
         """Close the reading connection, if there is one."""
@@ -114,14 +144,12 @@ class DatabaseCopy:
     @contextmanager
     def bounded(self, connection: sqlite3.Connection, end: float = math.inf) -> Iterator[None]:
         """Interrupt what the connection runs at `end`; raise OutOfTime at the deadline."""
-        end = min(end, self.deadline)
-        connection.set_progress_handler(lambda: time.perf_counter() > end, INSTRUCTIONS_PER_CHECK)
-        try:
-            yield
-        finally:
-            connection.set_progress_handler(None, 0)
-            if time.perf_counter() > self.deadline:
-                raise OutOfTime
+        with self._watchdog.watch(connection, min(end, self.deadline)):
+            try:
+                yield
+            finally:
+                if time.perf_counter() > self.deadline:
+                    raise OutOfTime
 
     def free_name(self, wanted: str) -> str:
         """Return a name that nothing in the schema has: this one, or with a number after it."""
@@ -133,10 +161,66 @@ class DatabaseCopy:
         self.names.add(name)
         return name
 
+    def _read_table(self, connection: sqlite3.Connection, name: str) -> Table | None:
+        try:
+            return read_table(connection, name)
+        except sqlite3.OperationalError as error:
+            if result_code(error) != sqlite3.SQLITE_ERROR:
+                raise
+            self.unreadable[name] = str(error)
+            return None
+
 
 def columns_of(create_index: str) -> str:
     """Return what an index is on, table and columns, in a form that can be compared."""
     return definition(create_index).partition(" on ")[2]
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[str]:
+    """Yield a folder that goes when the block or this process ends, even if it's killed."""
+    with tempfile.TemporaryDirectory(prefix="advisor-") as folder:
+        shell = shutil.which("sh")
+        if shell is None:  # then a killed process leaves the folder
+            yield folder
+            return
+        command = [shell, "-c", _REMOVE_AT_THE_END, "sh", folder]
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, cwd="/", start_new_session=True
+        ) as remover:
+            try:
+                yield folder
+            finally:
+                remover.communicate(b"\n")  # a forked process may keep its input open
+
+
+@contextmanager
+def _readable(db: Database, timeout: float) -> Iterator[sqlite3.Connection]:
+    """Yield a connection for the copy that writes nothing.
+
+    If a writer was killed, SQLite has to roll back what it left before anyone can read: that needs
+    the right to write, and it changes no committed row.
+    """
+    with suppress(TypeError):
+        if os.path.exists(f"{os.fspath(db)}-journal"):  # type: ignore[arg-type]
+            with connected(db, timeout) as healing, suppress(sqlite3.OperationalError):
+                healing.execute("SELECT 1 FROM sqlite_master").fetchone()
+    with connected(db, timeout, "ro") as source:
+        yield source
+
+
+@contextmanager
+def _snapshot(source: sqlite3.Connection) -> Iterator[None]:
+    """Read one state of the database for the whole block.
+
+    Otherwise the backup starts over whenever another connection has written between two steps.
+    """
+    source.execute("BEGIN")
+    try:
+        source.execute("SELECT 1 FROM sqlite_master").fetchone()
+        yield
+    finally:
+        source.execute("ROLLBACK")
 
 
 def _watch(deadline: float) -> Callable[[int, int, int], None]:

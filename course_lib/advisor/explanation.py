@@ -1,12 +1,14 @@
 """Explain a set of indexes: what each serves, gains and costs, from the measurements."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
+from statistics import fmean
 
 from course_lib.advisor.database_copy import OutOfTime
+from course_lib.advisor.foreign_keys import needed_by_foreign_keys
 from course_lib.advisor.inserts import Inserts
 from course_lib.advisor.measurements import Measurements
-from course_lib.advisor.recommendation import Advice, Recommendation, Timing
+from course_lib.advisor.recommendation import Advice, Analysis, Recommendation, Timing
 from course_lib.advisor.schema import Index, Indexes
 from course_lib.advisor.workload import Query
 
@@ -26,18 +28,56 @@ class Explanation:
         self.inserts = inserts
         self.queries = queries
         self.skipped = skipped
+        self.names: dict[str, str] = {}  # of the existing and the recommended indexes
 
-    def of(self, chosen: Indexes, deadline: float) -> Recommendation:
+    def of(
+        self,
+        chosen: Indexes,
+        deadline: float,
+        analysis: Analysis | None = None,
+        unverified: Collection[Index] = (),
+    ) -> Recommendation:
         """Return the recommendation of these indexes.
 
         They're in the order in which they were built: those of the most expensive query first.
         """
         self.trial.copy.deadline = deadline
-        chosen = self._without_idle(chosen)
-        timings, used_names = self._timings(chosen)
-        indexes = [self._advice(index, chosen) for index in self.trial.built if index in chosen]
-        unused = [name for name in self.trial.copy.indexes if name not in used_names]
-        return Recommendation(tuple(indexes), tuple(timings), self.skipped, tuple(unused))
+        kept = self._without_idle(chosen)
+        built = [index for index in self.trial.built if index in kept]
+        # The names are given in this order, because a second index of a name gets a number.
+        statements = {index: self.trial.statement(index) for index in built}
+        self.names = {name: name for name in self.trial.copy.indexes}
+        for candidate, index in self.trial.by_name.items():
+            if index in statements:
+                self.names[candidate] = statements[index].split(" ON ")[0].split()[-1]
+        served = {index: self._served(index, kept) for index in built}
+        timings, used_names = self._timings(kept)
+        indexes = []
+        for index, statement in statements.items():
+            serves, gain = served[index]
+            write, least, most = self.inserts.interval(index)
+            size = self.trial.bytes[index]
+            indexes.append(Advice(statement, serves, gain, size, write, (least, most)))
+        doubtful = [index for index in unverified if index not in kept]
+        return Recommendation(
+            indexes=tuple(indexes),
+            queries=tuple(timings),
+            skipped=self.skipped,
+            unused=tuple(self._unused(used_names)),
+            analysis=analysis,
+            unverified=tuple(index.statement("unverified") for index in doubtful),
+        )
+
+    def _unused(self, used_names: set[str]) -> list[str]:
+        """Return the indexes, of the tables that queries read, that only cost time and space."""
+        copy = self.trial.copy
+        tables = frozenset[str]().union(*(query.tables for query in self.queries))
+        needed = used_names | copy.unique | needed_by_foreign_keys(copy)
+        return [
+            name
+            for name, table in copy.index_tables.items()
+            if table in tables and name not in needed
+        ]
 
     def _without_idle(self, chosen: Indexes) -> Indexes:
         """Drop indexes that gain nothing; a search that ran out of time may have kept some."""
@@ -52,31 +92,23 @@ class Explanation:
         used_names = set[str]()
         for query in self.queries:
             try:
-                before = self.measurements.mean(query)
-                after = self.measurements.mean(query, chosen)
+                before = fmean(self.measurements.before(query).seconds)
+                measurement = self.measurements.measure(query, chosen)
             except OutOfTime:
                 self.skipped[query.sql] = (
                     "no time was left to measure it with the indexes: pass a larger `seconds`"
                 )
                 continue
-            used_names |= self.measurements.measure(query, chosen).index_names
+            after = fmean(measurement.seconds)
+            used_names |= measurement.index_names
             if after < limit:
-                timings.append(Timing(query.sql, query.frequency, before, after))
+                used = sorted(self.names.get(name, name) for name in measurement.index_names)
+                timings.append(Timing(query.sql, query.frequency, before, after, tuple(used)))
             else:
                 self.skipped[query.sql] = (
                     f"it was stopped after {limit:.1f} s, with every index that was tried"
                 )
         return timings, used_names
-
-    def _advice(self, index: Index, chosen: Indexes) -> Advice:
-        serves, gain = self._served(index, chosen)
-        return Advice(
-            statement=self.trial.statement(index),
-            serves=serves,
-            gain=gain,
-            bytes=self.trial.bytes[index],
-            write=self.inserts.seconds(index.table, index),
-        )
 
     def _served(self, index: Index, chosen: Indexes) -> tuple[tuple[str, ...], float]:
         """Return the queries that use an index, and how many seconds longer they'd take without."""
@@ -99,4 +131,4 @@ class Explanation:
         try:
             return self.measurements.mean(query, chosen - {index}) - after
         except OutOfTime:
-            return self.measurements.mean(query) - after
+            return fmean(self.measurements.before(query).seconds) - after

@@ -7,6 +7,7 @@ seconds, and most sets of indexes lead to a plan that has been timed already:
                                      +-- known ---> return the time that it took
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import fmean
 from typing import TypeAlias
@@ -20,6 +21,8 @@ from course_lib.optimizer import Plan
 FASTER = 0.9  # an index has to reduce the time of some query to this share, or less
 # A query has become slower if it takes this many times as long, and this many seconds more.
 SLOWER, NOISE = 1.3, 20e-6
+
+SLACK = 0.02  # seconds for which a busy machine may take the processor away
 
 NO_INDEXES: Indexes = frozenset()
 
@@ -41,6 +44,7 @@ class Measurements:
         self.trial = trial
         self.reads = reads
         self.times: Times = {}
+        self._as_it_was: dict[Query, Measurement] = {}
         self._known: dict[tuple[Query, Indexes], Measurement] = {}
 
     def measure(self, query: Query, chosen: Indexes = NO_INDEXES) -> Measurement:
@@ -52,13 +56,19 @@ class Measurements:
         return self._known[query, relevant]
 
     def _measure_shown(self, query: Query) -> Measurement:
-        seconds = []
+        seconds = list[float]()
         index_names = set[str]()
         for number, run in enumerate(query.runs):
             plan = self.reads.plan(run)
-            index_names.update(Plan.from_rows(plan).indexes)
+            if run.sql == query.runs[0].sql:  # an index must serve the query as it's written
+                known = {**self.trial.by_name, **self.trial.copy.indexes}
+                index_names.update(Plan.from_rows(plan, indexes=known).indexes)
             if (run, plan) not in self.times:
-                self.times[run, plan] = self.reads.seconds(run, self._limit(query, number))
+                limit = self._limit(query, number)
+                # A query that was stopped as it's written isn't tried with other values: it has
+                # taken enough of the time that others need.
+                was_stopped = bool(seconds) and seconds[0] >= self.reads.limit
+                self.times[run, plan] = limit if was_stopped else self.reads.seconds(run, limit)
             seconds.append(self.times[run, plan])
         return Measurement(tuple(seconds), frozenset(index_names))
 
@@ -70,7 +80,7 @@ class Measurements:
         if (query, NO_INDEXES) not in self._known:
             return self.reads.limit
         without = self.measure(query).seconds[number]
-        return min(self.reads.limit, 1.5 * without + 0.001)
+        return min(self.reads.limit, 1.5 * without + SLACK)
 
     def mean(self, query: Query, chosen: Indexes = NO_INDEXES) -> float:
         """Return the mean seconds of the runs of a query."""
@@ -82,12 +92,32 @@ class Measurements:
         by_name = self.trial.by_name
         return frozenset(index for name, index in by_name.items() if name in names)
 
+    def before(self, query: Query) -> Measurement:
+        """Return the times of a query on the database as it was, without ANALYZE or an index."""
+        return self._as_it_was.get(query) or self.measure(query)
+
+    def keep_as_it_was(self, queries: Iterable[Query]) -> None:
+        """Keep the times so far as those of `before`; then measure with new statistics."""
+        self._as_it_was = {query: self.measure(query) for query in queries}
+        self._known.clear()
+
+    def reset(self) -> None:
+        """Forget what `keep_as_it_was` kept, because the old statistics are back."""
+        self._known = {(query, NO_INDEXES): known for query, known in self._as_it_was.items()}
+        self._as_it_was = {}
+
     def is_slower(self, query: Query, chosen: Indexes) -> bool:
-        """Check whether the indexes make a query slower, as it's written or on average."""
-        before = self.measure(query).seconds[0]
-        after = self.measure(query, chosen).seconds[0]
-        pairs = [(before, after), (self.mean(query), self.mean(query, chosen))]
+        """Check whether a query is slower than before, as it's written or on average."""
+        before = self.before(query).seconds
+        after = self.measure(query, chosen).seconds
+        pairs = [(before[0], after[0]), (fmean(before), fmean(after))]
         return any(after > SLOWER * before + NOISE for before, after in pairs)
+
+    def times_of(self, query: Query) -> Times:
+        """Return the times of a query without indexes."""
+        self.trial.show(NO_INDEXES)
+        keys = [(run, self.reads.plan(run)) for run in query.runs]
+        return {key: self.times[key] for key in keys if key in self.times}
 
     def use(self, times: Times) -> None:
         """Continue with these times: {} to measure everything again."""

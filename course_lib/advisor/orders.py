@@ -1,21 +1,41 @@
 """The orders in which a SELECT could use the rows of a table without sorting or grouping them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 from sqlglot import exp
 
 from course_lib.advisor.dialect import Node
+from course_lib.advisor.pushdown import Use
 from course_lib.advisor.schema import Keys
 from course_lib.advisor.select_table import SelectTable
 
 Order: TypeAlias = list[tuple[Node, bool]]  # expressions, and whether each descends
 
 
-def read_orders(table: SelectTable) -> tuple[Keys, ...]:
-    """Return the keys of each order, without duplicates."""
-    orders = (_order_keys(table, order) for order in _orders(table.select))
-    return tuple(dict.fromkeys(keys for keys in orders if keys))
+def read_orders(table: SelectTable, uses: Sequence[Use] = ()) -> tuple[Keys, ...]:
+    """Return the keys of each order, without duplicates.
+
+    `uses` are those of this SELECT by outer queries, whose orders count too.
+    """
+    orders = list(_orders(table.select))
+    for use in uses:
+        orders += _orders_inside(use)
+    keys = [_order_keys(table, order) for order in orders]
+    return tuple(dict.fromkeys(filter(None, keys)))
+
+
+def _orders_inside(use: Use) -> Iterator[Order]:
+    """Yield the orders of an outer query in the terms of its subquery, as far as they go."""
+    selects = use.outer.expression.selects
+    for order in _orders(use.outer.expression):
+        inside: Order = []
+        for node, descending in order:
+            rewritten = use.rewritten(_resolved(node, selects))
+            if rewritten is None:
+                break
+            inside.append((rewritten, descending))
+        yield inside
 
 
 def _orders(select: Node) -> Iterator[Order]:

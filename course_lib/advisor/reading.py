@@ -4,7 +4,8 @@ A literal in a workload is one example of many: `user_id = 123` today, `user_id 
 a query is measured with the value that's written in it, and with two typical values of the column.
 """
 
-from collections.abc import Callable, Mapping, Sequence, Set
+import json
+from collections.abc import Callable, Mapping, Set
 from typing import Any, TypeAlias
 
 import sqlglot
@@ -12,92 +13,136 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.scope import traverse_scope
 
-from course_lib.advisor.dialect import Dialect, Node, sql_text
+from course_lib.advisor.conditions import Source
+from course_lib.advisor.dialect import Dialect, Node
+from course_lib.advisor.pushdown import Pushdown
 from course_lib.advisor.scans import read_scans
 from course_lib.advisor.schema import Table
+from course_lib.advisor.statement import Span, Statement
+from course_lib.advisor.values import Typical
 
 DEFAULT_LIMIT = 20  # the value of a parameter in LIMIT
+DEFAULT_VALUE = 2  # of a parameter that's compared with nothing of a table
+PREFIX = 4  # characters of a value that a pattern begins with
 
 Literal: TypeAlias = tuple[str, str, str]  # table, column and text
-TypicalValues: TypeAlias = Callable[[str, str], Sequence[Any]]
+TypicalValues: TypeAlias = Callable[[str, str], Typical]
 
 
 class Reading:
-    """A query that has been read. `tree` is its syntax tree, with views replaced by their queries.
-
-    In the tree, a literal that a column must equal, and a parameter compared with a column, have
-    that table and column as `meta["column"]`.
+    """A query that has been read, for the indexes that it might use.
 
     Raises ValueError if the query can't be read or names no table that can be indexed.
     """
 
     def __init__(self, sql: str, tables: Mapping[str, Table], views: Mapping[str, Node]) -> None:
+        self.statement = Statement(sql)
         try:
-            tree: Node = sqlglot.parse_one(sql, dialect=Dialect)
-            self.tree = exp.expand(tree, dict(views), dialect=Dialect)
-            scopes = traverse_scope(self.tree)
+            tree: Node = sqlglot.parse_one(self.statement.text, dialect=Dialect)
+            self.changes = isinstance(tree, exp.Update | exp.Delete)
+            changed = tree.this.name.lower() if self.changes else ""
+            tree = exp.expand(_as_select(tree), dict(views), dialect=Dialect)
+            scopes = traverse_scope(tree)
         except (SqlglotError, ValueError, RecursionError) as error:
             reason = str(error).splitlines()[0]
             raise ValueError(f"sqlglot cannot read it: {reason}") from error
-        names = {node.name.lower() for node in self.tree.find_all(exp.Table)}
+        names = {node.name.lower() for node in tree.find_all(exp.Table)}
         self.tables = frozenset(names & tables.keys())
         if not self.tables:
             raise ValueError("it names no table that could have an index")
-        # Reading the scans also notes the columns that `_variables` looks for.
-        self.scans = tuple(scan for scope in scopes for scan in read_scans(scope, tables))
-        variables = _variables(self.tree)
-        self.parameters = [node for node in variables if not isinstance(node, exp.Literal)]
-        if not all(map(_has_a_value, self.parameters)):
-            raise ValueError(
-                "it has a parameter that is not compared with a column: write a value in its place"
-            )
+        self.changed = tables.get(changed)
+        # Reading the scans also notes the sources that `_sources` looks for.
+        pushdown = Pushdown(scopes, tables)
+        scans = [scan for scope in scopes for scan in read_scans(scope, tables, pushdown)]
+        self.scans = tuple(scans)
+        self._literals, self._parameters = _sources(tree)
 
     @property
     def literals(self) -> set[Literal]:
         """The literals that may vary."""
-        literals = (node for node in _variables(self.tree) if isinstance(node, exp.Literal))
-        return {(*node.meta["column"], node.name) for node in literals}
+        return {(table, key, text) for (table, key, _), text in self._literals.values()}
 
     def variants(
         self, typical: TypicalValues, constants: Set[Literal]
     ) -> list[tuple[str, dict[str, Any]]]:
-        """Return the query twice: with the hottest and with the median values of its columns.
+        """Return SQL and the values of its parameters, for several executions of the query.
 
-        Each is SQL and the values of its parameters. `typical(table, column)` returns the two
-        values; the literals in `constants` stay as they are. If nothing can vary, return [].
+        The first are as it's written; then the literals vary: those in `constants` stay.
+        `typical(table, key)` returns two values, the hottest and the median.
         """
-        if not self.parameters and self.literals <= constants:
-            return []
-        return [self._filled(typical, constants, rank) for rank in (0, 1)]
+        written = self.statement.text
+        ranks = (0, 1) if self.statement.names else (0,)
+        variants = [(written, self._values(typical, rank)) for rank in ranks]
+        for rank in (0, 1):
+            literals: dict[Span, Any] = {}
+            for span, ((table, key, _), text) in self._literals.items():
+                if (table, key, text) not in constants:
+                    literals[span] = typical(table, key)[rank]
+            if literals:
+                text = self.statement.with_literals(literals)
+                variants.append((text, self._values(typical, rank)))
+        return variants
 
-    def _filled(
-        self, typical: TypicalValues, constants: Set[Literal], rank: int
-    ) -> tuple[str, dict[str, Any]]:
-        tree = self.tree.copy()
-        parameters = dict[str, Any]()
-        for node in _variables(tree):
-            column = node.meta.get("column")
-            if not isinstance(node, exp.Literal):
-                name = f"p{len(parameters)}"
-                if column:
-                    parameters[name] = typical(*column)[rank]
-                else:
-                    parameters[name] = DEFAULT_LIMIT if isinstance(node.parent, exp.Limit) else 0
-                node.replace(exp.Placeholder(this=name))
-            elif (*column, node.name) not in constants:
-                node.replace(exp.convert(typical(*column)[rank]))
-        return sql_text(tree), parameters
+    def _values(self, typical: TypicalValues, rank: int) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for name in self.statement.names:
+            source = self._parameters.get(name, DEFAULT_VALUE)
+            if isinstance(source, Source):
+                values[name] = _in_form(typical(source.table, source.key), source.form, rank)
+            else:
+                values[name] = source
+        return values
 
 
-def _variables(tree: Node) -> list[Node]:
-    """Return the parameters, and the literals that may vary."""
-    variables = []
+def _as_select(tree: Node) -> Node:
+    """Return a SELECT that looks for the rows that an UPDATE or DELETE changes."""
+    if not isinstance(tree, exp.Update | exp.Delete):
+        return tree
+    select: Node = exp.Select(expressions=[exp.Star()])
+    if isinstance(tree, exp.Update):
+        for assignment in tree.expressions:
+            select.append("expressions", assignment.expression)
+    select = select.from_(tree.this)
+    for name in ("where", "with", "with_"):
+        if clause := tree.args.get(name):
+            select.set(name, clause)
+    others = tree.args.get("from") or tree.args.get("from_")
+    if others:
+        joins = [exp.Join(this=others.this), *(others.this.args.get("joins") or [])]
+        select.set("joins", joins)
+    return select
+
+
+def _sources(tree: Node) -> tuple[dict[Span, tuple[Source, str]], dict[str, Source | int]]:
+    """Return where the values of literals come from, by their place, and those of parameters."""
+    literals: dict[Span, tuple[Source, str]] = {}
+    parameters: dict[str, Source | int] = {}
     for node in tree.walk():
-        if "column" in node.meta or isinstance(node, exp.Placeholder | exp.Parameter):
-            variables.append(node)
-    return variables
+        source = node.meta.get("source")
+        if isinstance(node, exp.Literal) and source and "span" in node.meta:
+            literals[node.meta["span"]] = source, node.name
+        elif isinstance(node, exp.Placeholder):
+            is_limit = isinstance(node.parent, exp.Limit)
+            if source or (is_limit and node.name not in parameters):
+                parameters[node.name] = source or DEFAULT_LIMIT
+            elif isinstance(node.parent, exp.Offset):
+                parameters.setdefault(node.name, 0)
+    return literals, parameters
 
 
-def _has_a_value(parameter: Node) -> bool:
-    """Check that there is a value to run a query with: a column's, or a number of rows."""
-    return "column" in parameter.meta or isinstance(parameter.parent, exp.Limit | exp.Offset)
+def _in_form(typical: Typical, form: str, rank: int) -> Any:
+    """Return a value as a parameter contains it: itself, in a pattern, or in a JSON array.
+
+    A range gets one of the ends, because queries rarely ask for most of a table.
+    """
+    value = typical[rank]
+    forms = {
+        "value": value,
+        "above": typical.above[rank],
+        "below": typical.below[rank],
+        "top": typical.top,
+        "like": f"{value}"[:PREFIX] + "%",
+        "glob": f"{value}"[:PREFIX] + "*",
+        "json": json.dumps([value], default=str),
+    }
+    return forms[form]

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from sqlglot import exp
 
 from course_lib.advisor.dialect import Node, sql_text
+from course_lib.advisor.pushdown import own_joins
 from course_lib.advisor.schema import Keys, Table
 
 
@@ -27,9 +28,13 @@ class SelectTable:
             return None
         if isinstance(node, exp.Column):
             return self.column_name(node)
-        unqualified = node.copy()
+        # The copy has a parent, so that a node at its top can be replaced as well.
+        unqualified = exp.Paren(this=node.copy())
         for column in list(unqualified.find_all(exp.Column)):
-            column.replace(exp.Var(this=self.column_name(column)))
+            if self.owner(column):
+                column.replace(exp.Var(this=self.column_name(column)))
+            else:  # SQLite takes a "name" that no column has for a string
+                column.replace(exp.Literal.string(column.name))
         return sql_text(unqualified.unnest())
 
     def column_name(self, column: exp.Column) -> str:
@@ -58,11 +63,18 @@ class SelectTable:
         return {owner for owner in owners if owner}
 
     def join_columns(self) -> list[str]:
-        """Return the columns of the table that a USING names."""
-        names = set()
-        for join in self.select.args.get("joins") or ():
+        """Return the columns of the table that a USING names, or that a NATURAL join compares."""
+        names = set[str]()
+        for join in own_joins(self.select):
             names |= {column.name.lower() for column in join.args.get("using") or ()}
+            if (join.args.get("method") or "").upper() == "NATURAL":
+                names |= self._shared_names()
         return [self.table.columns[name] for name in sorted(names & self.table.columns.keys())]
+
+    def _shared_names(self) -> set[str]:
+        """Return the names of columns that another table of the SELECT has too."""
+        others = [table for alias, table in self.tables.items() if alias != self.alias]
+        return {name for table in others for name in table.columns}
 
     def needed(self) -> Keys | None:
         """Return the columns of the table that the SELECT reads; None if it selects `*`."""

@@ -1,7 +1,9 @@
 """Look at the values of columns: which to try a query with, and which conditions keep few rows."""
 
+import math
 import sqlite3
-from contextlib import closing, suppress
+import time
+from contextlib import AbstractContextManager, closing, suppress
 from typing import Any, NamedTuple
 
 from course_lib.advisor.database_copy import DatabaseCopy
@@ -23,37 +25,44 @@ class Typical(NamedTuple):
     hottest: Any
     median: Any
     few: bool
+    above: tuple[Any, Any] = (None, None)  # a hundredth and a tenth of the values are above these
+    below: tuple[Any, Any] = (None, None)
+    top: Any = None
 
 
 class Values:
-    """The values in a copy's columns, each looked up once."""
+    """The values in a copy's columns, each looked up once. A lookup may take `limit` seconds."""
 
-    def __init__(self, copy: DatabaseCopy) -> None:
+    def __init__(self, copy: DatabaseCopy, limit: float = math.inf) -> None:
         self.copy = copy
+        self.limit = limit
         self._typical: dict[tuple[str, str], Typical] = {}
         self._rare: dict[tuple[str, str], bool] = {}
 
     def typical(self, table: str, column: str) -> Typical:
-        """Return the values of a column with which queries are tried."""
+        """Return the values of a column, or an expression, with which queries are tried."""
         if (table, column) not in self._typical:
             values = self._by_frequency(table, column) or [None]
             middle = len(values) // 2
             few = len(values) <= FEW_VALUES
             hottest = values[middle - 1] if few else values[0]
-            self._typical[table, column] = Typical(hottest, values[middle], few)
+            ends = _ends(values)
+            self._typical[table, column] = Typical(hottest, values[middle], few, *ends)
         return self._typical[table, column]
 
     def _by_frequency(self, table: str, column: str) -> list[Any]:
         """Return the values of a column, the most frequent first; none if that fails."""
-        name = quoted(column)
         grouped = (
-            f"SELECT {name} FROM {quoted(table)} WHERE {name} IS NOT NULL"
+            f"SELECT {column} FROM {quoted(table)} WHERE {column} IS NOT NULL"
             " GROUP BY 1 ORDER BY count(*) DESC, 1"
         )
-        with closing(self.copy.connect()) as connection, self.copy.bounded(connection):
+        with closing(self.copy.connect()) as connection, self._bounded(connection):
             with suppress(sqlite3.Error):
                 return [value for (value,) in connection.execute(grouped)]
         return []
+
+    def _bounded(self, connection: sqlite3.Connection) -> AbstractContextManager[None]:
+        return self.copy.bounded(connection, time.perf_counter() + self.limit)
 
     def is_rare(self, table: str, where: str, columns: Keys) -> bool:
         """Check whether a partial index may rely on a condition.
@@ -62,7 +71,7 @@ class Values:
         values.
         """
         if (table, where) not in self._rare:
-            with closing(self.copy.connect()) as connection, self.copy.bounded(connection):
+            with closing(self.copy.connect()) as connection, self._bounded(connection):
                 try:
                     rare = _is_rare(connection, table, where, columns, self._few_rows(table))
                 except sqlite3.Error:
@@ -72,6 +81,21 @@ class Values:
 
     def _few_rows(self, table: str) -> float:
         return FEW_ROWS * self.copy.tables[table].rows
+
+
+def _ends(values: list[Any]) -> tuple[tuple[Any, Any], tuple[Any, Any], Any]:
+    """Return values near the upper end, near the lower end, and the greatest."""
+    ordered = sorted(values, key=lambda value: (_RANK.get(type(value), 0), value))
+    last = len(ordered) - 1
+    hundredth, tenth = last // 100, last // 10
+    above = ordered[last - hundredth], ordered[last - tenth]
+    return above, (ordered[hundredth], ordered[tenth]), ordered[last]
+
+
+_RANK: dict[type, int] = {
+    str: 1,
+    bytes: 2,
+}  # SQLite sorts numbers before text, and text before blobs
 
 
 def _is_rare(

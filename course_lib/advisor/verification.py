@@ -5,18 +5,23 @@ lucky ones.
 """
 
 from collections.abc import Sequence
+from itertools import permutations
 
 from course_lib.advisor.costs import Costs
 from course_lib.advisor.database_copy import OutOfTime
-from course_lib.advisor.measurements import FASTER, Measurements
+from course_lib.advisor.measurements import FASTER, Measurements, Times
+from course_lib.advisor.reads import SLOW
 from course_lib.advisor.schema import Index, Indexes
 from course_lib.advisor.workload import Query
+
+CLEARLY = 3.0  # times as fast: no chance measurement of a slow query is so wrong
 
 
 class Verification:
     """Drops indexes that make a query slower than without indexes, or that help none.
 
-    `chosen` are the indexes that are left. What was dropped stays dropped if time runs out.
+    `chosen` are the indexes that are left. What was dropped stays dropped if time runs out;
+    `unverified` are those dropped because of that.
     """
 
     def __init__(
@@ -30,6 +35,7 @@ class Verification:
         self.costs = costs
         self.queries = queries
         self.chosen = chosen
+        self.unverified: Indexes = frozenset()
 
     def run(self, deadline: float, end: float) -> Indexes:
         """Return the indexes that pass.
@@ -44,15 +50,30 @@ class Verification:
             # First by the times that are known, then by new ones.
             self.measurements.use(earlier)
             self._drop_harmful()
-            self.measurements.use({})
+            self.measurements.use(self._clear_times())
             self._drop_harmful()
             self.chosen = self.costs.pruned(self.chosen)
             self._drop_idle()
         except OutOfTime:
             copy.deadline = end
+            before = self.chosen
             self.measurements.use(earlier | self.measurements.times)
+            self.chosen -= self._beginnings()
             self._drop_doubtful()
+            self.unverified = before - self.chosen
         return self.chosen
+
+    def _clear_times(self) -> Times:
+        """Return the times without indexes of slow queries that are now several times as fast.
+
+        Measuring these again would take most of the time and change nothing.
+        """
+        times: Times = {}
+        for query in self.queries:
+            before = self.measurements.mean(query)
+            if before > SLOW and before > CLEARLY * self.measurements.mean(query, self.chosen):
+                times |= self.measurements.times_of(query)
+        return times
 
     def _drop_harmful(self) -> None:
         """Drop indexes until no query is slower."""
@@ -92,6 +113,15 @@ class Verification:
                 if seconds < FASTER * without:
                     return True
         return False
+
+    def _beginnings(self) -> Indexes:
+        """Return the indexes that are the beginning of another: no time is left to compare them."""
+        beginnings = Indexes()
+        for shorter, longer in permutations(self.chosen, 2):
+            same_rows = (shorter.table, shorter.where) == (longer.table, longer.where)
+            if same_rows and longer.columns[: len(shorter.columns)] == shorter.columns:
+                beginnings |= {shorter}
+        return beginnings
 
     def _drop_doubtful(self) -> None:
         while doubtful := self._doubtful():

@@ -3,17 +3,31 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
 
 from course_lib.advisor.candidates import proposals
-from course_lib.advisor.database_copy import DatabaseCopy
+from course_lib.advisor.database_copy import DatabaseCopy, OutOfTime
+from course_lib.advisor.foreign_keys import child_lookups
 from course_lib.advisor.reading import Literal, Reading
 from course_lib.advisor.reads import Reads, Run
 from course_lib.advisor.schema import Index
+from course_lib.advisor.statement import Parameters
 from course_lib.advisor.values import Values
 
-Workload: TypeAlias = Iterable[str | tuple[str, float]]
+# A query, how often it runs, and the values of its parameters.
+Workload: TypeAlias = Iterable[str | tuple[str, float] | tuple[str, float, Parameters]]
+
+NO_TIME_TO_READ = "no time was left to read it: pass a larger `seconds`"
+MOST_VALUES = 3  # sets of parameters with which a query is measured; the first ones given count
+
+
+@dataclass(frozen=True)
+class Usage:
+    """The frequency of a query, and the values given for its parameters."""
+
+    frequency: float
+    parameters: tuple[Parameters, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -24,11 +38,11 @@ class Query:
     frequency: float
     runs: tuple[Run, ...]
     tables: frozenset[str]
-    candidates: tuple[Index, ...]
+    candidates: tuple[Index, ...] = field(hash=False)
 
 
-def frequencies(queries: Workload) -> dict[str, float]:
-    """Return each query, once, with its frequency.
+def usages(queries: Workload) -> dict[str, Usage]:
+    """Return each query, once, with its frequency and its parameters.
 
     Raises TypeError for a single string, ValueError for anything but queries and frequencies.
     """
@@ -36,42 +50,71 @@ def frequencies(queries: Workload) -> dict[str, float]:
         raise TypeError(
             "queries is one string: pass a list of queries, or of pairs (query, frequency)"
         )
-    workload: dict[str, float] = {}
+    workload: dict[str, Usage] = {}
     for query in queries:
-        sql, frequency = (query, 1.0) if isinstance(query, str) else query
-        is_number = isinstance(frequency, int | float)
-        if not isinstance(sql, str) or not is_number or not 0 < frequency < math.inf:
-            raise ValueError(f"not a query, nor a pair of a query and a number above 0: {query!r}")
-        workload[sql] = workload.get(sql, 0.0) + frequency
+        sql, frequency, *rest = _parts(query)
+        known = workload.get(sql, Usage(0.0))
+        parameters = known.parameters
+        if rest and rest[0] is not None:
+            parameters += (rest[0],)
+        workload[sql] = Usage(known.frequency + frequency, parameters)
     return workload
 
 
+def _parts(query: Any) -> tuple[Any, ...]:
+    """Return a query's SQL, its frequency, and its parameters if there are any."""
+    parts = (query, 1.0) if isinstance(query, str) else tuple(query)
+    if len(parts) in (2, 3):
+        sql, frequency, *rest = parts
+        is_number = isinstance(frequency, int | float) and 0 < frequency < math.inf
+        are_parameters = not rest or _are_parameters(rest[0])
+        if isinstance(sql, str) and is_number and are_parameters:
+            return parts
+    raise ValueError(
+        "not a query, nor (query, number above 0), nor (query, number above 0, parameters):"
+        f" {query!r}"
+    )
+
+
+def _are_parameters(values: object) -> bool:
+    return values is None or isinstance(values, tuple | list | Mapping)
+
+
 def read_workload(
-    copy: DatabaseCopy, reads: Reads, workload: Mapping[str, float]
+    copy: DatabaseCopy, reads: Reads, workload: Mapping[str, Usage]
 ) -> tuple[list[Query], dict[str, str]]:
     """Return the queries that can be measured, and for each of the others the reason why not."""
     readings, skipped = _readings(copy, reads, workload)
     scans = [scan for reading in readings.values() for scan in reading.scans]
     popular = Counter((scan.table, key) for scan in scans for key in scan.equal)
-    values = Values(copy)
-    constants = _constants(readings.values(), values)
+    values = Values(copy, reads.limit)
     queries = []
+    try:
+        constants = _constants(readings.values(), values)
+    except OutOfTime:
+        return [], skipped | dict.fromkeys(readings, NO_TIME_TO_READ)
     for sql, reading in readings.items():
-        runs = _runs(sql, reading, reads, values, constants)
-        if not runs:
-            skipped[sql] = "it cannot be run: replace each parameter with a value"
-            continue
-        candidates = list[Index]()
-        for scan in reading.scans:
-            candidates += proposals(scan, copy.tables[scan.table], popular, values.is_rare)
-        query = Query(
-            sql=sql,
-            frequency=workload[sql],
-            runs=tuple(dict.fromkeys(runs)),
-            tables=reading.tables,
-            candidates=tuple(dict.fromkeys(candidates)),
-        )
-        queries.append(query)
+        try:
+            runs = _runs(reading, workload[sql], reads, values, constants)
+            candidates = list[Index]()
+            for scan in reading.scans:
+                candidates += proposals(scan, copy.tables[scan.table], popular, values.is_rare)
+        except ValueError as error:
+            skipped[sql] = str(error)
+        except OutOfTime:
+            skipped[sql] = NO_TIME_TO_READ
+        else:
+            lookups = child_lookups(copy, reading)
+            candidates = [lookup.index for lookup in lookups] + candidates
+            checks = tuple(lookup.sql for lookup in lookups)
+            query = Query(
+                sql=sql,
+                frequency=workload[sql].frequency,
+                runs=tuple(replace(run, checks=checks) for run in runs),
+                tables=reading.tables | {lookup.index.table for lookup in lookups},
+                candidates=tuple(dict.fromkeys(candidates)),
+            )
+            queries.append(query)
     return queries, skipped
 
 
@@ -104,12 +147,16 @@ def _constants(readings: Iterable[Reading], values: Values) -> set[Literal]:
 
 
 def _runs(
-    sql: str, reading: Reading, reads: Reads, values: Values, constants: Set[Literal]
+    reading: Reading, usage: Usage, reads: Reads, values: Values, constants: Set[Literal]
 ) -> list[Run]:
-    """Return the query as it's written, if it has no parameters, and with typical values."""
-    runs = [] if reading.parameters else [Run(sql)]
-    for variant, parameters in reading.variants(values.typical, constants):
-        run = Run(variant, parameters)
-        if reads.accepts(run):
-            runs.append(run)
-    return runs
+    """Return the query as it's written, with the values given or typical ones, and variants."""
+    changes = reading.changes
+    if usage.parameters and reading.statement.names:
+        return [
+            Run.of(reading.statement.text, reading.statement.bound(given), changes=changes)
+            for given in usage.parameters[:MOST_VALUES]
+        ]
+    variants = reading.variants(values.typical, constants)
+    runs = [Run.of(sql, bound, changes=changes) for sql, bound in variants]
+    # A value of another column type may be one that SQLite refuses in this place.
+    return [run for run in dict.fromkeys(runs) if run.sql == runs[0].sql or reads.accepts(run)]

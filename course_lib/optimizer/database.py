@@ -52,9 +52,19 @@ def _advice_on_locks(path: Path | None = None) -> Iterator[None]:
     except sqlite3.Error as error:
         if path is not None:
             error.add_note(f"The database: {path}.")
-        if result_code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        if result_code(error) in _CLEAR:
             error.add_note(f"What to do: {remedy(error)}.")
         raise
+
+
+# The errors whose cause is clear wherever they happen.
+_CLEAR = (
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_READONLY,
+)
 
 
 def result_code(error: Exception) -> int:
@@ -62,22 +72,41 @@ def result_code(error: Exception) -> int:
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
+_REMEDIES = {
+    sqlite3.SQLITE_BUSY: (
+        "close whatever else reads or writes the database,"
+        " or wait longer: sqlite3.connect(path, timeout=60)"
+    ),
+    sqlite3.SQLITE_FULL: (
+        "free some space, also for temporary files (SQLITE_TMPDIR sets their folder)"
+    ),
+    sqlite3.SQLITE_READONLY: "make the file and its folder writable, and open it without mode=ro",
+    sqlite3.SQLITE_NOTADB: (
+        "check the path, and if the database is encrypted, pass a decrypted copy"
+    ),
+    sqlite3.SQLITE_CORRUPT: (
+        "restore a backup, or save the rows that can be read: sqlite3 app.db .recover"
+    ),
+    sqlite3.SQLITE_ERROR: (
+        "read this connection's cursors to the end or close them, or pass the path"
+    ),
+}
+_REMEDIES[sqlite3.SQLITE_LOCKED] = _REMEDIES[sqlite3.SQLITE_BUSY]
+_REMEDIES[sqlite3.SQLITE_IOERR] = _REMEDIES[sqlite3.SQLITE_FULL]
+_REMEDIES[sqlite3.SQLITE_CANTOPEN] = _REMEDIES[sqlite3.SQLITE_READONLY]
+
+
 def remedy(error: sqlite3.Error) -> str:
     """Return what to do about an error; "" if SQLite's own message is all there is."""
-    match result_code(error):
-        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            return (
-                "close whatever else reads or writes the database,"
-                " or wait longer: sqlite3.connect(path, timeout=60)"
-            )
-        case sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR:
-            return "free some space, also for temporary files (SQLITE_TMPDIR sets their folder)"
-        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN:
-            return "make the file and its folder writable, and open it without mode=ro"
-        case sqlite3.SQLITE_ERROR:
-            return "read this connection's cursors to the end or close them, or pass the path"
-        case _:
-            return ""
+    if _is_of_the_application(error):
+        return "pass a connection on which the application's functions and collations are defined"
+    return _REMEDIES.get(result_code(error), "")
+
+
+def _is_of_the_application(error: sqlite3.Error) -> bool:
+    """Check whether a function, collation or module is missing that the application defines."""
+    message = str(error)
+    return any(part in message for part in ("no such coll", "unknown function", "no such module"))
 
 
 def quoted(name: str) -> str:

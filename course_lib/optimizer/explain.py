@@ -9,7 +9,8 @@ from contextlib import suppress
 from typing import Any, TypeAlias
 
 from course_lib.optimizer.database import Database, connected, quoted, result_code
-from course_lib.optimizer.plan import Plan
+from course_lib.optimizer.extremes import immediate_steps
+from course_lib.optimizer.plan import Plan, may_be_immediate
 
 Parameters: TypeAlias = Sequence[Any] | Mapping[str, Any]
 
@@ -42,7 +43,7 @@ def analyze_query_performance(db: Database, query: str, params: Parameters = ())
     Python can't read it back; if you need it, pass the path.
     """
     with connected(db) as connection:
-        _refresh_schema(connection)
+        indexes = _refresh_schema(connection)
         # Python caches statements, and a cached one keeps its old plan: make each text different.
         statement = f"EXPLAIN QUERY PLAN /* {next(_serial)} */ {query}"
         guard = _SelectGuard()
@@ -58,7 +59,18 @@ def analyze_query_performance(db: Database, query: str, params: Parameters = ())
             connection.set_authorizer(None)
         if not guard.was_called:  # as for VACUUM, which needs no permission
             raise ValueError(f"only a query can be explained, not this\n  {query}")
-        return Plan.from_rows(rows)
+        immediate = _immediate(connection, rows, query, params)
+        return Plan.from_rows(rows, immediate=immediate, indexes=indexes)
+
+
+def _immediate(
+    connection: sqlite3.Connection, rows: list[Any], query: str, params: Parameters
+) -> frozenset[int] | None:
+    """Return the steps that read a single row; None if no step could be one."""
+    if not any(may_be_immediate(text) for *_, text in rows):
+        return None
+    program = _execute(connection, f"EXPLAIN /* {next(_serial)} */ {query}", params).fetchall()
+    return immediate_steps(rows, program)
 
 
 class _SelectGuard:
@@ -87,13 +99,17 @@ class _SelectGuard:
         return sqlite3.SQLITE_DENY if self.denied_because else sqlite3.SQLITE_OK
 
 
-def _refresh_schema(connection: sqlite3.Connection) -> None:
-    """Read every schema table, so that SQLite notices changes made by other connections.
+def _refresh_schema(connection: sqlite3.Connection) -> list[str]:
+    """Return the names of all indexes.
 
-    EXPLAIN alone uses the schema as the connection remembers it.
+    This reads every schema table, so SQLite notices changes made by other connections. EXPLAIN
+    alone uses the schema as the connection remembers it.
     """
-    for _, name, _ in connection.execute("PRAGMA database_list").fetchall():
-        connection.execute(f"SELECT 1 FROM {quoted(name)}.sqlite_master").fetchone()
+    names = []
+    for _, database, _ in connection.execute("PRAGMA database_list").fetchall():
+        schema = f"{quoted(database)}.sqlite_master"
+        names += connection.execute(f"SELECT name FROM {schema} WHERE type = 'index'").fetchall()
+    return [name for (name,) in names]
 
 
 def _execute(connection: sqlite3.Connection, statement: str, params: Parameters) -> sqlite3.Cursor:

@@ -28,13 +28,19 @@ class IndexConflictError(ValueError):
     """The database has an index of this name with another definition."""
 
 
-def create_indexes(db: Database, *, indexes: Iterable[str] = EVENTS_INDEXES) -> list[str]:
+def create_indexes(
+    db: Database, *, indexes: Iterable[str] = EVENTS_INDEXES, analyze: bool = False
+) -> list[str]:
     """Create the indexes that are missing, and return their names.
 
-    `indexes` are statements `CREATE [UNIQUE] INDEX [IF NOT EXISTS] name ON table(...)`.
+    `indexes` are statements `CREATE [UNIQUE] INDEX [IF NOT EXISTS] name ON table(...)`. Statements
+    `ANALYZE` and `ANALYZE table` may be among them, as `recommend_indexes` returns them; they run
+    each time, before the indexes are created.
 
-    One transaction creates all of them or none, and ends with ANALYZE, which measures for the query
-    planner how selective each index is. If no index is missing, nothing is locked. Several workers
+    One transaction creates all of them or none. Each new index is analyzed, which measures for the
+    query planner how selective it is. With `analyze=True` everything else is analyzed too if an
+    index is created, which can change the plans of other queries, for better or worse. If no index
+    is missing, nothing is locked. Several workers
     may start at once: the first creates the indexes; the others wait (up to a minute for a path,
     the connection's own `timeout` for a connection) and find them already there.
 
@@ -42,18 +48,24 @@ def create_indexes(db: Database, *, indexes: Iterable[str] = EVENTS_INDEXES) -> 
     if its name belongs to an index with another definition (letter case, spaces, comments, quotes
     and ASC don't count), and sqlite3.ProgrammingError if the connection is inside a transaction.
     """
-    wanted = [(_index_name(statement), statement) for statement in indexes]
+    statements = list(indexes)
+    refreshes = [statement for statement in statements if _ANALYZE.fullmatch(statement)]
+    created_by = [statement for statement in statements if statement not in refreshes]
+    wanted = [(_index_name(statement), statement) for statement in created_by]
     with connected(db, timeout=LOCK_TIMEOUT) as connection:
         if connection.in_transaction:
             raise sqlite3.ProgrammingError(
                 "the connection is inside a transaction: commit it or roll it back first,"
                 " or, with autocommit=False, pass the path"
             )
-        if all(_exists(connection, name, statement) for name, statement in wanted):
+        exist = all(_exists(connection, name, statement) for name, statement in wanted)
+        if exist and not refreshes:
             return []
         connection.execute("BEGIN IMMEDIATE")
         try:
-            created = _create_missing(connection, wanted)
+            for statement in refreshes:
+                connection.execute(statement)
+            created = _create_missing(connection, wanted, analyze)
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
@@ -62,15 +74,20 @@ def create_indexes(db: Database, *, indexes: Iterable[str] = EVENTS_INDEXES) -> 
         return created
 
 
-def _create_missing(connection: sqlite3.Connection, wanted: list[tuple[str, str]]) -> list[str]:
+def _create_missing(
+    connection: sqlite3.Connection, wanted: list[tuple[str, str]], analyze: bool
+) -> list[str]:
     created = []
     for name, statement in wanted:
         # Checked again: another worker may have created it while this one waited for the lock.
         if not _exists(connection, name, statement):
             _create(connection, statement)
             created.append(name)
-    if created:
+    if created and analyze:
         connection.execute("ANALYZE")
+        return created
+    for name in created:
+        connection.execute(f"ANALYZE main.{quoted(name)}")
     return created
 
 
@@ -109,6 +126,7 @@ _TOKEN = re.compile(
       | (?P<other>   [\w$]+ | . )""",
     re.VERBOSE | re.DOTALL,
 )
+_ANALYZE = re.compile(r"""\s*ANALYZE(?:\s+(?:[\w.]+|"(?:[^"]|"")+"))?\s*;?\s*""", re.IGNORECASE)
 _CREATE_INDEX = re.compile(
     r"CREATE (?:UNIQUE )?INDEX (?:IF NOT EXISTS )?(?P<name>(?:(?! [.] ).)+?) ON .", re.I
 )

@@ -7,7 +7,7 @@ both become        Step(kind="scan", table="e")
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 
@@ -51,15 +51,29 @@ class Plan:
     steps: tuple[Step, ...]
 
     @classmethod
-    def from_rows(cls, rows: Sequence[tuple[int, int, int, str]]) -> "Plan":
-        """Read the rows of EXPLAIN QUERY PLAN, in the words of any SQLite from 3.33 to 3.54."""
+    def from_rows(
+        cls,
+        rows: Sequence[tuple[int, int, int, str]],
+        *,
+        immediate: Collection[int] | None = None,
+        indexes: Collection[str] = (),
+    ) -> "Plan":
+        """Read the rows of EXPLAIN QUERY PLAN, in the words of any SQLite from 3.33 to 3.54.
+
+        `immediate` has the numbers of the steps that go straight to the first or the last row, if
+        that's known. `indexes` are the names of all indexes: with them, a plan is read right even
+        if a column's name has parentheses.
+        """
         results = {_result_name(text) for *_, text in rows}
         results.discard(None)
         steps: list[Step] = []
         ancestors: dict[int, list[str]] = {0: []}  # the texts of a step and of all steps above it
         for number, parent, _, text in rows:
-            step = replace(_read_step(text), number=number, parent=parent)
+            step = _with_known_index(_read_step(text), indexes)
+            step = replace(step, number=number, parent=parent)
             ancestors[number] = [*ancestors[parent], text]
+            if immediate is not None and may_be_immediate(text):
+                step = replace(step, kind="search" if number in immediate else "scan")
             if step.table in results and not _is_inside(step.table, ancestors[parent]):
                 step = replace(step, kind="subquery", index=None, covering=False)
             steps.append(step)
@@ -120,14 +134,16 @@ _ACCESS = re.compile(
       (?:TABLE[ ])? (?:main\.)? (?P<table>.+?) (?:[ ]AS[ ](?P<alias>.+?))? (?:[ ]EXISTS)?
       (?: [ ](?P<virtual>VIRTUAL[ ]TABLE[ ]INDEX)[ ].*
         | [ ](?P<using>USING)[ ]
-          (?: (?:INTEGER[ ])?PRIMARY[ ]KEY
-            | (?P<automatic>AUTOMATIC)[ ](?:PARTIAL[ ])?(?:COVERING[ ])?INDEX
-            | (?P<covering>COVERING[ ])?INDEX[ ](?P<index>.+?) )
-          (?: [ ]\((?P<terms>{_TERM}(?:[ ]AND[ ]{_TERM})*)\) )?
+          (?: (?:INTEGER[ ])?PRIMARY[ ]KEY (?:[ ]\((?P<key_terms>.+)\))?
+            | (?P<automatic>AUTOMATIC)[ ](?:PARTIAL[ ])?(?:COVERING[ ])?INDEX (?:[ ]\(.+\))?
+            | (?P<covering>COVERING[ ])?INDEX[ ](?P<index>.+?)
+              (?:[ ]\((?P<terms>{_TERM}(?:[ ]AND[ ]{_TERM})*)\))? )
       )?
       (?:[ ]LEFT-JOIN)?""",
     re.VERBOSE,
 )
+_HAS_TERMS = re.compile(r"[=<>]\?.*\)(?: LEFT-JOIN)?$")
+_ANY = re.compile(r"ANY\(.*?\)(?: AND |$)")  # the leading column of a skip-scan
 _CONSTANT = re.compile(r"SCAN (?:CONSTANT ROW|\d+ CONSTANT ROWS|\d+-ROW VALUES CLAUSE)")
 _MEMBERSHIP = re.compile(
     r"USING (?:INDEX (?P<index>.+)|ROWID SEARCH ON TABLE (?P<table>.+)) FOR IN-OPERATOR"
@@ -157,11 +173,32 @@ def _read_step(text: str) -> Step:
     return Step(text, _kind(match), table, match["index"], match["covering"] is not None)
 
 
+def may_be_immediate(text: str) -> bool:
+    """Check whether a step is the SEARCH without a condition of `max(column)` or `min(column)`."""
+    access = _ACCESS.fullmatch(text)
+    if access is None or access["verb"] != "SEARCH":
+        return False
+    return not (_HAS_TERMS.search(text) or access["virtual"] or access["automatic"])
+
+
+def _with_known_index(step: Step, indexes: Collection[str]) -> Step:
+    """Correct the name of the index, if it was read together with the columns behind it."""
+    if step.index is None or step.index in indexes:
+        return step
+    beginnings = [name for name in indexes if step.index.startswith(f"{name} (")]
+    if not beginnings:
+        return step
+    index = max(beginnings, key=len)
+    terms = step.index.removeprefix(f"{index} (").removesuffix(")")
+    is_skip_scan = _ANY.match(terms)
+    return replace(step, index=index, kind="skip-scan" if is_skip_scan else step.kind)
+
+
 def _kind(access: re.Match[str]) -> str:
     """Return the kind of a step that reads a table."""
     if access["virtual"]:
         return "virtual table"
-    if "ANY(" in (access["terms"] or ""):
+    if _ANY.match(access["terms"] or access["key_terms"] or ""):
         return "skip-scan"
     # For `max(column)` SQLite says SEARCH without a condition, whether it can take the value from
     # one end or has to read every row. With an index it's the former, without one the latter.

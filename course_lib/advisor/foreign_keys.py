@@ -1,0 +1,56 @@
+"""The lookups in child tables that a DELETE or UPDATE of a parent makes.
+
+With foreign keys enforced, SQLite looks for the children of every row that goes. No query plan
+shows it, so each lookup is planned as a query of its own.
+"""
+
+from contextlib import closing
+from dataclasses import dataclass
+
+from course_lib.advisor.database_copy import DatabaseCopy
+from course_lib.advisor.reading import Reading
+from course_lib.advisor.schema import Index, quoted_if_needed
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """A lookup of a row's children: as a query, and the index that serves it."""
+
+    sql: str
+    index: Index
+
+
+def child_lookups(copy: DatabaseCopy, reading: Reading) -> list[Lookup]:
+    """Return the lookups in the tables that refer to the one that a statement changes."""
+    if reading.changed is None:
+        return []
+    parent = reading.changed.name.lower()
+    lookups = []
+    with closing(copy.connect()) as connection:
+        for name, table in copy.tables.items():
+            keys = connection.execute(
+                'SELECT id, "from" FROM pragma_foreign_key_list(?)'
+                ' WHERE lower("table") = ? ORDER BY id, seq',
+                [table.name, parent],
+            ).fetchall()
+            for number in dict.fromkeys(number for number, _ in keys):
+                columns = [quoted_if_needed(column) for key, column in keys if key == number]
+                where = " AND ".join(f"{column} = ?" for column in columns)
+                sql = f"SELECT 1 FROM {quoted_if_needed(table.name)} WHERE {where}"
+                lookups.append(Lookup(sql, Index(name, tuple(columns))))
+    return lookups
+
+
+def needed_by_foreign_keys(copy: DatabaseCopy) -> set[str]:
+    """Return the names of the indexes that begin with a column that refers to another table."""
+    names = set[str]()
+    with closing(copy.connect()) as connection:
+        for table in copy.tables.values():
+            rows = connection.execute(
+                "SELECT indexes.name FROM pragma_index_list(?) AS indexes,"
+                " pragma_index_info(indexes.name) AS key, pragma_foreign_key_list(?) AS reference"
+                ' WHERE key.seqno = 0 AND lower(key.name) = lower(reference."from")',
+                [table.name, table.name],
+            )
+            names |= {name for (name,) in rows}
+    return names

@@ -1,0 +1,183 @@
+"""Test which statements the advisor understands, and that it measures them as they're written."""
+
+import json
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from course_lib.advisor import explain_recommendation
+from course_lib.advisor.pushdown import Pushdown
+from course_lib.advisor.reading import Reading
+from course_lib.advisor.schema import Table
+from course_lib.advisor.statement import Statement
+from course_lib.optimizer import analyze_query_performance, create_indexes
+
+SCHEMA = """
+    CREATE TABLE owner(id INTEGER PRIMARY KEY, land TEXT, name TEXT);
+    CREATE TABLE item(id INTEGER PRIMARY KEY, owner INTEGER REFERENCES owner(id), kind TEXT,
+        day INTEGER, zip TEXT, gone TEXT, data TEXT, note TEXT);
+    CREATE TABLE old(id INTEGER PRIMARY KEY, owner INTEGER, note TEXT);
+    CREATE VIEW named(who, what) AS SELECT owner, note FROM item;
+    CREATE VIEW joined AS SELECT id, owner, note FROM item UNION ALL SELECT * FROM old;
+    CREATE VIEW twice AS SELECT who AS person, what FROM named WHERE what > '';
+"""
+
+
+@pytest.fixture(scope="module")
+def db(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("items") / "items.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executescript(SCHEMA)
+        owners = ((f"l{i % 40}", f"name{i}") for i in range(2_000))
+        connection.executemany("INSERT INTO owner(land, name) VALUES (?, ?)", owners)
+        items = [
+            (i * 7919 % 2000, "ab"[i % 2], i * 31 % 20_000, f"{i * 13 % 5000:05}",
+             None if i % 50 else "x", json.dumps({"city": f"c{i % 900}"}), "n" * 60)
+            for i in range(20_000)
+        ]  # fmt: skip
+        connection.executemany(
+            "INSERT INTO item(owner, kind, day, zip, gone, data, note) VALUES (?,?,?,?,?,?,?)",
+            items,
+        )
+        connection.execute("INSERT INTO old(owner, note) SELECT owner, note FROM item")
+    return path
+
+
+FOUND = {
+    "a list and a range": ("SELECT note FROM item WHERE owner IN (3, 7) AND day > 500", "(owner=?"),
+    "a list of row values": (
+        "SELECT zip FROM item WHERE (owner, day) IN (SELECT owner, id FROM old WHERE id < 3)",
+        "(day=?",
+    ),
+    "a keyset": (
+        "SELECT * FROM item WHERE (day, id) < (?, ?) ORDER BY day DESC, id DESC LIMIT 20",
+        "day",
+    ),
+    "LIKE with ESCAPE": (
+        "SELECT data FROM item WHERE zip LIKE '001!_%' ESCAPE '!'",
+        "zip>? AND zip<?",
+    ),
+    "a hint": ("SELECT note FROM item WHERE unlikely(owner = 5)", "(owner=?"),
+    "a path in double quotes": (
+        "SELECT id FROM item WHERE json_extract(data, \"$.city\") = 'c5'",
+        "(<expr>=?",
+    ),
+    "a cast to a type of the author's": (
+        "SELECT note FROM item WHERE CAST(zip AS INT) = 77",
+        "(<expr>=?",
+    ),
+    "a natural join": (
+        "SELECT name FROM owner NATURAL JOIN (SELECT owner AS id FROM item WHERE day = 31)",
+        "(day=?",
+    ),
+    "a join in parentheses": (
+        "SELECT i.note FROM (item i JOIN owner o ON o.id = i.owner) WHERE o.name = 'name5'",
+        "(name=?",
+    ),
+    "a view that names its columns": ("SELECT * FROM named WHERE who = ?", "(owner=?"),
+    "a view of a UNION": ("SELECT * FROM joined WHERE owner = 7", "(owner=?"),
+    "a view of a view": ("SELECT * FROM twice WHERE person = 7", "(owner=?"),
+    "a CTE that names its columns": (
+        "WITH c(a, b) AS (SELECT owner, note FROM item) SELECT b FROM c WHERE a = $a",
+        "(owner=?",
+    ),
+    "a parameter in a function": ("SELECT note FROM item WHERE lower(zip) = lower(?)", "<expr>=?"),
+    "numbered parameters": (
+        "SELECT note FROM item WHERE owner = ?2 AND day > ?1 LIMIT (?3 - 1) * 20",
+        "(owner=? AND day>?",
+    ),
+    "an optional condition": (
+        "SELECT note FROM item WHERE (:kind IS NULL OR kind = :kind) AND owner = @owner",
+        "owner=?",
+    ),
+    "DELETE": ("DELETE FROM item WHERE day < 50", "(day<?"),
+    "UPDATE": ("UPDATE item SET note = ? WHERE zip = ?", "(zip=?"),
+    "Django's join": (
+        'SELECT "item"."id", "item"."note" FROM "item" INNER JOIN "owner"'
+        ' ON ("item"."owner" = "owner"."id") WHERE "owner"."name" = \'name7\''
+        ' ORDER BY "item"."day" DESC LIMIT 21',
+        "(owner=?",
+    ),
+    "SQLAlchemy's subquery": (
+        "SELECT anon_1.id FROM (SELECT item.id AS id, item.owner AS o FROM item) AS anon_1"
+        " WHERE anon_1.o = ?",
+        "(owner=?",
+    ),
+}
+
+
+@pytest.mark.parametrize(("query", "step"), FOUND.values(), ids=FOUND)
+def test_it_finds_an_index_for(query, step, db, tmp_path):
+    advice = explain_recommendation(db, [query], writes=0, seconds=20)
+    assert not advice.skipped
+    copy = tmp_path / "copy.db"
+    shutil.copy(db, copy)
+    create_indexes(copy, indexes=advice.statements)
+    (timing,) = advice.queries
+    assert timing.indexes and timing.after < timing.before
+    if query.startswith("SELECT"):
+        assert step in str(analyze_query_performance(copy, query))
+    else:
+        assert step[1:4] in advice.statements[0]
+
+
+def test_nothing_is_recommended_that_the_query_as_written_cannot_use(db):
+    for query in (
+        "SELECT * FROM item WHERE kind = 'a' ORDER BY +day DESC LIMIT 5",
+        "SELECT count(*) FROM item WHERE +owner = 7",
+    ):
+        advice = explain_recommendation(db, [query], writes=0, seconds=20)
+        plan = str(analyze_query_performance(db, query))
+        assert all(query in index.serves for index in advice.indexes), plan
+
+
+def test_a_parent_that_is_deleted_needs_an_index_on_its_children(db):
+    advice = explain_recommendation(db, ["DELETE FROM owner WHERE id = 5"], writes=0, seconds=20)
+    assert [index.statement.split(" ON ")[1] for index in advice.indexes] == ["item(owner)"]
+
+
+def test_an_update_changes_neither_the_database_nor_the_next_measurement(db):
+    before = db.read_bytes()
+    count = "SELECT count(*) FROM item WHERE day < 90"
+    advice = explain_recommendation(db, ["DELETE FROM item", count], writes=0, seconds=20)
+    assert db.read_bytes() == before and not advice.skipped
+
+
+def test_given_parameters_are_used():
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE t(a, b)")
+        rows = ((min(i, 300), i) for i in range(20_000))  # 300 is nearly all of the table
+        connection.executemany("INSERT INTO t VALUES (?, ?)", rows)
+        connection.commit()
+        query = "SELECT sum(length(b)) FROM t WHERE a >= ?"
+        rare = [(query, 5, (301,)), (query, 5, [400])]
+        common = [(query, 5, {"1": 0})]
+        assert explain_recommendation(connection, rare, writes=0, seconds=20).indexes
+        advice = explain_recommendation(connection, common, writes=0, seconds=20)
+        assert [timing.frequency for timing in advice.queries] == [5]
+        wrong = explain_recommendation(connection, [(query, 5, {"x": 0})], writes=0, seconds=20)
+        assert wrong.skipped == {query: "it has no value for the parameter 1: pass one"}
+        odd = explain_recommendation(connection, [(query, 5, [{1}])], writes=0, seconds=20)
+        assert "SQLite has no type" in odd.skipped[query]
+
+
+def test_parameters_get_the_numbers_that_sqlite_gives_them():
+    statement = Statement("SELECT '?', \"a?\", ? /* ? */, ?5, ?, :a, @a, $a, :a -- ?")
+    assert statement.names == {
+        "p1": "1", "p5": "5", "p6": "6", "p7": "a", "p8": "a", "p9": "a",
+    }  # fmt: skip
+    assert statement.bound([*"abcdefghi"])["p6"] == "f"
+
+
+def test_a_recursive_query_is_read_to_its_end():
+    table = Table("t", 9, {n: n for n in ("id", "up")}, {}, frozenset({"rowid", "id"}))
+    query = (
+        "WITH RECURSIVE r(n) AS (SELECT id FROM t WHERE up = 1"
+        " UNION ALL SELECT t.id FROM t JOIN r ON t.up = r.n) SELECT * FROM r WHERE n > 5"
+    )
+    scans = Reading(query, {"t": table}, {}).scans
+    assert {key for scan in scans for key in scan.equal + scan.joined} == {"up"}
+    assert Pushdown([], {}).uses(object()) == []
