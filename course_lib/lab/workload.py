@@ -76,7 +76,7 @@ class Contest:
 def contest(
     sets: Mapping[str, Sequence[str] | None], workload: Workload, *, rows: int | None = None
 ) -> Contest:
-    """Time the workload with each set of CREATE INDEX statements, on a copy of its own.
+    """Time the workload with each set of statements, CREATE INDEX or ANALYZE, on a copy of its own.
 
     Each round runs every query with every set, in an order that changes. A set that is None is
     skipped. Raises sqlite3.OperationalError if SQLite rejects a statement.
@@ -89,7 +89,8 @@ def contest(
                 built[name] = copies.enter_context(events.copy(*statements, rows=rows))
         compared = {}
         for name, db in built.items():
-            compared[name] = IndexSet(len(sets[name] or ()), db.path.stat().st_size - size)
+            indexes = [statement for statement in sets[name] or () if statement != "ANALYZE"]
+            compared[name] = IndexSet(len(indexes), db.path.stat().st_size - size)
         samples = _samples(built, workload)
     total = {}
     for name in built:
