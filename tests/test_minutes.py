@@ -12,21 +12,9 @@ from tests.test_lessons import each_lesson
 sys.path.insert(0, str(paths.ROOT / "benchmarks"))
 from minutes import _is_one_line, count
 
-# Lessons whose statement isn't held to the count yet. Remove a name when its lesson is rewritten.
-NOT_YET = [
-    "00_welcome",
-    "05_report_card",
-    "01_caching",
-    "02_indexing",
-    "03_rate_limiting",
-    "04_monitoring",
-]
-
 
 @each_lesson
 def test_the_stated_minutes_are_those_counted_within_a_tenth(lesson):
-    if lesson.stem in NOT_YET:
-        pytest.skip("its minutes aren't updated yet")
     counted = count(notebooks.read(lesson))
     assert counted.machine is not None, "run `... notebooks store --run` to measure the machine"
     assert counted.stated == pytest.approx(counted.minutes, rel=0.1, abs=0.5)
