@@ -87,6 +87,8 @@ def create_app(
         limiter = RateLimiter(redis, namespace=f"{namespace}:limit", algorithm=algorithm)
         rules = LIMITS if isinstance(limits, bool) else limits
         check_account = add_limits(app, limiter, rules)
+        if performance:
+            performance.watch("limiter_unavailable", limiter.unavailable)
     app.add_middleware(ServerTimingMiddleware)
     _add_stats(app, database, store, performance)
     _add_events(app, database, store)
@@ -99,6 +101,8 @@ def create_app(
     add_parsing(app)
     add_login(app, database, check_account)
     if performance:
+        if store:
+            performance.watch("cache_unavailable", store.unavailable)
         add_monitoring(app, performance, database)
     return app
 
@@ -150,7 +154,8 @@ def _record_outcome(
     def record(outcome: str) -> None:
         headers[name] = outcome
         if monitor:
-            monitor.count("cache_hit" if outcome == "hit" else "cache_miss")
+            is_hit = outcome in ("hit", "stale")
+            monitor.count("cache_hit" if is_hit else "cache_miss")
 
     return record
 
