@@ -33,6 +33,8 @@ DISCONNECT_CHECK_AFTER = 0.1  # seconds; before that, hardly any client has give
 
 _now = time.perf_counter  # looked up once, because every request calls it
 
+_NO_SCOPE: Scope = {}
+
 log = logging.getLogger(__package__)
 
 
@@ -111,6 +113,8 @@ class Timed:
                 self._log(logging.INFO, endpoint, status, duration, error)
         except Exception:
             log.exception("A request isn't counted")  # and its response isn't disturbed
+        finally:
+            self.scope = _NO_SCOPE  # the scope refers to this object: break the cycle
 
     def _is_ignored(self, endpoint: str) -> bool:
         if self.middleware.ignores(endpoint, self.scope, self.mounted_at):

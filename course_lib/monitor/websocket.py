@@ -11,7 +11,7 @@ What an app raises after it has accepted is logged, and counted as "websocket_er
 
 import logging
 
-from course_lib.asgi import App, Message
+from course_lib.asgi import App, Message, Scope
 from course_lib.monitor.endpoints import endpoint_of
 from course_lib.monitor.entries import DISCONNECTED
 from course_lib.monitor.lines import lines, write_line
@@ -27,12 +27,13 @@ class TimedWebSocket(Timed):
 
     async def serve(self, app: App) -> None:
         """Run the app until the WebSocket is closed."""
+        scope = self.scope
         try:
-            await app(self.scope, self.receive, self.send)
+            await app(scope, self.receive, self.send)
         except BaseException as error:
-            self._end(error)
+            self._end(scope, error)
             raise
-        self._end(None)
+        self._end(scope, None)
 
     async def receive(self) -> Message:
         """Return the server's next message for the app, and notice a disconnect."""
@@ -57,7 +58,7 @@ class TimedWebSocket(Timed):
             self.is_logged = lines.isEnabledFor(logging.INFO)
             self.record(self.status)
 
-    def _end(self, error: BaseException | None) -> None:
+    def _end(self, scope: Scope, error: BaseException | None) -> None:
         monitor = self.middleware.monitor
         failed = isinstance(error, Exception) and not self.disconnected
         if self.status == ACCEPTED:
@@ -65,7 +66,7 @@ class TimedWebSocket(Timed):
         if self.recorded:
             if failed:
                 monitor.count("websocket_error")
-                endpoint = endpoint_of(self.scope, self.middleware.app)
+                endpoint = endpoint_of(scope, self.middleware.app)
                 write_line(logging.WARNING, route=endpoint, error=type(error).__name__)
             return
         left = self.disconnected or (error is not None and not failed)
