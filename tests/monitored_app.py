@@ -1,12 +1,12 @@
-"""The service with several processes that tests/test_monitor.py starts."""
+"""The service with several processes that test_monitor.py and test_prometheus.py start."""
 
 import os
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
 
 from course_lib import redis_client
-from course_lib.monitor import PerformanceMiddleware, PerformanceMonitor, workers
+from course_lib.monitor import PerformanceMiddleware, PerformanceMonitor, prometheus, workers
 
 NAMESPACE = os.environ["NAMESPACE"]
 
@@ -38,3 +38,9 @@ async def totals() -> dict[str, Any]:
         "count": metrics.count if metrics else 0,
         "folds": int(folds or 0),
     }
+
+
+@app.get("/metrics")
+async def metrics() -> Response:
+    whole = await monitor.merged()
+    return Response(prometheus(whole), 200 if whole.complete else 503)

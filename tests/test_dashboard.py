@@ -177,6 +177,11 @@ def test_prometheus_own_parser_reads_all_figures(server: serve.Server) -> None:
         "event_loop_lag_seconds": "histogram",
         "app_counts": "counter",
         "app_workers": "gauge",
+        "app_workers_uncounted": "gauge",
+        "http_requests_in_progress": "gauge",
+        "http_response_size_bytes": "summary",
+        "http_response_start_seconds": "summary",
+        "websockets_open": "gauge",
     }
     requests = {
         (sample.labels["endpoint"], sample.labels["status"]): sample.value

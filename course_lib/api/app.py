@@ -104,6 +104,8 @@ def create_app(
         limiter = RateLimiter(redis, namespace=f"{namespace}:limit", algorithm=algorithm)
         rules = LIMITS if isinstance(limits, bool) else limits
         check_account = add_limits(app, limiter, rules)
+        if performance:
+            performance.watch("limiter_unavailable", limiter.unavailable)
     app.add_middleware(BodyLimitMiddleware)
     app.add_middleware(ServerTimingMiddleware)
     add_stats(app, database, store, performance, user_ttl=user_ttl, platform_ttl=platform_ttl)
@@ -117,6 +119,8 @@ def create_app(
     add_parsing(app)
     add_login(app, database, check_account)
     if performance:
+        if store:
+            performance.watch("cache_unavailable", store.unavailable)
         add_monitoring(app, performance, database)
     app.add_middleware(FailureMiddleware)
     return app

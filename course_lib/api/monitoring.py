@@ -54,12 +54,13 @@ def add_monitoring(app: FastAPI, monitor: PerformanceMonitor, database: EventsDa
 
     @app.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:
-        """Return the figures for Prometheus, or 503 while only this worker's are known.
+        """Return the figures for Prometheus, or 503 while some of the workers' are missing.
 
         Figures without the other workers' would look like a drop.
         """
         metrics_of_all = await monitor.merged()
         if not metrics_of_all.complete:
-            missing = "Redis is unavailable, so the other workers' figures are missing\n"
+            missing = "other workers' figures are missing: they can't be read from Redis\n"
             return PlainTextResponse(missing, 503)
-        return Response(prometheus(metrics_of_all), media_type=PROMETHEUS)
+        text = await run_in_threadpool(prometheus, metrics_of_all)
+        return Response(text, media_type=PROMETHEUS)

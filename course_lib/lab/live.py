@@ -73,8 +73,16 @@ def _html(older: Figures, newer: Figures) -> str:
     """Return a table of what happened between two figures, and one of each endpoint in total."""
     between = _between(older, newer)
     total = sum(endpoint["total"] for endpoint in newer["endpoints"]) or 1
-    endpoints = [_row(endpoint, total) for endpoint in newer["endpoints"][:ENDPOINTS]]
-    head = ["since it began", "requests", "share of time", "mean", "P50", "P90", "P99"]
+    earlier = {endpoint["endpoint"]: endpoint for endpoint in older["endpoints"]}
+    recent = [_recent(earlier, endpoint) for endpoint in newer["endpoints"]]
+    recent_total = sum(figures["total"] for figures in recent) or 1
+    endpoints = [
+        _row(endpoint, total, figures, recent_total)
+        for endpoint, figures in zip(newer["endpoints"][:ENDPOINTS], recent, strict=False)
+    ]
+    window = f"last {newer['now'] - older['now']:.0f} s"
+    head = ["since it began", "requests", window, "share of time", window, "mean", window]
+    head += ["P50", "P90", "P99"]
     return show.table(list(between), [list(between.values())]) + show.table(head, endpoints)
 
 
@@ -98,14 +106,26 @@ def _counted(older: Figures, newer: Figures, name: str) -> int:
     return count
 
 
-def _row(endpoint: Figures, total: float) -> list[str]:
-    """Return an endpoint's row; `total` is the time of all endpoints, in seconds."""
+def _recent(earlier: dict[str, Figures], endpoint: Figures) -> Figures:
+    """Return an endpoint's requests, their total and mean time since it had earlier figures."""
+    before = earlier.get(endpoint["endpoint"], {"count": 0, "total": 0.0})
+    count = endpoint["count"] - before["count"]
+    total = endpoint["total"] - before["total"]
+    mean = show.duration(total / count) if count else "-"
+    return {"count": count, "total": total, "mean": mean}
+
+
+def _row(endpoint: Figures, total: float, recent: Figures, recent_total: float) -> list[str]:
+    """Return an endpoint's row; the totals are the time of all endpoints, in seconds."""
     percentiles = shown_percentiles(endpoint["count"], lambda percent: endpoint[f"p{percent}"])
     return [
         html.escape(endpoint["endpoint"]),
         str(endpoint["count"]),
+        str(recent["count"]),
         f"{endpoint['total'] / total:.0%}",
+        f"{recent['total'] / recent_total:.0%}",
         show.duration(endpoint["mean"]),
+        recent["mean"],
         *percentiles.values(),
     ]
 

@@ -3,10 +3,10 @@
     monitor = PerformanceMonitor()
     app.add_middleware(PerformanceMiddleware, monitor=monitor)
 
-Read `monitor.py` first, then `histogram.py`; `middleware.py` shows how a request is timed.
+Read `monitor.py` first, then `histogram.py`; `request.py` shows how a request is timed.
 """
 
-from course_lib.monitor.dashboard import figures, page, prometheus
+from course_lib.monitor.dashboard import PROMETHEUS, figures, page, prometheus
 from course_lib.monitor.endpoints import endpoint_of
 from course_lib.monitor.entries import Metrics, SlowQuery
 from course_lib.monitor.histogram import Histogram
@@ -14,6 +14,7 @@ from course_lib.monitor.middleware import PerformanceMiddleware
 from course_lib.monitor.monitor import PerformanceMonitor
 
 __all__ = [
+    "PROMETHEUS",
     "Histogram",
     "Metrics",
     "PerformanceMiddleware",

@@ -1,6 +1,7 @@
 // Every second: fetch figures --> reply (totals since the service started)
 //               subtract an earlier reply --> a point: what happened between the two
-//               draw: tiles (last ten seconds), charts (five minutes), tables (since the start)
+//               draw: tiles (last ten seconds), charts (five minutes), tables (since the start,
+//                     and in small print the last ten seconds)
 
 const INTERVAL = 1000;       // milliseconds between two requests for figures
 const TILE_REPLIES = 10;     // a tile covers this many replies
@@ -83,7 +84,8 @@ function between(older, newer) {
 
 // --- tiles -----------------------------------------------------------------------------------
 
-function drawTiles(workers, figures) {
+function drawTiles(newest, figures) {
+  const {workers, gauges} = newest;
   const tiles = [
     ["requests/s", formatCount(figures.rate)],
     ["P50", formatTime(figures.p50)],
@@ -94,79 +96,14 @@ function drawTiles(workers, figures) {
     ["disconnected", formatCount(figures.disconnected)],
     ["cache hits", figures.hit_rate == null ? "–" : formatShare(figures.hit_rate)],
     ["loop lag, P90", formatTime(figures.lag), figures.lag > .1],
-    ["workers", formatCount(workers)],
+    ["in progress", formatCount(gauges.in_progress - 1)],  // without the request of this page
+    ["workers", formatCount(workers), newest.uncounted_workers > 0],
   ];
+  if (gauges.open_websockets) tiles.push(["WebSockets", formatCount(gauges.open_websockets)]);
   byId("tiles").replaceChildren(...tiles.map(([name, value, isBad]) => {
     const style = isBad ? {class: "bad"} : {};
     return element("div", {}, element("dt", {}, name), element("dd", style, value));
   }));
-}
-
-// --- tables ----------------------------------------------------------------------------------
-
-// A column has a heading, the key that it's sorted by, if any, and a function that fills a cell.
-function drawTable(id, columns, rows) {
-  const table = byId(id);
-  const sorted = rows.map(withoutUnreliable).sort((a, b) => (b[sortKey] ?? 0) - (a[sortKey] ?? 0));
-  // Keep the keyboard's focus and the open plans when the table is replaced.
-  const focused = table.contains(document.activeElement) && document.activeElement.dataset.key;
-  const open = new Set([...table.querySelectorAll("details[open]")].map(plan => plan.dataset.of));
-
-  const headings = columns.map(([name, key]) => {
-    const isSorted = key === sortKey;
-    const button = key &&
-      element("button", {"data-key": key, "data-column": key}, name + (isSorted ? " ▾" : ""));
-    const sort = isSorted ? "descending" : "none";
-    return element("th", {scope: "col", "aria-sort": sort}, button || name);
-  });
-  const bodyRows = sorted.map(row => {
-    const cells = columns.map(([, , cell]) => element("td", {}, cell(row, open)));
-    return element("tr", {}, ...cells);
-  });
-  table.replaceChildren(
-    element("thead", {}, element("tr", {}, ...headings)), element("tbody", {}, ...bodyRows));
-  if (focused) {
-    const keyed = [...table.querySelectorAll("[data-key]")];
-    keyed.find(node => node.dataset.key === focused)?.focus();
-  }
-}
-
-const timeColumns = ["total", "mean", "p50", "p90", "p99", "max"].map(key =>
-  [key.replace(/^p/, "P"), key, row => formatTime(row[key])]);
-
-function endpointColumns(totalTime) {
-  return [
-    ["endpoint", null, row => row.endpoint],
-    ["requests", "count", row => formatCount(row.count)],
-    ["share of time", "total", row => formatShare(row.total / totalTime)],
-    ...timeColumns.slice(1),
-    ["errors", "errors", row => row.errors],
-    ["rejected", "refused", row => row.refused],
-    ["disconnected", "disconnected", row => row.disconnected],
-  ];
-}
-
-const statementColumns = [
-  ["statement", null, statementCell],
-  ["runs", "count", row => formatCount(row.count)],
-  ...timeColumns,
-];
-
-function statementCell(row, open) {
-  const sql = element("code", {}, row.sql.trim());
-  const endpoint = element("span", {class: "where"}, row.endpoint);
-  const cell = element("div", {}, sql, element("br"), endpoint);
-  if (row.plan) cell.append(planDetails(row, open));
-  return cell;
-}
-
-function planDetails(row, open) {
-  const id = row.endpoint + row.sql;
-  const scans = /\bSCAN\b/.test(row.plan);
-  const summary = element("summary", {"data-key": id, ...(scans ? {class: "bad"} : {})},
-    scans ? "plan: reads a whole table or index" : "plan");
-  const state = open.has(id) ? {open: ""} : {};
-  return element("details", {"data-of": id, ...state}, summary, element("pre", {}, row.plan));
 }
 
 // --- the page --------------------------------------------------------------------------------
@@ -188,12 +125,18 @@ function replyBefore(number) {
 
 function draw() {
   const newest = replies.at(-1);
-  drawTiles(newest.workers, between(replyBefore(TILE_REPLIES), newest));
+  const older = replyBefore(TILE_REPLIES);
+  drawTiles(newest, between(older, newest));
   drawChart("rate", points, RATE_LINES, formatCount, false);
   drawChart("times", points, TIME_LINES, formatTime, true);
-  const totalTime = newest.endpoints.reduce((sum, row) => sum + row.total, 0);
-  drawTable("endpoints", endpointColumns(totalTime), newest.endpoints);
-  drawTable("statements", statementColumns, newest.statements);
+  const endpoints = withRecent(older.endpoints, newest.endpoints, row => row.endpoint);
+  drawTable("endpoints", endpointColumns(endpoints), endpoints);
+  const nameOf = row => row.endpoint + row.sql;
+  const statements = withRecent(older.statements, newest.statements, nameOf);
+  drawTable("statements", statementColumns, statements);
+  const counts = withRecent(rowsOfCounts(older), rowsOfCounts(newest), row => row.name);
+  drawTable("counts", countColumns, counts);
+  byId("counted").hidden = counts.length === 0;
 }
 
 function addReply(reply) {
@@ -215,14 +158,24 @@ function showState(text, isBad) {
   byId("state").textContent = text;
 }
 
+function showReply(reply) {
+  if (!reply.complete) {
+    showState("Some workers' figures can't be read from Redis: these are too low", true);
+  } else if (reply.uncounted_workers) {
+    const advice = "pass redis= to PerformanceMonitor to add them up";
+    showState(`${reply.uncounted_workers} more workers aren't counted here: ${advice}`, true);
+  } else {
+    showState("live", false);
+  }
+}
+
 async function update() {
   if (paused || document.hidden) return;
   try {
     const response = await fetch("dashboard/figures");
     const reply = await response.json();
     addReply(reply);
-    if (reply.complete) showState("live", false);
-    else showState("Redis is unavailable: showing one worker only", true);
+    showReply(reply);
     if (replies.length > 1) draw();
   } catch (error) {
     showState("The service isn't responding: these figures are stale", true);

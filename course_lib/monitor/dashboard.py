@@ -25,7 +25,8 @@ BOUNDS = (  # of Prometheus' buckets, in seconds
     *(1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
 )
 
-SCRIPTS = "/* chart.js and dashboard.js */"  # where they go in dashboard.html
+SCRIPTS = ("chart.js", "tables.js", "dashboard.js")
+PLACE = "/* the scripts */"  # where they go in dashboard.html
 
 FAILURES = ("errors", "refused", "disconnected")
 
@@ -35,8 +36,8 @@ FAILURES = ("errors", "refused", "disconnected")
 
 def page() -> str:
     """Return the dashboard, an HTML page that loads nothing but `dashboard/figures` beside it."""
-    scripts = _read("chart.js") + "\n" + _read("dashboard.js")
-    return _read("dashboard.html").replace(SCRIPTS, scripts)
+    scripts = "\n".join([_read(name) for name in SCRIPTS])
+    return _read("dashboard.html").replace(PLACE, scripts)
 
 
 def _read(name: str) -> str:
@@ -53,6 +54,7 @@ def figures(
     statement, or None if it's unknown.
     """
     metrics = monitor.get_performance_metrics()
+    dump = monitor.dump()
     requests = _buckets(monitor.overall().dump())
     for name in FAILURES:
         requests[name] = sum(getattr(endpoint, name) for endpoint in metrics.values())
@@ -62,14 +64,16 @@ def figures(
     return {
         "now": time.time(),
         "workers": monitor.workers,
+        "uncounted_workers": monitor.uncounted_workers,
         "complete": monitor.complete,
         "slow": monitor.slow,
         "relative_error": monitor.relative_error,
         "requests": requests,
-        "event_loop_lag": _buckets(monitor.dump()["lag"]),
+        "event_loop_lag": _buckets(dump["lag"]),
         "endpoints": endpoints,
         "statements": statements,
-        "counts": monitor.get_counts(),
+        "counts": dump["counts"],
+        "gauges": dump["gauges"],
     }
 
 
@@ -107,10 +111,21 @@ def _metric_lines(monitor: PerformanceMonitor) -> Iterator[str]:
     for endpoint, entry in dump["endpoints"]:
         yield from _histogram_lines(name, _loaded(error, entry), endpoint=endpoint)
 
+    first_bytes, sizes = {}, {}
+    for endpoint, (_, _, _, _, counts, nanoseconds, size, _) in dump["endpoints"]:
+        first_bytes[endpoint] = (nanoseconds / NANOSECONDS, sum(counts))
+        sizes[endpoint] = (size, sum(counts))
+    name = "http_response_start_seconds"
+    yield from _header(name, "summary", "Time until the response started.")
+    yield from _summary_lines(name, first_bytes)
+    name = "http_response_size_bytes"
+    yield from _header(name, "summary", "Size of the response's body.")
+    yield from _summary_lines(name, sizes)
+
     name = "db_statement_duration_seconds"
     yield from _header(name, "histogram", "Time to the last row of a statement.")
     by_endpoint: dict[str, Histogram] = {}
-    for (endpoint, _sql), (*durations, _statuses) in dump["statements"]:
+    for (endpoint, _sql), (*durations, _first_bytes, _size, _statuses) in dump["statements"]:
         histogram = by_endpoint.setdefault(endpoint, Histogram(error))
         histogram.add_dump(durations)
     for endpoint, histogram in by_endpoint.items():
@@ -125,9 +140,19 @@ def _metric_lines(monitor: PerformanceMonitor) -> Iterator[str]:
     for counted_name, count in dump["counts"].items():
         yield f"{name}{_labels(name=counted_name)} {count}"
 
-    name = "app_workers"
-    yield from _header(name, "gauge", "Live processes.")
-    yield f"{name} {monitor.workers}"
+    gauges = dump["gauges"]
+    for name, text, value in (
+        ("http_requests_in_progress", "Requests without a response.", gauges["in_progress"]),
+        ("websockets_open", "Open WebSockets.", gauges["open_websockets"]),
+        ("app_workers", "Live processes.", monitor.workers),
+        (
+            "app_workers_uncounted",
+            "Processes whose requests are missing here, because they share no Redis.",
+            monitor.uncounted_workers,
+        ),
+    ):
+        yield from _header(name, "gauge", text)
+        yield f"{name} {value}"
 
 
 def _header(name: str, kind: str, text: str) -> Iterator[str]:
@@ -137,7 +162,7 @@ def _header(name: str, kind: str, text: str) -> Iterator[str]:
 
 def _loaded(relative_error: float, entry_dump: list[Any]) -> Histogram:
     """Return the histogram in an entry's dump, without its statuses."""
-    *durations, _statuses = entry_dump
+    *durations, _first_bytes, _size, _statuses = entry_dump
     histogram = Histogram(relative_error)
     histogram.add_dump(durations)
     return histogram
@@ -149,6 +174,14 @@ def _histogram_lines(name: str, histogram: Histogram, **labels: str) -> Iterator
     yield f"{name}_bucket{_labels(**labels, le='+Inf')} {histogram.count}"
     yield f"{name}_sum{_labels(**labels)} {histogram.total / NANOSECONDS:.9f}"
     yield f"{name}_count{_labels(**labels)} {histogram.count}"
+
+
+def _summary_lines(name: str, sums: dict[str, tuple[float, int]]) -> Iterator[str]:
+    """Yield a sum and a count for each endpoint."""
+    for endpoint, (total, count) in sums.items():
+        labels = _labels(endpoint=endpoint)
+        yield f"{name}_sum{labels} {total}"
+        yield f"{name}_count{labels} {count}"
 
 
 def _labels(**labels: object) -> str:

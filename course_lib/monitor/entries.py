@@ -2,8 +2,9 @@
 
     Counters                      everything that one process has counted
       Entries  by name            a bounded number of entries
-        Entry                     a histogram of durations, and a count of each status
+        Entry                     a histogram of durations, a count of each status, and sums
           Metrics, SlowQuery      the figures of an entry, in seconds
+      Counts   by name            a bounded number of counts
 
 Nothing here is thread-safe: `PerformanceMonitor` holds the lock.
 """
@@ -22,7 +23,13 @@ OTHERS = "(others)"
 TOO_MANY_REQUESTS = 429
 DISCONNECTED = 499  # nginx's status for a client that closed its connection before the response
 
+OTHER_STATUS = 0  # stands for a status that HTTP doesn't have
+
 Name = str | tuple[str, ...]
+
+
+Request = tuple[str, float, int, float, int]
+"""An endpoint, the duration, the status, the time until the response started, and its bytes."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,8 @@ class Metrics:
     - `refused`: requests that were rejected with 429.
     - `disconnected`: clients that closed the connection before the end of the response.
     - `clamped`: durations shorter than a microsecond or longer than a day.
+    - `first_byte`: the mean time until the response started.
+    - `size`: the mean size of the response's body in bytes.
     """
 
     count: int
@@ -46,6 +55,8 @@ class Metrics:
     refused: int = 0
     disconnected: int = 0
     clamped: int = 0
+    first_byte: float = 0.0
+    size: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -57,13 +68,23 @@ class SlowQuery(Metrics):
 
 
 class Entry(Histogram):
-    """The durations of one endpoint or statement, and how many requests got each status."""
+    """The durations of one endpoint or statement, and sums of its requests' other figures."""
 
-    __slots__ = ("statuses",)
+    __slots__ = ("first_bytes", "size", "statuses")
 
     def __init__(self, relative_error: float) -> None:
         super().__init__(relative_error)
         self.statuses: defaultdict[int, int] = defaultdict(int)
+        self.first_bytes = 0  # the sum of the times until a response started, in nanoseconds
+        self.size = 0  # of all responses, in bytes
+
+    def add_requests(self, status: int, requests: Sequence[Request]) -> None:
+        """Count requests with the same status."""
+        _, durations, _, first_bytes, sizes = zip(*requests, strict=True)
+        self.add_all(durations)
+        self.statuses[status if 100 <= status <= 999 else OTHER_STATUS] += len(requests)
+        self.first_bytes += int(sum(first_bytes) * NANOSECONDS)
+        self.size += sum(sizes)
 
     def figures(self) -> dict[str, Any]:
         """Return the values for `Metrics`. Raises ValueError if the entry is empty."""
@@ -83,18 +104,23 @@ class Entry(Histogram):
             "refused": self.statuses.get(TOO_MANY_REQUESTS, 0),
             "disconnected": self.statuses.get(DISCONNECTED, 0),
             "clamped": self.clamped,
+            "first_byte": self.first_bytes / NANOSECONDS / count,
+            "size": self.size / count,
         }
 
     def dump(self) -> list[Any]:
-        """Return the histogram's dump, with a list of statuses and their counts at the end."""
-        return [*super().dump(), list(self.statuses.items())]
+        """Return the histogram's dump, with the sums, and a list of statuses and their counts."""
+        statuses = list(self.statuses.items())
+        return [*super().dump(), self.first_bytes, self.size, statuses]
 
     def add_dump(self, dump: Sequence[Any], times: int = 1) -> None:
         """Add what another entry has counted; subtract it with `times=-1`."""
-        *durations, statuses = dump
+        *durations, first_bytes, size, statuses = dump
         super().add_dump(durations, times)
         for status, count in statuses:
             self.statuses[status] += count * times
+        self.first_bytes += first_bytes * times
+        self.size += size * times
 
 
 class Entries(dict[Any, Entry]):
@@ -108,9 +134,10 @@ class Entries(dict[Any, Entry]):
         self._shared_name = shared_name
 
     def __missing__(self, name: Name) -> Entry:
-        if len(self) >= MAX_ENTRIES:
-            name = self._shared_name
-        return self.setdefault(_truncated(name), Entry(self._relative_error))
+        key = _clean(name) if isinstance(name, str) else tuple(map(_clean, name))
+        if key not in self and len(self) >= MAX_ENTRIES:
+            key = self._shared_name
+        return self.setdefault(key, Entry(self._relative_error))
 
     def dump(self) -> list[Any]:
         """Return a list of names and the dumps of their entries."""
@@ -122,35 +149,53 @@ class Entries(dict[Any, Entry]):
             key = tuple(name) if isinstance(name, list) else name  # JSON has no tuples
             self[key].add_dump(entry_dump, times)
 
+    def remove_empty(self) -> None:
+        """Remove the entries that have nothing left after a subtraction."""
+        for name in [name for name, entry in self.items() if not any(entry.counts)]:
+            del self[name]
+
+
+class Counts(dict[str, int]):
+    """Counts by name. After 200 names, all new names share one."""
+
+    def add(self, name: str, times: int) -> None:
+        """Add to a count."""
+        if name not in self:
+            name = _clean(name)
+        if name not in self and len(self) >= MAX_ENTRIES:
+            name = OTHERS
+        self[name] = self.get(name, 0) + times
+
+    def add_dump(self, dump: dict[str, int], times: int = 1) -> None:
+        """Add what another process has counted; subtract it with `times=-1`."""
+        for name, count in dump.items():
+            self.add(name, count * times)
+
 
 class Counters:
-    """Everything that a monitor counts: requests, statements, event-loop lag, and named counts."""
+    """Everything that a monitor counts: requests, statements, event-loop lag, and named counts.
+
+    `gauges` are figures of this moment, such as the requests in progress.
+    """
 
     def __init__(self, relative_error: float) -> None:
         self.endpoints = Entries(relative_error, OTHERS)
         self.statements = Entries(relative_error, (OTHERS, OTHERS))
         self.lag = Entry(relative_error)
-        self.counts: dict[str, int] = {}
+        self.counts = Counts()
+        self.gauges = Counts()
 
-    def add_requests(self, batch: Iterable[tuple[str, float, int]]) -> None:
-        """Count requests: the endpoint, duration in seconds and status of each.
+    def add_requests(self, batch: Iterable[Request]) -> None:
+        """Count requests.
 
         Requests with the same endpoint and status are added together, which is faster than one
         at a time.
         """
-        groups: defaultdict[tuple[str, int], list[float]] = defaultdict(list)
-        for endpoint, duration, status in batch:
-            groups[endpoint, status].append(duration)
-        for (endpoint, status), durations in groups.items():
-            entry = self.endpoints[endpoint]
-            entry.add_all(durations)
-            entry.statuses[status] += len(durations)
-
-    def count(self, name: str, times: int) -> None:
-        """Add to a named count, or to the shared one if there are too many names."""
-        if name not in self.counts and len(self.counts) >= MAX_ENTRIES:
-            name = OTHERS
-        self.counts[name] = self.counts.get(name, 0) + times
+        groups: defaultdict[tuple[str, int], list[Request]] = defaultdict(list)
+        for request in batch:
+            groups[request[0], request[2]].append(request)
+        for (endpoint, status), requests in groups.items():
+            self.endpoints[endpoint].add_requests(status, requests)
 
     def dump(self) -> dict[str, Any]:
         """Return everything counted, in a form that JSON can hold."""
@@ -159,6 +204,7 @@ class Counters:
             "statements": self.statements.dump(),
             "lag": self.lag.dump(),
             "counts": dict(self.counts),
+            "gauges": dict(self.gauges),
         }
 
     def add_dump(self, dump: dict[str, Any], times: int = 1) -> None:
@@ -166,23 +212,15 @@ class Counters:
         self.endpoints.add_dump(dump["endpoints"], times)
         self.statements.add_dump(dump["statements"], times)
         self.lag.add_dump(dump["lag"], times)
-        for name, count in dump["counts"].items():
-            self.count(name, count * times)
+        self.counts.add_dump(dump["counts"], times)
+        self.gauges.add_dump(dump["gauges"], times)
+
+    def remove_empty(self) -> None:
+        """Remove what has nothing left after a subtraction."""
+        self.endpoints.remove_empty()
+        self.statements.remove_empty()
 
 
-def combine(
-    relative_error: float, plus: Iterable[dict[str, Any]], minus: Iterable[dict[str, Any]]
-) -> dict[str, Any]:
-    """Add the dumps in `plus`, subtract those in `minus`, and return the dump of the result."""
-    combined = Counters(relative_error)
-    for dump in plus:
-        combined.add_dump(dump)
-    for dump in minus:
-        combined.add_dump(dump, times=-1)
-    return combined.dump()
-
-
-def _truncated(name: Name) -> Name:
-    if isinstance(name, str):
-        return name[:MAX_NAME]
-    return tuple(part[:MAX_NAME] for part in name)
+def _clean(name: str) -> str:
+    """Return a name of bounded length, without half a character, which UTF-8 can't say."""
+    return name[:MAX_NAME].encode(errors="replace").decode()

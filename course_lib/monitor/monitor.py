@@ -10,36 +10,36 @@ The monitor counts and reports. Around it:
     the app       -- log_query   --+--> entries.py --> get_performance_metrics, get_counts, ...
                   -- count       --+        |
     lag.py        -- lag         --+        +--> workers.py <--> Redis --> merged
+                                            |
+                                        background.py reports once a second
 """
 
 import asyncio
-import contextlib
 import logging
 import math
 import threading
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from course_lib.checks import check_namespace
-from course_lib.monitor.entries import Counters, Metrics, SlowQuery, combine
-from course_lib.monitor.histogram import Histogram
-from course_lib.monitor.lag import measure_lag
+from course_lib.monitor.arguments import check_name, check_request, check_times
+from course_lib.monitor.background import Background
+from course_lib.monitor.entries import Counters, Counts
+from course_lib.monitor.forks import call_in_child
 from course_lib.monitor.lines import milliseconds, write_line
+from course_lib.monitor.readings import Readings
+from course_lib.monitor.siblings import count_siblings
 from course_lib.monitor.workers import Workers
-from course_lib.redis_client import RedisUnavailable
 
 BATCH = 256  # requests that are counted together
-REPORT_INTERVAL = 1  # seconds between two reports to Redis
 _INFINITE = math.inf  # looked up once, because every request is compared with it
 
 log = logging.getLogger(__package__)
 
 
-class PerformanceMonitor:
+class PerformanceMonitor(Readings):
     """Count the requests and statements of a process, and merge the counts of several processes.
 
     - `slow`: requests and statements that take this many seconds or more are logged at WARNING.
@@ -66,44 +66,74 @@ class PerformanceMonitor:
         self.relative_error = relative_error
         self.workers = 1
         """The number of live processes whose requests are counted here."""
+        self.uncounted_workers = 0
+        """The other processes of this server that `merged` found, but can't read without Redis."""
         self.complete = True
         """False if `merged` couldn't read the other workers' counts from Redis."""
-        self._lock = threading.Lock()
-        self._pending: list[tuple[str, float, int]] = []  # requests that aren't counted yet
-        self._counters = Counters(relative_error)
-        self._workers: Workers | None = None
+        self.background = Background(self._count_lag, self._report if redis else None)
+        self._redis = redis
+        # The error bound decides the buckets, and only equal buckets can be added.
+        self._prefix = f"{{{namespace}}}:{relative_error:g}:"
+        self._watched: dict[str, Mapping[str, int]] = {}
+        self._start_at_zero()
         if redis is not None:
-            # The error bound decides the buckets, and only equal buckets can be added.
-            prefix = f"{{{namespace}}}:{relative_error:g}:"
-            self._workers = Workers(redis, prefix, partial(combine, relative_error))
-        self._tasks: list[asyncio.Task[None]] = []
+            call_in_child(self._start_at_zero)
+
+    def _start_at_zero(self) -> None:
+        """Forget everything counted: a forked child is another worker."""
+        self.in_progress = 0
+        self.open_websockets = 0
+        self._lock = threading.Lock()
+        self._pending = []
+        self._counters = Counters(self.relative_error)
+        self._workers: Workers | None = None
+        if self._redis is not None:
+            self._workers = Workers(self._redis, self._prefix, self.relative_error)
+        self.background.forget()
 
     # --- counting -----------------------------------------------------------------------------
 
-    def log_request(self, endpoint: str, duration: float, status: int = 200) -> None:
+    def log_request(
+        self,
+        endpoint: str,
+        duration: float,
+        status: int = 200,
+        first_byte: float = 0.0,
+        size: int = 0,
+    ) -> None:
         """Count a request that took `duration` seconds.
 
-        Raises ValueError if the duration is negative, infinite or NaN.
+        `first_byte` is the time until the response started, `size` the bytes of its body.
+        Raises ValueError if the duration is negative, infinite or NaN, TypeError if a type is
+        wrong; what was refused is counted as "monitor_refused".
         """
-        if not 0 <= duration < _INFINITE:
-            raise ValueError(f"duration is {duration!r}: pass seconds, 0 or more")
-        self._pending.append((endpoint, duration, status))
+        if not (
+            type(duration) is float  # faster than isinstance(), which is in check_request()
+            and type(endpoint) is str
+            and type(status) is int
+            and 0 <= duration < _INFINITE
+        ):
+            try:
+                duration = check_request(endpoint, duration, status)
+            except (TypeError, ValueError):
+                self._count_refused()
+                raise
+        self._pending.append((endpoint, duration, status, first_byte, size))
         if len(self._pending) >= BATCH:
             self._flush()
-
-    def _flush(self) -> None:
-        """Count the pending requests."""
-        with self._lock:
-            batch = self._pending[:]
-            del self._pending[: len(batch)]  # not what other threads have just appended
-            self._counters.add_requests(batch)
 
     def log_query(self, sql: str, duration: float, *, endpoint: str) -> None:
         """Count a statement that took `duration` seconds to its last row; log it if it's slow.
 
         Pass `sql` with its placeholders, never with the values. `endpoint` is the endpoint that ran
-        it; inside a request, that's `endpoint_of(request.scope)`.
+        it; inside a request, that's `endpoint_of(request.scope)`. Raises what `log_request` does.
         """
+        try:
+            duration = check_request(endpoint, duration)
+            check_name("sql", sql)
+        except (TypeError, ValueError):
+            self._count_refused()
+            raise
         with self._lock:
             self._counters.statements[endpoint, sql].add(duration)
         if duration >= self.slow:
@@ -111,62 +141,33 @@ class PerformanceMonitor:
             write_line(logging.WARNING, endpoint=endpoint, statement=sql, duration_ms=rounded)
 
     def count(self, name: str, times: int = 1) -> None:
-        """Count anything by a name, such as "cache_hit"."""
+        """Count anything by a name, such as "cache_hit".
+
+        Raises TypeError if a type is wrong, ValueError if `times` is negative.
+        """
+        try:
+            check_name("name", name)
+            check_times(times)
+        except (TypeError, ValueError):
+            self._count_refused()
+            raise
         with self._lock:
-            self._counters.count(name, times)
+            self._counters.counts.add(name, times)
+
+    def watch(self, name: str, counter: Mapping[str, int]) -> None:
+        """Include a counter that other code keeps, each of its keys as "name:key".
+
+        For example `monitor.watch("cache_unavailable", cache.unavailable)`.
+        """
+        self._watched[name] = counter
 
     def _count_lag(self, lags: Sequence[float]) -> None:
         with self._lock:
             self._counters.lag.add_all(lags)
 
-    # --- reporting ----------------------------------------------------------------------------
-
-    def get_performance_metrics(self) -> dict[str, Metrics]:
-        """Return the metrics of each endpoint, sorted by total time, largest first."""
-        self._flush()
+    def _count_refused(self) -> None:
         with self._lock:
-            entries = self._counters.endpoints.items()
-            metrics = [(endpoint, Metrics(**entry.figures())) for endpoint, entry in entries]
-        metrics.sort(key=lambda item: item[1].total, reverse=True)
-        return dict(metrics)
-
-    def get_slow_queries(self, n: int = 10, by: str = "total") -> list[SlowQuery]:
-        """Return the `n` statements with the largest total time, or the largest P99 if `by="p99"`.
-
-        Raises ValueError for any other `by`.
-        """
-        if by not in {"total", "p99"}:
-            raise ValueError(f"by is {by!r}: sort statements by 'total' or by 'p99'")
-        with self._lock:
-            queries = [
-                SlowQuery(**entry.figures(), sql=sql, endpoint=endpoint)
-                for (endpoint, sql), entry in self._counters.statements.items()
-            ]
-        queries.sort(key=lambda query: getattr(query, by), reverse=True)
-        return queries[:n]
-
-    def get_counts(self) -> dict[str, int]:
-        """Return everything that was counted by `count`."""
-        with self._lock:
-            return dict(self._counters.counts)
-
-    def get_event_loop_lag(self) -> Metrics | None:
-        """Return how late the event loop runs what's due, or None before the first check.
-
-        It's checked ten times a second; see `lag.py`.
-        """
-        with self._lock:
-            lag = self._counters.lag
-            return Metrics(**lag.figures()) if lag.count else None
-
-    def overall(self) -> Histogram:
-        """Return the durations of all requests in one histogram."""
-        durations = Histogram(self.relative_error)
-        self._flush()
-        with self._lock:
-            for entry in self._counters.endpoints.values():
-                durations.merge(entry)
-        return durations
+            self._counters.counts.add("monitor_refused", 1)
 
     # --- merging ------------------------------------------------------------------------------
 
@@ -185,7 +186,11 @@ class PerformanceMonitor:
         """Return everything counted, in a form that JSON can hold."""
         self._flush()
         with self._lock:
-            return self._counters.dump()
+            dump = self._counters.dump()
+        gauges = Counts(dump["gauges"])
+        gauges.add("in_progress", self.in_progress)
+        gauges.add("open_websockets", self.open_websockets)
+        return {**dump, "counts": self.get_counts(), "gauges": gauges}
 
     def _add_dump(self, dump: dict[str, Any]) -> None:
         with self._lock:
@@ -198,48 +203,29 @@ class PerformanceMonitor:
         """
         merged = PerformanceMonitor(slow=self.slow, relative_error=self.relative_error)
         total = None
-        if self._workers:
-            try:
-                await self._workers.write(self.dump)
-                total, merged.workers = await self._workers.collect()
-            except RedisUnavailable:
-                merged.complete = False
-        merged._add_dump(total or self.dump())
+        if self._workers is None:
+            merged.uncounted_workers = await asyncio.to_thread(count_siblings)
+        elif await self._workers.report(self.dump) and (all_ := await self._workers.collect()):
+            total, merged.workers, merged.complete = all_
+        else:
+            merged.complete = False
+        # In a thread, because adding up many names takes a while.
+        await asyncio.to_thread(lambda: merged._add_dump(total or self.dump()))
         return merged
 
-    # --- background tasks ---------------------------------------------------------------------
+    # --- the background task ------------------------------------------------------------------
 
     def start(self) -> None:
         """Start measuring event-loop lag and, with Redis, reporting once a second.
 
         The middleware calls it when the app starts. Calling it again does nothing.
         """
-        if self._tasks:
-            return
-        self._tasks = [asyncio.create_task(measure_lag(self._count_lag))]
-        if self._workers:
-            self._tasks.append(asyncio.create_task(self._report(self._workers)))
+        self.background.start()
 
     async def stop(self) -> None:
         """Stop what `start` started, and report one last time. Calling it again does nothing."""
-        tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        if tasks and self._workers:
-            with contextlib.suppress(RedisUnavailable):
-                await self._workers.write(self.dump)
+        await self.background.stop()
 
-    async def _report(self, workers: Workers) -> None:
-        while True:
-            try:
-                await workers.write(self.dump)
-            except RedisUnavailable:
-                pass  # a report holds the running total, so the next one makes up for this one
-            except RedisError as error:
-                log.error(
-                    "Could not report to Redis; this worker is missing from the merged metrics: %s",
-                    error,
-                )
-                return
-            await asyncio.sleep(REPORT_INTERVAL)
+    async def _report(self) -> None:
+        if self._workers:
+            await self._workers.report(self.dump)

@@ -9,23 +9,27 @@ seconds is considered dead, and the next reader folds its total into the past, o
                   |    if it reports after all (a laptop that slept)     |
                   +---- subtracts what was folded, under a new ID <------+
 
+If Redis loses its data, all workers start at zero in the same way, in a new generation.
+
 Keys, after a prefix:
 
-    worker:<id>   a hash: a worker's running total, and the number of its last report
+    worker:<id>   a hash: a worker's running total, the number of its last report, its generation
     workers       a sorted set: the IDs of the workers, by the time of their last report
-    past          a hash: the total of all folded workers, and the number of folds
+    past          a hash: the total of all folded workers, the number of folds, the generation
     folded:<id>   the number of the last report of a folded worker
 """
 
 import asyncio
-import contextlib
-import json
+import logging
 import secrets
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
+from course_lib.monitor.totals import Total, as_text, combine, parse, without_gauges
 from course_lib.redis_client import CircuitBreaker, RedisUnavailable, Script
 
 DEAD_AFTER = 10_000  # milliseconds without a report
@@ -35,93 +39,163 @@ COLLECT = Script(__package__, "collect")
 FOLD = Script(__package__, "fold")
 REPORT = Script(__package__, "report")
 
-Total = dict[str, Any]  # in a form that JSON can hold; only `combine` knows what's in it
+log = logging.getLogger(__package__)
+
+
+@dataclass
+class Reports:
+    """The totals of live and ended workers that `Workers.collect` found, and what to fold."""
+
+    live: list[Total] = field(default_factory=list)
+    ended: list[Total] = field(default_factory=list)
+    dead: list[bytes] = field(default_factory=list)
+    """Alternates between the ID of a dead worker and the number of its last report."""
+    unreadable: int = 0
+    """Live workers whose total can't be read."""
 
 
 class Workers:
     """Report the total of one worker, and collect the totals of all.
 
     `prefix` starts all keys. It should contain a name in braces, so that all keys are in the same
-    slot of a cluster. `combine(plus, minus)` adds totals and subtracts others.
+    slot of a cluster. Totals are large, so they're read, combined and written in threads.
     """
 
-    def __init__(
-        self,
-        redis: Redis,
-        prefix: str,
-        combine: Callable[[Sequence[Total], Sequence[Total]], Total],
-    ) -> None:
+    def __init__(self, redis: Redis, prefix: str, relative_error: float) -> None:
         self._redis = redis
         self._prefix = prefix
-        self._combine = combine
+        self._relative_error = relative_error
         self._id = secrets.token_hex(8)
-        self._number = 0  # of the last report that is known to have arrived
+        self._generation = ""  # of the last report that is known to have arrived
+        self._number = 0  # of that report
         self._confirmed: Total | None = None  # the total in that report
         self._unconfirmed: Total | None = None  # a later total that may have arrived
-        self._folded: Total | None = None  # the part of the total that's in the past
+        self._folded: Total | None = None  # the part of the total that's in the past, or lost
         self._writing = asyncio.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._logged = ""  # the last problem, which isn't logged again while it lasts
 
-    async def write(self, total: Callable[[], Total]) -> None:
-        """Write this worker's running total.
+    async def report(self, total: Callable[[], Total]) -> bool:
+        """Write this worker's running total. Return False if it isn't known to have arrived.
 
-        Raises RedisUnavailable if it isn't known to have arrived.
+        Logs what Redis refuses, once. A report holds the running total, so the next one makes up
+        for one that's missing.
         """
+        try:
+            await self._write(total)
+        except RedisUnavailable:
+            return False  # the breaker has logged it
+        except RedisError as error:
+            self._log_once("Could not report to Redis, so figures are missing; retrying: %s", error)
+            return False
+        return True
+
+    async def collect(self) -> tuple[Total, int, bool] | None:
+        """Return the combined total, the number of live workers, and if all could be read.
+
+        Folds dead workers into the past. Returns None if Redis is unavailable or refuses to reply.
+        """
+        try:
+            return await self._collect()
+        except RedisUnavailable:
+            return None
+        except RedisError as error:
+            self._log_once("Could not read the workers' figures from Redis: %s", error)
+            return None
+
+    # --- reporting ----------------------------------------------------------------------------
+
+    async def _write(self, total: Callable[[], Total]) -> None:
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:  # a lock works in one event loop, and the last one has ended
+            self._loop, self._writing = loop, asyncio.Lock()
         async with self._writing:
             if self._unconfirmed:
                 # Send the same total again, so that its number stands for one total only.
-                await self._report(self._unconfirmed)
-            await self._report(total())
+                await self._send(self._unconfirmed)
+            await self._send(await asyncio.to_thread(total))
 
-    async def _report(self, total: Total) -> None:
+    async def _send(self, total: Total) -> None:
         self._unconfirmed = total
-        unfolded = self._combine([total], [self._folded]) if self._folded else total
         number = self._number + 1
-        keys = ["worker:" + self._id, "workers", "folded:" + self._id]
-        folded_number = await self._run(
-            REPORT, keys, self._id, number, json.dumps(unfolded), KEY_TTL
-        )
+        text = await asyncio.to_thread(self._unfolded, total)
+        keys = ["worker:" + self._id, "workers", "folded:" + self._id, "past"]
+        reply = await self._run(REPORT, keys, self._id, number, text, KEY_TTL, self._generation)
+        folded_number, generation, is_lost = reply
         if folded_number is None:
             self._number = number
+            self._generation = generation
             self._confirmed = total
             self._unconfirmed = None
             return
-        # Another worker took this one for dead. Continue as a new worker, without what was folded.
-        had_arrived = int(folded_number) == number  # at an earlier attempt, whose reply was lost
+        if is_lost:
+            log.warning("Redis has lost the figures of all workers: they start at zero")
+        # What was reported is in the past, or lost. Continue as a new worker, without it.
+        had_arrived = int(folded_number or 0) == number  # before, but its reply was lost
         self._folded = total if had_arrived else self._confirmed
         self._id = secrets.token_hex(8)
         self._number = 0
-        await self._report(total)
+        await self._send(total)
 
-    async def collect(self) -> tuple[Total, int]:
-        """Return the combined total of all workers, and the number of live workers.
+    def _unfolded(self, total: Total) -> str:
+        if self._folded:
+            total = combine(self._relative_error, [total], [self._folded])
+        return as_text(total)
 
-        Folds dead workers into the past. Raises RedisUnavailable if Redis can't be read.
-        """
+    # --- collecting ---------------------------------------------------------------------------
+
+    async def _collect(self) -> tuple[Total, int, bool]:
         keys = ["past", "workers", "worker:"]
-        past, folds, *workers = await self._run(COLLECT, keys, DEAD_AFTER)
-        ended_totals: list[Total] = [json.loads(past)] if past else []
-        live_totals: list[Total] = []
-        dead_reports: list[bytes] = []
-        for worker, number, total, is_dead in workers:
+        past, folds, generation, *workers = await self._run(COLLECT, keys, DEAD_AFTER)
+        reports = await asyncio.to_thread(self._read, past, workers)
+        if reports.dead:
+            new_past = without_gauges(await asyncio.to_thread(self._combine, reports.ended))
+            await self._fold(folds, new_past, generation, reports.dead)
+            reports.ended = [new_past]
+        total = await asyncio.to_thread(self._combine, reports.ended + reports.live)
+        return total, len(reports.live) + reports.unreadable, not reports.unreadable
+
+    def _read(self, past: bytes | None, workers: Sequence[Any]) -> Reports:
+        reports = Reports()
+        if past and (past_total := self._parse(past, "past")):
+            reports.ended.append(past_total)
+        for worker, number, text, is_dead in workers:
+            total = self._parse(text, f"worker:{worker.decode(errors='replace')}")
             if is_dead:
-                dead_reports += [worker, number or b"0"]
+                reports.dead += [worker, number or b""]
             if total:
-                totals = ended_totals if is_dead else live_totals
-                totals.append(json.loads(total))
-        if dead_reports:
-            new_past = self._combine(ended_totals, [])
-            with contextlib.suppress(RedisUnavailable):  # the next reader folds them
-                await self._fold(folds, new_past, dead_reports)
-            ended_totals = [new_past]
-        return self._combine(ended_totals + live_totals, []), len(live_totals)
+                totals = reports.ended if is_dead else reports.live
+                totals.append(total)
+            elif not is_dead:
+                reports.unreadable += 1
+        return reports
 
-    async def _fold(self, folds: bytes, new_past: Total, dead_reports: Sequence[bytes]) -> None:
-        """Replace the past by `new_past`, unless it has changed or a dead worker has reported.
+    def _parse(self, text: bytes | None, key: str) -> Total | None:
+        try:
+            return parse(self._relative_error, text or b"")
+        except ValueError as error:
+            problem = "Skipped the figures in %s, which can't be read; delete the key: %s"
+            self._log_once(problem, self._prefix + key, error)
+            return None
 
-        `dead_reports` alternates between the ID of a worker and the number of its last report.
+    def _combine(self, totals: Sequence[Total]) -> Total:
+        return combine(self._relative_error, totals, [])
+
+    async def _fold(
+        self, folds: bytes, new_past: Total, generation: bytes, dead: Sequence[bytes]
+    ) -> None:
+        """Replace the past by `new_past`, unless another worker's or a dead worker's is newer.
+
+        If that fails, the next reader folds them.
         """
         keys = ["past", "workers", "worker:", "folded:"]
-        await self._run(FOLD, keys, folds, json.dumps(new_past), KEY_TTL, *dead_reports)
+        text = await asyncio.to_thread(as_text, new_past)
+        try:
+            await self._run(FOLD, keys, folds, text, KEY_TTL, generation, *dead)
+        except RedisUnavailable:
+            pass
+        except RedisError as error:
+            self._log_once("Could not fold the figures of ended workers: %s", error)
 
     async def _run(
         self, script: Script, keys: Sequence[str], *arguments: str | bytes | float
@@ -129,3 +203,9 @@ class Workers:
         breaker = CircuitBreaker.of(self._redis)
         full_keys = [self._prefix + key for key in keys]
         return await breaker.call(script.run, self._redis, full_keys, *arguments)
+
+    def _log_once(self, problem: str, *values: object) -> None:
+        line = problem % values
+        if line != self._logged:
+            log.error("%s", line)
+            self._logged = line

@@ -1,24 +1,30 @@
 -- Folds dead workers into the past, once. Does nothing if another worker has folded any since the
--- caller read the past, or if one of the dead workers has reported since.
+-- caller read the past, if one of the dead workers has reported since, or if Redis has lost data.
 --
 -- KEYS  1 the past   2 the workers, by the time of their last report
 --       3 the prefix of the workers' hashes   4 the prefix of the folded reports' numbers
 -- ARGV  1 the number of folds that the caller read   2 the new total of the past
---       3 the TTL of the keys, in milliseconds   4 ... a worker, the number of its last report, ...
+--       3 the TTL of the keys, in milliseconds   4 the generation that the caller read
+--       5 ... a worker, the number of its last report (empty if unreadable), ...
 -- Returns 1 if the workers were folded, else 0.
 
-if (redis.call("HGET", KEYS[1], "folds") or "0") ~= ARGV[1] then
+local past = redis.call("HMGET", KEYS[1], "folds", "generation")
+if (past[1] or "0") ~= ARGV[1] or (past[2] or "") ~= ARGV[4] then
   return 0
 end
-for index = 4, #ARGV, 2 do
+for index = 5, #ARGV, 2 do
   local worker, number = ARGV[index], ARGV[index + 1]
-  if (redis.call("HGET", KEYS[3] .. worker, "number") or "0") ~= number then
+  local found = redis.pcall("HGET", KEYS[3] .. worker, "number")
+  if type(found) == "table" then
+    found = false  -- a key of another type
+  end
+  if (found or "") ~= number then
     return 0
   end
 end
 redis.call("HSET", KEYS[1], "total", ARGV[2], "folds", ARGV[1] + 1)
 redis.call("PEXPIRE", KEYS[1], ARGV[3])
-for index = 4, #ARGV, 2 do
+for index = 5, #ARGV, 2 do
   local worker, number = ARGV[index], ARGV[index + 1]
   redis.call("SET", KEYS[4] .. worker, number, "PX", ARGV[3])
   redis.call("UNLINK", KEYS[3] .. worker)

@@ -1,18 +1,43 @@
--- Writes a worker's running total, unless the worker was folded: then its total would count twice.
+-- Writes a worker's running total, unless it would count twice: if the worker was folded, or if
+-- Redis has lost data since its last report. After a loss, a new generation of totals starts at
+-- zero, because Prometheus reads a counter that falls to anything else as a burst of requests.
 --
 -- KEYS  1 the worker's hash   2 the workers, by the time of their last report
---       3 the number of the worker's folded report
+--       3 the number of the worker's folded report   4 the past
 -- ARGV  1 the worker's ID   2 the number of this report   3 the total
---       4 the TTL of the keys, in milliseconds
--- Returns nil if the total was written, else the number of the folded report.
+--       4 the TTL of the keys, in milliseconds   5 the generation of the worker's last report
+-- Returns a list: false if the total was written, else the number of the last report that counts
+-- elsewhere or is lost; the current generation; 1 if Redis has lost data, else 0.
 
+for index, expected in ipairs({"hash", "zset", "string", "hash"}) do
+  local found = redis.call("TYPE", KEYS[index]).ok
+  if found ~= "none" and found ~= expected then
+    redis.call("UNLINK", KEYS[index])  -- it isn't ours, so ours is lost
+  end
+end
 local folded = redis.call("GET", KEYS[3])
 if folded then
-  return folded
+  return {folded, "", 0}
+end
+local is_first = ARGV[2] == "1"
+if not is_first and redis.call("EXISTS", KEYS[2]) == 0 then
+  redis.call("UNLINK", KEYS[4])
+end
+local generation = redis.call("HGET", KEYS[4], "generation")
+if is_first and not generation then
+  generation = ARGV[1]
+  redis.call("HSET", KEYS[4], "generation", generation)
+end
+if not is_first then
+  local is_lost = generation ~= ARGV[5]
+  if is_lost or not redis.call("ZSCORE", KEYS[2], ARGV[1]) then
+    return {tostring(ARGV[2] - 1), "", is_lost and 1 or 0}
+  end
 end
 local time = redis.call("TIME")
-redis.call("HSET", KEYS[1], "number", ARGV[2], "total", ARGV[3])
+redis.call("HSET", KEYS[1], "number", ARGV[2], "total", ARGV[3], "generation", generation)
 redis.call("ZADD", KEYS[2], time[1] * 1000 + math.floor(time[2] / 1000), ARGV[1])
-redis.call("PEXPIRE", KEYS[1], ARGV[4])
-redis.call("PEXPIRE", KEYS[2], ARGV[4])
-return nil
+for _, index in ipairs({1, 2, 4}) do
+  redis.call("PEXPIRE", KEYS[index], ARGV[4])
+end
+return {false, generation, 0}

@@ -1,0 +1,71 @@
+"""Run what a monitor does besides counting: measure event-loop lag, and report once a second.
+
+app starts --+                                          +-- app ends --> a last report
+             +--> one task in the loop of the requests -+
+first request (if the server runs no lifespan) --+      +-- the loop ends its tasks --> same
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
+
+from course_lib.monitor.lag import measure_lag
+
+REPORT_INTERVAL = 1  # seconds between two reports
+
+log = logging.getLogger(__package__)
+
+
+class Background:
+    """Run the background task of a monitor. `report` is None if there is nothing to report to."""
+
+    def __init__(
+        self,
+        count_lag: Callable[[Sequence[float]], None],
+        report: Callable[[], Awaitable[object]] | None,
+    ) -> None:
+        self.is_running = False
+        self._count_lag = count_lag
+        self._report = report
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Start the task in the running event loop. Does nothing if it runs already."""
+        if self._task and not self._task.done() and not self._task.get_loop().is_closed():
+            return
+        self.is_running = True
+        # In a context of its own: it outlives the request that may have started it.
+        self._task = asyncio.create_task(self._run(), context=Context())
+
+    async def stop(self) -> None:
+        """End the task with a last report. Does nothing if it doesn't run."""
+        task, self._task = self._task, None
+        if task and task.get_loop() is asyncio.get_running_loop():
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            if self.is_running:  # it was cancelled before it began
+                await self._end()
+
+    def forget(self) -> None:
+        """Forget the task of a parent process, which doesn't run in its forked child."""
+        self.is_running = False
+        self._task = None
+
+    async def _run(self) -> None:
+        try:
+            await asyncio.gather(measure_lag(self._count_lag), self._report_regularly())
+        except Exception:
+            log.exception("The monitor's background task failed; the next request restarts it")
+        finally:
+            await self._end()
+
+    async def _end(self) -> None:
+        self.is_running = False
+        if self._report:
+            await self._report()
+
+    async def _report_regularly(self) -> None:
+        while self._report:
+            await self._report()
+            await asyncio.sleep(REPORT_INTERVAL)

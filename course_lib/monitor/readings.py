@@ -1,0 +1,89 @@
+"""Read what a monitor has counted: metrics of endpoints, slow statements, lag, and counts."""
+
+import threading
+from collections import Counter
+from collections.abc import Mapping
+
+from course_lib.monitor.entries import OTHERS, Counters, Counts, Metrics, Request, SlowQuery
+from course_lib.monitor.histogram import Histogram
+
+
+class Readings:
+    """The counters of a monitor, with the methods that read them. Any thread may call them."""
+
+    relative_error: float
+    _lock: threading.Lock
+    _pending: list[Request]
+    """Requests that aren't counted yet."""
+    _counters: Counters
+    _watched: dict[str, Mapping[str, int]]
+
+    def _flush(self) -> None:
+        """Count the pending requests."""
+        with self._lock:
+            batch = self._pending[:]
+            del self._pending[: len(batch)]  # not what other threads have just appended
+            self._counters.add_requests(batch)
+
+    def get_performance_metrics(self) -> dict[str, Metrics]:
+        """Return the metrics of each endpoint, sorted by total time, largest first."""
+        self._flush()
+        with self._lock:
+            entries = self._counters.endpoints.items()
+            counted = [(endpoint, entry) for endpoint, entry in entries if entry.count]
+            metrics = [(endpoint, Metrics(**entry.figures())) for endpoint, entry in counted]
+        metrics.sort(key=lambda item: item[1].total, reverse=True)
+        return dict(metrics)
+
+    def get_slow_queries(self, n: int = 10, by: str = "total") -> list[SlowQuery]:
+        """Return the `n` statements with the largest total time, or the largest P99 if `by="p99"`.
+
+        Raises ValueError for any other `by`.
+        """
+        if by not in {"total", "p99"}:
+            raise ValueError(f"by is {by!r}: sort statements by 'total' or by 'p99'")
+        with self._lock:
+            queries = [
+                SlowQuery(**entry.figures(), sql=sql, endpoint=endpoint)
+                for (endpoint, sql), entry in self._counters.statements.items()
+            ]
+        queries.sort(key=lambda query: getattr(query, by), reverse=True)
+        return queries[:n]
+
+    def workload(self, n: int = 100) -> list[tuple[str, int]]:
+        """Return the `n` statements with the largest total time, and how often each ran.
+
+        `advisor.recommend_indexes` takes this list.
+        """
+        calls: Counter[str] = Counter()
+        for query in self.get_slow_queries(n):
+            if query.sql != OTHERS:  # their text is unknown
+                calls[query.sql] += query.count
+        return list(calls.items())
+
+    def get_counts(self) -> dict[str, int]:
+        """Return everything that was counted by `count`, or that is watched."""
+        with self._lock:
+            counts = Counts(self._counters.counts)
+        for name, counter in self._watched.items():
+            for key, times in dict(counter).items():
+                counts.add(f"{name}:{key}", times)
+        return dict(counts)
+
+    def get_event_loop_lag(self) -> Metrics | None:
+        """Return how late the event loop runs what's due, or None before the first check.
+
+        It's checked ten times a second; see `lag.py`.
+        """
+        with self._lock:
+            lag = self._counters.lag
+            return Metrics(**lag.figures()) if lag.count else None
+
+    def overall(self) -> Histogram:
+        """Return the durations of all requests in one histogram."""
+        durations = Histogram(self.relative_error)
+        self._flush()
+        with self._lock:
+            for entry in self._counters.endpoints.values():
+                durations.merge(entry)
+        return durations

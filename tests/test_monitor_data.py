@@ -1,0 +1,279 @@
+"""A wrong value, a damaged report or a loss in Redis never makes other figures wrong."""
+
+import asyncio
+import json
+import logging
+import math
+import sqlite3
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import closing
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from course_lib import redis_client
+from course_lib.advisor import recommend_indexes
+from course_lib.lab import redis_server
+from course_lib.monitor import PerformanceMonitor, background, figures, prometheus, workers
+from course_lib.monitor.entries import MAX_ENTRIES, MAX_NAME, OTHERS
+
+PREFIX = "{monitor}:0.01:"
+
+
+@pytest.fixture
+def monitor() -> PerformanceMonitor:
+    return PerformanceMonitor()
+
+
+@pytest.fixture
+async def redis(any_server: redis_server.RedisServer) -> AsyncIterator[Redis]:
+    client = redis_client.connect(any_server.url)
+    await client.flushall()
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> str:
+    path = tmp_path / "events.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE events(id INTEGER PRIMARY KEY, owner INTEGER, name TEXT)")
+        rows = [(number % 5_000, f"name {number}") for number in range(30_000)]
+        connection.executemany("INSERT INTO events VALUES (NULL, ?, ?)", rows)
+    return str(path)
+
+
+def counts(monitor: PerformanceMonitor) -> dict[str, int]:
+    figures(monitor)  # what the dashboard shows can always be read
+    metrics = monitor.get_performance_metrics()
+    return {endpoint: figures.count for endpoint, figures in metrics.items()}
+
+
+def log(monitor: PerformanceMonitor, endpoint: str, times: int) -> None:
+    for _ in range(times):
+        monitor.log_request(endpoint, 0.01)
+
+
+# --- what is handed in ------------------------------------------------------------------------
+
+WRONG: list[Callable[[PerformanceMonitor], None]] = [
+    lambda monitor: monitor.log_request("GET /", "fast"),  # type: ignore[arg-type]
+    lambda monitor: monitor.log_request("GET /", None),  # type: ignore[arg-type]
+    lambda monitor: monitor.log_request(7, 0.1),  # type: ignore[arg-type]
+    lambda monitor: monitor.log_request("GET /", 0.1, "200"),  # type: ignore[arg-type]
+    lambda monitor: monitor.log_request("GET /", -1),
+    lambda monitor: monitor.log_query("SELECT 1", math.nan, endpoint="GET /"),
+    lambda monitor: monitor.log_query(b"SELECT 1", 0.1, endpoint="GET /"),  # type: ignore[arg-type]
+    lambda monitor: monitor.count("name", -1),
+    lambda monitor: monitor.count("name", 0.5),  # type: ignore[arg-type]
+    lambda monitor: monitor.count(None),  # type: ignore[arg-type]
+]
+
+
+@pytest.mark.parametrize("hand_in", WRONG)
+def test_a_wrong_value_is_refused_and_counted_and_disturbs_no_other(
+    monitor: PerformanceMonitor, hand_in: Callable[[PerformanceMonitor], None]
+) -> None:
+    monitor.log_request("GET /a", 0.1)
+    with pytest.raises((TypeError, ValueError)):
+        hand_in(monitor)
+    assert counts(monitor) == {"GET /a": 1}
+    assert monitor.get_slow_queries() == []
+    assert monitor.get_counts() == {"monitor_refused": 1}
+
+
+def test_numbers_of_other_kinds_are_durations_too(monitor: PerformanceMonitor) -> None:
+    for duration in (1, Decimal("0.5")):
+        monitor.log_request("GET /", duration)  # type: ignore[arg-type]
+        monitor.log_query("SELECT 1", duration, endpoint="GET /")  # type: ignore[arg-type]
+    assert monitor.get_performance_metrics()["GET /"].total == 1.5
+    assert monitor.get_slow_queries()[0].total == 1.5
+
+
+def test_names_and_statuses_without_end_share_entries_and_can_be_encoded(
+    monitor: PerformanceMonitor,
+) -> None:
+    long = "x" * 100_000
+    for number in range(MAX_ENTRIES * 2):
+        monitor.log_request(long, 0.1, 1_000 + number)
+        monitor.count(f"{number} {long}")
+        monitor.log_query(f"SELECT {number}", 0.1, endpoint="GET /\ud800")
+    monitor.log_request(long, 0.1)
+    assert counts(monitor) == {long[:MAX_NAME]: MAX_ENTRIES * 2 + 1}
+    ((_, (*_, statuses)),) = monitor.dump()["endpoints"]
+    assert len(statuses) == 2
+    assert max(len(name) for name in monitor.get_counts()) == MAX_NAME
+    prometheus(monitor).encode()
+    json.dumps(figures(monitor), ensure_ascii=False).encode()
+
+
+# --- what others count ------------------------------------------------------------------------
+
+
+def test_watched_counters_are_in_the_figures_and_in_prometheus(monitor: PerformanceMonitor) -> None:
+    unavailable: Counter[str] = Counter()
+    monitor.watch("cache_unavailable", unavailable)
+    unavailable["timeout"] += 2
+    assert figures(monitor)["counts"] == {"cache_unavailable:timeout": 2}
+    assert 'app_counts_total{name="cache_unavailable:timeout"} 2\n' in prometheus(monitor)
+    unavailable.update({f"reason {number}": 1 for number in range(MAX_ENTRIES)})
+    assert monitor.get_counts()[OTHERS] == 1
+
+
+def test_the_workload_goes_straight_into_the_advisor(monitor: PerformanceMonitor, db: str) -> None:
+    sql = "SELECT * FROM events WHERE owner = 7"
+    for endpoint in ("GET /a", "GET /a", "GET /b"):
+        monitor.log_query(sql, 0.1, endpoint=endpoint)
+    assert monitor.workload() == [(sql, 3)]
+    (index,) = recommend_indexes(db, monitor.workload(), seconds=20)
+    assert "(owner)" in str(index)
+
+
+# --- what Redis has ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def three(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> list[PerformanceMonitor]:
+    """Return three workers, of which the first has ended and was folded."""
+    monitors = [PerformanceMonitor(redis=redis) for _ in range(3)]
+    log(monitors[0], "GET /a", 100)
+    await monitors[0].merged()
+    with monkeypatch.context() as patch:
+        patch.setattr(workers, "DEAD_AFTER", 0)
+        await asyncio.sleep(0.01)
+        await monitors[1].merged()
+    for monitor in monitors[1:]:
+        log(monitor, "GET /a", 10)
+        await monitor.merged()
+    assert counts(await monitors[1].merged()) == {"GET /a": 120}
+    return monitors
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("lost", ["*", "past", "workers"])
+async def test_a_loss_makes_all_counters_start_at_zero(
+    three: list[PerformanceMonitor], redis: Redis, lost: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    await redis.delete(*await redis.keys(PREFIX + lost))
+    seen = []
+    for monitor in (*three[1:], *three[1:]):
+        seen.append(sum(counts(await monitor.merged()).values()))
+    assert seen == [0] * 4
+    assert "Redis has lost the figures of all workers" in caplog.text
+    log(three[1], "GET /a", 5)
+    assert counts(await three[2].merged()) | counts(await three[1].merged()) == {"GET /a": 5}
+
+
+@pytest.mark.anyio
+async def test_a_report_that_is_lost_comes_back_with_the_next(
+    three: list[PerformanceMonitor], redis: Redis
+) -> None:
+    await redis.delete(*await redis.keys(PREFIX + "worker:*"))
+    whole = await three[1].merged()
+    assert (counts(whole), whole.complete) == ({"GET /a": 110}, False)
+    await three[2].merged()
+    whole = await three[1].merged()
+    assert (counts(whole), whole.complete) == ({"GET /a": 120}, True)
+
+
+def edited(total: bytes, **values: Any) -> str:
+    """Return a report with other values, and with its entries."""
+    first, *lines = total.decode().split("\n")
+    return "\n".join([json.dumps(json.loads(first) | values), *lines])
+
+
+DAMAGES: dict[str, Callable[[bytes], Any]] = {
+    "not JSON": lambda total: b"\xff garbage",
+    "of another version": lambda total: json.dumps({"endpoints": []}),
+    "a list": lambda total: "[1, 2]",
+    "cut off": lambda total: total[: len(total) // 2],
+    "a count that is text": lambda total: edited(total, counts={"x": "many"}),
+    "a count that fell": lambda total: edited(total, counts={"x": -1}),
+    "lag without end": lambda total: edited(total, lag=[0, 0, 0, 10**9, [1], 0, 0, []]),
+    "a huge count": lambda total: total.replace(b"[10]", b"[99999999999999999999999]"),
+    "nested too deeply": lambda total: "[" * 100_000,
+}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("damage", DAMAGES)
+async def test_a_damaged_report_takes_only_its_own_figures_away(
+    three: list[PerformanceMonitor],
+    redis: Redis,
+    damage: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    (key,) = await keys_of_other_worker(three[1], redis)
+    total = await redis.hget(key, "total")
+    assert isinstance(total, bytes)
+    await redis.hset(key, "total", DAMAGES[damage](total))
+    whole = await three[1].merged()
+    assert (counts(whole), whole.complete) == ({"GET /a": 110}, False)
+    await three[1].merged()
+    assert caplog.text.count("can't be read; delete the key") == 1
+    await three[2].merged()
+    assert counts(await three[1].merged()) == {"GET /a": 120}
+
+
+async def keys_of_other_worker(monitor: PerformanceMonitor, redis: Redis) -> list[bytes]:
+    assert monitor._workers
+    own = monitor._workers._id.encode()
+    keys: list[bytes] = await redis.keys(PREFIX + "worker:*")
+    return [key for key in keys if not key.endswith(own)]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("name", ["worker", "foreign member"])
+async def test_keys_of_another_type_are_passed_over_and_replaced(
+    three: list[PerformanceMonitor], redis: Redis, name: str
+) -> None:
+    if name == "worker":
+        (key,) = await keys_of_other_worker(three[1], redis)
+        await redis.set(key, "foreign")
+    else:
+        await redis.zadd(PREFIX + "workers", {"foreign": 9e15})  # as old as can be
+    assert counts(await three[1].merged())["GET /a"] >= 110
+    await three[2].merged()
+    whole = await three[1].merged()
+    assert (counts(whole), whole.complete) == ({"GET /a": 120}, True)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("name", ["past", "workers"])
+async def test_a_foreign_key_in_place_of_ours_counts_as_a_loss(
+    three: list[PerformanceMonitor], redis: Redis, name: str
+) -> None:
+    await redis.set(PREFIX + name, "foreign")
+    assert counts(await three[1].merged()) == {}
+    log(three[1], "GET /a", 5)
+    assert counts(await three[1].merged()) == {"GET /a": 5}
+
+
+@pytest.mark.anyio
+async def test_reports_go_on_after_any_refusal_and_log_it_once(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(background, "REPORT_INTERVAL", 0.02)
+    refusals = [ResponseError("NOPERM no right"), ResponseError("NOPERM no right")]
+    run = workers.Workers._run
+
+    async def refuse_at_first(self: workers.Workers, *arguments: Any) -> Any:
+        if refusals:
+            raise refusals.pop()
+        return await run(self, *arguments)
+
+    monkeypatch.setattr(workers.Workers, "_run", refuse_at_first)
+    monitor = PerformanceMonitor(redis=redis)
+    log(monitor, "GET /a", 3)
+    monitor.start()
+    while not await redis.exists(PREFIX + "workers"):
+        await asyncio.sleep(0.01)
+    await monitor.stop()
+    assert counts(await PerformanceMonitor(redis=redis).merged()) == {"GET /a": 3}
+    errors = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert len(errors) == 1
