@@ -66,6 +66,9 @@ class Background:
             await self._report()
 
     async def _report_regularly(self) -> None:
-        while self._report:
+        task = asyncio.current_task()
+        # A cancellation can be lost in a report, if a time limit ends the same wait.
+        while self._report and task and not task.cancelling():
             await self._report()
-            await asyncio.sleep(REPORT_INTERVAL)
+            if not task.cancelling():
+                await asyncio.sleep(REPORT_INTERVAL)
