@@ -212,6 +212,14 @@ def test_after_an_answer_that_logs_forever_other_threads_can_still_log():
         assert not other.is_alive(), "the lock of the logging module was not released"
 
 
+def test_an_answer_that_keeps_the_lock_of_the_logging_module_loses_it():
+    guard.run(logging._lock.acquire, LIMIT)
+    other = threading.Thread(target=logging.getLogger, args=["other"], daemon=True)
+    other.start()
+    other.join(timeout=10)
+    assert not other.is_alive()
+
+
 def test_an_error_in_an_answers_own_destructor_is_reported():
     class Broken:
         def __del__(self):

@@ -68,6 +68,7 @@ def run(answer: Callable[[], T], limit: float) -> T:
                 raise TimeUp from error
             raise
         finally:
+            _free_logging()
             if alarm.was_stopped:
                 raise Stopped
 
@@ -82,6 +83,17 @@ def limited(connection: sqlite3.Connection, seconds: float = 1.0) -> sqlite3.Con
     end = time.monotonic() + seconds
     connection.set_progress_handler(lambda: time.monotonic() > end, 10_000)
     return connection
+
+
+def _free_logging() -> None:
+    """Release the lock of the logging module if the answer was ended while it had it.
+
+    `LOCKING` prevents that nearly always. Without the lock, no other thread can log or start a
+    server, so it's released here in any case.
+    """
+    lock: Any = logging._lock  # type: ignore[attr-defined]
+    while lock._is_owned():
+        lock.release()
 
 
 class _Alarm:

@@ -26,6 +26,7 @@ __all__ = [
     "KERNEL_NAME",
     "Client",
     "RedisServer",
+    "Server",
     "client",
     "end_script",
     "is_ours",
@@ -35,6 +36,8 @@ __all__ = [
     "url",
     "version",
 ]
+
+Server = RedisServer  # its name before; programs outside this repository use it
 
 KERNEL_NAME = f"course-{secrets.token_hex(4)}"
 """The prefix of all our namespaces on a server that we didn't start."""

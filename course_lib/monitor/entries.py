@@ -58,6 +58,11 @@ class Metrics:
     first_byte: float = 0.0
     size: float = 0.0
 
+    @property
+    def hung_up(self) -> int:
+        """The same as `disconnected`, by its name before."""
+        return self.disconnected
+
 
 @dataclass(frozen=True)
 class SlowQuery(Metrics):
