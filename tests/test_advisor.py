@@ -254,6 +254,7 @@ def test_it_finds_the_index_for(query, step, key, notes, tmp_path):
     assert step in plan(notes, recommended, query, tmp_path / "copy.db")
 
 
+@pytest.mark.measures
 def test_queries_share_an_index(notes):
     recommended = statements(
         notes,

@@ -87,12 +87,12 @@ def test_only_a_test_is_shortened(monkeypatch):
 @pytest.mark.parametrize(
     ("limit", "start", "end", "most"),
     [
-        ("20 per 10 seconds", 1, 9, 20),
-        ("20 per 10 seconds", 5, 15, 40),
-        ("100/minute", 1, 11, 100),
-        ("5/second; 20/minute", 1, 11, 20),
-        ("30/minute burst 12", 1, 11, 42),
+        ("20 per 10 seconds", 1, 9, 36),  # a bucket of 20, refilled with two a second
+        ("20 per 10 seconds", 9, 11, 40),  # two windows begin
+        ("100/minute", 1, 13, 120),
+        ("5/second; 20/minute", 1, 10, 23),
+        ("30/minute burst 12", 59, 61, 60),
     ],
 )
-def test_most_is_the_whole_allowance_of_every_window_that_an_attack_meets(limit, start, end, most):
+def test_most_is_what_windows_or_a_bucket_let_through_at_most(limit, start, end, most):
     assert traffic._most(limit, start, end) == most

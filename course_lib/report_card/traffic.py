@@ -211,11 +211,16 @@ def attack(server: Server, limit: str | None = None, doing: str = "attack") -> A
 
 
 def _most(limit: str, start: float, end: float) -> int:
-    """Return how many requests a limit lets through at most: all of it in each window it meets."""
+    """Return how many requests a limit lets through at most, whichever algorithm counts them.
+
+    A window lets all of it through each time that it begins; a bucket its burst, and then its rate.
+    """
     allowances = []
     for rule in parse(limit):
         windows = end // rule.window - start // rule.window + 1
-        allowances.append(int(windows * rule.requests) + (rule.burst or 0))
+        refilled = (end - start) * rule.requests / rule.window
+        by_bucket = (rule.burst or rule.requests) + refilled
+        allowances.append(int(max(windows * rule.requests, by_bucket)))
     return min(allowances)
 
 
