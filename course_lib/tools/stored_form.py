@@ -14,7 +14,7 @@ KEPT_METADATA = ("exercise", "tags")  # of a cell
 MACHINE_SECONDS = "machine_seconds"  # of a notebook: how long its cells run, which readers wait for
 KERNEL = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-    "language_info": {"name": "python"},
+    "language_info": {"name": "python", "file_extension": ".py"},
 }
 
 
