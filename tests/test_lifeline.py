@@ -120,6 +120,7 @@ def kernel(base: Path) -> Iterator[Kernel]:
     kernel.end()
 
 
+@pytest.mark.measures
 def test_interrupt_leaves_the_children_running_and_restart_leaves_nothing(
     kernel: Kernel, base: Path
 ) -> None:
