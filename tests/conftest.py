@@ -1,7 +1,9 @@
 """Fixtures that all tests share. They use a real Redis and never touch the learner's progress."""
 
+import contextlib
 import gc
 import os
+import secrets
 import shutil
 from operator import itemgetter
 from pathlib import Path
@@ -9,7 +11,9 @@ from pathlib import Path
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from course_lib import redis_client
 from course_lib.lab import paths, redis_server
+from course_lib.limiter import RateLimiter
 
 pytest_plugins = ["tests.measuring"]
 
@@ -99,6 +103,36 @@ def any_server(request):
         server = redis_server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def own_server():
+    """Yield a private Redis server that many tests share: empty it, or use a new namespace."""
+    with redis_server.start() as server:
+        yield server
+
+
+@pytest.fixture
+async def redis(any_server):
+    """Yield a client of an empty server."""
+    async with empty_client(any_server) as client:
+        yield client
+
+
+@contextlib.asynccontextmanager
+async def empty_client(server, connect=redis_client.connect):
+    """Empty a server and yield a client of it, which `connect` makes from its URL."""
+    client = connect(server.url)
+    await client.flushall()
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+def limiter(own_server):
+    """Return a limiter with a namespace that no other test uses."""
+    redis = redis_client.connect(own_server.url)
+    return RateLimiter(redis, algorithm="fixed_window", namespace=secrets.token_hex(8))
 
 
 @pytest.fixture

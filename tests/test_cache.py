@@ -23,6 +23,7 @@ from course_lib.cache import Cache
 from course_lib.cache.contents import is_value
 from course_lib.cache.missed_removals import BATCH
 from course_lib.lab import redis_server
+from tests.conftest import empty_client
 
 pytestmark = pytest.mark.anyio
 HELPER = Path(__file__).with_name("cache_in_a_process.py")
@@ -42,12 +43,14 @@ class CountingRedis(Redis):
         return await super().execute_command(*command, **options)
 
 
+def counting_client(url: str) -> CountingRedis:
+    return CountingRedis.from_pool(redis_client.pool(url))
+
+
 @pytest.fixture
 async def redis(any_server: redis_server.RedisServer) -> AsyncIterator[CountingRedis]:
-    client = CountingRedis.from_pool(redis_client.pool(any_server.url))
-    await client.flushall()
-    yield client
-    await client.aclose()
+    async with empty_client(any_server, counting_client) as client:
+        yield client
 
 
 @pytest.fixture

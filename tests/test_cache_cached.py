@@ -4,7 +4,7 @@ import asyncio
 import dataclasses
 import logging
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import httpx
@@ -12,25 +12,17 @@ import pytest
 from fastapi import BackgroundTasks, Depends, FastAPI, Header, Request, Response
 from redis.asyncio import Redis
 
-from course_lib import redis_client
 from course_lib.cache import Cache
 from course_lib.lab import redis_server
+from tests.conftest import empty_client
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[redis_server.RedisServer]:
-    with redis_server.start() as server:
-        yield server
-
-
 @pytest.fixture
-async def redis(server: redis_server.RedisServer) -> AsyncIterator[Redis]:
-    client = redis_client.connect(server.url)
-    await client.flushall()
-    yield client
-    await client.aclose()
+async def redis(own_server: redis_server.RedisServer) -> AsyncIterator[Redis]:
+    async with empty_client(own_server) as client:
+        yield client
 
 
 @pytest.fixture

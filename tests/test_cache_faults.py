@@ -13,7 +13,8 @@ from redis.asyncio import Redis
 from course_lib import redis_client
 from course_lib.cache import Cache, missed_removals
 from course_lib.lab import redis_server
-from tests.test_cache import CountingRedis, Loader
+from tests.conftest import empty_client
+from tests.test_cache import CountingRedis, Loader, counting_client
 
 pytestmark = pytest.mark.anyio
 
@@ -32,10 +33,8 @@ removals = pytest.mark.parametrize(
 
 @pytest.fixture
 async def redis(any_server: redis_server.RedisServer) -> AsyncIterator[CountingRedis]:
-    client = CountingRedis.from_pool(redis_client.pool(any_server.url))
-    await client.flushall()
-    yield client
-    await client.aclose()
+    async with empty_client(any_server, counting_client) as client:
+        yield client
 
 
 @pytest.fixture

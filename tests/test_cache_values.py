@@ -6,14 +6,12 @@ import decimal
 import enum
 import json
 import uuid
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pydantic
 import pytest
 from redis.asyncio import Redis
 
-from course_lib import redis_client
 from course_lib.cache import Cache
 from course_lib.lab import redis_server
 
@@ -33,14 +31,6 @@ class Point:
 class Person(pydantic.BaseModel):
     name: str
     born: datetime.date
-
-
-@pytest.fixture
-async def redis(any_server: redis_server.RedisServer) -> AsyncIterator[Redis]:
-    client = redis_client.connect(any_server.url)
-    await client.flushall()
-    yield client
-    await client.aclose()
 
 
 @pytest.fixture

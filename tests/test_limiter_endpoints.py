@@ -6,7 +6,7 @@ import asyncio
 import functools
 import itertools
 import threading
-from collections.abc import AsyncIterable, Iterable, Iterator
+from collections.abc import AsyncIterable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,27 +16,12 @@ from fastapi.testclient import TestClient
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.testclient import WebSocketDenialResponse
 
-from course_lib import redis_client
-from course_lib.lab import redis_server
 from course_lib.limiter import RateLimiter
 
 if TYPE_CHECKING:
     from collections import OrderedDict
 
 LIMITED = [200, 200, 429]
-numbers = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[redis_server.RedisServer]:
-    with redis_server.start() as started:
-        yield started
-
-
-@pytest.fixture
-def limiter(server: redis_server.RedisServer) -> RateLimiter:
-    redis = redis_client.connect(server.url)
-    return RateLimiter(redis, algorithm="fixed_window", namespace=f"endpoints{next(numbers)}")
 
 
 class Greeting:

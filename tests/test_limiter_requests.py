@@ -1,9 +1,7 @@
 """Whose request it is, what it costs, and what its client is told; addresses and middleware."""
 
-import itertools
 import json
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,7 +11,6 @@ from fastapi.responses import JSONResponse
 from fastapi.testclient import TestClient
 from starlette.testclient import WebSocketDenialResponse
 
-from course_lib import redis_client
 from course_lib.lab import paths, redis_server
 from course_lib.limiter import (
     HEADER_NAMES,
@@ -25,19 +22,6 @@ from course_lib.limiter import (
 )
 
 LIMITED = [200, 200, 429]
-numbers = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[redis_server.RedisServer]:
-    with redis_server.start() as started:
-        yield started
-
-
-@pytest.fixture
-def limiter(server: redis_server.RedisServer) -> RateLimiter:
-    redis = redis_client.connect(server.url)
-    return RateLimiter(redis, algorithm="fixed_window", namespace=f"requests{next(numbers)}")
 
 
 # --- addresses ---
@@ -250,11 +234,11 @@ def test_a_page_of_another_origin_can_read_a_rejection(limiter: RateLimiter) -> 
     assert sorted(name.lower() for name in exposed) == sorted(sent)
 
 
-def test_the_example_in_the_docs_runs(server: redis_server.RedisServer) -> None:
+def test_the_example_in_the_docs_runs(own_server: redis_server.RedisServer) -> None:
     page = (paths.ROOT / "docs/rate-limiting.md").read_text()
     example = page.split("```python\n")[1].split("```")[0]
     names: dict[str, Any] = {}
-    exec(example.replace("redis://localhost:6379", server.url), names)
+    exec(example.replace("redis://localhost:6379", own_server.url), names)
     with TestClient(names["app"]) as client:
         assert client.get("/items/7").headers["x-ratelimit-limit"] == "100"
 

@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,24 +15,8 @@ from starlette.middleware import Middleware
 from starlette.routing import Host, Mount, Route, Router
 from starlette.staticfiles import StaticFiles
 
-from course_lib import redis_client
-from course_lib.lab import redis_server
 from course_lib.limiter import RateLimiter, RateLimitMiddleware
 from course_lib.limiter.route_limits import RouteLimits
-
-numbers = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[redis_server.RedisServer]:
-    with redis_server.start() as started:
-        yield started
-
-
-@pytest.fixture
-def limiter(server: redis_server.RedisServer) -> RateLimiter:
-    redis = redis_client.connect(server.url)
-    return RateLimiter(redis, algorithm="fixed_window", namespace=f"routes{next(numbers)}")
 
 
 def limits_of(*keys: str) -> RouteLimits:

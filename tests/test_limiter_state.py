@@ -15,6 +15,7 @@ from course_lib.lab import redis_server
 from course_lib.limiter import Algorithm, Limit, RateLimiter, too_many_requests
 from course_lib.limiter.headers import rate_limit_headers
 from course_lib.redis_client import RedisUnavailable
+from tests.conftest import empty_client
 
 ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
 START = 1_700_000_000.0
@@ -27,18 +28,10 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(scope="module")
-def server() -> Any:
-    with redis_server.start() as started:
-        yield started
-
-
 @pytest.fixture
-async def redis(server: redis_server.RedisServer) -> AsyncIterator[Redis]:
-    client = redis_client.connect(server.url)
-    await client.flushall()
-    yield client
-    await client.aclose()
+async def redis(own_server: redis_server.RedisServer) -> AsyncIterator[Redis]:
+    async with empty_client(own_server) as client:
+        yield client
 
 
 class Clock:
@@ -225,9 +218,9 @@ async def test_foreign_content_in_the_index_is_removed(
 
 @pytest.mark.anyio
 async def test_names_are_utf_8_for_a_client_with_another_encoding(
-    server: redis_server.RedisServer, redis: Redis
+    own_server: redis_server.RedisServer, redis: Redis
 ) -> None:
-    latin = Redis(unix_socket_path=server.path, encoding="latin-1")
+    latin = Redis(unix_socket_path=own_server.path, encoding="latin-1")
     for client in (latin, redis):
         await RateLimiter(client).check_rate_limit("ü", "/€", "5/day")
         info = await RateLimiter(client).get_rate_limit_info("ü")

@@ -596,14 +596,6 @@ async def test_a_blocked_event_loop_counts_once_for_each_check_that_it_delayed(
 # --- workers ----------------------------------------------------------------------------------
 
 
-@pytest.fixture
-async def redis(any_server: redis_server.RedisServer) -> AsyncIterator[Redis]:
-    client = redis_client.connect(any_server.url)
-    await client.flushall()
-    yield client
-    await client.aclose()
-
-
 Make = Callable[..., PerformanceMonitor]
 
 

@@ -6,7 +6,7 @@ import logging
 import math
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
@@ -16,9 +16,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from course_lib import redis_client
 from course_lib.advisor import recommend_indexes
-from course_lib.lab import redis_server
 from course_lib.monitor import PerformanceMonitor, background, figures, prometheus, workers
 from course_lib.monitor.entries import MAX_ENTRIES, MAX_NAME, OTHERS
 
@@ -28,14 +26,6 @@ PREFIX = "{monitor}:0.01:"
 @pytest.fixture
 def monitor() -> PerformanceMonitor:
     return PerformanceMonitor()
-
-
-@pytest.fixture
-async def redis(any_server: redis_server.RedisServer) -> AsyncIterator[Redis]:
-    client = redis_client.connect(any_server.url)
-    await client.flushall()
-    yield client
-    await client.aclose()
 
 
 @pytest.fixture

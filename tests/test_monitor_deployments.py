@@ -42,14 +42,6 @@ def monitor() -> PerformanceMonitor:
     return PerformanceMonitor()
 
 
-@pytest.fixture
-async def redis(any_server: redis_server.RedisServer) -> AsyncIterator[Redis]:
-    client = redis_client.connect(any_server.url)
-    await client.flushall()
-    yield client
-    await client.aclose()
-
-
 def monitored(monitor: PerformanceMonitor, **options: Any) -> FastAPI:
     app = FastAPI()
     app.add_middleware(PerformanceMiddleware, monitor=monitor, **options)
