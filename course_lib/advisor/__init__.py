@@ -24,6 +24,7 @@ Read `advisor.py` first. The steps, with their files:
              search.py         the cheapest set
              verification.py   every query timed again
     explain  explanation.py    what each index gains and costs (recommendation.py, tables.py)
+             ticker.py         how much of the time has passed, for a progress bar
 """
 
 try:

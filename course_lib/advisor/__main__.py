@@ -13,17 +13,15 @@ import json
 import re
 import sqlite3
 import sys
-import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from course_lib.advisor.advisor import explain_recommendation
 from course_lib.advisor.recommendation import Recommendation
+from course_lib.advisor.ticker import report_elapsed
 
 BAR = 40  # characters of the progress bar
-TICK = 0.2  # seconds between two updates of it
 
 _FREQUENCY = re.compile(r"--\s*frequency:\s*(\d+(?:\.\d+)?)", re.IGNORECASE)
 
@@ -92,26 +90,20 @@ def _pasteable(advice: Recommendation) -> str:
 @contextmanager
 def _progress(seconds: float) -> Iterator[None]:
     """Show on a terminal how much of the time has passed."""
-    ended = threading.Event()
 
-    def draw() -> None:
-        start = time.perf_counter()
-        while not ended.wait(TICK):
-            share = min((time.perf_counter() - start) / seconds, 1.0)
-            bar = ("#" * round(BAR * share)).ljust(BAR, ".")
-            print(f"\rmeasuring on a copy [{bar}] {share:4.0%}", end="", file=sys.stderr)
-        print("\r" + " " * (BAR + 30) + "\r", end="", file=sys.stderr)
+    def draw(elapsed: float) -> None:
+        share = min(elapsed / seconds, 1.0)
+        bar = ("#" * round(BAR * share)).ljust(BAR, ".")
+        print(f"\rmeasuring on a copy [{bar}] {share:4.0%}", end="", file=sys.stderr)
 
     if not sys.stderr.isatty():
         yield
         return
-    thread = threading.Thread(target=draw, daemon=True)
-    thread.start()
     try:
-        yield
+        with report_elapsed(draw):
+            yield
     finally:
-        ended.set()
-        thread.join()
+        print("\r" + " " * (BAR + 30) + "\r", end="", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ import itertools
 import os
 import shutil
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -14,13 +13,13 @@ import pandas as pd
 from tqdm import tqdm
 
 from course_lib import advisor
+from course_lib.advisor.ticker import report_elapsed
 from course_lib.lab import bench, events, plots, show
 
 Workload = Sequence[tuple[str, float]]  # queries, and how often each runs
 
 ROUNDS = 9
 EXPERT_SECONDS = 20
-TICK = 0.1  # seconds between two updates of a progress bar
 
 
 @dataclass(frozen=True)
@@ -165,19 +164,10 @@ def advise(db: events.Copy, workload: Workload, *, seconds: float) -> advisor.Re
 @contextmanager
 def _progress(seconds: float, label: str) -> Iterator[None]:
     """Show a bar that fills within these seconds, and ends with the block."""
-    ended = threading.Event()
+    with tqdm(total=seconds, desc=label, **show.BAR) as bar:
 
-    def fill() -> None:
-        start = time.perf_counter()
-        with tqdm(total=seconds, desc=label, **show.BAR) as bar:
-            while not ended.wait(TICK):
-                elapsed = time.perf_counter() - start
-                bar.update(min(elapsed, seconds) - bar.n)
+        def fill(elapsed: float) -> None:
+            bar.update(min(elapsed, seconds) - bar.n)
 
-    thread = threading.Thread(target=fill, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
+        with report_elapsed(fill):
+            yield
