@@ -17,7 +17,7 @@ Point = tuple[float, float]
 def levels(
     bucket: Bucket, moments: Iterable[float], *, per_minute: float, burst: float
 ) -> list[Point]:
-    """Return the level before and after each request of one client, and the moments it gets full.
+    """Return the level before and after each request of one client, and whenever it gets full.
 
     The bucket is full at 0 seconds. The times are in seconds.
     """
