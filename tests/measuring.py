@@ -10,6 +10,7 @@ the test runs once more with nothing beside it, and only that result counts. The
 test that ran again, so a flaky claim can't hide.
 """
 
+import faulthandler
 import subprocess
 import sys
 from collections.abc import Generator
@@ -17,6 +18,7 @@ from collections.abc import Generator
 import pytest
 
 AGAIN = "run again alone"
+SECONDS_TO_FINISH = 120
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -45,6 +47,17 @@ def pytest_runtest_makereport(
     if is_worker(item.config) and report.failed and item.get_closest_marker("measures"):
         report.outcome = AGAIN  # type: ignore[assignment]
     return report
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]:
+    """End a worker that can't finish after its last test, and show what its threads wait for.
+
+    A test that hangs is ended by pytest's own `faulthandler_timeout`, which stops at the last test.
+    """
+    if is_worker(session.config):
+        faulthandler.dump_traceback_later(SECONDS_TO_FINISH, exit=True, file=sys.__stderr__)
+    return (yield)
 
 
 class RunsAgain:
