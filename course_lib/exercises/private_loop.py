@@ -15,13 +15,13 @@ import asyncio
 import atexit
 import contextlib
 import contextvars
-import ctypes
 import threading
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self, TypeVar
 
 from course_lib.exercises import guard
+from course_lib.exercises.kept_coroutines import KeptCoroutines
 
 T = TypeVar("T")
 CANCELLATIONS = 20  # attempts to cancel the tasks that an answer leaves behind
@@ -71,11 +71,12 @@ def _loop() -> asyncio.BaseEventLoop:
     if loop is None or loop.is_closed():
         loop = _threads.loop = asyncio.SelectorEventLoop()
         loop.set_exception_handler(lambda *_: None)  # of tasks that no one awaits anymore
+        loop.set_task_factory(KeptCoroutines())
         atexit.register(loop.close)
     return loop
 
 
-def _clean_up(loop: asyncio.BaseEventLoop) -> None:
+def _clean_up(loop: Any) -> None:
     """Cancel the tasks that are left, several times; give up a loop in which anything goes on."""
     try:
         guard.run(lambda: loop.run_until_complete(_cancel_others()), CLEAN_UP)
@@ -84,6 +85,7 @@ def _clean_up(loop: asyncio.BaseEventLoop) -> None:
     except BaseException:
         pass  # a task may raise anything when it's cancelled
     finally:
+        loop.get_task_factory().free_ended()
         if _is_busy(loop):
             _give_up(loop)
 
@@ -105,9 +107,6 @@ def _is_busy(loop: Any) -> bool:
 
 
 def _give_up(loop: asyncio.BaseEventLoop) -> None:
-    for task in asyncio.all_tasks(loop):
-        # Never freed: collecting its coroutine, even at exit, would resume it once more.
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(task))
     atexit.unregister(loop.close)
     loop.close()
 
