@@ -28,10 +28,8 @@ from advisor_schemas import SCHEMAS
 
 RUNS = 3
 INSERTS = 3_000
-SLOWER, NOISE = (
-    1.3,
-    0.02,
-)  # a query is slower if it takes so many times as long, and so many ms more
+# A query is slower if it takes this many times as long, and this many milliseconds longer.
+SLOWER, NOISE = 1.3, 0.02
 
 
 @dataclass

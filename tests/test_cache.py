@@ -255,7 +255,7 @@ async def test_no_entry_outlives_its_index_whichever_expires_first(
 async def test_even_an_entry_of_one_millisecond_does_not_outlive_its_index(
     cache: Cache, redis: CountingRedis
 ) -> None:
-    """Redis 7.0 reads the clock for each command of a script, so the entry may expire during it."""
+    """Let entries expire while a script runs: Redis 7.0 reads the clock for each command of it."""
     seen = 0
     async with asyncio.timeout(120):
         while seen < 2_000:
@@ -321,7 +321,7 @@ async def test_a_caller_after_an_invalidation_does_not_join_a_load_from_before_i
 async def test_no_reader_gets_a_value_invalidated_before_its_call(
     make: Make,
 ) -> None:
-    """Thousands of reads and writes by three users, on two caches that share only Redis.
+    """Read and write thousands of times as three users, on two caches that share only Redis.
 
     Many loads take longer than the TTL, and many values are refreshed while they're stale.
     """
@@ -408,7 +408,7 @@ async def result_of(process: "subprocess.Popen[str]") -> Any:
 async def test_concurrent_misses_load_once_across_processes(
     any_server: redis_server.RedisServer, redis: CountingRedis
 ) -> None:
-    """Four processes with 25 callers each, which start when all processes are ready."""
+    """Start four processes with 25 callers each when all of them are ready."""
     processes = [start_process(any_server.url, "stampede", 4) for _ in range(4)]
     results = [await result_of(process) for process in processes]
     assert await redis.get("loads") == b"1"

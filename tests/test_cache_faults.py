@@ -158,7 +158,7 @@ async def test_too_many_missed_removals_clear_the_namespace_instead(
 async def test_no_request_waits_for_removals_to_be_made_up_for(
     breakable: tuple[redis_server.RedisServer, Cache, Redis],
 ) -> None:
-    """A request while they're pending is a miss, without any command of its own."""
+    """Expect a miss while they're pending, without a command for it."""
     server, cache, _ = breakable
     await cache.set("key", "old")
     server.pause()
@@ -257,7 +257,7 @@ async def test_a_lease_whose_reply_was_lost_is_released(
 async def test_a_caller_does_not_wait_for_one_failing_load_of_others_after_another(
     redis: Redis,
 ) -> None:
-    """Another process always has a lease; after `load_timeout` + 1 s, a caller takes it."""
+    """Take the lease that another process always has after `load_timeout` + 1 s."""
     cache = Cache(redis, load_timeout=0.05)
     stop = False
 

@@ -40,7 +40,7 @@ async def test_entries_spread_over_the_shards_and_an_invalidation_finds_all(redi
 
 
 async def test_all_keys_of_a_script_are_in_the_slot_of_its_shard(redis: Redis) -> None:
-    """Tags tell: a cluster rejects a script or an MGET whose keys are in several slots."""
+    """Compare the tags: a cluster rejects a script or an MGET whose keys are in several slots."""
     cache = Cache(redis, namespace="a b", shards=3)
     commands: list[list[bytes]] = []
     execute = redis.execute_command

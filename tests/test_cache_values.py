@@ -1,4 +1,4 @@
-"""What can be stored, for how long, and what comes back: the same on a miss and on a hit."""
+"""Test what can be stored, for how long, and that a miss and a hit return the same."""
 
 import dataclasses
 import datetime

@@ -27,7 +27,7 @@ SMALL = 2_000
 
 @pytest.fixture(autouse=True)
 def data(tmp_path, monkeypatch):
-    """A data folder of the test's own, and a table that is seeded quickly."""
+    """Return a data folder for this test alone, with a table that is seeded quickly."""
     monkeypatch.setattr(paths, "DATA", tmp_path / "data")
     monkeypatch.setenv("COURSE_ROWS", str(SMALL))
     return paths.DATA

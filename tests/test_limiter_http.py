@@ -220,7 +220,7 @@ def test_a_client_is_its_address_or_its_ipv6_network(host: str | None, client: s
 @pytest.mark.parametrize(
     ("host", "forwarded", "client"),
     [
-        ("192.0.2.7", ["198.51.100.1"], "192.0.2.7"),  # not a proxy of ours: the header is ignored
+        ("192.0.2.7", ["198.51.100.1"], "192.0.2.7"),  # not a trusted proxy: the header is ignored
         ("10.0.0.1", [], "10.0.0.1"),
         ("10.0.0.1", ["198.51.100.1"], "198.51.100.1"),
         ("10.0.0.1", ["203.0.113.9, 198.51.100.1"], "198.51.100.1"),  # the client forged the first
@@ -263,7 +263,7 @@ def add_endpoints(app: FastAPI, limit: Any) -> None:
     @app.post("/sync/{number}")
     @limit
     def sync(number: int, word: Annotated[str, Query(max_length=5)] = "none") -> dict[str, Any]:
-        """A plain function."""
+        """Return what the function was called with, and its thread."""
         return {"number": number, "word": word, "thread": threading.current_thread().name}
 
     @app.get("/coroutine")

@@ -8,7 +8,7 @@ from course_lib.lab.predictions import board, predict, reveal
 
 @pytest.fixture(autouse=True)
 def shown(monkeypatch):
-    """The cards that were displayed, as text."""
+    """Return the list of the cards that were displayed, as text."""
     shown = []
     monkeypatch.setattr(predictions, "display", lambda card: shown.append(repr(card)))
     return shown

@@ -1,4 +1,4 @@
-"""What Redis replies: "not now" is RedisUnavailable with a reason, "you are wrong" is raised."""
+"""Test that "not now" from Redis is RedisUnavailable with a reason, and an error is raised."""
 
 import asyncio
 import contextlib
