@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import os
+import re
 import secrets
 import shutil
 from operator import itemgetter
@@ -47,11 +48,14 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 class BrowserTogether(LoadScopeScheduling):
-    """Run all of test_browser.py in one worker."""
+    """Run test_browser.py in two workers: in one the lessons, in the other the rest."""
 
     def _split_scope(self, nodeid):
-        file = nodeid.partition("::")[0]
-        return file if file.endswith("test_browser.py") else nodeid
+        file, _, test = nodeid.partition("::")
+        if not file.endswith("test_browser.py"):
+            return nodeid
+        is_optional = re.search(r"\[\d\db_|report_card", test)
+        return f"{file}, optional notebooks and the report card" if is_optional else file
 
 
 @pytest.fixture(autouse=True)
