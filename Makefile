@@ -54,6 +54,10 @@ $(whole): pyproject.toml requirements.txt course_lib/lab/overrides.json .venv/bi
 	@cp course_lib/lab/overrides.json .venv/share/jupyter/lab/settings/
 	@touch $@
 
+# Tests start hundreds of processes. Where bytecode isn't written, each would compile all it imports.
+test lint check: export PYTHONDONTWRITEBYTECODE :=
+test lint check: export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/bytecode
+
 test: lint  ## run every check and test; list the slowest at the end
 	$(python) -m pytest -q -n 4 -rs --durations=15
 
