@@ -8,6 +8,8 @@ A test marked `measures` depends on how fast something is, so other work on the 
 fail. When several workers share the machine, such a failure doesn't count yet: after the last test,
 the test runs once more with nothing beside it, and only that result counts. The summary names every
 test that ran again, so a flaky claim can't hide.
+
+Workers that can't end are ended here, so that those results are always shown.
 """
 
 import faulthandler

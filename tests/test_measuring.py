@@ -20,8 +20,9 @@ def run(tmp_path):
     It returns the exit code and the output.
     """
 
-    def run(body, mark="measures"):
-        (tmp_path / "conftest.py").write_text('pytest_plugins = ["tests.measuring"]\n')
+    def run(body, mark="measures", conftest=""):
+        ours = 'from tests import measuring\npytest_plugins = ["tests.measuring"]\n'
+        (tmp_path / "conftest.py").write_text(ours + conftest)
         (tmp_path / "test_it.py").write_text(
             "import pytest\nfrom tests import measuring\n"
             f"@pytest.mark.{mark}\ndef test_speed(pytestconfig):\n    {body}\n"
@@ -30,7 +31,7 @@ def run(tmp_path):
         pytest_command = [sys.executable, "-m", "pytest", "-q", *plugins]
         command = [*pytest_command, "--rootdir", tmp_path, "-n", "2", tmp_path]
         done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, check=False)
-        return done.returncode, done.stdout
+        return done.returncode, done.stdout + done.stderr
 
     return run
 
@@ -59,3 +60,18 @@ def test_the_summary_mentions_no_second_run_if_nothing_ran_again(run):
     code, output = run("pass")
     assert code == 0
     assert "again" not in output
+
+
+HANGS_AT_ITS_END = """
+import threading
+measuring.SECONDS_TO_FINISH = 1
+
+def pytest_sessionfinish(session):
+    if measuring.is_worker(session.config):
+        threading.Event().wait()
+"""
+
+
+def test_a_worker_that_cannot_end_is_ended_and_shows_what_it_waits_for(run):
+    _, output = run("pass", conftest=HANGS_AT_ITS_END)
+    assert "in pytest_sessionfinish" in output
