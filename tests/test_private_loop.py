@@ -260,7 +260,11 @@ async def exits_in_a_task(*_):
 async def is_interrupted(*_):
     raise KeyboardInterrupt
 
+def press_stop_soon():
+    threading.Timer(0.3, os.kill, [os.getpid(), signal.SIGINT]).start()
+
 async def swallows(*_):
+    press_stop_soon()
     while True:
         try:
             await asyncio.sleep(0)
@@ -274,25 +278,23 @@ def retries(before, after):
         return retries(before, after)
 
 def goes_on(before, after):
+    press_stop_soon()
     while True:
         try:
             before += 1
         except:
             pass
 
-def press_stop():
-    os.kill(os.getpid(), signal.SIGINT)
-
-def stop_soon():
-    caching.single_flight.limit = welcome.times_faster.limit = 60
-    threading.Timer(0.3, press_stop).start()
+def without_limit(exercise):
+    exercise.limit = 60
+    return exercise
 """
 ATTACKS = {
     "(await caching.single_flight.check(exits_in_a_task)).misconception": "'raised'",
     "(await caching.single_flight.check(is_interrupted)).misconception": "'raised'",
     "welcome.times_faster.check(retries).misconception": "'endless'",
-    "stop_soon(); await caching.single_flight.check(swallows)": "CancelledError",
-    "stop_soon(); welcome.times_faster.check(goes_on)": "KeyboardInterrupt",
+    "await without_limit(caching.single_flight).check(swallows)": "CancelledError",
+    "without_limit(welcome.times_faster).check(goes_on)": "KeyboardInterrupt",
     "(await caching.single_flight.check(caching.single_flight.answer)).verdict": "'right'",
 }
 

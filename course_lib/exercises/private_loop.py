@@ -15,6 +15,7 @@ import asyncio
 import atexit
 import contextlib
 import contextvars
+import sys
 import threading
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -101,12 +102,15 @@ async def _cancel_others() -> None:
 
 
 def _is_busy(loop: Any) -> bool:
-    """Return True if a task, a callback or a timer is left in the loop."""
+    """Return True if a task, a callback or a timer is left in the loop, or it didn't stop."""
     timers = [timer for timer in loop._scheduled if not timer.cancelled()]
-    return bool(asyncio.all_tasks(loop) or loop._ready or timers)
+    return bool(asyncio.all_tasks(loop) or loop._ready or timers or loop.is_running())
 
 
-def _give_up(loop: asyncio.BaseEventLoop) -> None:
+def _give_up(loop: Any) -> None:
+    # The loop does this when it stops, unless an alarm ends the code that stops it.
+    loop._thread_id = None
+    asyncio._set_running_loop(None)
     atexit.unregister(loop.close)
     loop.close()
 
@@ -118,9 +122,11 @@ def _running_loop_paused() -> Iterator[None]:
     if task:
         asyncio.tasks._leave_task(running, task)
     asyncio._set_running_loop(None)
+    hooks = sys.get_asyncgen_hooks()
     try:
         yield
     finally:
+        sys.set_asyncgen_hooks(*hooks)
         asyncio._set_running_loop(running)
         if task:
             asyncio.tasks._enter_task(running, task)
