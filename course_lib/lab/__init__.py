@@ -21,6 +21,7 @@ measure   bench.py          compares ways of doing one thing, in one interleaved
           staleness.py, late_store.py, half_hits.py, full_redis.py
                             the experiments of lesson 1 (sorted_requests.py plots its loads)
           bystander.py      calls a function while something long runs beside it
+          time_limit.py     times a call that may never return
 show      plots.py          pictures with one message each, in words too
           show.py           numbers, durations, cards and tables
           live.py           the monitor's dashboard in a notebook

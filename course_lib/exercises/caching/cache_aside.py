@@ -27,7 +27,8 @@ class CacheAside(CacheAsideExercise):
 3. **store** what you loaded, as JSON, for 300 seconds: `await redis.set(key, text, ex=seconds)`
 4. **return** the value; on a hit, decode it from JSON first
 
-Any stored value is a hit, even one such as `0` or `[]`."""
+Any stored value is a hit, even one such as `0` or `[]`. If `load` raises an error, let it go on to
+the caller."""
     imports = "import json\n\n\n"
     stub = (
         imports

@@ -35,7 +35,7 @@ the write is done, other requests may add entries, and add their keys to the SET
   least one
 - **write**: `await write()` puts the event into the database, and commits it
 
-Remember that user 1 isn't user 10."""
+Remember that user 1 isn't user 10. If `write` raises an error, let it go on to the caller."""
     stub = """async def invalidate_user(redis, user_id, write):
     ...
     return ..."""
