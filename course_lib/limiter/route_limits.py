@@ -108,11 +108,14 @@ class Rule:
 
     def can_apply(self, route: AppRoute) -> bool:
         """Return True if there may be requests to this route that the rule applies to."""
-        if route.methods and not any(self._takes(method) for method in route.methods):
+        takes_a_method = not route.methods or any(map(self._takes, route.methods))
+        if not takes_a_method:
             return False
-        example = _example(route.path)
-        overlaps = self._pattern.match(example) or _pattern(route.path).match(_example(self.path))
-        return bool(overlaps) or _shape(route.path) == self._shape
+        if self._pattern.match(_example(route.path)):
+            return True
+        if _pattern(route.path).match(_example(self.path)):
+            return True
+        return _shape(route.path) == self._shape
 
     def _takes(self, method: str) -> bool:
         """Return True if the rule is for this method. HEAD counts as GET."""
@@ -170,7 +173,7 @@ class RouteLimits:
         route = find_route(self._routes, scope)
         if method == "OPTIONS" and self._is_preflight(scope, route):
             return None
-        rule = next((rule for rule in self.rules if rule.applies(method, path, route)), None)
+        rule = self._rule_for(method, path, route)
         if path in self._fixed_paths and method in COMMON_METHODS:
             self._known[key] = rule
         return rule
@@ -201,21 +204,30 @@ class RouteLimits:
         fixed_paths = [route.path for route in served if "{" not in route.path]
         self._fixed_paths = frozenset(fixed_paths if match_by_path(routes) else ())
         self._known = {}
-        return {
-            name: self._text_for(method, route)
-            for route in served
-            for name, method in _names(route)
-        }
+        texts = {}
+        for route in served:
+            for name, method in _names(route):
+                texts[name] = self._text_for(method, route)
+        return texts
+
+    def _rule_for(self, method: str, path: str, route: AppRoute | None) -> Rule | None:
+        """Return the first rule that applies to a request."""
+        for rule in self.rules:
+            if rule.applies(method, path, route):
+                return rule
+        return None
 
     def _count_routes(self) -> int:
         return 0 if self._router is None else len(self._router.routes)
 
     def _text_for(self, method: str, route: AppRoute) -> str:
         path = _example(route.path)
-        texts = [f"{rule} ({rule.key})" for rule in self.rules if rule.applies(method, path, route)]
-        text = texts[0] if texts else "no limit"
+        rule = self._rule_for(method, path, route)
+        text = f"{rule} ({rule.key})" if rule else "no limit"
         own_limit = getattr(route.endpoint, "rate_limit", None)
-        return f"{text}, and {own_limit} (its own)" if own_limit else text
+        if own_limit:
+            text = f"{text}, and {own_limit} (its own)"
+        return text
 
     def _is_preflight(self, scope: Scope, route: AppRoute | None) -> bool:
         """Return True if a browser asks whether it may send a request, which CORS answers.
