@@ -135,10 +135,11 @@ class WindowExercise(RedisExercise):
         """Refuse the answer if a key has no TTL, or one that isn't between these seconds."""
         for key in await redis.keys("*"):
             seconds = await redis.pttl(key) / 1000
+            got = f"a TTL of {seconds:g} s"
+            expected = f"{least:g} to {most:g} s"
             if seconds < 0:
                 self.refuse("no_expiry", call=call, got=f"{brief(key)} has no TTL")
             if not least <= seconds <= most:
-                got, expected = f"a TTL of {seconds:g} s", f"{least:g} to {most:g} s"
                 self.refuse(mistake, call=call, got=got, expected=expected)
 
 
