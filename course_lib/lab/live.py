@@ -114,8 +114,10 @@ def _recent(earlier: dict[str, Figures], endpoint: Figures) -> Figures:
     before = earlier.get(endpoint["endpoint"], {"count": 0, "total": 0.0})
     count = endpoint["count"] - before["count"]
     total = endpoint["total"] - before["total"]
-    mean = show.duration(total / count) if count else "-"
-    return {"count": count, "total": total, "mean": mean}
+    figures = {"count": count, "total": total, "mean": "-"}
+    if count:
+        figures["mean"] = show.duration(total / count)
+    return figures
 
 
 def _row(endpoint: Figures, total: float, recent: Figures, recent_total: float) -> list[str]:
