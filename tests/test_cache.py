@@ -24,27 +24,12 @@ from course_lib.cache.contents import is_value
 from course_lib.cache.missed_removals import BATCH
 from course_lib.lab import redis_server
 from tests.conftest import empty_client
+from tests.counting_redis import CountingRedis, counting_client
 
 pytestmark = pytest.mark.anyio
 HELPER = Path(__file__).with_name("cache_in_a_process.py")
 
 Make = Callable[..., Cache]
-
-
-class CountingRedis(Redis):
-    """A client that records the commands it sends."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self.sent: list[str] = []
-
-    async def execute_command(self, *command: Any, **options: Any) -> Any:
-        self.sent.append(command[0])
-        return await super().execute_command(*command, **options)
-
-
-def counting_client(url: str) -> CountingRedis:
-    return CountingRedis.from_pool(redis_client.pool(url))
 
 
 @pytest.fixture

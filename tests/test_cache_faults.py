@@ -14,7 +14,8 @@ from course_lib import redis_client
 from course_lib.cache import Cache, missed_removals
 from course_lib.lab import redis_server
 from tests.conftest import empty_client
-from tests.test_cache import CountingRedis, Loader, counting_client
+from tests.counting_redis import CountingRedis, counting_client
+from tests.test_cache import Loader
 
 pytestmark = pytest.mark.anyio
 

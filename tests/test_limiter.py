@@ -24,24 +24,14 @@ from course_lib import redis_client
 from course_lib.lab import redis_server
 from course_lib.limiter import Algorithm, Decision, Limit, RateLimiter, parse
 from course_lib.limiter.limits import SECONDS
+from tests.conftest import empty_client
+from tests.counting_redis import CountingRedis, counting_client
 
 HELPER = Path(__file__).with_name("limiter_in_a_process.py")
 ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
 SECOND = 1_000_000  # the models count in microseconds
 START = 1_700_000_000 * SECOND
 each_algorithm = pytest.mark.parametrize("algorithm", ALGORITHMS)
-
-
-class CountingRedis(Redis):
-    """A client that records the commands it sends."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self.sent: list[str] = []
-
-    async def execute_command(self, *command: Any, **options: Any) -> Any:
-        self.sent.append(command[0])
-        return await super().execute_command(*command, **options)
 
 
 @pytest.fixture
@@ -51,10 +41,8 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 async def redis(any_server: redis_server.RedisServer) -> AsyncIterator[CountingRedis]:
-    client = CountingRedis.from_pool(redis_client.pool(any_server.url))
-    await client.flushall()
-    yield client
-    await client.aclose()
+    async with empty_client(any_server, counting_client) as client:
+        yield client
 
 
 class Clock:

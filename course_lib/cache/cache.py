@@ -10,8 +10,8 @@ index too (Nishtala et al., "Scaling Memcache at Facebook", NSDI 2013, section 3
 also tells other callers, in this process and in others, that a load is running, so they wait for it
 instead of loading too.
 
-Read the docstrings of `store.py` and `shard.py` next (what is in Redis), then `shared_loads.py`
-(what happens on a miss), then `lua/write.lua`. What counts as unavailable is in
+Read the docstrings of `store.py` and `shard.py` next (what is in Redis), then `shared_loads.py` and
+`load_runner.py` (what happens on a miss), then `lua/write.lua`. What counts as unavailable is in
 `redis_client/breaker.py`.
 """
 

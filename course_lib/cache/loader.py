@@ -72,8 +72,10 @@ async def call_loader(request: LoadRequest, values: Values) -> Loaded:
             "%r is not cached: %d bytes, max_bytes is %d", request.key, size, request.max_bytes
         )
         return Loaded(content, 0)
-    ms = ttl_in_ms(request.ttl, value, request.jitter)
-    return Loaded(content, ms and ms + request.stale_ms)
+    ttl_ms = ttl_in_ms(request.ttl, value, request.jitter)
+    if not ttl_ms:
+        return Loaded(content, 0)
+    return Loaded(content, ttl_ms + request.stale_ms)
 
 
 def check_loader(loader: Loader) -> None:

@@ -84,9 +84,11 @@ def _rule(
     """Return the rule of the task, with some of its numbers replaced."""
 
     def rule(requests: Requests) -> bool:
-        recent = [seconds for moment, seconds in requests if NOW - moment <= window]
+        recent = _recent(requests, window)
+        if not recent or len(recent) < least:
+            return False
         count = sum(seconds > slow for seconds in recent)
-        return bool(recent) and len(recent) >= least and compare(count / len(recent), share)
+        return compare(count / len(recent), share)
 
     return rule
 
@@ -95,8 +97,8 @@ def _of_these(select: Callable[[Requests], Requests]) -> Rule:
     return lambda requests: RIGHT(select(requests))
 
 
-def _recent(requests: Requests) -> list[float]:
-    return [seconds for moment, seconds in requests if NOW - moment <= 300]
+def _recent(requests: Requests, window: float = 300) -> list[float]:
+    return [seconds for moment, seconds in requests if NOW - moment <= window]
 
 
 def _until_the_first_old(requests: Requests) -> Requests:
@@ -106,7 +108,8 @@ def _until_the_first_old(requests: Requests) -> Requests:
 def _more_than(slow_requests: int) -> Rule:
     def rule(requests: Requests) -> bool:
         recent = _recent(requests)
-        return len(recent) >= 100 and sum(seconds > 0.5 for seconds in recent) > slow_requests
+        count = sum(seconds > 0.5 for seconds in recent)
+        return len(recent) >= 100 and count > slow_requests
 
     return rule
 
@@ -154,8 +157,10 @@ def _requests(count: int, slow: int, since: float, until: float) -> list[tuple[f
     period = count // slow if slow else count + 1
     requests = []
     for number in range(count):
-        is_slow = number % period == 0 and number // period < slow
-        quick = 0.1 if number % 7 else 0.5
-        slow_one = 0.51 if number // period % 2 else 0.9
-        requests.append((until - number * step, slow_one if is_slow else quick))
+        slow_ones, position = divmod(number, period)
+        if position == 0 and slow_ones < slow:
+            seconds = 0.51 if slow_ones % 2 else 0.9
+        else:
+            seconds = 0.1 if number % 7 else 0.5
+        requests.append((until - number * step, seconds))
     return requests

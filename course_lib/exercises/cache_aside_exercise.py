@@ -54,16 +54,16 @@ class CacheAsideExercise(RedisExercise):
         """Expect this result after this number of loads."""
         load = RecordingLoader({user: loaded})
         result = await self.call_async(answer, redis, user, load)
-        if len(load.called) != loads or not same(result, expected):
-            got = f"{brief(result)}, after {len(load.called)} loads"
+        count = len(load.called)
+        if count != loads or not same(result, expected):
+            got = f"{brief(result)}, after {count} loads"
             self.refuse_call("not_from_redis", user, got, brief(expected))
 
     async def failed_load(self, redis: Client, answer: Any) -> None:
         """Try a load that raises an error; it has to reach the caller, and nothing is stored."""
+        load = RecordingLoader({13: LookupError(FAILURE)})
         try:
-            result = await self.call_async(
-                answer, redis, 13, RecordingLoader({13: LookupError(FAILURE)})
-            )
+            result = await self.call_async(answer, redis, 13, load)
         except Refusal as refusal:
             if FAILURE not in refusal.got:
                 raise

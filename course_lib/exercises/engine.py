@@ -82,11 +82,12 @@ class Exercise(Judging):
 
     def hint(self) -> Card:
         """Return the next hint; the first is a nudge, the last is most of the answer."""
-        self._hints_shown = min(self._hints_shown + 1, len(self.hints))
+        count = len(self.hints)
+        self._hints_shown = min(self._hints_shown + 1, count)
         text = self.hints[self._hints_shown - 1]
-        if self._hints_shown == len(self.hints):
+        if self._hints_shown == count:
             text += f" (That was the last hint. Next is `{self._in_notebook}.solution()`.)"
-        return Card(f"Hint {self._hints_shown} of {len(self.hints)}", text)
+        return Card(f"Hint {self._hints_shown} of {count}", text)
 
     def solution(self) -> Markdown:
         """Return the library's own answer, to read after a try or to compare with yours."""

@@ -30,6 +30,13 @@ def nearly_equal(number: Any, other: Any) -> bool:
     return bool(abs(number - other) < 1e-9)
 
 
+def _mistake_behind(error_text: str) -> str:
+    """Return the misconception behind an error: one about coroutines, or "raised"."""
+    if "coroutine" not in error_text:
+        return "raised"
+    return "awaited_twice" if "already" in error_text else "forgotten_await"
+
+
 class Judging:
     """The half of an exercise that its `judge` uses."""
 
@@ -127,16 +134,15 @@ class Judging:
             warnings.simplefilter("always")
             try:
                 result = function(*arguments)
-                result = await result if inspect.isawaitable(result) else result
+                if inspect.isawaitable(result):
+                    result = await result
             except guard.TimeUp:
                 raise
             except BaseException as error:
                 # Frames hold coroutines that were never awaited: the warning has to come now.
                 traceback.clear_frames(error.__traceback__)
                 got = described(error)
-                mistake = "forgotten_await" if "coroutine" in got else "raised"
-                mistake = "awaited_twice" if "already" in got and mistake != "raised" else mistake
-                self.refuse(mistake, call=call, got=got)
+                self.refuse(_mistake_behind(got), call=call, got=got)
         for warning in caught:
             if "never awaited" in str(warning.message):
                 self.refuse("forgotten_await", call=call, got=str(warning.message))

@@ -1,125 +1,24 @@
-"""The tools to check an ASGI middleware: apps to wrap, a clock that jumps, the warnings logged.
+"""The base of exercises whose answer is an ASGI middleware: send it requests, judge its records.
 
-The apps really wait, one of them for more than half a second. A middleware has to record at least
-the time that its app waited.
+`waiting_apps.py` has the apps that it wraps. `clock_and_log.py` disturbs its clock, and records the
+warnings that it logs.
 """
 
 import asyncio
-import contextlib
 import inspect
-import logging
-import threading
 import time
 import warnings
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from course_lib.asgi import App, Receive, Scope, Send
+from course_lib.asgi import App
 from course_lib.exercises.answers import as_number
 from course_lib.exercises.engine import Exercise
 from course_lib.exercises.verdict import Refusal, brief, described
+from course_lib.exercises.waiting_apps import REQUEST, Service, WaitingApp, receive
 
-START = {"type": "http.response.start", "status": 200, "headers": []}
 MISSING = {"/fails": "failure_unrecorded", "/left": "cancelled_unrecorded"}
 """For some paths: the misconception if nothing is recorded."""
-REQUEST = {"type": "http.request", "body": b"what the client sends", "more_body": False}
-
-
-@dataclass
-class WaitingApp:
-    """An app that waits, responds in parts, and then may fail; records what reaches it."""
-
-    wait: float = 0.05
-    """Seconds before the response, and between its parts."""
-    parts: int = 1
-    failure: BaseException | None = None
-    received: list[object] = field(default_factory=list)
-    sent: list[object] = field(default_factory=list)
-    """The messages that reached the server."""
-    recorded: list[tuple[object, object]] = field(default_factory=list)
-    error: BaseException | None = None
-    """The app's own error, if the middleware let it through."""
-    took: float = 0.0
-    """Seconds from the call of the middleware to its return."""
-    warned: bool = False
-
-    @property
-    def least(self) -> float:
-        """The seconds that it waits at least."""
-        return self.wait * (1 if self.failure else self.parts)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Respond to a request."""
-        self.received.append(await receive())
-        await asyncio.sleep(self.wait)
-        if self.failure:
-            raise self.failure
-        for message in self.response:
-            await send(message)
-            if message.get("more_body"):
-                await asyncio.sleep(self.wait)
-        await asyncio.sleep(0)
-
-    def __repr__(self) -> str:
-        return "app"
-
-    @property
-    def response(self) -> list[dict[str, Any]]:
-        """The messages that it sends."""
-        parts = [
-            {"type": "http.response.body", "body": b"x", "more_body": part < self.parts - 1}
-            for part in range(self.parts)
-        ]
-        return [START, *parts]
-
-
-def apps() -> dict[str, WaitingApp]:
-    """Return the apps that a middleware is tried with, by path."""
-    return {
-        "/whole": WaitingApp(),
-        "/in-parts": WaitingApp(wait=0.04, parts=3),
-        "/fails": WaitingApp(failure=ValueError("the app's own")),
-        "/left": WaitingApp(failure=asyncio.CancelledError("the client disconnected")),
-        "/long": WaitingApp(wait=0.15),
-        "/short": WaitingApp(wait=0.02),
-        "/nearly-slow": WaitingApp(wait=0.42),
-        "/slow": WaitingApp(wait=0.55),
-        "/slow-failure": WaitingApp(wait=0.55, failure=ValueError("the app's own")),
-    }
-
-
-class Service:
-    """Several apps behind one middleware, each at a path of its own; collects what's recorded."""
-
-    def __init__(self, apps: dict[str, WaitingApp]) -> None:
-        self.apps = apps
-        self.types: list[str] = []
-        """The type of each call that reached it."""
-        self.strays: list[tuple[object, object]] = []
-        """Records with another path."""
-        self.warned_by: list[Any] = []
-        """The tasks that logged at WARNING."""
-
-    @property
-    def records(self) -> list[tuple[object, object]]:
-        """Everything recorded so far."""
-        return [*self.strays, *(record for app in self.apps.values() for record in app.recorded)]
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let the app at this path respond."""
-        self.types.append(scope["type"])
-        if scope["type"] == "http":
-            await self.apps[scope["path"]](scope, receive, send)
-
-    def record(self, path: Any, seconds: object) -> None:
-        """Record a request. The middleware has to call this."""
-        app = self.apps.get(path) if isinstance(path, str) else None
-        records = app.recorded if app else self.strays
-        records.append((path, seconds))
-
-    def __repr__(self) -> str:
-        return "app"
 
 
 class MiddlewareExercise(Exercise):
@@ -237,60 +136,17 @@ class MiddlewareExercise(Exercise):
     def expect_warning(self, path: str, app: WaitingApp) -> None:
         """Expect a warning if the request took more than half a second, by its own record."""
         seconds = as_number(app.recorded[0][1]) or 0.0
-        got = f"{'a' if app.warned else 'no'} warning, after record({path!r}, {seconds:.2f})"
+        is_slow = seconds > 0.5
+        is_missing = is_slow and not app.warned
         mistakes = {
             "warns_too_soon": app.warned and seconds <= 0.5,
-            "slow_failure_unwarned": not app.warned and seconds > 0.5 and app.failure,
-            "no_warning": not app.warned and seconds > 0.5,
+            "slow_failure_unwarned": is_missing and app.failure,
+            "no_warning": is_missing,
         }
+        warning = "a warning" if app.warned else "no warning"
+        got = f"{warning}, after record({path!r}, {seconds:.2f})"
         self.refuse_first(mistakes, call=self.get(path), got=got)
 
     def get(self, path: str) -> str:
         """Return how a request is shown to the learner."""
         return f"{self.name}(app, record), then GET {path}"
-
-
-async def receive(*_: object) -> dict[str, Any]:
-    """Return what the client sends."""
-    return REQUEST
-
-
-@contextlib.contextmanager
-def clock_set_back() -> Iterator[None]:
-    """Set `time.time` back by an hour, a moment from now and until the end."""
-    real, start = time.time, time.perf_counter()
-    time.time = lambda: real() - 3_600 * (time.perf_counter() - start > 0.02)
-    try:
-        yield
-    finally:
-        time.time = real
-
-
-@contextlib.contextmanager
-def warnings_logged(service: Service) -> Iterator[None]:
-    """Record which tasks of this thread log at WARNING; no log line is printed."""
-    this_thread = threading.current_thread()
-
-    class Listener(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            if threading.current_thread() is this_thread and record.name != "asyncio":
-                service.warned_by.append(asyncio.current_task())
-
-    root = logging.getLogger()
-    before = root.handlers, root.level, logging.root.manager.disable
-    loggers = [one for one in root.manager.loggerDict.values() if isinstance(one, logging.Logger)]
-    disabled = [one for one in loggers if one.disabled]
-    for one in disabled:
-        one.disabled = False
-    root.handlers = [Listener(logging.WARNING)]
-    # An earlier cell may have turned warnings off, as `basicConfig(level=ERROR)` does.
-    logging.disable(logging.NOTSET)
-    root.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        root.handlers, level, threshold = before
-        root.setLevel(level)
-        logging.disable(threshold)
-        for one in disabled:
-            one.disabled = True

@@ -28,7 +28,9 @@ class Question:
 
 
 def _read(question: Mapping[str, Any]) -> Question:
-    choices = {letter: (text, feedback) for letter, (text, feedback) in question["choices"].items()}
+    choices = {}
+    for letter, (text, feedback) in question["choices"].items():
+        choices[letter] = (text, feedback)
     return Question(question["lesson"], question["text"], choices, question["right"])
 
 
@@ -44,7 +46,8 @@ def ask(name: str, choice: str | EllipsisType = ...) -> Card:
     """
     question = _question(name)
     if isinstance(choice, EllipsisType):
-        choices = "\n".join(f"{letter}  {text}" for letter, (text, _) in question.choices.items())
+        lines = [f"{letter}  {text}" for letter, (text, _) in question.choices.items()]
+        choices = "\n".join(lines)
         how = 'Replace the dots with a letter in quotes, such as "a".'
         return Card("Question", f"{question.text}\n{choices}\n{how}")
     letter = str(choice).strip().lower()
@@ -54,7 +57,9 @@ def ask(name: str, choice: str | EllipsisType = ...) -> Card:
     right = letter == question.right
     progress.record("question", session.lesson(), name, choice=letter, right=right)
     _, feedback = question.choices[letter]
-    return Card("Right", feedback, "good") if right else Card("Not quite", feedback, "bad")
+    if right:
+        return Card("Right", feedback, "good")
+    return Card("Not quite", feedback, "bad")
 
 
 def _question(name: str) -> Question:
@@ -76,9 +81,9 @@ def _warm_ups() -> list[Question]:
     here = session.LESSONS.index(session.lesson())
     others = [*session.LESSONS[here + 1 :], *session.LESSONS[:here]]
     done = [lesson for lesson in others if lesson != "welcome" and progress.done(lesson)]
-    questions = [question for lesson in done or ["welcome"] for question in _about(lesson)]
-    return questions[::2] + questions[1::2]  # there are two for each lesson
-
-
-def _about(lesson: str) -> list[Question]:
-    return [question for question in WARM_UPS if question.lesson == lesson]
+    first, second = [], []
+    for lesson in done or ["welcome"]:
+        one, other = [question for question in WARM_UPS if question.lesson == lesson]
+        first.append(one)
+        second.append(other)
+    return [*first, *second]

@@ -35,8 +35,9 @@ class Entry:
         """Return what is stored under a key now."""
         kind = as_text(await redis.type(key))
         milliseconds = await redis.pttl(key)
+        seconds = milliseconds / 1_000 if milliseconds >= 0 else None
         content = as_text(await redis.get(key)) if kind == "string" else ""
-        return cls(kind, milliseconds / 1_000 if milliseconds >= 0 else None, content)
+        return cls(kind, seconds, content)
 
     def __str__(self) -> str:
         ttl = "no TTL" if self.seconds is None else f"a TTL of {self.seconds:g} s"

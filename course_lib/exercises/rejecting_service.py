@@ -43,9 +43,12 @@ class RejectingService:
 
     def log(self) -> str:
         """Return what the client did, in its order."""
-        steps = [f"waited {brief(seconds)}" for seconds in self.waits[0]]
-        for waits in self.waits[1:]:
-            steps += ["sent", *(f"waited {brief(seconds)}" for seconds in waits)]
+        steps: list[str] = []
+        for number, waits in enumerate(self.waits):
+            if number:
+                steps.append("sent")
+            for seconds in waits:
+                steps.append(f"waited {brief(seconds)}")
         return ", ".join(steps) or "sent nothing"
 
     def mistake(self) -> str | None:

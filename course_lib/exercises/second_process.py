@@ -44,9 +44,12 @@ def _copy_names(code: types.CodeType, own: dict[str, Any]) -> None:
 
 
 def _with_globals(function: types.FunctionType, own: dict[str, Any]) -> types.FunctionType:
-    cells = tuple(types.CellType(_copy(cell.cell_contents)) for cell in function.__closure__ or ())
+    cells = []
+    for cell in function.__closure__ or ():
+        content = _copy(cell.cell_contents)
+        cells.append(types.CellType(content))
     defaults = _copy(function.__defaults__)
-    new = types.FunctionType(function.__code__, own, function.__name__, defaults, cells)
+    new = types.FunctionType(function.__code__, own, function.__name__, defaults, tuple(cells))
     new.__kwdefaults__ = _copy(function.__kwdefaults__)
     return new
 

@@ -22,7 +22,9 @@ measure   bench.py          compares ways of doing one thing, in one interleaved
                             the experiments of lesson 1 (sorted_requests.py plots its loads)
           bystander.py      calls a function while something long runs beside it
           time_limit.py     times a call that may never return
-show      plots.py          pictures with one message each, in words too
+show      plots.py          pictures with one message each, in words too (picture.py shows them,
+                            plot_bars.py, plot_dots.py and plot_lines.py draw them, and
+                            plot_axes.py has the axes)
           show.py           numbers, durations, cards and tables
           live.py           the monitor's dashboard in a notebook
 learner   session.py        the lesson in progress

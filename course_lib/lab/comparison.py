@@ -51,9 +51,10 @@ class Comparison:
         `of` defaults to the last variant and `over` to the first. Raises ValueError if a variant
         wasn't measured.
         """
-        slow = np.asarray(self.samples[self._measured(over, 0)])
-        fast = np.asarray(self.samples[self._measured(of, -1)])
-        value = percentile(list(slow), 50) / percentile(list(fast), 50)
+        slow_name, fast_name = self._measured(over, 0), self._measured(of, -1)
+        value = self.median(slow_name) / self.median(fast_name)
+        slow = np.asarray(self.samples[slow_name])
+        fast = np.asarray(self.samples[fast_name])
         if min(len(slow), len(fast)) < FEWEST_ROUNDS_FOR_AN_INTERVAL:
             return Ratio(value, math.nan, math.nan)
         resampled = list(_resampled_medians(slow) / _resampled_medians(fast))
@@ -92,13 +93,16 @@ class Comparison:
 
     def _message(self) -> str:
         """Return what the plot shows, in a few words."""
-        last = list(self.samples)[-1]
+        *_, last = self.samples
         ratio = self.ratio()
         if 1 / ABOUT_THE_SAME < ratio.value < ABOUT_THE_SAME:
             return f"{last}: about as fast"
-        value, low, high, change = ratio.value, ratio.low, ratio.high, "faster"
-        if value < 1:
-            value, low, high, change = 1 / value, 1 / high, 1 / low, "slower"
+        if ratio.value > 1:
+            change = "faster"
+            value, low, high = ratio.value, ratio.low, ratio.high
+        else:
+            change = "slower"
+            value, low, high = 1 / ratio.value, 1 / ratio.high, 1 / ratio.low
         message = f"{last}: {show.number(value)} times {change}"
         if math.isnan(low):
             return message

@@ -242,10 +242,12 @@ def _open_own(lock: Path) -> IO[bytes]:
     Another user may have put a FIFO there, and opening one waits for a writer without O_NONBLOCK.
     """
     folder = os.lstat(lock.parent)
-    file = os.fdopen(os.open(lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
-    status = os.fstat(file.fileno())
+    descriptor = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    file = os.fdopen(descriptor, "rb")
+    status = os.fstat(descriptor)
     is_own = {folder.st_uid, status.st_uid} == {os.getuid()}
-    if is_own and stat.S_ISDIR(folder.st_mode) and stat.S_ISREG(status.st_mode):
+    are_right_kinds = stat.S_ISDIR(folder.st_mode) and stat.S_ISREG(status.st_mode)
+    if is_own and are_right_kinds:
         return file
     file.close()
     raise PermissionError(f"{lock.parent} isn't our folder")

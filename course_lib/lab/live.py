@@ -72,18 +72,20 @@ def _fetch(client: httpx.Client) -> Figures:
 def _html(older: Figures, newer: Figures) -> str:
     """Return a table of what happened between two figures, and one of each endpoint in total."""
     between = _between(older, newer)
-    total = sum(endpoint["total"] for endpoint in newer["endpoints"]) or 1
+    summary = show.table(list(between), [list(between.values())])
+
+    endpoints = newer["endpoints"]
     earlier = {endpoint["endpoint"]: endpoint for endpoint in older["endpoints"]}
-    recent = [_recent(earlier, endpoint) for endpoint in newer["endpoints"]]
+    recent = [_recent(earlier, endpoint) for endpoint in endpoints]
+    total = sum(endpoint["total"] for endpoint in endpoints) or 1
     recent_total = sum(figures["total"] for figures in recent) or 1
-    endpoints = [
-        _row(endpoint, total, figures, recent_total)
-        for endpoint, figures in zip(newer["endpoints"][:ENDPOINTS], recent, strict=False)
-    ]
+    rows = []
+    for endpoint, figures in zip(endpoints[:ENDPOINTS], recent, strict=False):
+        rows.append(_row(endpoint, total, figures, recent_total))
+
     window = f"last {newer['now'] - older['now']:.0f} s"
     head = ["since it began", "requests", window, "share of time", window, "mean", window]
-    head += ["P50", "P90", "P99"]
-    return show.table(list(between), [list(between.values())]) + show.table(head, endpoints)
+    return summary + show.table([*head, "P50", "P90", "P99"], rows)
 
 
 def _between(older: Figures, newer: Figures) -> dict[str, str]:
@@ -97,7 +99,8 @@ def _between(older: Figures, newer: Figures) -> dict[str, str]:
     hits = _counted(older, newer, "cache_hit")
     lookups = hits + _counted(older, newer, "cache_miss")
     table["cache hits"] = f"{hits / lookups:.0%}" if lookups else "-"
-    table["loop lag, P90"] = _percentiles(_difference(older, newer, "event_loop_lag"))["P90"]
+    lag = _percentiles(_difference(older, newer, "event_loop_lag"))
+    table["loop lag, P90"] = lag["P90"]
     return table
 
 
@@ -111,8 +114,10 @@ def _recent(earlier: dict[str, Figures], endpoint: Figures) -> Figures:
     before = earlier.get(endpoint["endpoint"], {"count": 0, "total": 0.0})
     count = endpoint["count"] - before["count"]
     total = endpoint["total"] - before["total"]
-    mean = show.duration(total / count) if count else "-"
-    return {"count": count, "total": total, "mean": mean}
+    figures = {"count": count, "total": total, "mean": "-"}
+    if count:
+        figures["mean"] = show.duration(total / count)
+    return figures
 
 
 def _row(endpoint: Figures, total: float, recent: Figures, recent_total: float) -> list[str]:

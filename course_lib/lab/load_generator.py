@@ -142,7 +142,8 @@ class Load:
         responses = [answer for answer in self.of(route) if answer.status > 0]
         if not responses:
             return math.nan
-        return 1000 * sum(answer.statements for answer in responses) / len(responses)
+        statements = sum(answer.statements for answer in responses)
+        return 1000 * statements / len(responses)
 
     def refused(self, route: str | None = None) -> int:
         """Return how many requests a limit rejected with 429."""

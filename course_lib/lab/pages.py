@@ -80,11 +80,13 @@ def picture(queries: Mapping[str, Pages], title: str) -> Picture:
     """Draw the whole file as a square of pages, once per query, and mark the pages that it read."""
     figure = Figure(figsize=(8, 3.4))
     figure.suptitle(title, x=0.02, ha="left", fontweight="bold")
+    counts = {}
     for column, (name, pages) in enumerate(queries.items(), start=1):
         axes = figure.add_subplot(1, len(queries), column)
         _draw(axes, pages)
-        axes.set_title(f"{name}\n{len(pages):,} of {pages.total:,} pages", fontsize=10)
-    counts = {name: len(pages) for name, pages in queries.items()}
+        counts[name] = len(pages)
+        label = f"{name}\n{counts[name]:,} of {pages.total:,} pages"
+        axes.set_title(label, fontsize=10)
     return Picture(figure, f"{title}. Pages read: " + said(counts, number))
 
 

@@ -95,7 +95,9 @@ class Board:
 
     def _repr_html_(self) -> str:
         head = ["prediction", *self.table.columns]
-        rows = [list(map(show.prose, map(str, row))) for row in self.table.itertuples()]
+        rows = []
+        for row in self.table.itertuples():
+            rows.append([show.prose(str(cell)) for cell in row])
         table = show.table(head, rows, style="text-align:left")
         return f"{table}<p>{show.prose(self.remark)}</p>"
 
@@ -113,8 +115,10 @@ def board(*lessons: str) -> Board | Card:
             "No predictions",
             "You made none here. Make some next time: what you remember is what surprised you.",
         )
-    table = pd.DataFrame([prediction.row() for prediction in revealed]).set_index("prediction")
-    return Board(table, _remark([one for one in revealed if one.measured is not None]))
+    rows = [prediction.row() for prediction in revealed]
+    table = pd.DataFrame(rows).set_index("prediction")
+    measured = [prediction for prediction in revealed if prediction.measured is not None]
+    return Board(table, _remark(measured))
 
 
 @dataclass(frozen=True)
@@ -244,9 +248,11 @@ def _factor(factor: float) -> str:
 
 def _distance_of_share(difference: float, direction: str, whole: str | None) -> Distance:
     """Return how far off a share was, in percentage points or in units of the whole."""
+    apart = number(difference)
     if whole is None:
-        size = difference / (100 * CLOSE_SHARE)
-        what = "point" if difference == 1 else "points"
-        return Distance(size <= 1, f"{number(difference)} percentage {what} too {direction}.", size)
-    size = difference / (float(whole.replace(",", "")) * CLOSE_SHARE)
-    return Distance(size <= 1, f"{number(difference)} too {direction}.", size)
+        total = 100.0
+        apart += " percentage point" if difference == 1 else " percentage points"
+    else:
+        total = float(whole.replace(",", ""))
+    size = difference / (total * CLOSE_SHARE)
+    return Distance(size <= 1, f"{apart} too {direction}.", size)

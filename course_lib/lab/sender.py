@@ -150,9 +150,13 @@ def _requests(plan: dict[str, Any]) -> Requests:
     shares = [route["share"] for route in routes]
     keys = [itertools.cycle(route["keys"] or [None]) for route in routes]
     count = plan["requests"]
-    for _ in itertools.repeat(None) if count is None else range(count):
-        (number,) = chance.choices(range(len(routes)), shares)
-        yield number, _bytes_of(routes[number], next(keys[number]), host)
+    numbers = range(len(routes))
+    for sent in itertools.count():
+        if sent == count:
+            return
+        (number,) = chance.choices(numbers, shares)
+        key = next(keys[number])
+        yield number, _bytes_of(routes[number], key, host)
 
 
 def _bytes_of(route: dict[str, Any], key: Any, host: str) -> bytes:

@@ -67,7 +67,11 @@ async def by_ttl(
     """
     curves: dict[str, list[tuple[float, float]]] = {}
     for how, invalidate in {"TTL alone": False, "deleted on write": True}.items():
-        runs = [(ttl, await run(ttl, invalidate=invalidate)) for ttl in ttls]
-        curves[f"hits, {how}"] = [(ttl, reads.hits) for ttl, reads in runs]
-        curves[f"stale reads, {how}"] = [(ttl, reads.stale) for ttl, reads in runs]
+        hits, stale = [], []
+        for ttl in ttls:
+            reads = await run(ttl, invalidate=invalidate)
+            hits.append((ttl, reads.hits))
+            stale.append((ttl, reads.stale))
+        curves[f"hits, {how}"] = hits
+        curves[f"stale reads, {how}"] = stale
     return curves

@@ -56,16 +56,20 @@ class Contest:
         for sql, comparison in self.queries.items():
             rows[" ".join(sql.split())] = self._medians(comparison)
         rows["the whole workload"] = self._medians(self.total)
-        rows["times faster (95% interval)"] = {
-            name: str(self.ratio(name)) if number else "1" for number, name in enumerate(self.sets)
-        }
+        first, *others = self.sets
+        times_faster = {first: "1"}
+        for name in others:
+            times_faster[name] = str(self.ratio(name))
+        rows["times faster (95% interval)"] = times_faster
         return pd.DataFrame.from_dict(rows, orient="index")
 
     def plot(self, title: str) -> plots.Picture:
         """Plot how many times faster each set is than the first, with its indexes and MB."""
         ratios = {}
-        for name in list(self.sets)[1:]:
-            ratios[f"{name}\n{self.sets[name]}"] = self.ratio(name).value
+        _, *others = self.sets
+        for name in others:
+            label = f"{name}\n{self.sets[name]}"
+            ratios[label] = self.ratio(name).value
         return plots.gains(ratios, title)
 
     def _medians(self, comparison: bench.Comparison) -> dict[str, str]:

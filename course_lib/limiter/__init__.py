@@ -12,6 +12,7 @@ Read `limiter.py` first, then an algorithm in `lua/`. The other files:
     scripts.py        the four algorithms, loaded from `lua/`
     middleware.py     limits for the routes of any ASGI app
     route_limits.py   which limit applies to a request
+    route_rule.py     when one key of `limits` applies
     routes.py         which route of the app serves it
     decorator.py      a limit for one FastAPI endpoint
     clients.py        which client a request comes from

@@ -214,8 +214,11 @@ class RateLimiter:
 
     def _report(self, endpoint: str, decision: Decision) -> Decision:
         """Allow a request that would have been rejected; log and count it."""
-        is_known = endpoint in self.would_reject or len(self.would_reject) < MOST_REPORTED
-        self.would_reject[endpoint if is_known else "other endpoints"] += 1
+        is_full = len(self.would_reject) >= MOST_REPORTED
+        if is_full and endpoint not in self.would_reject:
+            self.would_reject["other endpoints"] += 1
+        else:
+            self.would_reject[endpoint] += 1
         left, limit = decision.remaining, decision.limit
         log.info("would reject a request to %s: %d of %d are left", endpoint, left, limit)
         return decision._replace(allowed=True, retry_after=0.0)

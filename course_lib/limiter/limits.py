@@ -169,8 +169,12 @@ def rules_from_index(text: str) -> Rules:
 
 
 def _rules_from_numbers(by_numbers: Mapping[tuple[int, ...], Limit]) -> Rules:
-    names = tuple("/".join(map(str, numbers)) for numbers in by_numbers)
+    names = []
     arguments: list[int] = []
-    for requests, window, *burst in by_numbers:
-        arguments += [requests, window, *(burst or [requests])]
-    return Rules(tuple(by_numbers.values()), names, ";".join(names), tuple(arguments))
+    for numbers in by_numbers:
+        names.append("/".join(map(str, numbers)))
+        requests, window, *bursts = numbers
+        burst = bursts[0] if bursts else requests
+        arguments += [requests, window, burst]
+    limits = tuple(by_numbers.values())
+    return Rules(limits, tuple(names), ";".join(names), tuple(arguments))

@@ -9,7 +9,8 @@ from course_lib.limiter.limiter import RateLimiter
 from course_lib.limiter.limits import Cost
 from course_lib.limiter.rejections import Headers, add_headers, reject
 from course_lib.limiter.request_check import RequestCheck
-from course_lib.limiter.route_limits import EXEMPT, RouteLimit, RouteLimits, Tiers
+from course_lib.limiter.route_limits import EXEMPT, RouteLimits
+from course_lib.limiter.route_rule import RouteLimit, Tiers
 
 
 class RateLimitMiddleware:

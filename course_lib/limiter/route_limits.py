@@ -1,19 +1,14 @@
-"""Decide which limit applies to a request: the keys of `limits`, matched with an app's routes.
+"""Decide which limit applies to a request: that of the first key of `limits` that matches it.
 
-A key applies to a request if the route that serves it has the same path, whatever its parameters
-are called, or if the key's own pattern matches the request's path. The first key that applies
-counts.
+`route_rule.py` says when a key matches.
 """
 
-import functools
-import inspect
 import logging
-import re
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from course_lib.asgi import Scope
-from course_lib.limiter.limits import LimitOfRequest, OneLimit, rules_for
+from course_lib.limiter.route_rule import WEBSOCKET, RouteLimit, Rule, example
 from course_lib.limiter.routes import (
     AppRoute,
     endpoints_of,
@@ -27,106 +22,7 @@ from course_lib.limiter.scripts import Algorithm
 
 log = logging.getLogger(__package__)
 
-RouteLimit = OneLimit | Mapping[str, OneLimit] | LimitOfRequest
-"""One limit, a limit for each tier, or a function that returns the limit of a request."""
-Tiers = Callable[[Scope], str | Awaitable[str | None] | None]
-"""Returns the tier of a request's caller from its scope; may be async."""
-
-PARAMETER = re.compile(r"{[^/{}:]*(?::([^/{}]*))?}")
-PATTERNS = {  # those of Starlette's path converters
-    "int": "[0-9]+",
-    "float": r"[0-9]+(?:\.[0-9]+)?",
-    "uuid": "[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}",
-    "path": "(?s:.*)",
-}
-EXAMPLES = {
-    "int": "1",
-    "float": "1",
-    "uuid": "00000000-0000-0000-0000-000000000000",
-    "path": "a/b",
-}
 COMMON_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
-WEBSOCKET = "WEBSOCKET"  # the method of a handshake in a key of `limits`
-
-
-class Rule:
-    """A key of `limits` and its limit.
-
-    "POST /api/events"         one method of a route
-    "/api/events/{event_id}"   all methods of a route
-    "/static/*"                "/static" and everything below it
-    "WEBSOCKET /live"          the handshakes of a WebSocket route, which "/live" includes
-    "*", "POST *"              everything else
-    """
-
-    KEY = re.compile(r"(?:([A-Z]+) )?(/[^\s*]*(?:(?<=/)\*)?|\*)")
-
-    def __init__(self, key: str, limit: RouteLimit, algorithm: Algorithm) -> None:
-        match = self.KEY.fullmatch(key)
-        if match is None:
-            raise ValueError(
-                f"{key!r} is not a route: "
-                "write 'POST /api/events', '/api/events/{event_id}', '/static/*' or '*'"
-            )
-        self.key = key
-        self.limit = limit
-        self.method, self.path = match.groups()
-        self._shape = _shape(self.path)
-        self._pattern = _pattern(self.path)
-        # A bad limit fails now, not at the first request.
-        tiers = limit.values() if isinstance(limit, Mapping) else [limit]
-        for own_limit in tiers:
-            if own_limit is not None and not callable(own_limit):
-                rules_for(own_limit, algorithm)
-
-    @property
-    def has_tiers(self) -> bool:
-        """True if tiers of callers have different limits."""
-        return isinstance(self.limit, Mapping) and len(self.limit) > 1
-
-    async def limit_for(self, scope: Scope, tiers: Tiers | None) -> OneLimit | LimitOfRequest:
-        """Return the limit of a request's tier; that of the first tier if the tier is unknown."""
-        limit = self.limit
-        if not isinstance(limit, Mapping):
-            return limit
-        tier = tiers(scope) if tiers else None
-        if inspect.isawaitable(tier):
-            tier = await tier
-        first = next(iter(limit.values()), None)
-        return first if tier is None else limit.get(tier, first)
-
-    def applies(self, method: str, path: str, route: AppRoute | None) -> bool:
-        """Return True if this is the limit of a request that `route` serves."""
-        if not self._takes(method):
-            return False
-        if self._pattern.match(path):
-            return True
-        if route is None:
-            return False
-        is_above = self.path.endswith("/*") and self._pattern.match(route.path)
-        return bool(is_above) or _shape(route.path) == self._shape
-
-    def can_apply(self, route: AppRoute) -> bool:
-        """Return True if there may be requests to this route that the rule applies to."""
-        if route.methods and not any(self._takes(method) for method in route.methods):
-            return False
-        example = _example(route.path)
-        overlaps = self._pattern.match(example) or _pattern(route.path).match(_example(self.path))
-        return bool(overlaps) or _shape(route.path) == self._shape
-
-    def _takes(self, method: str) -> bool:
-        """Return True if the rule is for this method. HEAD counts as GET."""
-        is_head_of_get = method == "HEAD" and self.method == "GET"
-        return self.method in (None, method) or is_head_of_get
-
-    def __str__(self) -> str:
-        if callable(self.limit):
-            return "depends on the request"
-        if isinstance(self.limit, Mapping):
-            return ", ".join(f"{tier}: {_text(limit)}" for tier, limit in self.limit.items())
-        return _text(self.limit)
-
-
 EXEMPT = ("/health",)
 """The routes that are exempt by default; an app needn't have them."""
 
@@ -170,7 +66,7 @@ class RouteLimits:
         route = find_route(self._routes, scope)
         if method == "OPTIONS" and self._is_preflight(scope, route):
             return None
-        rule = next((rule for rule in self.rules if rule.applies(method, path, route)), None)
+        rule = self._rule_for(method, path, route)
         if path in self._fixed_paths and method in COMMON_METHODS:
             self._known[key] = rule
         return rule
@@ -201,21 +97,30 @@ class RouteLimits:
         fixed_paths = [route.path for route in served if "{" not in route.path]
         self._fixed_paths = frozenset(fixed_paths if match_by_path(routes) else ())
         self._known = {}
-        return {
-            name: self._text_for(method, route)
-            for route in served
-            for name, method in _names(route)
-        }
+        texts = {}
+        for route in served:
+            for name, method in _names(route):
+                texts[name] = self._text_for(method, route)
+        return texts
+
+    def _rule_for(self, method: str, path: str, route: AppRoute | None) -> Rule | None:
+        """Return the first rule that applies to a request."""
+        for rule in self.rules:
+            if rule.applies(method, path, route):
+                return rule
+        return None
 
     def _count_routes(self) -> int:
         return 0 if self._router is None else len(self._router.routes)
 
     def _text_for(self, method: str, route: AppRoute) -> str:
-        path = _example(route.path)
-        texts = [f"{rule} ({rule.key})" for rule in self.rules if rule.applies(method, path, route)]
-        text = texts[0] if texts else "no limit"
+        path = example(route.path)
+        rule = self._rule_for(method, path, route)
+        text = f"{rule} ({rule.key})" if rule else "no limit"
         own_limit = getattr(route.endpoint, "rate_limit", None)
-        return f"{text}, and {own_limit} (its own)" if own_limit else text
+        if own_limit:
+            text = f"{text}, and {own_limit} (its own)"
+        return text
 
     def _is_preflight(self, scope: Scope, route: AppRoute | None) -> bool:
         """Return True if a browser asks whether it may send a request, which CORS answers.
@@ -250,33 +155,3 @@ def _names(route: AppRoute) -> list[tuple[str, str]]:
     if "GET" in methods:
         methods -= {"HEAD"}
     return [(f"{method} {route.path}", method) for method in sorted(methods)]
-
-
-def _text(limit: OneLimit) -> str:
-    return "no limit" if limit is None else str(limit)
-
-
-@functools.lru_cache(maxsize=1024)
-def _shape(path: str) -> str:
-    """Return a path without the names and kinds of its parameters."""
-    return PARAMETER.sub("{}", path)
-
-
-def _example(path: str) -> str:
-    """Return a path that a route or a key matches."""
-    return PARAMETER.sub(lambda match: EXAMPLES.get(match[1], "a"), path).replace("*", "a/b")
-
-
-def _pattern(path: str) -> re.Pattern[str]:
-    """Return the pattern of a path. Like Starlette's, it ends with `$`: before a last line feed."""
-    if path == "*":
-        return re.compile("")
-    below = path.endswith("/*")
-    text = path.removesuffix("/*") if below else path
-    pattern, end = "", 0
-    for match in PARAMETER.finditer(text):
-        pattern += re.escape(text[end : match.start()])
-        pattern += PATTERNS.get(match[1], "[^/]+")
-        end = match.end()
-    pattern += re.escape(text[end:])
-    return re.compile(f"{pattern}(?s:/.*)?$" if below else f"{pattern}$")

@@ -20,7 +20,8 @@ def reference(package: str) -> str:
     module = import_module(f"course_lib.{package}")
     parts = [f"# course_lib.{package}", inspect.getdoc(module) or ""]
     values = {name: getattr(module, name) for name in module.__all__}
-    for name in sorted(values, key=lambda name: not _is_defined(values[name])):
+    constants_last = sorted(values, key=lambda name: not _is_defined(values[name]))
+    for name in constants_last:
         parts += _entry(name, values[name])
     return "\n\n".join(parts)
 
@@ -78,15 +79,22 @@ def _head(value: Any) -> str:
     (definition,) = ast.parse(source).body
     assert isinstance(definition, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
     lines = re.sub("  # noqa.*", "", source).splitlines()
-    first = min(node.lineno for node in (definition, *definition.decorator_list))
-    head = lines[first - 1 : definition.body[0].lineno - 1]
+    head = lines[: definition.body[0].lineno - 1]
     if isinstance(definition, ast.ClassDef):
         for node in definition.body:
-            if isinstance(node, ast.AnnAssign) and not ast.unparse(node.target).startswith("_"):
-                head += lines[node.lineno - 1 : node.end_lineno]
-            elif isinstance(node, ast.FunctionDef) and node.name == "__init__":
-                head += lines[node.lineno - 1 : node.body[0].lineno - 1]
+            head += _member_lines(node, lines)
     return "\n".join(head)
+
+
+def _member_lines(node: ast.stmt, lines: list[str]) -> list[str]:
+    """Return a class's public field, or its `__init__` up to the docstring; else nothing."""
+    start = node.lineno - 1
+    if isinstance(node, ast.AnnAssign):
+        name = ast.unparse(node.target)
+        return [] if name.startswith("_") else lines[start : node.end_lineno]
+    if isinstance(node, ast.FunctionDef) and node.name == "__init__":
+        return lines[start : node.body[0].lineno - 1]
+    return []
 
 
 def _code(source: str) -> str:

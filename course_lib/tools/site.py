@@ -105,7 +105,10 @@ def save_pictures(lessons: Mapping[Path, NotebookNode], folder: Path) -> None:
     """Save the README's pictures as small PNG files. Exit if no lesson draws one of them."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, (lesson, words) in PICTURES.items():
-        cells = [cell for file in lessons if file.stem == lesson for cell in lessons[file].cells]
+        cells = []
+        for file, notebook in lessons.items():
+            if file.stem == lesson:
+                cells = notebook.cells
         drawn = [_png(cell) for cell in cells if words in cell.source]
         picture = next(filter(None, drawn), None)
         if picture is None:

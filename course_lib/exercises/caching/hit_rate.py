@@ -87,8 +87,10 @@ before the first lookup it's 0.0."""
         self, answer: Callable[[int, int], float], hits: int, misses: int, otherwise: str = ""
     ) -> None:
         result = self.call(answer, hits, misses)
-        got, rate = as_number(result), hits / (hits + misses)
-        call, came_back = self.called(hits, misses), brief(result)
+        got = as_number(result)
+        rate = hits / (hits + misses)
+        call = self.called(hits, misses)
+        came_back = brief(result)
         if got is None:
             self.refuse("wrong_type", call=call, got=came_back, expected="a number from 0 to 1")
         if not nearly_equal(got, rate):
@@ -106,8 +108,11 @@ before the first lookup it's 0.0."""
             "whole_numbers": [0.0],
             "rounded": [round(rate, decimals) for decimals in range(1, 9)],
         }
+        mistake = self.recognize(got, mistakes)
+        if mistake:
+            return mistake
         is_padded = hits / (lookups + 1) - 1e-9 < got < rate
-        return self.recognize(got, mistakes) or ("padded" if is_padded else "another_number")
+        return "padded" if is_padded else "another_number"
 
     def _nothing_looked_up(self, answer: Callable[[int, int], float]) -> None:
         call, expected = self.called(0, 0), "0.0"

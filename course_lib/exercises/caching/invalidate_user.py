@@ -1,21 +1,15 @@
 """Exercise: invalidate a user's entries after a write."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar
 
+from course_lib.exercises import cached_users
 from course_lib.exercises.answers import as_number, as_text
+from course_lib.exercises.cached_users import ENTRIES, STORED_DURING_WRITE
 from course_lib.exercises.fakes import FAILURE
 from course_lib.exercises.redis_exercise import RedisExercise
 from course_lib.exercises.verdict import Refusal, brief
 from course_lib.lab.redis_server import Client
-
-ENTRIES = {
-    1: ["stats:1", "events:1", "page:1:2"],
-    10: ["stats:10", "events:10"],
-    12: ["stats:12"],
-}
-STORED_DURING_WRITE = "late:1"
 
 
 class InvalidateUser(RedisExercise):
@@ -121,20 +115,10 @@ Remember that user 1 isn't user 10. If `write` raises an error, let it go on to 
 
     async def judge_on(self, redis: Client, answer: Any) -> None:
         """Try user 1 with three entries beside users 10 and 12, then a user with none."""
-        for user, keys in ENTRIES.items():
-            for key in keys:
-                await redis.set(key, "old")
-            await redis.sadd(f"keys:{user}", *keys)
+        await cached_users.store(redis)
         redis.commands.clear()
         entries_at_write: list[int] = []
-
-        async def write() -> None:
-            await asyncio.sleep(0.01)  # so that a removal that doesn't wait for the write shows
-            entries_at_write.append(await redis.exists(*ENTRIES[1]))
-            # Another request has missed, and stores the state from before the write.
-            await redis.set(STORED_DURING_WRITE, "old")
-            await redis.sadd("keys:1", STORED_DURING_WRITE)
-
+        write = cached_users.write_of_user_1(redis, entries_at_write)
         result = await self._call(redis, answer, 1, write)
         left = {as_text(key) for key in await redis.keys("*")}
         self._expect_removed(redis, result, left, entries_at_write)

@@ -90,23 +90,27 @@ that's how stale a value may get."""
 
     def judge(self, answer: Any) -> None:
         """Draw many TTLs for a long TTL and for a short one, so many that luck doesn't count."""
-        long, short = self._ttls(answer, 1_000), self._ttls(answer, 5)
-        spread, short_spread = max(long) - min(long), max(short) - min(short)
+        long = self._ttls(answer, 1_000)
+        short = self._ttls(answer, 5)
+        longest, shortest = max(long), min(long)
+        spread = longest - shortest
+        short_spread = max(short) - min(short)
         is_fixed = abs(spread - short_spread) < 0.1 * spread
         different = len(set(short))
         most_equal = max(Counter(long).values())
         uneven = max(_unevenness(long, 1_000), _unevenness(short, 5))
         quarters = _by_quarter(long)
-        largest, smallest = f"up to {max(long):.1f} for 1000", f"down to {min(long):.1f} for 1000"
-        whole_range = f"from {min(long):.1f} to {max(long):.1f} for 1000"
+        largest = f"up to {longest:.1f} for 1000"
+        smallest = f"down to {shortest:.1f} for 1000"
+        whole_range = f"from {shortest:.1f} to {longest:.1f} for 1000"
         for mistake, was_made, got in (
-            ("a_share_alone", max(long) <= 1, f"up to {max(long):.2f} for 1000"),
-            ("milliseconds", min(long) >= 100_000, f"up to {max(long):,.0f} for 1000"),
+            ("a_share_alone", longest <= 1, f"up to {longest:.2f} for 1000"),
+            ("milliseconds", shortest >= 100_000, f"up to {longest:,.0f} for 1000"),
             ("no_spread", spread == 0, f"always {long[0]:g}"),
             ("fixed_seconds", is_fixed, f"a spread of {spread:.0f} for 1000"),
-            ("longer_than_promised", max(long) > 1_000 or max(short) > 5, largest),
+            ("longer_than_promised", longest > 1_000 or max(short) > 5, largest),
             ("few_lifetimes", different < 200, f"{different} different TTLs for 5"),
-            ("too_short", min(long) < 899.9 or min(short) < 4.49, smallest),
+            ("too_short", shortest < 899.9 or min(short) < 4.49, smallest),
             (
                 "piled_up",
                 most_equal > SAMPLES / 20,

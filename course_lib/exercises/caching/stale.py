@@ -12,16 +12,15 @@ import json
 from typing import Any, ClassVar
 
 from course_lib.exercises.answers import from_json
-from course_lib.exercises.fakes import NamedFunction
 from course_lib.exercises.judging import same
 from course_lib.exercises.redis_exercise import RedisExercise
+from course_lib.exercises.reloaded_entry import FRESH, NEW, Entry, Together
 from course_lib.exercises.verdict import NotAttempted, brief
 from course_lib.lab.redis_server import Client
 
-FRESH, STALE = 250, 5  # seconds left of an entry's TTL
-LAST = 240
+STALE = 5  # seconds left of an entry's TTL
 OLD = {"events": 33}
-NEW = {"events": 34}
+REQUESTS = 10  # at once
 PATIENCE = 0.3  # seconds for a result that needs no reload
 
 
@@ -123,7 +122,7 @@ class Stale(RedisExercise):
     async def judge_on(self, redis: Client, answer: Any) -> None:
         """Try fresh and stale entries, ten requests at once, an error, two keys, and a miss."""
         for value in (OLD, 0, []):
-            fresh = _Entry(redis, "a", {})
+            fresh = Entry(redis, "a", {})
             await fresh.store(value, FRESH)
             await self._request(answer, fresh, value, FRESH)
             if fresh.reloads:
@@ -131,11 +130,10 @@ class Stale(RedisExercise):
                 self.refuse(mistake, call=f"{value} is stored, {FRESH} s left", got="a reload")
         running: dict[str, Any] = {}
         for key in "ab":
-            entry = _Entry(redis, key, running)
+            entry = Entry(Together(redis, REQUESTS), key, running)
             await entry.store(OLD, STALE)
-            # The pool opens its connections first, or the first request would be done too soon.
-            await asyncio.gather(*[redis.ping() for _ in range(10)])
-            await asyncio.gather(*[self._request(answer, entry, OLD, STALE) for _ in range(10)])
+            requests = [self._request(answer, entry, OLD, STALE) for _ in range(REQUESTS)]
+            await asyncio.gather(*requests)
             fewer = "never_reloads" if key == "a" else "one_for_all_keys"
             await self._expect_reloads(entry, 1, fewer)
         await self._after_a_reload(redis, answer)
@@ -144,7 +142,7 @@ class Stale(RedisExercise):
     async def _after_a_reload(self, redis: Client, answer: Any) -> None:
         """Let a reload end, by an error or without one; the next stale request starts another."""
         for fails in (False, True):
-            entry = _Entry(redis, "c", {}, fails=fails)
+            entry = Entry(redis, "c", {}, fails=fails)
             for reloads in (1, 2):
                 await entry.store(OLD, STALE)
                 for _ in range(2):
@@ -153,7 +151,7 @@ class Stale(RedisExercise):
                 await entry.end_reload()
 
     async def _miss(self, redis: Client, answer: Any) -> None:
-        entry = _Entry(redis, "d", {})
+        entry = Entry(redis, "d", {})
         entry.may_end.set()
         result = await self.call_async(answer, *entry.arguments())
         if result is ...:
@@ -162,7 +160,7 @@ class Stale(RedisExercise):
             call = "a request with nothing stored"
             self.refuse("never_loads", call=call, got=brief(result), expected=brief(NEW))
 
-    async def _request(self, answer: Any, entry: "_Entry", stored: Any, left: int) -> None:
+    async def _request(self, answer: Any, entry: Entry, stored: Any, left: int) -> None:
         """Expect the stored value before the reload ends."""
         call = asyncio.ensure_future(self.call_async(answer, *entry.arguments()))
         done, _ = await asyncio.wait({call}, timeout=PATIENCE)
@@ -188,52 +186,9 @@ class Stale(RedisExercise):
             expected=brief(stored),
         )
 
-    async def _expect_reloads(self, entry: "_Entry", expected: int, fewer: str) -> None:
+    async def _expect_reloads(self, entry: Entry, expected: int, fewer: str) -> None:
         await entry.wait_for_reloads(expected)
         if entry.reloads != expected:
             mistake = "reloads_each" if entry.reloads > expected else fewer
             call = f"several requests, {STALE} s left"
             self.refuse(mistake, call=call, got=f"reloads: {entry.reloads}", expected=f"{expected}")
-
-
-class _Entry:
-    """An entry in Redis, and its reload, which counts its calls and ends when it's told to."""
-
-    def __init__(
-        self, redis: Client, key: str, running: dict[str, Any], *, fails: bool = False
-    ) -> None:
-        self.reloads = 0
-        self.may_end = asyncio.Event()
-        self._redis, self._key, self._running = redis, key, running
-        self._fails = fails
-
-    async def store(self, value: Any, left: int) -> None:
-        """Store a value with this many seconds left."""
-        await self._redis.set(self._key, json.dumps(value), ex=left)
-
-    async def reload(self) -> Any:
-        """Wait until it may end; then store and return the new value, or raise."""
-        self.reloads += 1
-        await self.may_end.wait()
-        if self._fails:
-            raise RuntimeError("no database")
-        await self.store(NEW, FRESH)
-        return NEW
-
-    def arguments(self) -> tuple[Any, ...]:
-        """Return the arguments of a call of the answer."""
-        return self._redis, self._key, NamedFunction("reload", self.reload), self._running, LAST
-
-    async def wait_for_reloads(self, expected: int) -> None:
-        """Give tasks the time to call `reload`."""
-        for _ in range(20):
-            if self.reloads >= expected:
-                break
-            await asyncio.sleep(0.005)
-        await asyncio.sleep(0.005)  # one too many would come now
-
-    async def end_reload(self) -> None:
-        """Let the running reload end, and what happens after it."""
-        self.may_end.set()
-        await asyncio.sleep(0.03)
-        self.may_end.clear()

@@ -75,7 +75,8 @@ Which **one** index can go, so that every query keeps an equally good plan? Give
         if not isinstance(answer, str):
             expected = "the name of an index, as a string"
             self.refuse("wrong_type", got=brief(answer), expected=expected)
-        names = [word for word in re.findall(r"\w+", answer.lower()) if word in self.indexes]
+        words = re.findall(r"\w+", answer.lower())
+        names = [word for word in words if word in self.indexes]
         if len(names) != 1:
             expected = f"one of {', '.join(self.indexes)}"
             self.refuse("not_one_index", got=brief(answer), expected=expected)
@@ -83,8 +84,10 @@ Which **one** index can go, so that every query keeps an equally good plan? Give
 
     def details(self, question: str, choice: Any) -> dict[str, str]:
         """Return the plan of the query that suffers if this index is dropped."""
-        rest = {name: columns for name, columns in self.indexes.items() if name != choice}
-        statements = [f"CREATE INDEX {name} ON events({columns})" for name, columns in rest.items()]
+        statements = []
+        for name, columns in self.indexes.items():
+            if name != choice:
+                statements.append(f"CREATE INDEX {name} ON events({columns})")
         query = self.needed_by[choice]
         plan = analyze_query_performance(self.unseen(*statements), query)
         return {"call": f"DROP INDEX {choice}; then {query}", "got": str(plan)}

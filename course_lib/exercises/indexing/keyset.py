@@ -1,51 +1,19 @@
 """Exercise: the next page, from the place where the last one ended."""
 
 import sqlite3
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
+from course_lib.exercises import user_history
 from course_lib.exercises.index_exercise import IndexingExercise
+from course_lib.exercises.user_history import Page, Parameters
 from course_lib.exercises.verdict import brief
-from course_lib.optimizer import Plan, analyze_query_performance
+from course_lib.optimizer import analyze_query_performance
 
 COLUMNS = ["id", "created_at", "type"]
-ALL_OF_USER = """SELECT id, created_at, type FROM events WHERE user_id = :user_id
-    ORDER BY created_at DESC, id DESC"""
-USER, EVENTS, TIED = 501, 3_000, 25
-# The two users take turns. 25 events of each have the same `created_at`, which are more than fit on
-# a page, and a later event may have a smaller ID.
-HISTORY = f"""
-WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {2 * EVENTS - 1})
-INSERT INTO events SELECT 10000 + i * 2477 % {2 * EVENTS}, {USER} + i % 2, 'type ' || (i % 5),
-    200, 1, 'page', 1, 1705000000 + i / {2 * TIED} * 60, '{{}}' FROM n"""
 # The page begins after this many rows: in a tie, within the first page, between ties, far down,
 # before the last rows, at the end.
-PAGES = (40, 12, 50, 1_410, 2_990, EVENTS)
+PAGES = (40, 12, 50, 1_410, 2_990, user_history.EVENTS)
 MOST_STEPS = 4_000  # a page takes about 600; reading all of a user's events takes more than 10,000
-
-
-class Page(NamedTuple):
-    """Store the rows that the answer returned after `shown` rows, and how SQLite found them."""
-
-    shown: int
-    last: dict[str, int]
-    unknown: list[str]
-    columns: list[str]
-    rows: list[Any]
-    steps: int
-    plan: Plan
-
-
-class Parameters(dict[str, int]):
-    """The parameters of a page. Any other has the number of rows shown, as an OFFSET would."""
-
-    def __init__(self, shown: int, last: dict[str, int]) -> None:
-        super().__init__(last)
-        self.shown = shown
-        self.unknown: list[str] = []
-
-    def __missing__(self, name: str) -> int:
-        self.unknown.append(name)
-        return self.shown
 
 
 class Keyset(IndexingExercise):
@@ -164,22 +132,25 @@ have the same `created_at`. The index is on `(user_id, created_at)`."""
         if not isinstance(answer, str):
             self.refuse("wrong_type", got=brief(answer), expected="one SELECT, as a string")
         database = self._database("user_id, created_at")
-        rows = database.execute(ALL_OF_USER, {"user_id": USER}).fetchall()
+        rows = database.execute(user_history.ALL_OF_USER, {"user_id": user_history.USER}).fetchall()
         pages = [self._page(answer, database, rows, shown) for shown in PAGES]
+        ignores_last = pages[1].rows == pages[-2].rows
         for page in pages:
-            self._compare(page, rows, ignores_last=pages[1].rows == pages[-2].rows)
-        self._count(max(pages, key=lambda page: page.steps))
+            self._compare(page, rows, ignores_last)
+        slowest = max(pages, key=lambda page: page.steps)
+        self._count(slowest)
         # Here the entries of a tie are in order of their types, so `id` has to be in the ORDER BY.
         database = self._database("user_id, created_at, type")
-        self._compare(self._page(answer, database, rows, PAGES[0]), rows)
+        page = self._page(answer, database, rows, PAGES[0])
+        self._compare(page, rows)
 
     def _database(self, columns: str) -> sqlite3.Connection:
-        return self.unseen(f"CREATE INDEX idx_events ON events({columns})", HISTORY)
+        return self.unseen(f"CREATE INDEX idx_events ON events({columns})", user_history.HISTORY)
 
     def _page(self, answer: str, database: sqlite3.Connection, rows: list[Any], shown: int) -> Page:
         """Run the answer after `shown` rows."""
         number, created_at, _ = rows[shown - 1]
-        last = {"user_id": USER, "created_at": created_at, "id": number}
+        last = {"user_id": user_history.USER, "created_at": created_at, "id": number}
         parameters = Parameters(shown, last)
         try:
             plan = analyze_query_performance(database, answer, last)
@@ -197,11 +168,11 @@ have the same `created_at`. The index is on `(user_id, created_at)`."""
             return
         mistakes = {
             "other_user": not set(page.rows) <= set(rows),
-            "skips_twice": _skips_twice(page, rows),
+            "skips_twice": user_history.skips_twice(page, rows),
             "other_parameter": page.unknown,
             "ignores_last": ignores_last,
-            **_wrong_conditions(page, rows),
-            "wrong_order": page.rows != sorted(page.rows, key=_place, reverse=True),
+            **user_history.wrong_conditions(page, rows),
+            "wrong_order": page.rows != user_history.newest_first(page.rows),
             "repeats_rows": set(page.rows) & set(rows[: page.shown]),
             "not_twenty": expected and page.rows[:1] == expected[:1],
             "other_rows": True,
@@ -223,30 +194,3 @@ have the same `created_at`. The index is on `(user_id, created_at)`."""
         got = f"about {page.steps:,} steps of SQLite's virtual machine\n{page.plan}"
         expected = f"at most {MOST_STEPS:,} steps, and parameters of the last row only"
         self.refuse_first(mistakes, call=f"after {page.last}", got=got, expected=expected)
-
-
-def _place(row: tuple[int, int, str]) -> tuple[int, int]:
-    number, created_at, _ = row
-    return created_at, number
-
-
-def _skips_twice(page: Page, rows: list[Any]) -> bool:
-    """Return True if the page begins later by one row, a page, or as many rows as were shown."""
-    skipped = (rows[page.shown + more :][:20] for more in (1, 20, page.shown))
-    return bool(page.rows) and page.rows in skipped
-
-
-def _wrong_conditions(page: Page, rows: list[Any]) -> dict[str, bool]:
-    """Return, for each wrong condition that can be recognized, whether it leads to these rows."""
-    number, created_at = page.last["id"], page.last["created_at"]
-    smaller_ids = [row for row in rows if row[0] < number]
-    same_or_earlier = [row for row in smaller_ids if row[1] <= created_at]
-    earlier = [row for row in rows if row[1] < created_at]
-    newer = [row for row in rows if row[1] > created_at]
-    return {
-        "backwards": page.rows in (newer[:20], rows[: page.shown - 1][:20]),
-        "loses_ties": page.rows == earlier[:20],
-        "id_alone": page.rows in (smaller_ids[:20], sorted(smaller_ids, reverse=True)[:20]),
-        "joined_by_and": page.rows
-        in (same_or_earlier[:20], [row for row in smaller_ids if row[1] < created_at][:20]),
-    }

@@ -6,21 +6,15 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
+from course_lib.exercises import one_day
 from course_lib.exercises.guard import limited
 from course_lib.exercises.index_exercise import IndexingExercise
+from course_lib.exercises.one_day import DAY
 from course_lib.exercises.time_zone import time_zone
 from course_lib.exercises.verdict import NotAttempted, brief
 from course_lib.optimizer import analyze_query_performance
 
 ONE_DAY = "SELECT id, title FROM events WHERE date(created_at, 'unixepoch') = ?"
-DAY, DAY_NUMBER = "2024-01-10", 19_732  # the number in days since 1970-01-01
-# Events at the edges of that day, in this order, by the ID that they get.
-BEFORE, FIRST_MIDNIGHT, LAST_SECOND, NEXT_MIDNIGHT = 5_001, 5_002, 5_003, 5_004
-BUSY_DAY = """
-INSERT INTO events SELECT NULL, user_id, type, status, duration_ms, title, starts_at,
-    1704067207 + id % 86000, payload FROM events WHERE id <= 1500
-"""  # 1,500 more events on 2024-01-01
-EDGES = {BEFORE: -1, FIRST_MIDNIGHT: 0, LAST_SECOND: 86_399, NEXT_MIDNIGHT: 86_400}
 
 
 class Sargable(IndexingExercise):
@@ -129,11 +123,8 @@ parameters."""
     def judge(self, answer: Callable[[str], Any]) -> None:
         """Try days with events at their edges, in another time zone, at a year's end, with SQL."""
         database = self.unseen("CREATE INDEX idx_events_created_at ON events(created_at)")
-        for number, second in EDGES.items():
-            moment = DAY_NUMBER * 86_400 + second
-            row = (number, 1, "edge", 200, 1, f"edge {number}", moment, moment, "{}")
-            database.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
-        database.execute(BUSY_DAY)
+        one_day.add_edges(database)
+        database.execute(one_day.BUSY_DAY)
         self.call(answer, DAY)  # stops an endless answer here, before the time zone is changed
         with time_zone("UTC"):
             self._compare(database, answer, DAY)
@@ -159,7 +150,7 @@ parameters."""
             self.refuse("other_columns", call=call, got=sql, expected="SELECT id, title ...")
         right_rows = database.execute(ONE_DAY, (day,)).fetchall()
         if Counter(rows) != Counter(right_rows):
-            mistake = otherwise or _mistake(set(rows), set(right_rows), parameters)
+            mistake = otherwise or one_day.mistake_in(set(rows), set(right_rows), parameters)
             got, expected = f"{len(rows)} rows: {sql}", f"{len(right_rows)} rows"
             self.refuse(mistake, call=call, got=got, expected=expected)
         if plan.scans:
@@ -193,24 +184,3 @@ parameters."""
             self.refuse("pasted", call=self.called(day), got=got, expected=expected)
         except (sqlite3.Error, ValueError, TypeError):
             return
-
-
-def _mistake(rows: set[Any], right_rows: set[Any], parameters: Any) -> str:
-    """Return the misconception that explains the rows on the day with events at its edges."""
-    if not rows:
-        values = parameters.values() if isinstance(parameters, dict) else parameters
-        are_numbers = values and all(isinstance(value, int | float) for value in values)
-        return "empty_range" if are_numbers else "text_and_number"
-    missing = {number for number, _ in right_rows - rows}
-    extra = {number for number, _ in rows - right_rows}
-    if len(extra) > 1 and not missing:
-        first = min(number for number, _ in right_rows)
-        return "no_end" if min(extra) > first else "no_start"
-    if missing | extra <= {FIRST_MIDNIGHT, LAST_SECOND, NEXT_MIDNIGHT}:
-        if FIRST_MIDNIGHT in missing:
-            return "first_midnight"
-        if LAST_SECOND in missing:
-            return "last_second"
-        if NEXT_MIDNIGHT in extra:
-            return "next_midnight"
-    return "other_rows"

@@ -78,8 +78,13 @@ Write `True` or `False` for each. You can measure them all right afterwards."""
     def choices(self, answer: Any) -> dict[str, bool]:
         """Return True or False for each letter."""
         given = self.dict_of_choices(answer)
-        choices = {letter: as_truth(choice) for letter, choice in given.items()}
-        if set(choices) != set(self.worth_it) or None in choices.values():
+        choices = {}
+        for letter, choice in given.items():
+            truth = as_truth(choice)
+            if truth is not None:
+                choices[letter] = truth
+        are_five = set(given) == set(choices) == set(self.worth_it)
+        if not are_five:
             expected = "True or False for each of a, b, c, d, e"
             self.refuse("not_five", got=brief(answer), expected=expected)
-        return {letter: bool(choice) for letter, choice in choices.items()}
+        return choices

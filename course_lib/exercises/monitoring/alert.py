@@ -107,14 +107,14 @@ took. Timestamps are in seconds, like `now`; the list goes back hours, in no par
     def judge(self, answer: Callable[[Sequence[tuple[float, float]], float], bool]) -> None:
         """Try every scenario; a wrong rule is named by all that it decides."""
         decided = [self._decision(answer, scenario) for scenario in SCENARIOS]
-        outcomes = list(zip(SCENARIOS, decided, strict=True))
+        outcomes = zip(SCENARIOS, decided, strict=True)
         wrong = [scenario for scenario, decision in outcomes if decision != scenario.rings]
         if not wrong:
             return
-        known = {name: map(decisions, rules) for name, rules in RULES.items()}
         first = wrong[0]
         mistake = first.mistake
         if any(decided):
+            known = {name: map(decisions, rules) for name, rules in RULES.items()}
             mistake = self.recognize(decided, known, operator.eq) or mistake
         call = f"alert(requests, now): {first.text}"
         self.refuse(mistake, call=call, got=str(not first.rings), expected=str(first.rings))

@@ -100,7 +100,8 @@ class Bucket(Exercise):
     def _number(self, answer: Callable[[float], int], duration: float) -> int:
         result = self.call(answer, duration)
         number = as_number(result)
-        call, expected = f"bucket({duration:.4g})", "a whole number"
+        call = f"bucket({duration:.4g})"
+        expected = "a whole number"
         if number is None or not math.isfinite(number):
             self.refuse("wrong_type", call=call, got=brief(result), expected=expected)
         if number != int(number):
@@ -114,5 +115,8 @@ class Bucket(Exercise):
             below = self._number(answer, duration / 1.03)
             if (below, above) == (-1, 1):
                 return "round_zero"
-        low, middle, high = (self._number(answer, at) for at in (80_000.0, 82_000.0, 84_000.0))
-        return "equal_widths" if high - middle == middle - low > 100 else "too_wide"
+        low = self._number(answer, 80_000.0)
+        middle = self._number(answer, 82_000.0)
+        high = self._number(answer, 84_000.0)
+        has_equal_widths = high - middle == middle - low > 100
+        return "equal_widths" if has_equal_widths else "too_wide"

@@ -135,8 +135,9 @@ def _metrics(factor: float, names: list[str], services: list[str]) -> dict[str, 
     for endpoint, service in zip(names, services, strict=True):
         count, errors, *seconds = SERVICE[service]
         mean, p50, p90, p99, longest = (factor * value for value in seconds)
+        total = count * mean
         metrics[endpoint] = Metrics(
-            int(count), count * mean, mean, p50, p90, p99, longest, errors=int(errors)
+            int(count), total, mean, p50, p90, p99, longest, errors=int(errors)
         )
     return metrics
 
@@ -164,4 +165,5 @@ def _mistake(endpoint: str, metrics: Mapping[str, Metrics]) -> str:
         scores = {name: rule(figures) for name, figures in metrics.items()}
         if endpoint == max(scores, key=scores.__getitem__):
             return mistake
-    return "first_listed" if endpoint == next(iter(metrics)) else "another_endpoint"
+    first, *_ = metrics
+    return "first_listed" if endpoint == first else "another_endpoint"

@@ -141,10 +141,11 @@ sent belongs in them."""
         for name, value in expected.items():
             if name not in fields:
                 self.refuse("no_field", call=call, got=line, expected=name)
-            if fields[name] != value and not _is_rounded(fields[name], value):
-                mistake = _mistake(name, fields[name], request)
-                got = f"{name}: {brief(fields[name])}"
-                self.refuse(mistake, call=call, got=got, expected=brief(value))
+            got = fields[name]
+            if got != value and not _is_rounded(got, value):
+                mistake = _mistake(name, got, request)
+                shown = f"{name}: {brief(got)}"
+                self.refuse(mistake, call=call, got=shown, expected=brief(value))
 
     def _fields(self, line: str, call: str) -> dict[str, Any]:
         """Return the fields of a line. Refuses what isn't one JSON object in one line."""

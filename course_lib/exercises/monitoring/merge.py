@@ -1,11 +1,11 @@
 """Exercise: merge the counts of several workers."""
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from course_lib.exercises.answers import as_number
 from course_lib.exercises.engine import Exercise
+from course_lib.exercises.merged_counts import WORKERS, added, mistakes_in, same_counts
 from course_lib.exercises.verdict import Refusal, brief
 
 
@@ -114,31 +114,20 @@ counting in their dicts, so leave those unchanged."""
     def judge(self, answer: Callable[[list[dict[int, int]]], Mapping[int, int]]) -> None:
         """Try three workers, five with a slow one, one, an empty one, two alike, and none."""
         self._earlier: list[dict[int, int]] = []
-        for workers in (
-            [{10: 4, 20: 3}, {10: 9, 50: 6}, {10: 1}],
-            [
-                {20: 3, 10: 90, 50: 7},
-                {10: 80, 20: 20},
-                {10: 70, 20: 9},
-                {200: 60, 500: 40, 50: 2},
-                {10: 1, 20: 5},
-            ],
-            [{10: 3, 30: 1}],
-            [{10: 2}, {}, {10: 5}],
-            [{10: 2, 20: 1}, {10: 2, 20: 1}, {10: 7}],
-            [],
-        ):
+        for workers in WORKERS:
             self._compare(answer, workers)
             self._earlier += workers
 
     def _compare(self, answer: Callable[..., Any], workers: list[dict[int, int]]) -> None:
         passed = list(map(dict, workers))
-        call, expected = self.called(workers), _added(workers)
+        call = self.called(workers)
+        right = added(workers)
+        expected = brief(right)
         try:
-            result = self.call(answer, passed, copied=False, expected=brief(expected))
+            result = self.call(answer, passed, copied=False, expected=expected)
         except Refusal as refusal:
             if refusal.got.startswith("KeyError"):
-                self.refuse("new_bucket", call=call, got=refusal.got, expected=brief(expected))
+                self.refuse("new_bucket", call=call, got=refusal.got, expected=expected)
             raise
         mistakes = {
             "averages_percentiles": as_number(result) is not None,
@@ -149,58 +138,9 @@ counting in their dicts, so leave those unchanged."""
         if passed != workers:
             got, unchanged = brief(list(passed)), "workers as they were"
             self.refuse("changes_a_worker", call=call, got=got, expected=unchanged)
-        if not _same_counts(result, expected):
-            known: dict[str, list[Any]] = {
-                **_mistakes(workers),
-                "carried_over": [_added(self._earlier + workers)],
-            }
-            mistake = self.recognize(result, known, _same_counts) or "another_count"
-            self.refuse(mistake, call=call, got=brief(result), expected=brief(expected))
-
-
-def _added(workers: Sequence[Mapping[int, int]]) -> dict[int, int]:
-    return dict(sum(map(Counter, workers), Counter()))
-
-
-def _same_counts(got: Any, expected: Any) -> bool:
-    """Return True if both have the same counts; a bucket with a count of 0 is like none."""
-    try:
-        got_counts = {bucket: count for bucket, count in got.items() if count}
-        expected_counts = {bucket: count for bucket, count in expected.items() if count}
-        return got_counts == expected_counts
-    except Exception:
-        return False
-
-
-def _mistakes(workers: Sequence[Mapping[int, int]]) -> dict[str, list[Any]]:
-    """Return what each misconception about merging leads to."""
-    together = _added(workers)
-    numbers = range(len(workers))
-    last = {bucket: count for counts in workers for bucket, count in counts.items()}
-    first = {bucket: count for counts in reversed(workers) for bucket, count in counts.items()}
-    first_buckets = set(workers[0]) if workers else set()
-    common = {bucket for bucket in together if all(bucket in counts for counts in workers)}
-    largest = {bucket: max(counts.get(bucket, 0) for counts in workers) for bucket in together}
-    having = dict(Counter(bucket for counts in workers for bucket in counts))
-    all_but_one = [_added([*workers[:number], *workers[number + 1 :]]) for number in numbers]
-    only_first = [_added(workers[:number]) for number in numbers]
-    return {
-        "last_one_wins": [last, first],
-        "averaged": [
-            {bucket: count / len(workers) for bucket, count in together.items()},
-            {bucket: count // len(workers) for bucket, count in together.items()},
-            {bucket: count / having[bucket] for bucket, count in together.items()},
-        ],
-        "counts_workers": [having],
-        "text_keys": [{str(bucket): count for bucket, count in together.items()}],
-        "lists_of_counts": [
-            {
-                bucket: [counts[bucket] for counts in workers if bucket in counts]
-                for bucket in together
-            }
-        ],
-        "largest_count": [largest],
-        "first_ones_buckets": [{bucket: together[bucket] for bucket in first_buckets}],
-        "common_buckets": [{bucket: together[bucket] for bucket in common}],
-        "a_worker_missing": [*all_but_one, *only_first],
-    }
+        if same_counts(result, right):
+            return
+        known = mistakes_in(workers)
+        known["carried_over"] = [added(self._earlier + workers)]
+        mistake = self.recognize(result, known, same_counts) or "another_count"
+        self.refuse(mistake, call=call, got=brief(result), expected=expected)

@@ -10,6 +10,10 @@ from course_lib.exercises.engine import Exercise
 from course_lib.exercises.verdict import brief
 from course_lib.lab import bench
 
+# Numbers of samples and percentiles, for ranks that are whole numbers and that aren't.
+CASES = ((37, 90), (20, 30), (10, 95), (37, 1), (25, 28), (20, 100), (1, 50))
+MOSTLY_EQUAL: list[float] = [500, *[10] * 6, 7, 10, 10]
+
 
 class Percentile(Exercise):
     """The nearest rank: a percentile is one of the samples."""
@@ -109,29 +113,29 @@ from 1 to 100."""
 
     def judge(self, answer: Callable[[Sequence[float], int], float]) -> None:
         """Try ranks that are whole numbers and that aren't, one sample, and a rank floats spoil."""
-        cases = ((37, 90), (20, 30), (10, 95), (37, 1), (25, 28), (20, 100), (1, 50))
-        for count, percent in cases:
+        for count, percent in CASES:
             self._compare(answer, _latencies(count), percent)
         for percent in (90, 30, 91):
-            self._compare(answer, [500, *[10] * 6, 7, 10, 10], percent)
+            self._compare(answer, MOSTLY_EQUAL, percent)
 
     def _compare(self, answer: Callable[..., Any], before: list[float], percent: int) -> None:
         samples = list(before)
         right = bench.percentile(before, percent)
-        result = self.call(answer, samples, percent, copied=False, expected=brief(right))
-        got, expected = as_number(result), right
+        expected = brief(right)
+        result = self.call(answer, samples, percent, copied=False, expected=expected)
+        number = as_number(result)
         call = f"percentile(samples, {percent}), of {len(before)} samples"
-        if got is None:
+        if number is None:
             self.refuse("wrong_type", call=call, got=brief(result), expected="a number")
-        if got != expected:
-            mistake = self.recognize(got, _mistakes(before, percent)) or "another_number"
-            self.refuse(mistake, call=call, got=brief(result), expected=brief(expected))
+        if number != right:
+            mistake = self.recognize(number, _mistakes(before, percent)) or "another_number"
+            self.refuse(mistake, call=call, got=brief(result), expected=expected)
         if len(samples) < len(before):
-            got_left = f"{len(samples)} samples left"
-            self.refuse("removes_samples", call=call, got=got_left, expected=f"{len(before)}")
+            left = f"{len(samples)} samples left"
+            self.refuse("removes_samples", call=call, got=left, expected=f"{len(before)}")
         if samples != before:
-            got_order, expected_order = "samples in another order", "the order unchanged"
-            self.refuse("sorts_the_callers", call=call, got=got_order, expected=expected_order)
+            order = "samples in another order"
+            self.refuse("sorts_the_callers", call=call, got=order, expected="the order unchanged")
 
 
 def _latencies(count: int) -> list[float]:

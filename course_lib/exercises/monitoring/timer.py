@@ -11,14 +11,10 @@ import time
 from typing import Any, ClassVar
 
 from course_lib.exercises.answers import as_number
-from course_lib.exercises.middleware_exercise import (
-    MiddlewareExercise,
-    Service,
-    apps,
-    clock_set_back,
-    warnings_logged,
-)
+from course_lib.exercises.clock_and_log import clock_set_back, warnings_logged
+from course_lib.exercises.middleware_exercise import MiddlewareExercise
 from course_lib.exercises.verdict import brief
+from course_lib.exercises.waiting_apps import Service, apps
 
 log = logging.getLogger("timer")
 

@@ -103,12 +103,16 @@ thousand."""
             self.refuse("wrong_type", call=call, got=brief(result), expected=expected)
         if len(result) > LONGEST:
             self.refuse("too_many", call=call, got=f"{len(result):,} requests")
-        numbers = [as_number(moment) for moment in result]
-        moments = [number for number in numbers if number is not None and abs(number) < 10**7]
+        moments = []
+        for moment in result:
+            number = as_number(moment)
+            if number is not None and abs(number) < 10**7:
+                moments.append(number)
         if not moments or len(moments) < len(result):
             self.refuse("wrong_type", call=call, got=brief(result), expected=expected)
-        if min(moments) < 0:
-            self.refuse("before_zero", call=call, got=f"the first at {min(moments):g} s")
+        first = min(moments)
+        if first < 0:
+            self.refuse("before_zero", call=call, got=f"the first at {first:g} s")
         return moments
 
 

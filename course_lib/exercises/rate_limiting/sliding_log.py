@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Sequence
 from typing import ClassVar
 
-from course_lib.exercises.window_exercise import TimedExercise
+from course_lib.exercises.timed_exercise import TimedExercise
 from course_lib.lab.redis_server import Client
 
 

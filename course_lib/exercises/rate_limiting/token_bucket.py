@@ -4,38 +4,13 @@ seconds since the last request --> refill, up to the burst --+--> a whole token:
                                                              +--> less than one: rejected
 """
 
-import random
-from collections.abc import Iterable
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
+from course_lib.exercises import bucket_model
 from course_lib.exercises.answers import as_number
+from course_lib.exercises.bucket_model import CASES, Case, Step, same_step, same_steps
 from course_lib.exercises.engine import Exercise
 from course_lib.exercises.verdict import NotAttempted, brief
-
-Step = tuple[bool, float]
-"""True if a request is allowed, and the tokens that are left."""
-
-
-class Case(NamedTuple):
-    """The arguments of a call; times are in seconds."""
-
-    tokens: float
-    elapsed: float
-    rate: float
-    burst: float
-
-
-CASES = (
-    Case(40, 0, 0.5, 40),  # full
-    Case(3, 8, 0.5, 10),
-    Case(0, 0.5, 1, 10),  # half a token comes back, and has to stay
-    Case(0.25, 0.5, 1, 10),  # a quarter and a half isn't one
-    Case(0.5, 0.5, 1, 10),  # a half and a half is one
-    Case(1, 0, 1, 10),  # the last one
-    Case(0, 0, 2, 10),  # empty, and no time has passed
-    Case(9, 3_600, 0.5, 10),  # an hour later it's full, and no fuller
-    Case(10, 0.25, 1, 10),  # it's full already
-)
 
 
 class TokenBucket(Exercise):
@@ -161,22 +136,29 @@ Write `token_bucket(tokens, elapsed, rate, burst)`: the last request left `token
 
     def judge(self, answer: Any) -> None:
         """Try buckets that are full, empty and in between, with short and long pauses."""
-        cases = [*CASES, *_random_cases()]
+        cases = [*CASES, *bucket_model.random_cases()]
         steps = [self._step(answer, case) for case in cases]
-        expected = [_step(case) for case in cases]
-        wrong = [number for number, step in enumerate(steps) if not _same(step, expected[number])]
+        expected = [bucket_model.step(case) for case in cases]
+        pairs = zip(steps, expected, strict=True)
+        wrong = [number for number, pair in enumerate(pairs) if not same_step(*pair)]
         if not wrong:
             return
         first = wrong[0]
-        # The mistake that explains all the results, or else the first wrong one.
-        mistake = self.recognize(steps, _models(cases), _all_same)
-        mistake = mistake or self.recognize(steps[first], _models_of(cases[first]), _same)
         self.refuse(
-            mistake or "another_answer",
+            self._mistake(cases, steps, first),
             call=self.called(*cases[first]),
             got=brief(steps[first]),
             expected=brief(expected[first]),
         )
+
+    def _mistake(self, cases: list[Case], steps: list[Step], first: int) -> str:
+        """Return the mistake that explains all the results, or else the first wrong one."""
+        models = bucket_model.models(cases, self.refusals)
+        explains_all = self.recognize(steps, models, same_steps)
+        if explains_all:
+            return explains_all
+        variants = {name: bucket_model.variants(cases[first], name) for name in self.refusals}
+        return self.recognize(steps[first], variants, same_step) or "another_answer"
 
     def _step(self, answer: Any, case: Case) -> Step:
         """Return the result of one call. Refuses what isn't a truth and a number."""
@@ -202,82 +184,3 @@ Write `token_bucket(tokens, elapsed, rate, burst)`: the last request left `token
 def _is_truth(value: Any) -> bool:
     """Return True for True and False, NumPy's included."""
     return type(value).__name__ in ("bool", "bool_")
-
-
-def _random_cases() -> list[Case]:
-    """Return cases in eighths, so that no result depends on rounding."""
-    chance = random.Random(3)
-    cases = []
-    for _ in range(40):
-        burst = chance.randint(1, 20)
-        tokens = chance.randint(0, 8 * burst) / 8
-        elapsed, rate = chance.randint(0, 40) / 4, chance.randint(1, 8) / 4
-        cases.append(Case(tokens, elapsed, rate, burst))
-    return cases
-
-
-def _step(case: Case, mistake: str = "") -> Step:
-    """Return what the bucket does, with a misconception built in, if any."""
-    come_back = {
-        "never_refills": 0,
-        "filled_at_once": case.burst if case.elapsed else 0,
-        "rate_upside_down": case.elapsed / case.rate,
-        "forgets_the_rest": case.elapsed * case.rate - case.tokens,
-        "per_minute": case.elapsed * case.rate / 60,
-    }.get(mistake, case.elapsed * case.rate)
-    tokens = case.tokens + come_back
-    if mistake == "whole_tokens":
-        tokens = int(tokens)
-    if mistake != "overflows":
-        tokens = min(case.burst, tokens)
-    allowed = {
-        "decides_before_refill": case.tokens >= 1,
-        "part_of_a_token": tokens > 0,
-        "keeps_the_last": tokens > 1,
-        "never_rejects": True,
-    }.get(mistake, tokens >= 1)
-    left = {
-        "takes_when_rejected": tokens - 1,
-        "takes_nothing": tokens,
-        "refill_lost": tokens - 1 if allowed else case.tokens,
-    }.get(mistake, tokens - allowed)
-    return allowed, left
-
-
-def _variants(case: Case, mistake: str) -> Iterable[Step]:
-    """Return the results that a misconception leads to, in its different forms."""
-    yield _step(case, mistake)
-    come_back = int(case.elapsed * case.rate)
-    if mistake == "overflows":
-        allowed, left = _step(case, mistake)
-        yield allowed, min(case.burst, left)  # never fuller than full, but only after taking
-    if mistake == "whole_tokens":
-        yield _step(case._replace(elapsed=come_back, rate=1))  # only what comes back is rounded
-        yield _step(case._replace(elapsed=int(case.elapsed)))  # only the seconds are rounded
-    if mistake in ("part_of_a_token", "never_rejects", "takes_when_rejected"):
-        allowed, left = _step(case, mistake)
-        yield allowed, max(0, left)
-
-
-def _models_of(case: Case) -> dict[str, list[Step]]:
-    """Return, for one case, the results that each misconception leads to."""
-    mistakes = TokenBucket.refusals
-    return {mistake: list(_variants(case, mistake)) for mistake in mistakes}
-
-
-def _models(cases: Iterable[Case]) -> dict[str, list[list[Step]]]:
-    """Return, for all cases, the lists of results that each misconception leads to."""
-    by_case = [_models_of(case) for case in cases]
-    models = {}
-    for mistake in TokenBucket.refusals:
-        variants = zip(*[model[mistake] for model in by_case], strict=True)
-        models[mistake] = [list(steps) for steps in variants]
-    return models
-
-
-def _same(step: Step, other: Step) -> bool:
-    return step[0] == other[0] and abs(step[1] - other[1]) < 1e-9
-
-
-def _all_same(steps: list[Step], others: list[Step]) -> bool:
-    return all(map(_same, steps, others))

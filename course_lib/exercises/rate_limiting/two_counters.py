@@ -9,7 +9,7 @@ its share of the last `seconds` shrinks from 1 to 0 while the current window pas
 from collections.abc import Sequence
 from typing import ClassVar
 
-from course_lib.exercises.window_exercise import TimedExercise
+from course_lib.exercises.timed_exercise import TimedExercise
 
 
 class TwoCounters(TimedExercise):

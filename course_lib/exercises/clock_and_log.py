@@ -1,0 +1,51 @@
+"""Disturb and observe what surrounds an answer: the clock, and the warnings that it logs."""
+
+import asyncio
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Iterator
+
+from course_lib.exercises.waiting_apps import Service
+
+
+@contextlib.contextmanager
+def clock_set_back() -> Iterator[None]:
+    """Set `time.time` back by an hour, a moment from now and until the end."""
+    real, start = time.time, time.perf_counter()
+    time.time = lambda: real() - 3_600 * (time.perf_counter() - start > 0.02)
+    try:
+        yield
+    finally:
+        time.time = real
+
+
+@contextlib.contextmanager
+def warnings_logged(service: Service) -> Iterator[None]:
+    """Record which tasks of this thread log at WARNING; no log line is printed."""
+    this_thread = threading.current_thread()
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if threading.current_thread() is this_thread and record.name != "asyncio":
+                service.warned_by.append(asyncio.current_task())
+
+    root = logging.getLogger()
+    before = root.handlers, root.level, logging.root.manager.disable
+    loggers = [one for one in root.manager.loggerDict.values() if isinstance(one, logging.Logger)]
+    disabled = [one for one in loggers if one.disabled]
+    for one in disabled:
+        one.disabled = False
+    root.handlers = [Listener(logging.WARNING)]
+    # An earlier cell may have turned warnings off, as `basicConfig(level=ERROR)` does.
+    logging.disable(logging.NOTSET)
+    root.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        root.handlers, level, threshold = before
+        root.setLevel(level)
+        logging.disable(threshold)
+        for one in disabled:
+            one.disabled = True

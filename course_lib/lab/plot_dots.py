@@ -1,0 +1,127 @@
+"""Plot samples, requests and targets as dots, in rows."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.patheffects import withStroke
+
+from course_lib.lab.picture import Picture
+from course_lib.lab.plot_axes import COLOURS, axes_with_rows, label_above, log_x, said, scale_x
+from course_lib.lab.show import duration, number
+
+SHORTEST_TIME_AXIS = 2.0  # seconds; a burst of a millisecond would fill the axis otherwise
+MARKERS = ("o", "s")  # of the figures before and after
+DOTS = {"markersize": 3.5, "markeredgewidth": 0}
+# A white outline, because the target's line may pass behind a label.
+OUTLINE = withStroke(linewidth=3, foreground="white")
+
+
+def times(
+    samples: Mapping[str, Sequence[float]],
+    medians: Mapping[str, float],
+    title: str,
+    axis: str,
+    intervals: Mapping[str, tuple[float, float]] | None = None,
+) -> Picture:
+    """Plot every sample (in seconds) as a dot, in a row per variant, with its median as a bar.
+
+    `axis` says what takes this time. `intervals` has the bounds of each median's interval, drawn
+    as a line across its bar; nan draws none.
+    """
+    figure, axes = axes_with_rows(title, samples)
+    scatter = np.random.default_rng(1)
+    all_samples: list[float] = []
+    for row, (name, seconds) in enumerate(samples.items()):
+        all_samples.extend(seconds)
+        colour = COLOURS[row % len(COLOURS)]
+        heights = row + scatter.uniform(-0.18, 0.18, len(seconds))
+        axes.plot(seconds, heights, "o", color=colour, alpha=0.35, **DOTS)
+        median = medians[name]
+        axes.plot([median, median], [row - 0.3, row + 0.3], color=colour, linewidth=3)
+        if intervals:
+            across = {"color": "black", "linewidth": 1.5, "marker": "|", "zorder": 3}
+            axes.plot(intervals[name], [row, row], **across)
+        label_above(axes, duration(median), median, row - 0.36)
+    axes.set_ylim(len(samples) - 0.5, -0.75)
+    scale_x(axes, all_samples, axis, duration)
+    return Picture(figure, f"{title}. Medians: " + said(medians, duration))
+
+
+def against_target(
+    rows: Mapping[str, tuple[float, float]], labels: Mapping[str, tuple[str, str]], title: str
+) -> Picture:
+    """Plot before and after as multiples of a target: left of the line, the target is met.
+
+    `labels` has the two figures of each row in words.
+    """
+    figure, axes = axes_with_rows(title, rows)
+    values: list[float] = []
+    changes = []
+    for row, (name, before_and_after) in enumerate(rows.items()):
+        values.extend(before_and_after)
+        axes.plot(before_and_after, [row, row], color="0.6", linewidth=1.5, zorder=1)
+        for index, value in enumerate(before_and_after):
+            axes.plot([value], [row], MARKERS[index], color=COLOURS[index], markersize=10)
+            label = label_above(axes, labels[name][index], value, row - 0.2)
+            label.set_path_effects([OUTLINE])
+        before, after = labels[name]
+        changes.append(f"{name} from {before} to {after}")
+    axes.set_ylim(len(rows) - 0.5, -0.75)
+    log_x(axes, number)
+    smallest, largest = min(0.5, *values), max(2, *values)
+    axes.set_xlim(smallest / 3, largest * 3)
+    axes.axvline(1, color="black", linewidth=1.5)
+    axes.annotate("target", (1, -0.72), xytext=(4, 0), textcoords="offset points", va="top")
+    axes.set_xlabel(
+        "times the target (log scale; left of the line it is met). Circle: before, square: after"
+    )
+    return Picture(figure, f"{title}. {'; '.join(changes)}.".replace("\n", " "))
+
+
+def admitted(
+    requests: Mapping[str, Sequence[tuple[float, bool]]], title: str, facts: Mapping[str, str]
+) -> Picture:
+    """Plot requests as dots on a time axis: admitted ones above their row's line, others below.
+
+    A request is its time in seconds and True if it was admitted. `facts` has a text for the right
+    end of each row.
+    """
+    figure, axes = axes_with_rows(title, requests)
+    figure.set_figheight(1.4 + len(requests))
+    scatter = np.random.default_rng(1)
+    counts = []
+    for row, (name, row_requests) in enumerate(requests.items()):
+        axes.axhline(row, color="0.6", linewidth=0.8, zorder=1)
+        allowed = [time for time, passed in row_requests if passed]
+        rejected = [time for time, passed in row_requests if not passed]
+        above = row - scatter.uniform(0.07, 0.38, len(allowed))
+        below = row + scatter.uniform(0.07, 0.38, len(rejected))
+        style = {"marker": "o", "linestyle": "none", "alpha": 0.5, **DOTS}
+        axes.plot(allowed, above, color=COLOURS[1], label="admitted: above the line", **style)
+        axes.plot(rejected, below, color=COLOURS[0], label="rejected: below the line", **style)
+        axes.annotate(
+            facts[name],
+            (1.01, row),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            fontweight="bold",
+        )
+        counts.append(f"{name} {len(allowed):,} of {len(row_requests):,}")
+    axes.set_ylim(len(requests) - 0.5, -0.5)
+    start, end = axes.get_xlim()
+    missing = max(0, SHORTEST_TIME_AXIS - (end - start)) / 2
+    axes.set_xlim(start - missing, end + missing)
+    axes.ticklabel_format(axis="x", useOffset=False)
+    axes.set_xlabel("seconds")
+    _legend_below(axes)
+    return Picture(figure, f"{title}. Admitted: {', '.join(counts)}.")
+
+
+def _legend_below(axes: Any) -> None:
+    """Explain the dots of the first row, in colours that aren't transparent."""
+    handles, labels = axes.get_legend_handles_labels()
+    position = {"loc": "upper right", "bbox_to_anchor": (1, -0.1)}
+    legend = axes.legend(handles[:2], labels[:2], ncols=2, frameon=False, **position)
+    for handle in legend.legend_handles:
+        handle.set_alpha(1)
