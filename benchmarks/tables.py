@@ -1,4 +1,4 @@
-"""What the benchmarks share: interleaved rounds, and tables in Markdown that draw a conclusion.
+"""Share interleaved rounds and Markdown tables, which draw a conclusion, among the benchmarks.
 
 A `Contest` is one operation done in several ways, in one interleaved run. Its first variant is the
 floor: the least that the operation can cost. Each ratio is of medians, and its 95% interval comes
