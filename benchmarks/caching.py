@@ -43,7 +43,7 @@ async def calls():
 async def contests(rounds):
     """Compare a hit, a set and a miss with the plain commands, and with other packages."""
     with redis_server.start() as server:
-        redis = redis_client.connect(server.url, max_connections=1)
+        redis = redis_client.connect(server.url)
         cache, numbers = Cache(redis), itertools.count()
         await cache.set("document", DOCUMENT)
         await redis.set("bare", json.dumps(DOCUMENT, separators=(",", ":")))
@@ -105,7 +105,7 @@ def add_peers(url, hits, sets, misses, numbers):
         from aiocache.serializers import JsonSerializer
 
         peer = RedisCache(serializer=JsonSerializer())
-        peer.client = redis_client.connect(url, max_connections=1)
+        peer.client = redis_client.connect(url)
 
         async def miss_aiocache():
             if await peer.get(key := f"a:{next(numbers)}") is None:
@@ -141,7 +141,7 @@ def add_peers(url, hits, sets, misses, numbers):
         from fastapi_cache.backends.redis import RedisBackend
         from fastapi_cache.decorator import cache
 
-        client = redis_client.connect(url, max_connections=1)
+        client = redis_client.connect(url)
         FastAPICache.init(RedisBackend(client), expire=300)
         hits["fastapi-cache2"] = cache()(load_document)
         close_peers.append(client.aclose)
