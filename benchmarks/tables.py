@@ -113,8 +113,10 @@ class Contest:
             ratio = self.ratio_to_floor(variant)
             is_missed = ratio.value < limit if self.is_rate else ratio.value > limit
             if is_missed:
-                bar = self.bar(variant)
-                yield f"{self.name}: *{variant}* is {precise(ratio)} times the floor, not {bar}"
+                measured = f"*{variant}* is {precise(ratio)} times the floor"
+                is_certain = not ratio.low <= limit <= ratio.high
+                doubt = "" if is_certain else "; the interval contains the bar, so run more rounds"
+                yield f"{self.name}: {measured}, not {self.bar(variant)}{doubt}"
 
     def bar(self, variant):
         """Return a variant's bar as text, empty if it has none."""

@@ -34,6 +34,14 @@ def test_a_faster_peer_and_a_missed_bar_are_stated():
     ]
 
 
+def test_a_bar_inside_the_interval_is_missed_with_a_doubt():
+    samples = {"floor": (1.0,) * 10, "ours": (1.0, 1.3) * 5}
+    sure = Contest("A hit", Comparison(samples), {"ours": 0.99})
+    assert "run more rounds" not in tables.conclusions([sure])[-1]
+    unsure = Contest("A hit", Comparison({**samples, "ours": (0.9, 1.3, 1.3) * 4}), {"ours": 1.1})
+    assert "run more rounds" in tables.conclusions([unsure])[-1]
+
+
 def test_bars_that_are_met_and_slower_peers_are_stated():
     lines = tables.conclusions([contest(ours=1.05, peer=1.2, bar=1.1)])
     assert lines == ["- No peer was faster.", "- We meet all of our bars."]
