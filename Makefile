@@ -23,7 +23,7 @@ ifdef PIP_INDEX_URL
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
-.PHONY: help lab setup test lint check lessons reset doctor site store pins
+.PHONY: help lab setup test lint check lessons reset doctor site bench store pins
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z]*\):[^#]*## /make \1#/p' Makefile \
@@ -88,6 +88,11 @@ site: setup  ## render the lessons as run, the reference, the docs; LESSON=2: ru
 	@$(uv_install) -r pyproject.toml --extra site \
 		|| echo "mmdr isn't installed, so diagrams are shown as text."
 	@$(python) -m course_lib.tools.site $(LESSON)
+
+bench: setup  ## measure the library and its peers, write benchmarks/README.md; ROUNDS=10: quicker
+	@$(uv_install) -r pyproject.toml --extra bench \
+		|| echo "The peers can't be installed, so only ours is measured."
+	@$(python) benchmarks/page.py $(if $(ROUNDS),--rounds $(ROUNDS))
 
 store: setup  ## for authors: run the shipped lessons and store the output of their claims
 	@$(notebooks) store --run $(LESSON)

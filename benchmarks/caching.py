@@ -2,19 +2,16 @@
 
     python benchmarks/caching.py [part ...]
 
-The parts are calls, stampede, invalidation, unavailable, api, lab and lesson; all of them by
+The parts are calls, stampede, invalidation, api, lab and lesson; all of them by
 default. Run nothing else at the same time.
 
-Each ratio is one of medians, from one interleaved run; its interval comes from resampling rounds.
-If aiocache and cashews are installed, they're measured too: `uv pip install aiocache cashews`.
+If the usual packages are installed, they're measured too: `uv pip install -e '.[bench]'`.
 """
 
 import argparse
 import asyncio
-import contextlib
 import itertools
 import json
-import logging
 import subprocess
 import sys
 import time
@@ -23,56 +20,33 @@ from importlib.util import find_spec
 from fastapi import FastAPI
 from fastapi.responses import Response
 from redis import Redis
+from tables import ROUNDS, Contest, interleaved, print_contest
 
 from course_lib import redis_client
 from course_lib.cache import Cache
 from course_lib.lab import bench, events, redis_server, serve, show
 from course_lib.lab.load_generator import Route, Schedule, load, zipf_users
 
-ROUNDS = 200
-CALLS = 20  # in a round, one after another
 ROWS = [{"id": 1_000 + n, "type": "view", "title": f"Open Demo #{n}"} for n in range(48)]
 DOCUMENT = {"rows": ROWS}
-
-
-async def interleaved(variants, rounds=ROUNDS, calls=CALLS):
-    """Compare async functions as `bench.compare` does. A sample is the mean of `calls` calls."""
-    samples = {name: [] for name in variants}
-    for run in variants.values():
-        await run()
-    orders = itertools.cycle(itertools.permutations(variants))
-    for order in itertools.islice(orders, rounds):
-        for name in order:
-            start = time.perf_counter_ns()
-            for _ in range(calls):
-                await variants[name]()
-            seconds = (time.perf_counter_ns() - start) / 1e9
-            samples[name].append(seconds / calls)
-    return bench.Comparison({name: tuple(sample) for name, sample in samples.items()})
-
-
-def print_ratios(title, comparison, bar=None, of=None):
-    """Print for each variant how many times as long as the first it takes."""
-    first, *others = comparison.samples
-    has_bar = of or others[0]
-    print(f"\n{title}; {first}: {show.duration(comparison.median(first))}")
-    for name in others:
-        limit = f"   (bar: {bar:.2f})" if bar and name == has_bar else ""
-        print(f"  {name:34} {comparison.ratio(of=first, over=name)}{limit}")
 
 
 # --- one call -------------------------------------------------------------------------------------
 
 
 async def calls():
+    """Print what `contests` compares."""
+    for contest in await contests(ROUNDS):
+        print_contest(contest)
+
+
+async def contests(rounds):
     """Compare a hit, a set and a miss with the plain commands, and with other packages."""
-    text = json.dumps(DOCUMENT, separators=(",", ":"))
-    print(f"document: {len(text):,} bytes of JSON")
     with redis_server.start() as server:
-        redis = redis_client.connect(server.url, max_connections=1)
+        redis = redis_client.connect(server.url)
         cache, numbers = Cache(redis), itertools.count()
         await cache.set("document", DOCUMENT)
-        await redis.set("bare", text)
+        await redis.set("bare", json.dumps(DOCUMENT, separators=(",", ":")))
         hits = {
             "GET and json.loads": lambda: get_and_decode(redis),
             "get": lambda: cache.get("document"),
@@ -81,23 +55,33 @@ async def calls():
         }
         sets = {
             "json.dumps and SET": lambda: redis.set("bare", json.dumps(DOCUMENT), ex=300),
+            "set, without an index": lambda: cache.set("document", DOCUMENT),
             "set, with a user's index": lambda: cache.set("document", DOCUMENT, user_id=7),
-            "set, without one": lambda: cache.set("document", DOCUMENT),
         }
         misses = {
             "GET, then SET": lambda: get_then_set(redis, f"bare:{next(numbers)}"),
-            "get_or_set": lambda: cache.get_or_set(f"{next(numbers)}", load_document),
+            "get_or_set, without an index": lambda: cache.get_or_set(
+                f"{next(numbers)}", load_document
+            ),
             "get_or_set, with a user's index": lambda: cache.get_or_set(
                 f"{next(numbers)}", load_document, user_id=7
             ),
         }
-        close_peers = add_peers(server.url, hits, misses, numbers)
-        print_ratios("a hit", await interleaved(hits), 1.10, "get")
-        print_ratios("a set", await interleaved(sets), 1.25)
-        print_ratios("a miss", await interleaved(misses), 2.0)
+        bars = (
+            {"get": 1.10, "get_or_set": None, "get_or_set, raw=True": None},
+            {"set, without an index": None, "set, with a user's index": 1.25},
+            {"get_or_set, without an index": 2.0, "get_or_set, with a user's index": None},
+        )
+        close_peers = add_peers(server.url, hits, sets, misses, numbers)
+        results = []
+        for name, variants, ours in zip(
+            ("A hit", "A set", "A miss"), (hits, sets, misses), bars, strict=True
+        ):
+            results.append(Contest(name, await interleaved(variants, rounds), ours))
         for close in close_peers:
             await close()
         await redis.aclose()
+    return results
 
 
 async def get_and_decode(redis):
@@ -113,7 +97,7 @@ async def load_document():
     return DOCUMENT
 
 
-def add_peers(url, hits, misses, numbers):
+def add_peers(url, hits, sets, misses, numbers):
     """Add the installed peers to the variants, and return functions that close them."""
     close_peers = []
     if find_spec("aiocache"):
@@ -121,7 +105,7 @@ def add_peers(url, hits, misses, numbers):
         from aiocache.serializers import JsonSerializer
 
         peer = RedisCache(serializer=JsonSerializer())
-        peer.client = redis_client.connect(url, max_connections=1)
+        peer.client = redis_client.connect(url)
 
         async def miss_aiocache():
             if await peer.get(key := f"a:{next(numbers)}") is None:
@@ -132,6 +116,7 @@ def add_peers(url, hits, misses, numbers):
                 await peer.set("a", DOCUMENT, ttl=300)
 
         hits["aiocache"], misses["aiocache"] = hit_aiocache, miss_aiocache
+        sets["aiocache"] = lambda: peer.set("a", DOCUMENT, ttl=300)
         close_peers.append(peer.close)
     if find_spec("cashews"):
         from cashews import Cache as Cashews
@@ -149,7 +134,17 @@ def add_peers(url, hits, misses, numbers):
                 await cashews.set("c", DOCUMENT, expire=300)
 
         hits["cashews"], misses["cashews"] = hit_cashews, miss_cashews
+        sets["cashews"] = lambda: cashews.set("c", DOCUMENT, expire=300)
         close_peers.append(cashews.close)
+    if find_spec("fastapi_cache"):
+        from fastapi_cache import FastAPICache
+        from fastapi_cache.backends.redis import RedisBackend
+        from fastapi_cache.decorator import cache
+
+        client = redis_client.connect(url)
+        FastAPICache.init(RedisBackend(client), expire=300)
+        hits["fastapi-cache2"] = cache()(load_document)
+        close_peers.append(client.aclose)
     return close_peers
 
 
@@ -253,32 +248,6 @@ def longest(redis, times):
     return longest
 
 
-# --- Redis unavailable ----------------------------------------------------------------------------
-
-
-async def unavailable():
-    """Measure a `get` while Redis is killed or paused, before and after the breaker opens."""
-    logging.disable()
-    for how, state in (("kill", "killed"), ("pause", "paused")):
-        with redis_server.start() as server:
-            redis = redis_client.connect(server.url)
-            cache = Cache(redis)
-            await cache.set("key", 1)
-            getattr(server, how)()
-            durations = []
-            for _ in range(20):
-                start = time.perf_counter()
-                await cache.get("key")
-                durations.append(time.perf_counter() - start)
-            closed, opened = show.duration(max(durations[:3])), show.duration(max(durations[3:]))
-            print(f"\nRedis {state}:")
-            print(f"  the slowest get until the breaker opens: {closed}   (bar: 100 ms)")
-            print(f"  the slowest get while it's open: {opened}   (bar: 1 ms)")
-            with contextlib.suppress(RuntimeError):
-                server.resume()
-            await redis.aclose()
-
-
 # --- over HTTP ------------------------------------------------------------------------------------
 
 
@@ -360,7 +329,7 @@ async def lesson():
     print(f"  hit rate of the users' keys {after.hit_rate(of_users=True):.1%}")
 
 
-FUNCTIONS = (calls, stampede, invalidation, unavailable, api, lab, lesson)
+FUNCTIONS = (calls, stampede, invalidation, api, lab, lesson)
 PARTS = {function.__name__: function for function in FUNCTIONS}
 
 

@@ -2,7 +2,7 @@
 
     python benchmarks/limiter.py [part ...] [--embedded]
 
-The parts are decisions, middleware, bytes and away; without one, all run. `--embedded` uses the
+The parts are decisions, middleware and bytes; without one, all run. `--embedded` uses the
 Redis server from the workbook's own package instead of the installed one.
 
 Each ratio is of medians, in one interleaved run; its interval comes from resampling the rounds. The
@@ -12,14 +12,11 @@ can't use our connections opens its own, without time limits. No request is reje
 
 import argparse
 import asyncio
-import contextlib
-import logging
-import time
 from functools import partial
 from importlib.util import find_spec
 
-from caching import interleaved, print_ratios
 from fastapi import FastAPI, Request
+from tables import ROUNDS, Contest, interleaved, print_contest
 
 from course_lib import redis_client
 from course_lib.lab import redis_process, redis_server, show
@@ -27,6 +24,9 @@ from course_lib.limiter import RateLimiter, RateLimitMiddleware
 from course_lib.limiter.scripts import SCRIPTS
 
 LIMIT = "100000/minute"
+LONGER_LIMITS = "1000000/hour;10000000/day"
+FLOOR = "EVALSHA of `return 1`"
+ONE, SEVERAL = "check_rate_limit, one limit", "check_rate_limit, three limits"
 CLIENTS = 100_000
 
 
@@ -35,26 +35,38 @@ CLIENTS = 100_000
 
 async def decisions():
     for algorithm in SCRIPTS:
-        with redis_server.start() as server:
-            redis = redis_client.connect(server.url)
-            limiter = RateLimiter(redis, algorithm=algorithm)
-            script = await redis.script_load("return 1")
-            check = limiter.check_rate_limit
-            variants = {
-                "EVALSHA of `return 1`": partial(redis.evalsha, script, 0),
-                "check_rate_limit": partial(check, "user-42", "/api/events", LIMIT),
-            }
-            variants |= with_limits(server.url, algorithm)
-            variants |= with_throttled(server.url, algorithm)
-            closing = []
-            if algorithm == "sliding_log":
-                await add_pyrate_limiter(server.url, variants, closing)
-            add_cashews(server.url, algorithm, variants, closing)
-            bar = 1.15 if algorithm == "fixed_window" else 1.35
-            print_ratios(algorithm, await interleaved(variants), bar)
-            for close in closing:
-                await close()
-            await redis.aclose()
+        print_contest(await decide(algorithm, ROUNDS))
+
+
+async def contests(rounds):
+    """Compare decisions and limited requests with the least that they can cost, and with peers."""
+    decided = [await decide(algorithm, rounds) for algorithm in SCRIPTS]
+    return [*decided, await requests(rounds)]
+
+
+async def decide(algorithm, rounds):
+    """Compare one decision, under one limit and under three, with the same in other packages."""
+    with redis_server.start() as server:
+        redis = redis_client.connect(server.url)
+        limiter = RateLimiter(redis, algorithm=algorithm)
+        script = await redis.script_load("return 1")
+        check = limiter.check_rate_limit
+        variants = {
+            FLOOR: partial(redis.evalsha, script, 0),
+            ONE: partial(check, "user-42", "/api/events", LIMIT),
+            SEVERAL: partial(check, "user-42", "/api/stats", f"{LIMIT};{LONGER_LIMITS}"),
+        }
+        variants |= with_limits(server.url, algorithm)
+        variants |= with_throttled(server.url, algorithm)
+        closing = []
+        if algorithm == "sliding_log":
+            await add_pyrate_limiter(server.url, variants, closing)
+        add_cashews(server.url, algorithm, variants, closing)
+        comparison = await interleaved(variants, rounds)
+        for close in closing:
+            await close()
+        await redis.aclose()
+    return Contest(algorithm, comparison, {ONE: 1.15, SEVERAL: 1.35})
 
 
 def with_limits(url, algorithm):
@@ -181,6 +193,17 @@ def requester(app):
 
 
 async def middleware():
+    contest = await requests(ROUNDS)
+    print_contest(contest)
+    print("\nwhat the limit adds   (bar: the middleware adds less than slowapi's decorator)")
+    without_limit = contest.comparison.median(contest.floor)
+    for name in contest.comparison.samples:
+        added = show.duration(contest.comparison.median(name) - without_limit)
+        print(f"  {name:34} {added}")
+
+
+async def requests(rounds):
+    """Compare requests to limited endpoints with one to an endpoint without a limit, in process."""
     with redis_server.start() as server:
         redis = redis_client.connect(server.url)
         limiter = RateLimiter(redis)
@@ -192,23 +215,22 @@ async def middleware():
             "@limiter.limit": build_app(limiter.limit(LIMIT)),
         }
         if find_spec("slowapi"):
-            from slowapi import Limiter
-
-            slowapi = Limiter(
-                key_func=lambda request: request.client.host,
-                storage_uri=f"redis+{server.url}",
-            )
-            apps["slowapi's decorator"] = build_app(slowapi.limit(LIMIT))
-            apps["slowapi's decorator"].state.limiter = slowapi
-        comparison = await interleaved({name: requester(app) for name, app in apps.items()})
-        print("\na request without a server or a socket, and what the limit adds")
-        without_limit = comparison.median("no limit")
-        for name in apps:
-            median = comparison.median(name)
-            added = show.duration(median - without_limit)
-            print(f"  {name:34} {show.duration(median):>8}  {added}")
-        print("  (bar: the middleware adds less than slowapi's decorator)")
+            apps["slowapi's decorator"] = limited_by_slowapi(server.url)
+        comparison = await interleaved({name: requester(app) for name, app in apps.items()}, rounds)
         await redis.aclose()
+    return Contest("A request", comparison, {"RateLimitMiddleware": None, "@limiter.limit": None})
+
+
+def limited_by_slowapi(url):
+    from slowapi import Limiter
+
+    limiter = Limiter(
+        key_func=lambda request: request.client.host,
+        storage_uri=f"redis+{url}",
+    )
+    app = build_app(limiter.limit(LIMIT))
+    app.state.limiter = limiter
+    return app
 
 
 # --- memory ---
@@ -235,32 +257,7 @@ async def memory():
                 await redis.aclose()
 
 
-# --- without Redis ---
-
-
-async def away():
-    logging.disable()
-    for how in ("kill", "pause"):
-        with redis_server.start() as server:
-            redis = redis_client.connect(server.url)
-            limiter = RateLimiter(redis)
-            await limiter.check_rate_limit("user-42", "/api/events", LIMIT)
-            getattr(server, how)()
-            durations = []
-            for _ in range(20):
-                start = time.perf_counter()
-                await limiter.check_rate_limit("user-42", "/api/events", LIMIT)
-                durations.append(time.perf_counter() - start)
-            closed, open_ = show.duration(max(durations[:3])), show.duration(max(durations[3:]))
-            print(f"\nafter a {how}, the slowest decision")
-            print(f"  until the breaker opens {closed}   (bar: 100 ms)")
-            print(f"  while it is open {open_}   (bar: 1 ms)")
-            with contextlib.suppress(RuntimeError):
-                server.resume()
-            await redis.aclose()
-
-
-PARTS = {"decisions": decisions, "middleware": middleware, "bytes": memory, "away": away}
+PARTS = {"decisions": decisions, "middleware": middleware, "bytes": memory}
 
 
 def main():

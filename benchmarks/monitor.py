@@ -27,7 +27,9 @@ from importlib.util import find_spec
 from statistics import median
 
 from fastapi import FastAPI, Request
+from tables import Contest
 
+from course_lib.lab.bench import Comparison
 from course_lib.monitor import Histogram, PerformanceMiddleware, PerformanceMonitor, figures
 
 ROUNDS = 100
@@ -38,6 +40,7 @@ VALUES = 1_000  # per round and store
 STATEMENTS = 20
 MICROSECONDS = 1e6  # in a second
 
+EMPTY = "a middleware that does nothing"
 OURS = "PerformanceMiddleware"
 INSTRUMENTATOR = "prometheus_fastapi_instrumentator"
 
@@ -146,11 +149,28 @@ def add_exporter(app):
     app.add_middleware(PrometheusMiddleware)
 
 
+def contest(rounds):
+    """Compare a request through each middleware with a request to the bare app."""
+    samples = {}
+    for name, seconds in time_requests(rounds).items():
+        if name != EMPTY:
+            samples[name] = tuple(total / REQUESTS for total in seconds)
+    return Contest("A request", Comparison(samples), {OURS: None})
+
+
 def microseconds_per_request():
     """Return the microseconds that each middleware adds to a request, in this process."""
+    seconds = time_requests()
+    medians = {name: median(differences(seconds[name], seconds["bare"])) for name in seconds}
+    medians["bare"] = median(seconds["bare"])
+    return {name: value / REQUESTS * MICROSECONDS for name, value in medians.items()}
+
+
+def time_requests(rounds=ROUNDS):
+    """Return the seconds of `REQUESTS` requests through each middleware, in each round."""
     apps = {
         "bare": create_app(),
-        "a middleware that does nothing": create_app(add_empty),
+        EMPTY: create_app(add_empty),
         OURS: create_app(add_ours),
         '@app.middleware("http") with a timer': create_app(add_timer),
     }
@@ -174,10 +194,7 @@ def microseconds_per_request():
     def variant(app):
         return lambda: loop.run_until_complete(send_requests(app))
 
-    seconds = time_rounds({name: variant(app) for name, app in apps.items()})
-    medians = {name: median(differences(seconds[name], seconds["bare"])) for name in apps}
-    medians["bare"] = median(seconds["bare"])
-    return {name: value / REQUESTS * MICROSECONDS for name, value in medians.items()}
+    return time_rounds({name: variant(app) for name, app in apps.items()}, rounds)
 
 
 def measure_requests():

@@ -11,7 +11,7 @@
 -- The index is a sorted set by expiry time. So it can forget entries that have expired, and it
 -- outlives the last of its entries, no matter in which order they were written.
 
-local content, ttl, condition = ARGV[1], ARGV[2], ARGV[3]
+local content, ttl, condition = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local mark = redis.pcall("GET", KEYS[2])
 if type(mark) ~= "string" then  -- there's none, or a key of another type
   mark = ""
@@ -38,18 +38,21 @@ end
 if KEYS[3] then  -- first, because it fails if the index is of another type
   local time = redis.call("TIME")
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
-  redis.call("ZADD", KEYS[3], now + ttl, mark .. ARGV[4])
-  -- Up to 100 for each entry added: the index can't grow without bound, and no client waits while
-  -- thousands are removed.
-  local expired = redis.call("ZRANGEBYSCORE", KEYS[3], "-inf", "(" .. now, "LIMIT", 0, 100)
-  if #expired > 0 then
-    redis.call("ZREM", KEYS[3], unpack(expired))
+  local added = redis.call("ZADD", KEYS[3], now + ttl, mark .. ARGV[4])
+  if added == 1 then
+    -- Up to 100 for each entry added: the index can't grow without bound, and no client waits
+    -- while thousands are removed.
+    local expired = redis.call("ZRANGEBYSCORE", KEYS[3], "-inf", "(" .. now, "LIMIT", 0, 100)
+    if #expired > 0 then
+      redis.call("ZREM", KEYS[3], unpack(expired))
+    end
   end
-  local last = redis.call("ZRANGE", KEYS[3], -1, -1, "WITHSCORES")
   -- One second longer: before Redis 7.2 the clock advances while a script runs. An index that had
   -- expired by this line would be removed at once, while its entry exists for the rest of its
   -- millisecond.
-  redis.call("PEXPIREAT", KEYS[3], last[2] + 1000)
+  if redis.call("PTTL", KEYS[3]) < ttl + 1000 then
+    redis.call("PEXPIRE", KEYS[3], ttl + 1000)
+  end
 end
 redis.call("SET", KEYS[1], mark .. content, "PX", ttl)
 return replaced
