@@ -128,7 +128,9 @@ class CircuitBreaker:
         """Await `command(*arguments, **options)`. Raises RedisUnavailable if Redis can't do it now.
 
         Raises redis-py's error if the caller is wrong: about the password, its rights, or the
-        command.
+        command. Raises CancelledError if its task is cancelled, even if the command didn't notice:
+        redis-py uses `asyncio.wait_for`, which loses some cancellations before Python 3.12
+        (https://github.com/python/cpython/issues/86296).
         """
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
@@ -141,7 +143,7 @@ class CircuitBreaker:
         try:
             result = await command(*arguments, **options)
         except asyncio.CancelledError as error:
-            if not running.was_stopped:
+            if running.is_cancelled or not running.stops:
                 raise
             if running.is_rejected:
                 raise _opened_while_waiting() from error
@@ -149,8 +151,13 @@ class CircuitBreaker:
             self._note_failure(loop.time(), cause)
             raise RedisUnavailable(f"Redis is unavailable: {cause}", "timeout") from error
         except Exception as error:
+            if running.is_cancelled:
+                raise asyncio.CancelledError from error
             await self._raise(error, loop.time())
             raise
+        else:
+            if running.is_cancelled:
+                raise asyncio.CancelledError
         finally:
             self._limits.end(running)
             self._slots.release()
