@@ -41,8 +41,8 @@ class RedisUnavailable(Exception):  # noqa: N818  a condition that callers handl
     """Redis didn't reply in time, can't be reached, replied "not now", or the breaker is open.
 
     `reason` is a word for a metric's label: "timeout", "connection", "protocol" (a garbled reply),
-    "open" (the breaker), or the code of Redis's reply, for example "loading", "busy", "readonly"
-    or "oom".
+    "open" (the breaker), "wrongtype" (another program keeps replacing our keys), or the code of
+    Redis's reply, for example "loading", "busy", "readonly" or "oom".
     """
 
     def __init__(self, message: str, reason: str) -> None:
