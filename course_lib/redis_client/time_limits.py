@@ -108,12 +108,13 @@ class TimeLimits:
         if self.is_suspicious:
             limit = min(limit, self._healthy_limit() if self._fastest_connection else limit / 3)
         started = loop.time()
+        stops = running.stops
         running.is_connecting = True
+        running.steps_left = 1 + round(STEPS * limit / self.time_limit)
         try:
-            async with asyncio.timeout(limit) as timeout:
-                yield
-        except TimeoutError:
-            if not timeout.expired():
+            yield
+        except asyncio.CancelledError:
+            if running.stops == stops or running.is_cancelled or running.is_rejected:
                 raise
             raise ConnectionError(f"no connection within {limit:g} s") from None
         finally:
@@ -130,16 +131,15 @@ class TimeLimits:
         return max(TIME_LIMIT, 2 * self._fastest_connection)
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Take a step from each running command's time limit, and stop commands with none left.
+        """Take a step from each command's or connection's time limit, and stop it if none is left.
 
         A process that is too busy to read a reply is also late for its steps, so the reply is read
         before the time limit ends. A single timer would fire first, and Redis would be blamed.
         """
         for running in self._running:
-            if not running.is_connecting:
-                running.steps_left -= 1
-                if not running.steps_left:
-                    running.stop()
+            running.steps_left -= 1
+            if not running.steps_left:
+                running.stop()
         self._is_watching = bool(self._running)
         if self._is_watching:
             loop.call_later(self.time_limit / STEPS, self._watch, loop)
