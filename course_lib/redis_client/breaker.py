@@ -34,6 +34,10 @@ from course_lib.redis_client.time_limits import CONNECT_TIMEOUT, TimeLimits
 
 T = TypeVar("T")
 
+QUIET = 10.0
+"""Seconds without a failure until the next is worth a warning. A Redis that only rejects writes
+opens the breaker each second, and a read closes it again."""
+
 log = logging.getLogger(__package__)
 
 
@@ -81,6 +85,7 @@ class CircuitBreaker:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._failed = 0  # in a row
         self._retry_at = 0.0  # on the loop's clock, while open
+        self._quiet_until = 0.0  # no warning until then
         connections = most_connections(source)
         most_idle = connections // 5
         self._connections = connections - most_idle
@@ -228,9 +233,10 @@ class CircuitBreaker:
         self._failed += 1
         self._limits.is_suspicious = True
         self._retry_at = now + self.retry_after
-        if self._failed == self.failures:
+        if self._failed == self.failures and now >= self._quiet_until:
             log.warning("Redis is unavailable (%s); retrying every %g s", cause, self.retry_after)
         if self.is_open:
+            self._quiet_until = now + QUIET
             self._slots.reject_waiting(_opened_while_waiting)
             self._limits.reject_connecting()
 
