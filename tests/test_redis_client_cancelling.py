@@ -112,3 +112,19 @@ async def test_a_time_limit_that_the_command_lost_ends_it_the_next_time(redis: R
         await breaker.call(lose_one_and_wait)
     task = asyncio.current_task()
     assert task and task.cancelling() == 0
+
+
+async def test_a_cancellation_that_a_connection_lost_does_not_wait_for_its_time_limit(
+    redis: Redis,
+) -> None:
+    breaker = CircuitBreaker.of(redis)
+
+    async def connect() -> None:
+        async with breaker.connecting():
+            await lose_a_cancellation(None)
+            await asyncio.sleep(10)
+
+    task = asyncio.create_task(repeat(lambda: breaker.call(connect)))
+    await asyncio.sleep(0.01)
+    assert breaker.connect_timeout > 1
+    assert await is_cancelled_at_once(task)

@@ -137,6 +137,8 @@ class TimeLimits:
         before the time limit ends. A single timer would fire first, and Redis would be blamed.
         """
         for running in self._running:
+            if running.is_cancelled:  # and still running, so the command may have lost it
+                running.steps_left = min(running.steps_left, 2)
             running.steps_left -= 1
             if not running.steps_left:
                 running.stop()
