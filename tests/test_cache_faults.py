@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 
 from course_lib import redis_client
 from course_lib.cache import Cache, missed_removals
+from course_lib.cache.shard import Shard
 from course_lib.lab import redis_server
 from tests.conftest import empty_client
 from tests.counting_redis import CountingRedis, counting_client
@@ -461,3 +462,23 @@ async def test_after_a_clear_without_redis_nothing_from_before_is_read(
     await until(lambda: _can_store(cache))
     seen.add(await cache.get("key", "nothing"))
     assert seen == {"nothing"}
+
+
+async def test_an_index_that_becomes_foreign_again_and_again_fails_no_call(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = Cache(redis)
+    replace_index = Shard._replace_index
+
+    async def replace_too_late(shard: Shard, index: bytes) -> None:
+        await replace_index(shard, index)
+        await plant_list(redis, "{cache}:user:7")
+
+    monkeypatch.setattr(Shard, "_replace_index", replace_too_late)
+    await plant_list(redis, "{cache}:user:7")
+    assert await cache.get_or_set("key", Loader(), user_id=7) == "loaded"
+    await cache.set("key", "new", user_id=7)
+    await cache.invalidate_user_cache(7)
+    assert cache.unavailable["wrongtype"] >= 2
+    monkeypatch.undo()
+    await until(lambda: _can_store(cache))

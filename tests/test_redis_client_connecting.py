@@ -4,6 +4,7 @@ import asyncio
 import ssl
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -238,3 +239,24 @@ async def test_a_client_with_another_encoding_shares_entries_with_ours(
     assert await Cache(ours).invalidate_user_cache("ü") == 1
     await ours.aclose()
     await other.aclose()
+
+
+async def test_a_busy_process_connects_again_after_an_outage(
+    server_to_break: redis_server.RedisServer,
+) -> None:
+    redis = redis_client.connect(server_to_break.url, retry_after=0.05)
+    breaker = CircuitBreaker.of(redis)
+    await breaker.call(redis.ping)
+    server_to_break.kill()
+    for _ in range(3):
+        with pytest.raises(RedisUnavailable):
+            await breaker.call(redis.ping)
+    server_to_break.restart()
+    await asyncio.sleep(0.1)
+    trial = asyncio.create_task(breaker.call(redis.ping))
+    while not trial.done():
+        time.sleep(0.1)  # longer than the time limit for a connection
+        for _ in range(4):
+            await asyncio.sleep(0)
+    assert trial.result()
+    await redis.aclose()

@@ -224,3 +224,22 @@ async def test_an_error_that_the_caller_is_handling_is_not_taken_for_the_cause(
     except AuthenticationError:
         with pytest.raises(RedisUnavailable):
             await CircuitBreaker.of(redis).call(redis.get, "key")
+
+
+async def test_a_server_that_rejects_only_writes_is_logged_once(
+    server_to_break: redis_server.RedisServer,
+    admin: sync_redis.Redis,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    redis = redis_client.connect(server_to_break.url, retry_after=0.01)
+    breaker = CircuitBreaker.of(redis)
+    admin.config_set("maxmemory", 1)
+    for _ in range(5):
+        for _ in range(breaker.failures):
+            with pytest.raises(RedisUnavailable):
+                await breaker.call(redis.set, "key", 1)
+        assert breaker.is_open
+        await asyncio.sleep(0.02)
+        assert await breaker.call(redis.get, "key") is None
+    assert len(caplog.records) == 1
+    await redis.aclose()

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis, RedisCluster
@@ -10,9 +11,11 @@ from redis_cluster import Cluster
 
 from course_lib import redis_client
 from course_lib.cache import Cache
-from course_lib.limiter import RateLimiter
+from course_lib.limiter import Algorithm, RateLimiter
 from course_lib.monitor import PerformanceMonitor
 from course_lib.redis_client import CircuitBreaker
+from tests import test_cache
+from tests.test_limiter import ALGORITHMS
 
 pytestmark = pytest.mark.anyio
 
@@ -69,6 +72,34 @@ async def test_any_clients_of_redis_py_will_do(cluster: Cluster) -> None:
     await limiter.check_rate_limit("é", "/é", "2/hour")
     assert list(await limiter.get_rate_limit_info("é")) == ["/é"]
     await client.aclose()
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+async def test_clients_of_a_cluster_together_get_exactly_the_limit(
+    cluster: Cluster, algorithm: Algorithm
+) -> None:
+    clients = [redis_client.connect(cluster.url, time_limit=60) for _ in range(2)]
+    limiters = [RateLimiter(client, algorithm=algorithm, on_error="deny") for client in clients]
+    users = [f"exact {number}" for number in range(3)]  # in several slots
+    for user in users:
+        callers = limiters * 15
+        checks = [limiter.check_rate_limit(user, "/", "20/day; 50/hour") for limiter in callers]
+        decisions = await asyncio.gather(*checks)
+        assert sum(decision.allowed for decision in decisions) == 20
+    for client in clients:
+        await client.aclose()
+
+
+async def test_no_reader_gets_an_invalidated_value_from_a_cluster(cluster: Cluster) -> None:
+    clients: list[Redis] = []
+
+    def make(*, time_limit: float, **options: Any) -> Cache:
+        clients.append(redis_client.connect(cluster.url, time_limit=time_limit))
+        return Cache(clients[-1], namespace="interleaved", **options)
+
+    await test_cache.test_no_reader_gets_a_value_invalidated_before_its_call(make)
+    for client in clients:
+        await client.aclose()
 
 
 def test_one_event_loop_after_another(cluster: Cluster) -> None:

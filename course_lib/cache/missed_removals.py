@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable
 
 MOST_NAMES = 1_000
 BATCH = 250  # entries removed by one command, because all other clients wait for it
+MISSED = "An invalidation didn't reach Redis"
 RETRY = 0.05  # seconds; while the breaker is open, a try costs microseconds
 
 log = logging.getLogger(__package__)
@@ -45,7 +46,7 @@ class MissedRemovals:
 
     def remember(self, name: bytes) -> None:
         """Remember an entry or an index that Redis didn't remove."""
-        self._note_first()
+        self.pending = True
         if not self._everything:
             self._names.add(name)
         if len(self._names) > MOST_NAMES:
@@ -55,7 +56,7 @@ class MissedRemovals:
 
     def remember_everything(self) -> None:
         """Remember that Redis didn't clear the shard."""
-        self._note_first()
+        self.pending = True
         self._everything = True
         self._names.clear()
         self.resume()
@@ -81,20 +82,21 @@ class MissedRemovals:
         if self.pending:
             log.warning("Closed with removals pending: Redis holds stale values until their TTL")
 
-    def _note_first(self) -> None:
-        if not self.pending:
-            log.warning(
-                "An invalidation didn't reach Redis; treating reads as misses until it is applied"
-            )
-        self.pending = True
-
     async def _retry_until_done(self) -> None:
+        loop = asyncio.get_running_loop()
+        has_warned = False
         last_error = ""
         while self.pending or self._lost_leases:
             try:
                 await self._release_lost_leases()
                 await self._apply()
             except Exception as error:
+                if loop.is_closed():
+                    return  # it ended during the call, and what asyncio raises then isn't a failure
+                # Only now: if the caller was cancelled, Redis is well, and there's nothing to say.
+                if self.pending and not has_warned:
+                    log.warning("%s; treating reads as misses until it is applied", MISSED)
+                    has_warned = True
                 kind = type(error).__name__
                 if kind not in ("RedisUnavailable", last_error):
                     log.error("Pending removals fail (%s: %s); retrying", kind, error)

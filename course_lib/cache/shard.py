@@ -18,7 +18,7 @@ from redis.exceptions import ResponseError
 
 from course_lib.cache.contents import new_mark
 from course_lib.cache.missed_removals import BATCH, MissedRemovals
-from course_lib.redis_client import BYTES, CircuitBreaker, Script
+from course_lib.redis_client import BYTES, CircuitBreaker, RedisUnavailable, Script
 
 IF_ABSENT, ALWAYS = b"", b"*"  # conditions of `write`; the third is a lease
 FRESH, STALE, GRANTED = 0, 1, 2  # what `refresh` found; the last took the lease
@@ -92,7 +92,7 @@ class Shard:
             if not is_wrong_type(error):
                 raise
             await self._replace_index(keys[-1])
-            held = await self._run(WRITE, keys, *arguments)
+            held = await self._write_again(keys, *arguments)
         if held == OF_ANOTHER_TYPE:
             log.warning("Replaced %r, which wasn't stored by this cache", keys[0])
             return None
@@ -143,6 +143,16 @@ class Shard:
         log.warning("%r isn't an index of this cache; clearing its entries", index)
         await self.clear()
         await self._send("UNLINK", index)
+
+    async def _write_again(self, keys: list[bytes], *arguments: bytes | int) -> Any:
+        """Write after the index was replaced. Raises RedisUnavailable if it's foreign again."""
+        try:
+            return await self._run(WRITE, keys, *arguments)
+        except ResponseError as error:
+            if not is_wrong_type(error):
+                raise
+            message = f"another program keeps replacing {keys[-1]!r}: use another namespace"
+            raise RedisUnavailable(message, "wrongtype") from error
 
     async def _run(self, script: Script, keys: list[bytes], *arguments: bytes | int) -> Any:
         breaker = CircuitBreaker.of(self._redis)

@@ -121,12 +121,22 @@ class Store:
 
     async def remove_user(self, user: bytes) -> int:
         """Remove all of a user's entries and return their number. If Redis fails, remember it."""
-        counts = await asyncio.gather(*[self._remove_index(shard, user) for shard in self._shards])
-        return sum(counts)
+        removals = [self._remove_index(shard, user) for shard in self._shards]
+        try:
+            return sum(await asyncio.gather(*removals))
+        except asyncio.CancelledError:  # maybe before any of them began
+            for shard in self._shards:
+                shard.missed.remember(shard.index(user))
+            raise
 
     async def clear(self) -> None:
         """Let no entry count that was written so far. If Redis fails, remember it."""
-        await asyncio.gather(*[self._clear(shard) for shard in self._shards])
+        try:
+            await asyncio.gather(*[self._clear(shard) for shard in self._shards])
+        except asyncio.CancelledError:
+            for shard in self._shards:
+                shard.missed.remember_everything()
+            raise
 
     async def aclose(self) -> None:
         """Stop making up for removals."""

@@ -101,6 +101,8 @@ def _check_foreign(url: str) -> None:
     # TypeError: redis-py passes an unknown option of the URL on to its connection.
     except (redis.RedisError, OSError, ValueError, TypeError) as error:
         raise _unusable(f"cannot be used: {error}") from None
+    except (AttributeError, LookupError) as error:  # redis-py's, at replies it doesn't expect
+        raise _unusable(f"leads to a server that isn't Redis ({error!r})") from None
     atexit.register(_remove_our_keys, url)
 
 

@@ -34,6 +34,10 @@ from course_lib.redis_client.time_limits import CONNECT_TIMEOUT, TimeLimits
 
 T = TypeVar("T")
 
+QUIET = 10.0
+"""Seconds without a failure until the next is worth a warning. A Redis that only rejects writes
+opens the breaker each second, and a read closes it again."""
+
 log = logging.getLogger(__package__)
 
 
@@ -41,8 +45,8 @@ class RedisUnavailable(Exception):  # noqa: N818  a condition that callers handl
     """Redis didn't reply in time, can't be reached, replied "not now", or the breaker is open.
 
     `reason` is a word for a metric's label: "timeout", "connection", "protocol" (a garbled reply),
-    "open" (the breaker), or the code of Redis's reply, for example "loading", "busy", "readonly"
-    or "oom".
+    "open" (the breaker), "wrongtype" (another program keeps replacing our keys), or the code of
+    Redis's reply, for example "loading", "busy", "readonly" or "oom".
     """
 
     def __init__(self, message: str, reason: str) -> None:
@@ -81,6 +85,7 @@ class CircuitBreaker:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._failed = 0  # in a row
         self._retry_at = 0.0  # on the loop's clock, while open
+        self._quiet_until = 0.0  # no warning until then
         connections = most_connections(source)
         most_idle = connections // 5
         self._connections = connections - most_idle
@@ -128,7 +133,9 @@ class CircuitBreaker:
         """Await `command(*arguments, **options)`. Raises RedisUnavailable if Redis can't do it now.
 
         Raises redis-py's error if the caller is wrong: about the password, its rights, or the
-        command.
+        command. Raises CancelledError if its task is cancelled, even if the command didn't notice:
+        redis-py uses `asyncio.wait_for`, which loses some cancellations before Python 3.12
+        (https://github.com/python/cpython/issues/86296).
         """
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
@@ -141,7 +148,7 @@ class CircuitBreaker:
         try:
             result = await command(*arguments, **options)
         except asyncio.CancelledError as error:
-            if not running.was_stopped:
+            if running.is_cancelled or not running.stops:
                 raise
             if running.is_rejected:
                 raise _opened_while_waiting() from error
@@ -149,8 +156,13 @@ class CircuitBreaker:
             self._note_failure(loop.time(), cause)
             raise RedisUnavailable(f"Redis is unavailable: {cause}", "timeout") from error
         except Exception as error:
+            if running.is_cancelled:
+                raise asyncio.CancelledError from error
             await self._raise(error, loop.time())
             raise
+        else:
+            if running.is_cancelled:
+                raise asyncio.CancelledError
         finally:
             self._limits.end(running)
             self._slots.release()
@@ -221,9 +233,10 @@ class CircuitBreaker:
         self._failed += 1
         self._limits.is_suspicious = True
         self._retry_at = now + self.retry_after
-        if self._failed == self.failures:
+        if self._failed == self.failures and now >= self._quiet_until:
             log.warning("Redis is unavailable (%s); retrying every %g s", cause, self.retry_after)
         if self.is_open:
+            self._quiet_until = now + QUIET
             self._slots.reject_waiting(_opened_while_waiting)
             self._limits.reject_connecting()
 

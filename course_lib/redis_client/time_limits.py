@@ -22,7 +22,7 @@ CONNECT_TIMEOUT = 3.0  # seconds
 class RunningCommand:
     """A command that runs in the current task, and the steps of its time limit that are left."""
 
-    __slots__ = ("_cancelling", "is_connecting", "is_rejected", "is_stopped", "steps_left", "task")
+    __slots__ = ("_cancelling", "is_connecting", "is_rejected", "steps_left", "stops", "task")
 
     def __init__(self) -> None:
         task = asyncio.current_task()
@@ -30,18 +30,22 @@ class RunningCommand:
         self.task = task
         self.steps_left = STEPS + 1  # it starts in the middle of a step
         self.is_connecting = False
-        self.is_stopped = False  # True once its task has been cancelled by `stop`
+        self.stops = 0  # times that `stop` has cancelled its task
         self.is_rejected = False  # stopped because the breaker has opened
         self._cancelling = task.cancelling()  # requests from before it started
 
     @property
-    def was_stopped(self) -> bool:
-        """True if `stop` cancelled the task and nothing else did."""
-        return self.is_stopped and self.task.cancelling() <= self._cancelling + 1
+    def is_cancelled(self) -> bool:
+        """True if anything but `stop` has cancelled the task since the command started."""
+        return self.task.cancelling() > self._cancelling + self.stops
 
     def stop(self) -> None:
-        """Cancel the task. `end` takes that back, so that only the command is cancelled."""
-        self.is_stopped = self.task.cancel()
+        """Cancel the task. `end` takes that back, so that only the command is cancelled.
+
+        A command can lose it, see `CircuitBreaker.call`; then it's stopped again.
+        """
+        self.stops += self.task.cancel()
+        self.steps_left = STEPS
 
 
 class TimeLimits:
@@ -76,13 +80,13 @@ class TimeLimits:
     def end(self, running: RunningCommand) -> None:
         """Watch a command no longer."""
         self._running.remove(running)
-        if running.is_stopped:
+        for _ in range(running.stops):
             running.task.uncancel()
 
     def reject_connecting(self) -> None:
         """Stop the commands that have no connection yet."""
         for running in self._running:
-            if running.is_connecting and not running.is_stopped:
+            if running.is_connecting and not running.is_rejected:
                 running.is_rejected = True
                 running.stop()
 
@@ -104,12 +108,13 @@ class TimeLimits:
         if self.is_suspicious:
             limit = min(limit, self._healthy_limit() if self._fastest_connection else limit / 3)
         started = loop.time()
+        stops = running.stops
         running.is_connecting = True
+        running.steps_left = 1 + round(STEPS * limit / self.time_limit)
         try:
-            async with asyncio.timeout(limit) as timeout:
-                yield
-        except TimeoutError:
-            if not timeout.expired():
+            yield
+        except asyncio.CancelledError:
+            if running.stops == stops or running.is_cancelled or running.is_rejected:
                 raise
             raise ConnectionError(f"no connection within {limit:g} s") from None
         finally:
@@ -126,16 +131,17 @@ class TimeLimits:
         return max(TIME_LIMIT, 2 * self._fastest_connection)
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Take a step from each running command's time limit, and stop commands with none left.
+        """Take a step from each command's or connection's time limit, and stop it if none is left.
 
         A process that is too busy to read a reply is also late for its steps, so the reply is read
         before the time limit ends. A single timer would fire first, and Redis would be blamed.
         """
         for running in self._running:
-            if not running.is_connecting:
-                running.steps_left -= 1
-                if not running.steps_left:
-                    running.stop()
+            if running.is_cancelled:  # and still running, so the command may have lost it
+                running.steps_left = min(running.steps_left, 2)
+            running.steps_left -= 1
+            if not running.steps_left:
+                running.stop()
         self._is_watching = bool(self._running)
         if self._is_watching:
             loop.call_later(self.time_limit / STEPS, self._watch, loop)
