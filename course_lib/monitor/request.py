@@ -106,7 +106,8 @@ class Timed:
                 return
             if (self.mounted_at or self.inner) and self._is_ignored(endpoint):
                 return
-            monitor.log_request(endpoint, duration, status, self.first_byte or duration, self.size)
+            first_byte = self.first_byte or duration
+            monitor.add_request((endpoint, duration, status, first_byte, self.size))
             if status >= 500 or duration >= monitor.slow:
                 self._log(logging.WARNING, endpoint, status, duration, error)
             elif self.is_logged:
