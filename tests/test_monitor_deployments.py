@@ -111,6 +111,27 @@ def test_workers_with_the_same_socket_find_one_another() -> None:
     assert found == ["1", "1", "0"]
 
 
+OWN_SOCKET = """
+import socket, sys
+own = socket.create_server(("127.0.0.1", int(sys.argv[1])), reuse_port=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_workers_with_sockets_of_their_own_at_the_same_address_find_one_another() -> None:
+    with socket.socket() as reserved:  # bound, but it doesn't listen
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        reserved.bind(("127.0.0.1", 0))
+        command = [sys.executable, "-c", OWN_SOCKET + SIBLINGS, str(reserved.getsockname()[1])]
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        workers = [subprocess.Popen(command, **pipes) for _ in range(3)]
+        assert [read(worker) for worker in workers] == ["started"] * 3
+        found = [ask(worker) for worker in workers]
+        for worker in workers:
+            worker.communicate("\n")
+    assert found == ["2"] * 3
+
+
 def read(child: "subprocess.Popen[str]") -> str:
     assert child.stdout
     return child.stdout.readline().strip()
