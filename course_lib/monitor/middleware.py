@@ -59,7 +59,7 @@ class PerformanceMiddleware:
         try:
             await self.app(scope, request.receive, request.send)
         except BaseException as error:
-            request.record_failure(error)
+            request.record_failure(error, scope)
             raise
         if not request.recorded:
             request.record_unfinished()
