@@ -819,7 +819,7 @@ WORKERS = 4
 
 
 @pytest.fixture
-def four_workers(any_server: redis_server.RedisServer) -> Iterator[str]:
+def four_workers(server_to_break: redis_server.RedisServer) -> Iterator[str]:
     """Yield the URL of a service with four processes, which report to Redis every second."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -829,7 +829,7 @@ def four_workers(any_server: redis_server.RedisServer) -> Iterator[str]:
     # With the default of 5 s, uvicorn would kill healthy workers on a busy machine.
     command += ["--timeout-worker-healthcheck=60"]
     environment = {
-        "REDIS_URL": any_server.url,
+        "REDIS_URL": server_to_break.url,
         "NAMESPACE": f"workers-{port}",
         "PYTHONPATH": str(Path.cwd()),
     }
