@@ -9,14 +9,19 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
+from starlette.testclient import TestClient
 
 from course_lib.advisor import recommend_indexes
+from course_lib.api import create_app
+from course_lib.lab import redis_server
+from course_lib.limiter import RateLimiter
 from course_lib.monitor import PerformanceMonitor, background, figures, prometheus, workers
 from course_lib.monitor.entries import MAX_ENTRIES, MAX_NAME, OTHERS
 
@@ -113,6 +118,20 @@ def test_watched_counters_are_in_the_figures_and_in_prometheus(monitor: Performa
     assert 'app_counts_total{name="cache_unavailable:timeout"} 2\n' in prometheus(monitor)
     unavailable.update({f"reason {number}": 1 for number in range(MAX_ENTRIES)})
     assert monitor.get_counts()[OTHERS] == 1
+
+
+def test_what_limits_that_are_tried_out_would_reject_is_in_the_metrics_of_the_api(
+    any_server: redis_server.RedisServer, db: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only_tried = partial(RateLimiter, enforce=False)
+    monkeypatch.setattr("course_lib.api.app.RateLimiter", only_tried)
+    options: dict[str, Any] = {"limits": {"GET /openapi.json": "1/day"}, "monitor": True}
+    app = create_app(db, redis_url=any_server.url, namespace=f"tried-{id(db)}", **options)
+    with TestClient(app) as client:
+        statuses = [client.get("/openapi.json").status_code for _ in range(3)]
+        metrics = client.get("/metrics").text
+    assert statuses == [200] * 3
+    assert 'app_counts_total{name="limiter_would_reject:GET /openapi.json"} 2\n' in metrics
 
 
 def test_the_workload_goes_straight_into_the_advisor(monitor: PerformanceMonitor, db: str) -> None:

@@ -8,23 +8,25 @@ import re
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
-from fastapi import APIRouter, FastAPI, Request, Response, WebSocket
+from fastapi import APIRouter, BackgroundTasks, FastAPI, Request, Response, WebSocket
 from fastapi.responses import StreamingResponse
 from fastapi.routing import APIRoute
 from redis.asyncio import Redis
 from starlette.applications import Starlette
+from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Host, Match, Mount, Route
 from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from course_lib import redis_client
-from course_lib.lab import paths, redis_server
+from course_lib.lab import paths, redis_server, serve
 from course_lib.monitor import (
     PerformanceMiddleware,
     PerformanceMonitor,
@@ -109,6 +111,27 @@ def test_workers_with_the_same_socket_find_one_another() -> None:
         for child in children:
             child.communicate("\n")
     assert found == ["1", "1", "0"]
+
+
+OWN_SOCKET = """
+import socket, sys
+own = socket.create_server(("127.0.0.1", int(sys.argv[1])), reuse_port=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_workers_with_sockets_of_their_own_at_the_same_address_find_one_another() -> None:
+    with socket.socket() as reserved:  # bound, but it doesn't listen
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        reserved.bind(("127.0.0.1", 0))
+        command = [sys.executable, "-c", OWN_SOCKET + SIBLINGS, str(reserved.getsockname()[1])]
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        workers = [subprocess.Popen(command, **pipes) for _ in range(3)]
+        assert [read(worker) for worker in workers] == ["started"] * 3
+        found = [ask(worker) for worker in workers]
+        for worker in workers:
+            worker.communicate("\n")
+    assert found == ["2"] * 3
 
 
 def read(child: "subprocess.Popen[str]") -> str:
@@ -231,6 +254,62 @@ async def test_an_app_behind_a_middleware_that_copies_the_scope_counts_by_route(
     wrapped = PerformanceMiddleware(Copying(app), monitor=monitor)
     await get(wrapped, "/items/1", "/nowhere")
     assert counted(monitor) == {"GET /items/{number}": 1, UNKNOWN: 1}
+
+
+def statuses(monitor: PerformanceMonitor) -> dict[str, dict[int, int]]:
+    return {name: dict(entry[-1]) for name, entry in monitor.dump()["endpoints"]}
+
+
+def test_a_disconnect_is_noticed_inside_a_middleware_that_wraps_receive(
+    monitor: PerformanceMonitor,
+) -> None:
+    app = monitored(monitor)
+
+    @app.get("/slow")
+    async def slow() -> str:
+        await asyncio.sleep(0.2)
+        return "too late"
+
+    async def passing_on(request: Request, call_next: Any) -> Response:
+        response: Response = await call_next(request)
+        return response
+
+    app.add_middleware(BaseHTTPMiddleware, dispatch=passing_on)
+    with serve.here(app) as server:
+        port = int(server.url.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(b"GET /slow HTTP/1.1\r\nHost: test\r\n\r\n")
+            time.sleep(0.05)
+        deadline = time.monotonic() + 10
+        while not statuses(monitor):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    assert statuses(monitor) == {"GET /slow": {499: 1}}
+
+
+@pytest.mark.anyio
+async def test_what_fails_after_the_response_is_counted_and_logged_beside_it(
+    monitor: PerformanceMonitor, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = monitored(monitor, ignore=["GET /ignored"])
+
+    def fail() -> None:
+        raise ValueError("hunter2")
+
+    @app.get("/ignored")
+    @app.get("/background")
+    async def background(tasks: BackgroundTasks) -> str:
+        tasks.add_task(fail)
+        return "done"
+
+    (response, _) = await get(app, "/background", "/ignored")
+    assert (response.status_code, statuses(monitor)) == (200, {"GET /background": {200: 1}})
+    assert monitor.get_counts() == {"error_after_response": 1}
+    (line,) = [json.loads(text) for text in caplog.messages if text.startswith("{")]
+    assert (line["route"], line["error"], line["level"]) == (
+        *("GET /background", "ValueError", "WARNING"),
+    )
+    assert "hunter2" not in str(line)
 
 
 # --- routes -----------------------------------------------------------------------------------

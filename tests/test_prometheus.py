@@ -82,8 +82,9 @@ def counted(service: str, tmp_path: Path) -> Iterator[Callable[[], float]]:
 
 def fetch(url: str) -> str:
     """Return the text at a URL; empty if there's no successful response."""
+    # A new connection each time, so that all workers get some; without HTTPS's slow preparation.
     try:
-        return httpx.get(url, trust_env=False, timeout=10).raise_for_status().text
+        return httpx.get(url, trust_env=False, verify=False, timeout=10).raise_for_status().text
     except httpx.HTTPError:
         return ""
 

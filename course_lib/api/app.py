@@ -106,6 +106,7 @@ def create_app(
         check_account = add_limits(app, limiter, rules)
         if performance:
             performance.watch("limiter_unavailable", limiter.unavailable)
+            performance.watch("limiter_would_reject", limiter.would_reject)
     app.add_middleware(BodyLimitMiddleware)
     app.add_middleware(ServerTimingMiddleware)
     add_stats(app, database, store, performance, user_ttl=user_ttl, platform_ttl=platform_ttl)

@@ -94,8 +94,8 @@ def _between(older: Figures, newer: Figures) -> dict[str, str]:
     requests = _difference(older, newer, "requests")
     rate = show.number(requests.count / seconds) if seconds else "-"
     table = {"requests/s": rate, **_percentiles(requests)}
-    for outcome in ("errors", "refused"):
-        table[outcome] = str(newer["requests"][outcome] - older["requests"][outcome])
+    for heading, outcome in (("errors", "errors"), ("rejected", "refused")):
+        table[heading] = str(newer["requests"][outcome] - older["requests"][outcome])
     hits = _counted(older, newer, "cache_hit")
     lookups = hits + _counted(older, newer, "cache_miss")
     table["cache hits"] = f"{hits / lookups:.0%}" if lookups else "-"

@@ -163,7 +163,7 @@ function showReply(reply) {
     showState("Some workers' figures can't be read from Redis: these are too low", true);
   } else if (reply.uncounted_workers) {
     const advice = "pass redis= to PerformanceMonitor to add them up";
-    showState(`${reply.uncounted_workers} more workers aren't counted here: ${advice}`, true);
+    showState(`Workers that aren't counted here: ${reply.uncounted_workers}; ${advice}`, true);
   } else {
     showState("live", false);
   }

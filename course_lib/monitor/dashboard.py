@@ -142,7 +142,7 @@ def _metric_lines(monitor: PerformanceMonitor) -> Iterator[str]:
 
     gauges = dump["gauges"]
     for name, text, value in (
-        ("http_requests_in_progress", "Requests without a response.", gauges["in_progress"]),
+        ("http_requests_in_progress", "Requests that are being served.", gauges["in_progress"]),
         ("websockets_open", "Open WebSockets.", gauges["open_websockets"]),
         ("app_workers", "Live processes.", monitor.workers),
         (

@@ -9,7 +9,7 @@
 Nothing here is thread-safe: `PerformanceMonitor` holds the lock.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -83,11 +83,12 @@ class Entry(Histogram):
         self.first_bytes = 0  # the sum of the times until a response started, in nanoseconds
         self.size = 0  # of all responses, in bytes
 
-    def add_requests(self, status: int, requests: Sequence[Request]) -> None:
-        """Count requests with the same status."""
-        _, durations, _, first_bytes, sizes = zip(*requests, strict=True)
+    def add_requests(self, requests: Sequence[Request]) -> None:
+        """Count requests to the same endpoint."""
+        _, durations, statuses, first_bytes, sizes = zip(*requests, strict=True)
         self.add_all(durations)
-        self.statuses[status if 100 <= status <= 999 else OTHER_STATUS] += len(requests)
+        for status, count in Counter(statuses).items():
+            self.statuses[status if 100 <= status <= 999 else OTHER_STATUS] += count
         self.first_bytes += int(sum(first_bytes) * NANOSECONDS)
         self.size += sum(sizes)
 
@@ -193,14 +194,13 @@ class Counters:
     def add_requests(self, batch: Iterable[Request]) -> None:
         """Count requests.
 
-        Requests with the same endpoint and status are added together, which is faster than one
-        at a time.
+        Requests to the same endpoint are added together, which is faster than one at a time.
         """
-        groups: defaultdict[tuple[str, int], list[Request]] = defaultdict(list)
+        groups: defaultdict[str, list[Request]] = defaultdict(list)
         for request in batch:
-            groups[request[0], request[2]].append(request)
-        for (endpoint, status), requests in groups.items():
-            self.endpoints[endpoint].add_requests(status, requests)
+            groups[request[0]].append(request)
+        for endpoint, requests in groups.items():
+            self.endpoints[endpoint].add_requests(requests)
 
     def dump(self) -> dict[str, Any]:
         """Return everything counted, in a form that JSON can hold."""

@@ -47,28 +47,19 @@ class PerformanceMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the app's lifespan."""
-        if scope["type"] == "lifespan":
-            await self._lifespan(scope, receive, send)
-            return
-        if scope["type"] not in ("http", "websocket"):
-            await self.app(scope, receive, send)
+        if scope["type"] != "http":
+            await self._serve_other(scope, receive, send)
             return
         if not self._background.is_running:
             self.monitor.start()
-        outer: Timed | None = scope.get(self._mark)
-        if outer and not outer.recorded:
-            outer.inner = (self, scope.get("root_path", ""))
+        if self._mark in scope and self._is_timed(scope):
             await self.app(scope, receive, send)
-            return
-        if scope["type"] == "websocket":
-            web_socket = scope[self._mark] = TimedWebSocket(self, scope, receive, send)
-            await web_socket.serve(self.app)
             return
         request = scope[self._mark] = TimedRequest(self, scope, receive, send)
         try:
             await self.app(scope, request.receive, request.send)
         except BaseException as error:
-            request.record_failure(error)
+            request.record_failure(error, scope)
             raise
         if not request.recorded:
             request.record_unfinished()
@@ -80,6 +71,30 @@ class PerformanceMiddleware:
         if not mounted_at or not self.ignore:
             return False
         return own_endpoint(scope, self.app, mounted_at) in self.ignore
+
+    async def _serve_other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the app's lifespan, or a WebSocket."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(scope, receive, send)
+            return
+        if scope["type"] != "websocket":
+            await self.app(scope, receive, send)
+            return
+        if not self._background.is_running:
+            self.monitor.start()
+        if self._mark in scope and self._is_timed(scope):
+            await self.app(scope, receive, send)
+            return
+        web_socket = scope[self._mark] = TimedWebSocket(self, scope, receive, send)
+        await web_socket.serve(self.app)
+
+    def _is_timed(self, scope: Scope) -> bool:
+        """Return True if a middleware around this one is timing the request."""
+        outer: Timed = scope[self._mark]
+        if outer.recorded:
+            return False
+        outer.inner = (self, scope.get("root_path", ""))
+        return True
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the monitor's background task as long as the app runs."""

@@ -9,7 +9,8 @@
       +---------------+--------------+--> the app is cancelled     499
 
 499 means that the client has disconnected. If that's known, it replaces any other status.
-Background tasks run after the last byte, so their time isn't included.
+Background tasks run after the last byte, so their time isn't included. What they raise is logged,
+and counted as "error_after_response".
 
 This is plain ASGI (https://asgi.readthedocs.io), because `BaseHTTPMiddleware` would add a task and
 a stream to every request. Timing one costs about 5 microseconds, so nothing here is a coroutine
@@ -30,6 +31,7 @@ from course_lib.monitor.monitor import PerformanceMonitor
 from course_lib.monitor.request_ids import id_in, new_id, with_id
 
 DISCONNECT_CHECK_AFTER = 0.1  # seconds; before that, hardly any client has given up
+STEPS_TO_RECEIVE = 10  # of the event loop: a server takes one, `BaseHTTPMiddleware` several
 
 _now = time.perf_counter  # looked up once, because every request calls it
 
@@ -104,9 +106,10 @@ class Timed:
             endpoint = endpoint_of(self.scope, middleware.app)
             if endpoint in middleware.ignore:
                 return
-            if (self.mounted_at or self.inner) and self._is_ignored(endpoint):
+            if (self.mounted_at or self.inner) and self._is_ignored(endpoint, self.scope):
                 return
-            monitor.log_request(endpoint, duration, status, self.first_byte or duration, self.size)
+            first_byte = self.first_byte or duration
+            monitor.add_request((endpoint, duration, status, first_byte, self.size))
             if status >= 500 or duration >= monitor.slow:
                 self._log(logging.WARNING, endpoint, status, duration, error)
             elif self.is_logged:
@@ -116,13 +119,21 @@ class Timed:
         finally:
             self.scope = _NO_SCOPE  # the scope refers to this object: break the cycle
 
-    def _is_ignored(self, endpoint: str) -> bool:
-        if self.middleware.ignores(endpoint, self.scope, self.mounted_at):
+    def record_late_failure(self, name: str, error: Exception, scope: Scope) -> None:
+        """Count and log what an app raised after its request had been recorded."""
+        endpoint = endpoint_of(scope, self.middleware.app)
+        if self._is_ignored(endpoint, scope):
+            return
+        self.middleware.monitor.count(name)
+        write_line(logging.WARNING, route=endpoint, error=type(error).__name__)
+
+    def _is_ignored(self, endpoint: str, scope: Scope) -> bool:
+        if self.middleware.ignores(endpoint, scope, self.mounted_at):
             return True
         if self.inner is None:
             return False
         middleware, mounted_at = self.inner
-        return middleware.ignores(endpoint, self.scope, mounted_at)
+        return middleware.ignores(endpoint, scope, mounted_at)
 
     def _log(
         self,
@@ -200,7 +211,10 @@ class TimedRequest(Timed):
         its behalf, without waiting, and keep the message for the app.
         """
         receiving = asyncio.ensure_future(self.receive_from_server())
-        await asyncio.sleep(0)  # lets it run until it has a message, or has to wait for one
+        for _ in range(STEPS_TO_RECEIVE):
+            await asyncio.sleep(0)  # lets it run until it has a message, or has to wait for one
+            if receiving.done():
+                break
         if not receiving.done():
             receiving.cancel()
         elif not receiving.exception():
@@ -220,11 +234,15 @@ class TimedRequest(Timed):
         if self.status and not message.get("more_body"):
             self.record(DISCONNECTED if self.disconnected else self.status)
 
-    def record_failure(self, error: BaseException) -> None:
+    def record_failure(self, error: BaseException, scope: Scope) -> None:
         """Record a request whose app raised `error`.
 
         Servers cancel an app that no client waits for, and CancelledError isn't an Exception.
         """
+        if self.recorded:
+            if isinstance(error, Exception) and not self.disconnected:
+                self.record_late_failure("error_after_response", error, scope)
+            return
         disconnected = self.disconnected or not isinstance(error, Exception)
         self.record(DISCONNECTED if disconnected else 500, error)
 

@@ -7,8 +7,12 @@ process (the children of its parent) that have one of its listening sockets open
                           +-- worker        socket:[4711]   counted
                           +-- a tracker     no socket       not counted
 
-This reads Linux's /proc. On other systems, or if workers have sockets of their own (SO_REUSEPORT),
-it finds none.
+With SO_REUSEPORT, each worker has a socket of its own with the same address:
+
+    gunicorn --reuse-port --+-- this worker   127.0.0.1:8000   socket:[4711]
+                            +-- worker        127.0.0.1:8000   socket:[4712]   counted
+
+This reads Linux's /proc. On other systems it finds no workers.
 """
 
 import logging
@@ -19,23 +23,49 @@ from functools import cache
 from pathlib import Path
 
 PROC = Path("/proc")
+ADDRESS, STATE, INODE = 1, 3, 9  # columns of /proc/net/tcp
+LISTENING = "0A"  # a state
 
 log = logging.getLogger(__package__)
 
 
 def count_siblings() -> int:
-    """Return the number of other processes that accept connections from this process's sockets."""
+    """Return the number of other processes that accept connections to this process's addresses."""
+    listening = {name: file for name, file in _sockets(os.getpid()) if _is_listening(file)}
+    count = _count_sharing(set(listening))
+    if any([_option(file, socket.SO_REUSEPORT) for file in listening.values()]):
+        count += _count_with_same_address(set(listening))
+    if count:
+        _warn()
+    return count
+
+
+def _count_sharing(listening: set[str]) -> int:
+    """Return the number of siblings that have one of these sockets open."""
     parent = os.getppid()
     try:
         children = (PROC / f"{parent}/task/{parent}/children").read_text().split()
     except OSError:
         return 0
-    listening = {name for name, file in _sockets(os.getpid()) if _is_listening(file)}
     siblings = [int(child) for child in children if int(child) != os.getpid()]
     names_of_siblings = [{name for name, _ in _sockets(sibling)} for sibling in siblings]
-    count = sum([bool(listening & names) for names in names_of_siblings])
-    if count:
-        _warn()
+    return sum([bool(listening & names) for names in names_of_siblings])
+
+
+def _count_with_same_address(listening: set[str]) -> int:
+    """Return the number of other listening sockets with the address of one of these.
+
+    The table of sockets has a line for each connection too, so read it only if it's needed.
+    """
+    count = 0
+    for table in ("net/tcp", "net/tcp6"):
+        with suppress(OSError):
+            rows = [line.split() for line in (PROC / table).read_text().splitlines()]
+            open_rows = [row for row in rows if row[STATE] == LISTENING]
+            addresses = {f"socket:[{row[INODE]}]": row[ADDRESS] for row in open_rows}
+            own = {addresses[name] for name in listening & set(addresses)}
+            others = set(addresses) - listening
+            count += sum([addresses[name] in own for name in others])
     return count
 
 
@@ -60,10 +90,15 @@ def _sockets(process: int) -> list[tuple[str, int]]:
 
 
 def _is_listening(file: int) -> bool:
+    return _option(file, socket.SO_ACCEPTCONN)
+
+
+def _option(file: int, option: int) -> bool:
+    """Return an option of a socket; False if the file is closed, or isn't a socket."""
     with suppress(OSError):
         opened = socket.socket(fileno=file)
         try:
-            return bool(opened.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+            return bool(opened.getsockopt(socket.SOL_SOCKET, option))
         finally:
             opened.detach()  # it isn't ours to close
     return False

@@ -12,9 +12,8 @@ What an app raises after it has accepted is logged, and counted as "websocket_er
 import logging
 
 from course_lib.asgi import App, Message, Scope
-from course_lib.monitor.endpoints import endpoint_of
 from course_lib.monitor.entries import DISCONNECTED
-from course_lib.monitor.lines import lines, write_line
+from course_lib.monitor.lines import lines
 from course_lib.monitor.request import Timed
 
 ACCEPTED, FORBIDDEN, FAILED = 101, 403, 500
@@ -64,10 +63,8 @@ class TimedWebSocket(Timed):
         if self.status == ACCEPTED:
             monitor.open_websockets -= 1
         if self.recorded:
-            if failed:
-                monitor.count("websocket_error")
-                endpoint = endpoint_of(scope, self.middleware.app)
-                write_line(logging.WARNING, route=endpoint, error=type(error).__name__)
+            if isinstance(error, Exception) and failed:
+                self.record_late_failure("websocket_error", error, scope)
             return
         left = self.disconnected or (error is not None and not failed)
         self.record(DISCONNECTED if left else FAILED, error)
