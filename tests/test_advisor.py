@@ -937,7 +937,7 @@ def test_no_statement_fails_and_no_result_changes(tmp_path_factory, schema, work
     db = tmp_path_factory.mktemp("fuzz") / "fuzz.db"
     fill_tables(db, schema, statistics)
     before, steps_before = outcomes(db, workload)
-    explained = explain_recommendation(db, workload, writes=0, seconds=1.5)
+    explained = explain_recommendation(db, workload, writes=0, seconds=4.0)
     failing = {sql for sql, result in zip(workload, before, strict=True) if isinstance(result, str)}
     skipped = {sql for sql, reason in explained.skipped.items() if "larger" not in reason}
     assert skipped == failing
