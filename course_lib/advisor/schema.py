@@ -47,9 +47,12 @@ class Index:
         """Everything an entry contains, in order."""
         return self.keys + self.included
 
-    def statement(self, name: str) -> str:
-        """Return the statement that creates the index under this name."""
-        target = f"{quoted_if_needed(self.table)}({', '.join(self.columns)})"
+    def statement(self, name: str, table: str = "") -> str:
+        """Return the statement that creates the index under this name.
+
+        `table` is the table's name as its schema writes it; without it, in lower case.
+        """
+        target = f"{quoted_if_needed(table or self.table)}({', '.join(self.columns)})"
         where = f" WHERE {self.where}" if self.where else ""
         return f"CREATE INDEX {quoted_if_needed(name)} ON {target}{where}"
 

@@ -111,7 +111,8 @@ class Trial:
             parts += ["where", index.where]
         words = re.findall(r"\w+", " ".join(parts).lower())
         name = "_".join(["idx", *words])[:LONGEST_NAME]
-        return index.statement(self.copy.free_name(name))
+        table = self.copy.tables[index.table].name
+        return index.statement(self.copy.free_name(name), table)
 
 
 def _used_bytes(connection: sqlite3.Connection) -> int:
