@@ -4,6 +4,8 @@ import math
 import sqlite3
 from contextlib import closing
 
+import pytest
+
 from course_lib.advisor.costs import Costs
 from course_lib.advisor.inserts import Inserts
 from course_lib.advisor.measurements import NO_INDEXES, Measurements
@@ -17,6 +19,7 @@ from course_lib.advisor.workload import read_workload, usages
 QUERY = "SELECT sum(length(body)) FROM t WHERE a > 1"
 
 
+@pytest.mark.measures
 def test_an_index_that_a_single_long_timing_made_look_good_is_dropped(tmp_path, monkeypatch):
     db = tmp_path / "t.db"
     with closing(sqlite3.connect(db)) as connection, connection:

@@ -17,6 +17,7 @@ from course_lib.advisor.workload import Query
 
 # The bound for times that alternated: less than SLOWER, so that a limit of SLOWER is kept.
 SURELY_SLOWER = 1.2
+DOUBTFUL = 0.1  # of the time before: a query that takes more could be slower on a quiet machine
 CLEARLY = 3.0  # times as fast: no chance measurement of a slow query is so wrong
 
 
@@ -112,7 +113,7 @@ class Verification:
                 slowdowns[query] = self.measurements.slowdown(query, self.chosen)
         with suppress(OutOfTime):
             for query in sorted(slowdowns, key=slowdowns.__getitem__, reverse=True):
-                if slowdowns[query] > 1 / CLEARLY:
+                if slowdowns[query] > DOUBTFUL:
                     self.measurements.compare_again(query, self.chosen)
 
     def _suspects(self, query: Query) -> Indexes:
