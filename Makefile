@@ -54,7 +54,7 @@ $(whole): pyproject.toml requirements.txt course_lib/lab/overrides.json .venv/bi
 	@cp course_lib/lab/overrides.json .venv/share/jupyter/lab/settings/
 	@touch $@
 
-# Tests start hundreds of processes. Where bytecode isn't written, each would compile all it imports.
+# Tests start hundreds of processes. Without stored bytecode, each would compile all it imports.
 test lint check: export PYTHONDONTWRITEBYTECODE :=
 test lint check: export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/bytecode
 

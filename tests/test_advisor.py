@@ -130,7 +130,7 @@ def test_a_workload_gets_the_same_rows_with_far_less_work(name, tmp_path):
 
 def test_the_explanation_says_what_each_index_serves_gains_and_costs(tmp_path):
     db = tmp_path / "tickets.db"
-    queries = fill("tickets", db, rows=4_000)
+    queries = fill("tickets", db, rows=1_500)[:6]
     before, steps_before = results(db, queries)
     with closing(sqlite3.connect(db)) as connection, connection:
         connection.execute("CREATE INDEX unwanted ON tickets(body)")
@@ -141,7 +141,7 @@ def test_the_explanation_says_what_each_index_serves_gains_and_costs(tmp_path):
     create_indexes(db, indexes=explained.statements)
     after, steps_after = results(db, queries)
     assert after == before
-    assert steps_after * 2 < steps_before
+    assert steps_after < steps_before
     with closing(sqlite3.connect(db)) as connection:
         sizes = dict(connection.execute("SELECT name, sum(pgsize) FROM dbstat GROUP BY name"))
     for advice in explained.indexes:
@@ -354,6 +354,39 @@ def proposed(sql: str) -> set[tuple[tuple[str, ...], str]]:
         ("SELECT n FROM (SELECT city, name AS n FROM people) WHERE n = 'x'", [("name", "+city")]),
         (
             "WITH c AS (SELECT * FROM people) SELECT 1 FROM c WHERE c.city = 'x' AND born > 3",
+            [("city", "born")],
+        ),
+        # As Rails, Django, SQLAlchemy and Home Assistant's recorder write them.
+        ('SELECT 1 AS one FROM "people" WHERE "people"."name" = ? LIMIT ?', [("name",)]),
+        (
+            'SELECT COUNT(DISTINCT "people"."boss") FROM "people" WHERE "people"."city" = ?',
+            [("city", "+boss")],
+        ),
+        (
+            'SELECT "people".* FROM "people" WHERE "people"."city" IN (?, ?)'
+            ' ORDER BY "people"."born" DESC LIMIT ? OFFSET ?',
+            [("city",), ("city", "born")],
+        ),
+        (
+            'SELECT 1 AS "a" FROM "places" WHERE NOT (EXISTS(SELECT 1 AS "a" FROM "people" U0'
+            ' WHERE (U0."city" = ("places"."city") AND U0."born" = ?) LIMIT 1)) LIMIT 1',
+            [("born", "city")],
+        ),
+        (
+            'SELECT "people"."id" FROM "people" WHERE ("people"."city" = ? AND NOT'
+            ' ("people"."boss" = ? AND "people"."boss" IS NOT NULL))',
+            [("city", "+boss")],
+        ),
+        (
+            "SELECT count(*) AS count_1 FROM (SELECT people.id AS people_id FROM people"
+            " WHERE people.boss = ?) AS anon_1",
+            [("boss",)],
+        ),
+        (
+            "SELECT people.name FROM people JOIN (SELECT people.city AS max_city, max(people.born)"
+            " AS max_born FROM people WHERE people.born >= ? AND people.city IN (?)"
+            " GROUP BY people.city) AS anon_1 ON people.city = anon_1.max_city"
+            " AND people.born = anon_1.max_born",
             [("city", "born")],
         ),
     ],
@@ -884,32 +917,68 @@ def queries(draw):
     return draw(st.sampled_from(shapes))
 
 
-def outcome(connection: sqlite3.Connection, sql: str) -> object:
+def outcome(connection: sqlite3.Connection, sql: str) -> tuple[object, int]:
+    """Return a query's rows, in any order, or its error; and the steps that it takes."""
+    steps = 0
+
+    def step() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    connection.set_progress_handler(step, 1)
     try:
-        return Counter(map(repr, connection.execute(sql).fetchall()))
+        return Counter(map(repr, connection.execute(sql).fetchall())), steps
     except sqlite3.OperationalError as error:
-        return str(error)
+        return str(error), steps
 
 
-@settings(
-    max_examples=int(os.environ.get("FUZZ", "10")),
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
-@given(tables(), st.lists(queries(), min_size=1, max_size=4))
-def test_no_statement_fails_and_no_result_changes(tmp_path_factory, schema, workload):
-    db = tmp_path_factory.mktemp("fuzz") / "fuzz.db"
+def outcomes(db: Path, workload: list[str]) -> tuple[list[object], list[int]]:
+    with closing(sqlite3.connect(db)) as connection:
+        pairs = [outcome(connection, sql) for sql in workload]
+    return [result for result, _ in pairs], [steps for _, steps in pairs]
+
+
+def fill_tables(db: Path, schema: list, statistics: str) -> None:
+    """Create the tables, with statistics that are missing, stale or fresh."""
     with closing(sqlite3.connect(db, isolation_level=None)) as connection:
         for statement, name, rows in schema:
             connection.execute(statement)
             insert = f"INSERT INTO {name}(id, {', '.join(COLUMNS)}) VALUES (?, ?, ?, ?, ?)"
-            connection.executemany(insert, [(number, *row) for number, row in enumerate(rows)])
-        connection.execute("ANALYZE")
-        before = [outcome(connection, sql) for sql in workload]
-    explained = explain_recommendation(db, workload, writes=0, seconds=4.0)
+            few = len(rows) // 10
+            numbered = [(number, *row) for number, row in enumerate(rows)]
+            connection.executemany(insert, numbered[:few])
+            if statistics == "stale":
+                connection.execute("ANALYZE")
+            connection.executemany(insert, numbered[few:])
+        if statistics == "fresh":
+            connection.execute("ANALYZE")
+
+
+# FUZZ=500 tries more examples, for minutes.
+@settings(
+    max_examples=int(os.environ.get("FUZZ", "5")),
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+@given(
+    tables(),
+    st.lists(queries(), min_size=1, max_size=4),
+    st.sampled_from(["missing", "stale", "fresh"]),
+)
+def test_no_statement_fails_and_no_result_changes(tmp_path_factory, schema, workload, statistics):
+    db = tmp_path_factory.mktemp("fuzz") / "fuzz.db"
+    fill_tables(db, schema, statistics)
+    before, steps_before = outcomes(db, workload)
+    explained = explain_recommendation(db, workload, writes=0, seconds=2.5)
     failing = {sql for sql, result in zip(workload, before, strict=True) if isinstance(result, str)}
-    assert explained.skipped.keys() == failing
+    skipped = {sql for sql, reason in explained.skipped.items() if "larger" not in reason}
+    assert skipped == failing
     create_indexes(db, indexes=explained.statements)
+    after, steps_after = outcomes(db, workload)
+    assert after == before
+    for sql, now, then in zip(workload, steps_after, steps_before, strict=True):
+        assert now <= 2 * then + 500, (sql, explained.statements)
     # Most indexes aren't recommended here, because the tables are small. They must be right too.
     with Trial.of(db, float("inf")) as trial:
         tables = trial.copy.tables
@@ -923,9 +992,6 @@ def test_no_statement_fails_and_no_result_changes(tmp_path_factory, schema, work
             for table in ("s", "t"):
                 Inserts(trial).seconds(table)
             trial.show(indexes)
-            with closing(trial.copy.connect()) as connection:
-                assert [outcome(connection, sql) for sql in workload] == before
+            assert outcomes(trial.copy.path, workload)[0] == before
         with closing(trial.copy.connect()) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-    with closing(sqlite3.connect(db)) as connection:
-        assert [outcome(connection, sql) for sql in workload] == before

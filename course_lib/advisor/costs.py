@@ -46,8 +46,7 @@ class Costs:
         It's the logarithm of the seconds, so that shares count and not units, plus the space.
         Raises OutOfTime at the deadline.
         """
-        if time.perf_counter() > self.trial.copy.deadline:
-            raise OutOfTime
+        self._check_time()
         space = sum(self.trial.bytes[index] for index in chosen) / self.trial.copy.bytes
         seconds = self._reads(chosen) + self._writes(chosen)
         cost = math.log(seconds) + COST_OF_SPACE * space
@@ -55,6 +54,10 @@ class Costs:
             self.lowest = cost
             self.cheapest = chosen
         return cost
+
+    def _check_time(self) -> None:
+        if time.perf_counter() > self.trial.copy.deadline:
+            raise OutOfTime
 
     def _reads(self, chosen: Indexes) -> float:
         total = 0.0
@@ -68,8 +71,10 @@ class Costs:
     def _writes(self, chosen: Indexes) -> float:
         total = 0.0
         for table in self.tables:
+            self._check_time()
             total += self.writes[table] * self.inserts.seconds(table)
         for index in chosen:
+            self._check_time()
             total += self.writes[index.table] * self.inserts.seconds(index.table, index)
         return total
 

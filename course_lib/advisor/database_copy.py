@@ -225,7 +225,7 @@ def _snapshot(source: sqlite3.Connection) -> Iterator[None]:
 
 def _watch(deadline: float) -> Callable[[int, int, int], None]:
     def watch(status: int, remaining: int, total: int) -> None:
-        if time.perf_counter() > deadline:
+        if remaining and time.perf_counter() > deadline:
             if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 reason = "another connection has it locked"
             else:

@@ -12,6 +12,8 @@ from course_lib.optimizer.database import quoted
 ROUNDS = 3  # of the measurement that's explained
 ROWS_IN_A_ROUND = 100
 REWRITTEN = 500  # rows that are deleted and inserted again to time inserts
+FIRST = 10  # rows that tell how many more there's time for
+LONGEST = 0.2  # seconds
 
 
 class Inserts:
@@ -28,7 +30,7 @@ class Inserts:
         """
         if (table, index) not in self._seconds:
             self.trial.show(frozenset({index} if index else ()))
-            seconds = self._rewrite(self.trial.copy.tables[table])
+            seconds = self._measure(self.trial.copy.tables[table])
             if index:
                 seconds = max(seconds - self.seconds(table), 0.0)
             self._seconds[table, index] = seconds
@@ -44,21 +46,31 @@ class Inserts:
         known = self.seconds(index.table, index)
         differences = []
         longest = 0.0
+        expected = self.seconds(index.table) + known
+        rows = ROWS_IN_A_ROUND
+        if rows * expected > LONGEST:
+            rows = max(int(LONGEST / expected), 1)
         for _ in range(ROUNDS):
             start = time.perf_counter()
             if start + 2 * longest > self.trial.copy.deadline:
                 break
             self.trial.show(frozenset())
-            without = self._rewrite(table, ROWS_IN_A_ROUND)
+            without = self._rewrite(table, rows)
             self.trial.show(frozenset({index}))
-            differences.append(self._rewrite(table, ROWS_IN_A_ROUND) - without)
+            differences.append(self._rewrite(table, rows) - without)
             longest = max(longest, time.perf_counter() - start)
         if not differences:
             return known, known, known
         ordered = [max(difference, 0.0) for difference in sorted(differences)]
         return median(ordered), ordered[0], ordered[-1]
 
-    def _rewrite(self, table: Table, rows_to_rewrite: int = REWRITTEN) -> float:
+    def _measure(self, table: Table) -> float:
+        """Return the mean seconds of an insert, of fewer rows if each takes long."""
+        seconds = self._rewrite(table, FIRST)
+        rows_in_time = min(int(LONGEST / seconds), REWRITTEN) if seconds else 0
+        return self._rewrite(table, rows_in_time) if rows_in_time > FIRST else seconds
+
+    def _rewrite(self, table: Table, rows_to_rewrite: int) -> float:
         """Delete the newest rows and insert them again; return the mean seconds of an insert.
 
         The rows stay exactly the same, so hidden indexes still match their table.

@@ -7,6 +7,7 @@ seconds, and most sets of indexes lead to a plan that has been timed already:
                                      +-- known ---> return the time that it took
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import fmean
@@ -21,6 +22,8 @@ from course_lib.optimizer import Plan
 FASTER = 0.9  # an index has to reduce the time of some query to this share, or less
 # A query has become slower if it takes this many times as long, and this many seconds more.
 SLOWER, NOISE = 1.3, 20e-6
+
+ROUNDS = 2  # of the comparison in which times without and with indexes alternate
 
 SLACK = 0.02  # seconds for which a busy machine may take the processor away
 
@@ -106,12 +109,33 @@ class Measurements:
         self._known = {(query, NO_INDEXES): known for query, known in self._as_it_was.items()}
         self._as_it_was = {}
 
-    def is_slower(self, query: Query, chosen: Indexes) -> bool:
+    def compare_again(self, query: Query, chosen: Indexes) -> None:
+        """Time a query again, alternately without and with the indexes; keep the shortest times.
+
+        A busy machine makes single timings too long, and all of these could be on one side.
+        """
+        times: Times = {}
+        for indexes in (NO_INDEXES, chosen) * ROUNDS:
+            self.trial.show(indexes)
+            for run in query.runs:
+                key = (run, self.reads.plan(run))
+                seconds = self.reads.seconds(run, self.reads.limit)
+                times[key] = min(seconds, times.get(key, math.inf))
+        for key, seconds in times.items():
+            self.times[key] = min(seconds, self.times.get(key, math.inf))
+        self._forget_known(query)
+
+    def slowdown(self, query: Query, chosen: Indexes) -> float:
+        """Return how many times as long a query takes with the indexes as before."""
+        before = fmean(self.before(query).seconds)
+        return self.mean(query, chosen) / before if before else 1.0
+
+    def is_slower(self, query: Query, chosen: Indexes, *, slower: float = SLOWER) -> bool:
         """Check whether a query is slower than before, as it's written or on average."""
         before = self.before(query).seconds
         after = self.measure(query, chosen).seconds
         pairs = [(before[0], after[0]), (fmean(before), fmean(after))]
-        return any(after > SLOWER * before + NOISE for before, after in pairs)
+        return any(after > slower * before + NOISE for before, after in pairs)
 
     def times_of(self, query: Query) -> Times:
         """Return the times of a query without indexes."""
@@ -131,6 +155,9 @@ class Measurements:
             if run not in query.runs:
                 kept[run, plan] = seconds
         self.times = kept
+        self._forget_known(query)
+
+    def _forget_known(self, query: Query) -> None:
         for known_query, chosen in list(self._known):
             if known_query == query:
                 del self._known[known_query, chosen]

@@ -67,7 +67,7 @@ def _scan(
 ) -> Scan:
     """Sort the conditions by what an index can do for them."""
     keys: dict[Kind, list[Keys]] = {kind: [] for kind in Kind}
-    keys[Kind.JOINED] = [(column,) for column in table.join_columns()]
+    keys[Kind.JOINED] = [(column,) for column in table.join_columns]
     filters = []
     for condition in conditions:
         for kind, key in searches(table, condition):

@@ -11,6 +11,7 @@ from course_lib.optimizer.database import quoted
 
 Keys: TypeAlias = tuple[str, ...]  # columns or expressions, as SQL
 
+GENERATED = 2  # what table_xinfo calls `hidden` in a generated column that isn't stored
 WIDTH_SAMPLE = 1_000  # rows from which the mean width of each column is taken
 
 
@@ -46,9 +47,12 @@ class Index:
         """Everything an entry contains, in order."""
         return self.keys + self.included
 
-    def statement(self, name: str) -> str:
-        """Return the statement that creates the index under this name."""
-        target = f"{quoted_if_needed(self.table)}({', '.join(self.columns)})"
+    def statement(self, name: str, table: str = "") -> str:
+        """Return the statement that creates the index under this name.
+
+        `table` is the table's name as its schema writes it; without it, in lower case.
+        """
+        target = f"{quoted_if_needed(table or self.table)}({', '.join(self.columns)})"
         where = f" WHERE {self.where}" if self.where else ""
         return f"CREATE INDEX {quoted_if_needed(name)} ON {target}{where}"
 
@@ -80,20 +84,24 @@ def read_table(connection: sqlite3.Connection, name: str) -> Table | None:
     ).fetchone()
     if not root_page or name.lower().startswith("sqlite_"):
         return None
-    info = connection.execute("SELECT name, type, pk FROM pragma_table_xinfo(?)", [name]).fetchall()
+    info = connection.execute(
+        "SELECT name, type, pk, hidden FROM pragma_table_xinfo(?)", [name]
+    ).fetchall()
     columns = [column for column, *_ in info]
+    # A generated column that isn't stored may take any time to compute.
+    stored = [column for column, *_, hidden in info if hidden != GENERATED]
     (rows,) = connection.execute(f"SELECT count(*) FROM {quoted(name)}").fetchone()
     return Table(
         name=name,
         rows=rows,
         columns={column.lower(): quoted_if_needed(column) for column in columns},
-        widths=_mean_widths(connection, name, columns),
+        widths=_mean_widths(connection, name, stored),
         rowid=_rowid_names(connection, name, info),
     )
 
 
 def _rowid_names(
-    connection: sqlite3.Connection, table: str, info: list[tuple[str, str, int]]
+    connection: sqlite3.Connection, table: str, info: list[tuple[str, str, int, int]]
 ) -> frozenset[str]:
     """Return the names of a table's rowid; none if it is WITHOUT ROWID."""
     columns = {column.lower() for column, *_ in info}
@@ -104,7 +112,7 @@ def _rowid_names(
         connection.execute(f"SELECT {names[0]} FROM {quoted(table)} LIMIT 0")
     except sqlite3.OperationalError:  # WITHOUT ROWID
         return frozenset()
-    primary_key = [(column, kind) for column, kind, position in info if position]
+    primary_key = [(column, kind) for column, kind, position, _ in info if position]
     if len(primary_key) == 1:
         column, kind = primary_key[0]
         if kind.upper() == "INTEGER":
@@ -116,7 +124,8 @@ def _mean_widths(
     connection: sqlite3.Connection, table: str, columns: list[str]
 ) -> dict[str, float]:
     lengths = ", ".join(f"avg(length({quoted(column)}))" for column in columns)
-    sample = f"SELECT * FROM {quoted(table)} LIMIT {WIDTH_SAMPLE}"
+    names = ", ".join(map(quoted, columns))
+    sample = f"SELECT {names} FROM {quoted(table)} LIMIT {WIDTH_SAMPLE}"
     widths = connection.execute(f"SELECT {lengths} FROM ({sample})").fetchone()
     pairs = zip(columns, widths, strict=True)
     return {quoted_if_needed(column): width or 0.0 for column, width in pairs}

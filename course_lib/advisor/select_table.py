@@ -1,6 +1,7 @@
 """One table of one SELECT: which columns are its own, and what an index on it could contain."""
 
 from collections.abc import Mapping
+from functools import cached_property
 
 from sqlglot import exp
 
@@ -62,8 +63,9 @@ class SelectTable:
                 owners.add(self.owner(column))
         return {owner for owner in owners if owner}
 
+    @cached_property
     def join_columns(self) -> list[str]:
-        """Return the columns of the table that a USING names, or that a NATURAL join compares."""
+        """The columns of the table that a USING names, or that a NATURAL join compares."""
         names = set[str]()
         for join in own_joins(self.select):
             names |= {column.name.lower() for column in join.args.get("using") or ()}
@@ -81,7 +83,7 @@ class SelectTable:
         has_star = any(selected.is_star for selected in self.select.selects)
         if has_star and not isinstance(self.select.parent, exp.Exists):
             return None
-        names = set(self.join_columns())
+        names = set(self.join_columns)
         for column in self.scope.columns:
             if self.owner(column) == self.alias:
                 names.add(self.column_name(column))

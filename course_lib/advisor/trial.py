@@ -66,18 +66,18 @@ class Trial:
         if exists or shutil.disk_usage(folder).free < self.copy.bytes:
             return None
         name = self.copy.free_name(f"candidate_{len(self.by_name)}")
-        bytes_before = self.copy.path.stat().st_size
         # Recorded first: if time runs out half-way, `show` hides what is there.
         self.by_name[name] = index
         self.shown |= {index}
         with closing(self.copy.change()) as connection, self.copy.bounded(connection):
             connection.executescript(f"{FAST_CHANGES} PRAGMA cache_size = -200000")
+            bytes_before = _used_bytes(connection)
             try:
                 connection.execute(index.statement(name))
                 connection.execute(f"ANALYZE {name}")
             except sqlite3.Error:
                 return None
-            self.bytes[index] = self.copy.path.stat().st_size - bytes_before
+            self.bytes[index] = _used_bytes(connection) - bytes_before
             row = connection.execute(
                 "SELECT m.*, stat FROM sqlite_master m LEFT JOIN sqlite_stat1 ON idx = name"
                 " WHERE name = ?",
@@ -111,4 +111,14 @@ class Trial:
             parts += ["where", index.where]
         words = re.findall(r"\w+", " ".join(parts).lower())
         name = "_".join(["idx", *words])[:LONGEST_NAME]
-        return index.statement(self.copy.free_name(name))
+        table = self.copy.tables[index.table].name
+        return index.statement(self.copy.free_name(name), table)
+
+
+def _used_bytes(connection: sqlite3.Connection) -> int:
+    """Return the bytes in use: an index may fill free pages of the file."""
+    (used,) = connection.execute(
+        "SELECT (page_count - freelist_count) * page_size"
+        " FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
+    ).fetchone()
+    return int(used)

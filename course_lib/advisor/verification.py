@@ -5,15 +5,19 @@ lucky ones.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import permutations
 
 from course_lib.advisor.costs import Costs
 from course_lib.advisor.database_copy import OutOfTime
-from course_lib.advisor.measurements import FASTER, Measurements, Times
+from course_lib.advisor.measurements import FASTER, SLOWER, Measurements, Times
 from course_lib.advisor.reads import SLOW
 from course_lib.advisor.schema import Index, Indexes
 from course_lib.advisor.workload import Query
 
+# The bound for times that alternated: less than SLOWER, so that a limit of SLOWER is kept.
+SURELY_SLOWER = 1.2
+DOUBTFUL = 0.1  # of the time before: a query that takes more could be slower on a quiet machine
 CLEARLY = 3.0  # times as fast: no chance measurement of a slow query is so wrong
 
 
@@ -36,6 +40,7 @@ class Verification:
         self.queries = queries
         self.chosen = chosen
         self.unverified: Indexes = frozenset()
+        self._slower = SLOWER
 
     def run(self, deadline: float, end: float) -> Indexes:
         """Return the indexes that pass.
@@ -53,6 +58,10 @@ class Verification:
             self.measurements.use(self._clear_times())
             self._drop_harmful()
             self.chosen = self.costs.pruned(self.chosen)
+            self._drop_idle()
+            self._compare_doubtful()
+            self._slower = SURELY_SLOWER
+            self._drop_harmful()
             self._drop_idle()
         except OutOfTime:
             copy.deadline = end
@@ -79,15 +88,33 @@ class Verification:
         """Drop indexes until no query is slower."""
         while query := self._first_slower():
             self.measurements.forget(query)
-            if self.measurements.is_slower(query, self.chosen):  # the first time may be chance
+            self.measurements.compare_again(query, self.chosen)  # the first time may be chance
+            if self._is_slower(query):
                 smaller_sets = [self.chosen - {index} for index in self._suspects(query)]
                 self.chosen = min(smaller_sets, key=self.costs.of)
 
     def _first_slower(self) -> Query | None:
         for query in self.queries:
-            if self.measurements.is_slower(query, self.chosen):
+            if self._is_slower(query):
                 return query
         return None
+
+    def _is_slower(self, query: Query) -> bool:
+        return self.measurements.is_slower(query, self.chosen, slower=self._slower)
+
+    def _compare_doubtful(self) -> None:
+        """Compare again the queries that aren't clearly faster, the slowest-looking first.
+
+        If time runs out, the others have the one comparison that they've passed.
+        """
+        slowdowns = {}
+        for query in self.queries:
+            if self.measurements.used(query, self.chosen):
+                slowdowns[query] = self.measurements.slowdown(query, self.chosen)
+        with suppress(OutOfTime):
+            for query in sorted(slowdowns, key=slowdowns.__getitem__, reverse=True):
+                if slowdowns[query] > DOUBTFUL:
+                    self.measurements.compare_again(query, self.chosen)
 
     def _suspects(self, query: Query) -> Indexes:
         """Return the indexes that a query uses; if none, all on its tables.
