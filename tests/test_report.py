@@ -99,7 +99,7 @@ def test_statements_are_counted_for_requests_that_worked():
     assert mixed.statements == 4
     assert math.isnan(replace(BEFORE, mix=failed).statements)
     unknown = budget.measures(replace(BEFORE, mix=failed))[2]
-    assert (unknown.text, unknown.met) == ("-", False)
+    assert (unknown.text, unknown.met) == ("none answered", False)
 
 
 def test_a_verdict_says_when_chance_may_have_decided_it():

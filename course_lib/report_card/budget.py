@@ -182,7 +182,7 @@ def _statements(trial: Trial) -> Measure:
     return Measure(
         "statements for each stats request",
         each,
-        "-" if math.isnan(each) else f"{each:.2f}",
+        "none answered" if math.isnan(each) else f"{each:.2f}",
         STATEMENTS,
         f"at most {STATEMENTS}",
         met=each <= STATEMENTS,
@@ -193,10 +193,12 @@ def _statements(trial: Trial) -> Measure:
 def _admitted(attack: Attack) -> Measure:
     share = attack.admitted_share
     text = f"{share:.0%} of {attack.sent(ATTACKER)}"
+    if unanswered := attack.load.unanswered(ATTACKER):
+        text += f", {unanswered} unanswered"
     if rejected := attack.honest_refused:
         text += f"; of the honest {attack.sent(HONEST)}, {rejected} rejected"
     return Measure(
-        "attacker's requests let through",
+        "attacker's requests not rejected",
         share,
         text,
         ADMITTED_SHARE,
