@@ -19,7 +19,7 @@ import pandas as pd
 import psutil
 
 from course_lib import api
-from course_lib.lab import session
+from course_lib.lab import session, show
 from course_lib.lab.bench import FEWEST_SAMPLES, percentiles
 from course_lib.lab.load_generator import Load, Route, Schedule, load, zipf_users
 from course_lib.lab.serve import Server
@@ -146,6 +146,10 @@ class Stress:
             f"{failures} failures, {rejected:,} rejected by a limit; "
             f"memory {before:.0f} MB at the start, {after:.0f} MB at the end"
         )
+
+    def _repr_html_(self) -> str:
+        # JupyterLab breaks a line of plain text in the middle of a word.
+        return f"<p>{show.prose(repr(self))}</p>"
 
 
 def stress(server: Server, *, users: int = 128) -> Stress:
