@@ -82,6 +82,16 @@ def test_a_cache_with_a_low_hit_rate_is_not_met(persistent_redis):
         assert HITS in not_met(checklist.check(api))
 
 
+def test_lookups_that_wait_for_a_running_load_are_not_in_the_hit_rate(fixed, monkeypatch):
+    counts = {"cache_hit": 8, "cache_miss": 12, "cache_wait": 10}
+    figures = {"counts": counts, "endpoints": [], "slow": 0.5}
+    monkeypatch.setattr(checklist, "_figures", lambda _: figures)
+    point = checklist.check(fixed).points[HITS]
+    assert point.met
+    assert "80% of 10 lookups" in point.seen
+    assert "10 others" in point.seen
+
+
 @pytest.mark.parametrize(
     "statuses", [[(0, 429), (1, 429)], [(0, 200), (1, 200)]], ids=["an honest client", "none"]
 )

@@ -105,6 +105,12 @@ def test_reveal_says_how_far_off_the_prediction_was(shown, guess, measured, unit
     assert shown[0].endswith(f"50% sure. {verdict}")
 
 
+def test_a_percent_sign_follows_its_number_without_a_space(shown):
+    predict("one_list", guess=10, sure=50, unit="%")
+    reveal("one_list", 30, unit="%")
+    assert shown[0].startswith("Measured: 30%. You said 10%, 50% sure.")
+
+
 @pytest.mark.parametrize(
     ("guess", "measured", "unit", "close"),
     [

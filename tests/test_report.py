@@ -99,7 +99,7 @@ def test_statements_are_counted_for_requests_that_worked():
     assert mixed.statements == 4
     assert math.isnan(replace(BEFORE, mix=failed).statements)
     unknown = budget.measures(replace(BEFORE, mix=failed))[2]
-    assert (unknown.text, unknown.met) == ("-", False)
+    assert (unknown.text, unknown.met) == ("none answered", False)
 
 
 def test_a_verdict_says_when_chance_may_have_decided_it():
@@ -109,19 +109,24 @@ def test_a_verdict_says_when_chance_may_have_decided_it():
     assert budget.measures(far)[1].verdict == "met"
 
 
-def test_each_kind_of_key_has_its_own_hit_rate_and_verdict():
+def test_each_kind_of_key_has_its_own_hits_and_a_verdict_by_those_that_are_possible(monkeypatch):
+    monkeypatch.setattr(traffic, "possible_hits", {5: 3}.get)
     answers = [
-        Answer(0, 0.001, 200, "hit", "hit" if number else "miss", 0, 0.0) for number in (0, 0, 0, 1)
+        Answer(0, 0.001, 200, platform, user, 0, 0.0)
+        for platform, user in zip(
+            ["miss", *["hit"] * 4], [*["miss"] * 3, "hit", "hit"], strict=True
+        )
     ]
     table = budget.hit_rates(replace(AFTER, mix=Load(answers, 1.0, NAMES, 0.001, True)))
-    assert list(table["hits"]) == ["100%", "25%", "62%"]
-    assert list(table["over 80%"]) == ["met", "NOT MET", "NOT MET"]
+    assert list(table["hits"]) == ["4 (80%)", "2 (40%)", "6 (60%)"]
+    assert list(table["possible hits"]) == ["4 (80%)", "3 (60%)", "7 (70%)"]
+    assert list(table["over 80% of the possible"]) == ["met", "NOT MET", "met"]
 
 
-def test_without_lookups_a_hit_rate_is_a_dash_and_not_met():
+def test_without_lookups_hits_are_a_dash_and_the_target_is_not_met():
     table = budget.hit_rates(BEFORE)
     assert set(table["hits"]) == {"-"}
-    assert set(table["over 80%"]) == {"NOT MET"}
+    assert set(table["over 80% of the possible"]) == {"NOT MET"}
 
 
 # --- trials -----------------------------------------------------------------------------------

@@ -44,12 +44,20 @@ def test_the_stats_are_requested_one_at_a_time(off):
 
 
 def test_every_route_of_the_mix_responds_with_its_status(off):
-    sent = load(traffic.schedule(off), users=4, requests=300, seconds=60)
+    sent = load(traffic.schedule(off.url), users=4, requests=300, seconds=60)
     assert requests_by_route(sent).keys() == traffic.SHARES.keys()
     by_route = {(sent.names[answer.route], answer.status) for answer in sent.answers}
     assert by_route == {
         (name, 201 if name == "POST /api/events" else 200) for name in traffic.SHARES
     }
+
+
+def test_the_possible_hits_are_those_of_a_cache_in_which_nothing_expires():
+    requests = 150
+    with trial.start(trial.OURS, events.copy(rows=ROWS)) as server:
+        sent = load(traffic.schedule(server.url), users=1, requests=requests, seconds=60)
+    hits = [answer.cache_of_user for answer in sent.answers].count("hit")
+    assert hits == traffic.possible_hits(requests) > 0
 
 
 def test_128_users_get_every_response_and_only_logins_are_rejected(on):

@@ -78,5 +78,7 @@ def _record_outcome(
         headers[name] = outcome
         if monitor:
             monitor.count("cache_hit" if outcome in ("hit", "stale") else "cache_miss")
+            if outcome == "wait":
+                monitor.count("cache_wait")
 
     return record

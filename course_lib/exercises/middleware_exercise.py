@@ -110,11 +110,12 @@ class MiddlewareExercise(Exercise):
         mistakes = {
             "answer_lost": is_lost or app.received != [REQUEST],
             "swallows": app.failure and app.error is None,
-            "another_path": service.strays,
         }
-        got = brief(service.strays or app.sent)
-        expected = brief(app.failure or app.response)
-        self.refuse_first(mistakes, call=self.get(path), got=got, expected=expected)
+        call, expected = self.get(path), brief(app.failure or app.response)
+        self.refuse_first(mistakes, call=call, got=brief(app.sent), expected=expected)
+        if service.strays:
+            expected = f"[({path!r}, {app.least:g} or a little more)]"
+            self.refuse("another_path", call=call, got=brief(service.strays), expected=expected)
         missing = MISSING.get(path, "never_records")
         too_short = "first_byte" if app.parts > 1 else "too_short"
         self.expect_record(app, path, missing, too_short)

@@ -67,9 +67,12 @@ def start(lesson: str, *, redis: bool = False) -> None:
     import platform  # noqa: PLC0415
     import sqlite3  # noqa: PLC0415
 
+    import pandas as pd  # noqa: PLC0415
+
     from course_lib.lab import events, progress, redis_server, session  # noqa: PLC0415
 
     session.begin(lesson)
+    pd.set_option("display.max_colwidth", None)  # its default cuts off texts in tables
     table = events.path()
     server = f", {redis_server.version()}" if redis else ""
     print(f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}{server}")

@@ -14,7 +14,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,13 @@ class Schedule:
     routes: Sequence[Route]
     seed: int = 1
     poisson: bool = False
+
+    def in_order(self) -> Iterator[tuple[Route, Any]]:
+        """Yield the route and the key of each request, without end."""
+        shares = [route.share for route in self.routes]
+        keys = [route.keys for route in self.routes]
+        for number, key in sender.in_order(shares, keys, self.seed):
+            yield self.routes[number], key
 
 
 def zipf_users(users: int, requests: int, *, exponent: float = 1.0, seed: int = 1) -> list[int]:

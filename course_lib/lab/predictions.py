@@ -73,7 +73,7 @@ def reveal(name: str, measured: Guess, *, unit: str = "") -> None:
     Displays a card and returns None, so that a table or a plot can follow in the same cell.
     """
     measured = measured if isinstance(measured, str) else float(measured)
-    truth = f"{number(measured)} {unit}".strip()
+    truth = _in(measured, unit)
     locked = progress.latest("prediction", session.lesson()).get(name)
     if not locked:
         display(Card("Measured", f"{truth}. (You made no prediction for this one.)"))
@@ -150,9 +150,9 @@ class Revealed:
         unit = self.locked["unit"]
         return {
             "prediction": self.name,
-            "you said": f"{number(self.locked['guess'])} {unit}".strip(),
+            "you said": _in(self.locked["guess"], unit),
             "sure": f"{number(self.locked['sure'])}%",
-            "measured": "-" if self.measured is None else f"{number(self.measured)} {unit}".strip(),
+            "measured": "-" if self.measured is None else _in(self.measured, unit),
             "how far off": "-" if self.measured is None else self.how_far.rstrip("."),
         }
 
@@ -195,8 +195,14 @@ def _in_sentence(words: str) -> str:
     return words[0].lower() + words[1:].rstrip(".")
 
 
+def _in(value: object, unit: str) -> str:
+    """Return a value with its unit: "30 ms", "30%" or "b"."""
+    space = "" if unit.startswith("%") else " "
+    return f"{number(value)}{space}{unit}".strip()
+
+
 def _said(locked: progress.Record) -> str:
-    guess = f"{number(locked['guess'])} {locked.get('unit', '')}".strip()
+    guess = _in(locked["guess"], locked.get("unit", ""))
     return f"{guess}, {number(locked['sure'])}% sure"
 
 
@@ -232,7 +238,7 @@ def distance(guess: Guess, measured: Guess, unit: str) -> Distance:
     if share := SHARE.match(unit):
         return _distance_of_share(difference, direction, share[1])
     if guess <= 0 or measured <= 0:
-        apart = f"{number(difference)} {unit}".strip()
+        apart = _in(difference, unit)
         return Distance(False, f"{apart} too {direction}.", 3)
     factor = max(guess / measured, measured / guess)
     size = math.log(factor, CLOSE)

@@ -21,7 +21,7 @@ import re
 import statistics
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -143,20 +143,26 @@ def _answer(route: int, latency: float, status: int, head: bytes) -> Answer:
 
 
 def _requests(plan: dict[str, Any]) -> Requests:
-    """Yield the plan's requests in order: routes at random by their shares, keys in turn."""
+    """Yield the plan's requests in order."""
     routes = plan["routes"]
     host = urlsplit(plan["url"]).netloc
-    chance = random.Random(plan["seed"])
     shares = [route["share"] for route in routes]
-    keys = [itertools.cycle(route["keys"] or [None]) for route in routes]
-    count = plan["requests"]
-    numbers = range(len(routes))
-    for sent in itertools.count():
-        if sent == count:
-            return
-        (number,) = chance.choices(numbers, shares)
-        key = next(keys[number])
+    keys = [route["keys"] for route in routes]
+    order = in_order(shares, keys, plan["seed"])
+    for number, key in itertools.islice(order, plan["requests"]):
         yield number, _bytes_of(routes[number], key, host)
+
+
+def in_order(
+    shares: Sequence[float], keys: Sequence[Sequence[Any]], seed: int
+) -> Iterator[tuple[int, Any]]:
+    """Yield the number of a route and its key, without end: routes at random, keys in turn."""
+    chance = random.Random(seed)
+    next_keys = [itertools.cycle(of_route or [None]) for of_route in keys]
+    numbers = range(len(shares))
+    while True:
+        (number,) = chance.choices(numbers, shares)
+        yield number, next(next_keys[number])
 
 
 def _bytes_of(route: dict[str, Any], key: Any, host: str) -> bytes:

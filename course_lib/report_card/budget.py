@@ -182,7 +182,7 @@ def _statements(trial: Trial) -> Measure:
     return Measure(
         "statements for each stats request",
         each,
-        "-" if math.isnan(each) else f"{each:.2f}",
+        "none answered" if math.isnan(each) else f"{each:.2f}",
         STATEMENTS,
         f"at most {STATEMENTS}",
         met=each <= STATEMENTS,
@@ -193,10 +193,12 @@ def _statements(trial: Trial) -> Measure:
 def _admitted(attack: Attack) -> Measure:
     share = attack.admitted_share
     text = f"{share:.0%} of {attack.sent(ATTACKER)}"
+    if unanswered := attack.load.unanswered(ATTACKER):
+        text += f", {unanswered} unanswered"
     if rejected := attack.honest_refused:
         text += f"; of the honest {attack.sent(HONEST)}, {rejected} rejected"
     return Measure(
-        "attacker's requests let through",
+        "attacker's requests not rejected",
         share,
         text,
         ADMITTED_SHARE,
@@ -206,27 +208,37 @@ def _admitted(attack: Attack) -> Measure:
 
 
 def hit_rates(trial: Trial) -> pd.DataFrame:
-    """Return the hit rate of each kind of key, and of both together, each with its verdict."""
+    """Return the hits of each kind of key, and of both together, beside those that are possible.
+
+    The target is a share of the possible hits. A share of all lookups would depend on how often
+    the same user comes back during the mix.
+    """
     platform = [answer.cache for answer in trial.mix.answers if answer.cache]
     users = [answer.cache_of_user for answer in trial.mix.answers if answer.cache_of_user]
+    of_platform = max(len(platform) - 1, 0)
+    of_users = min(traffic.possible_hits(trial.mix.requests), len(users))
     rows = {
-        "the platform's key": _hits(platform),
-        "the users' keys": _hits(users),
-        "both together": _hits(platform + users),
+        "the platform's key": _hits(platform, of_platform),
+        "the users' keys": _hits(users, of_users),
+        "both together": _hits(platform + users, of_platform + of_users),
     }
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def _hits(outcomes: Sequence[str]) -> dict[str, str]:
+def _hits(outcomes: Sequence[str], possible: int) -> dict[str, str]:
     hits, lookups = outcomes.count("hit"), len(outcomes)
-    if not lookups:
-        return {"hits": "-", "lookups": "0", f"over {HIT_RATE:.0%}": "NOT MET"}
-    rate = hits / lookups
+    met = hits > HIT_RATE * possible
     return {
-        "hits": f"{rate:.0%}",
         "lookups": f"{lookups:,}",
-        f"over {HIT_RATE:.0%}": "met" if rate > HIT_RATE else "NOT MET",
+        "hits": _share(hits, lookups),
+        "possible hits": _share(possible, lookups),
+        f"over {HIT_RATE:.0%} of the possible": "met" if met else "NOT MET",
     }
+
+
+def _share(part: int, whole: int) -> str:
+    """Return a number with its share of the whole, such as "79 (96%)"; a dash for none of none."""
+    return f"{part:,} ({part / whole:.0%})" if whole else "-"
 
 
 def target_lines() -> str:

@@ -122,7 +122,7 @@ class ReportCard:
             "<h3>All trials</h3>",
             _shown(self.trials.table()),
             "<h3>Many users at once (a closed load)</h3>",
-            f"<p>{html.escape(repr(self.stress))}</p>",
+            self.stress._repr_html_(),
             f"<h3>Ready for production: {ready}</h3>",
             self.checklist._repr_html_(),
             f"<h3>The lessons</h3>{_shown(lessons())}",

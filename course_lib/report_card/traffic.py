@@ -10,6 +10,7 @@ every measurement is shortened. A shortened result is marked, because its figure
 with those of a full run.
 """
 
+import itertools
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -18,17 +19,17 @@ import pandas as pd
 import psutil
 
 from course_lib import api
-from course_lib.lab import session
+from course_lib.lab import session, show
 from course_lib.lab.bench import FEWEST_SAMPLES, percentiles
 from course_lib.lab.load_generator import Load, Route, Schedule, load, zipf_users
 from course_lib.lab.serve import Server
 from course_lib.limiter import parse
 
-STATS, LISTS = "GET /api/stats", "GET /api/events"
+STATS, LISTS, WRITES = "GET /api/stats", "GET /api/events", "POST /api/events"
 USERS = 50  # active users; user k sends requests in proportion to 1 / k
 RATE = 10  # requests a second
 MIX_SECONDS, PATIENCE = 30, 3
-SHARES = {STATS: 25, LISTS: 60, "POST /api/events": 10, api.LOGIN: 4, "POST /api/events/parse": 1}
+SHARES = {STATS: 25, LISTS: 60, WRITES: 10, api.LOGIN: 4, "POST /api/events/parse": 1}
 FEWEST = {
     **FEWEST_SAMPLES,
     99: 1_000,
@@ -44,12 +45,12 @@ def _seconds(full: float, short: float) -> float:
     return short if session.is_short() else full
 
 
-def schedule(server: Server, *, tier: str = "pro", seed: int = 1) -> Schedule:
+def schedule(url: str, *, tier: str = "pro", seed: int = 1) -> Schedule:
     """Return the mix of requests in `SHARES`, sent to a server by users of one tier."""
     users = zipf_users(USERS, 2_000, seed=seed)
     key = {"X-API-Key": f"{tier}-{{}}"}
     bodies: dict[str, dict[str, Any]] = {
-        "POST /api/events": {"type": "view", "title": "Standup of user {}", "duration_ms": 900_000},
+        WRITES: {"type": "view", "title": "Standup of user {}", "duration_ms": 900_000},
         api.LOGIN: {"account": "user{}@example.com", "password": "events"},
         "POST /api/events/parse": {"text": "Lunch with user {}, 45 min"},
     }
@@ -58,7 +59,7 @@ def schedule(server: Server, *, tier: str = "pro", seed: int = 1) -> Schedule:
         method, path = name.split()
         headers = {} if name == api.LOGIN else key
         routes.append(Route(path, users, share, method, bodies.get(name), headers, name))
-    return Schedule(server.url, routes, seed, poisson=True)
+    return Schedule(url, routes, seed, poisson=True)
 
 
 def mix() -> pd.DataFrame:
@@ -90,10 +91,27 @@ def send_mix(server: Server, doing: str) -> Load:
     """
     seconds = _seconds(MIX_SECONDS, 3)
     requests = round(RATE * seconds)
-    sent = schedule(server)
+    sent = schedule(server.url)
     return load(
         sent, rate=RATE, requests=requests, seconds=seconds + _seconds(PATIENCE, 1), doing=doing
     )
+
+
+def possible_hits(requests: int) -> int:
+    """Return how many lookups of users' keys can be hits among that many requests of the mix.
+
+    Even a cache in which nothing expires misses a user's first lookup, and the first one after
+    each write of that user. A concurrent write may change this by a few.
+    """
+    possible = 0
+    cached = set()
+    for route, user in itertools.islice(schedule("").in_order(), requests):
+        if route.name == WRITES:
+            cached.discard(user)
+        if route.name == STATS:
+            possible += user in cached
+            cached.add(user)
+    return possible
 
 
 def ask_alone(server: Server, doing: str) -> Load:
@@ -129,6 +147,10 @@ class Stress:
             f"memory {before:.0f} MB at the start, {after:.0f} MB at the end"
         )
 
+    def _repr_html_(self) -> str:
+        # JupyterLab breaks a line of plain text in the middle of a word.
+        return f"<p>{show.prose(repr(self))}</p>"
+
 
 def stress(server: Server, *, users: int = 128) -> Stress:
     """Send the traffic from many users at once, who send the next request on each response.
@@ -136,7 +158,7 @@ def stress(server: Server, *, users: int = 128) -> Stress:
     This is a closed load, so its latencies look better than they are.
     """
     process = psutil.Process(server.pid)
-    traffic = schedule(server, tier="team")
+    traffic = schedule(server.url, tier="team")
     first = load(traffic, users=users, seconds=_seconds(5, 1), doing=f"{users} users, starting")
     before = process.memory_info().rss
     rest = load(traffic, users=users, seconds=_seconds(10, 2), doing=f"{users} users, continuing")
