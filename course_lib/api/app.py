@@ -98,7 +98,7 @@ def create_app(
     app = FastAPI(
         title="The Events API", lifespan=lifespan, responses=failures(429) if limits else None
     )
-    add_failures(app)
+    add_failures(app, is_monitored=monitor)
     check_account = None
     if limits and redis:
         limiter = RateLimiter(redis, namespace=f"{namespace}:limit", algorithm=algorithm)
