@@ -23,7 +23,7 @@ ifdef PIP_INDEX_URL
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
-.PHONY: help lab setup test lint check lessons reset doctor site store pins
+.PHONY: help lab setup test fuzz lint check lessons reset doctor site store pins
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z]*\):[^#]*## /make \1#/p' Makefile \
@@ -56,6 +56,9 @@ $(whole): pyproject.toml requirements.txt course_lib/lab/overrides.json .venv/bi
 
 test: lint  ## run every check and test; list the slowest at the end
 	$(python) -m pytest -q -n 4 -rs --durations=15
+
+fuzz: setup  ## run every test that makes up its own inputs, with 100 times as many; takes long
+	$(python) -m pytest -q -n 4 -m hypothesis --hypothesis-profile=long -o faulthandler_timeout=0
 
 lint: setup  ## check style and types
 	$(python) -m ruff check
