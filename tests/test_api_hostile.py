@@ -44,3 +44,9 @@ def test_a_false_length_does_not_get_a_chunked_body_past_the_limit(
     body = b"x" * (bodies.LARGEST_BODY + 1)
     chunks = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
     assert status_of(server, POST + headers + b"\r\n" + chunks) == 413
+
+
+def test_no_redirect_repeats_the_host_that_a_client_sent(server: serve.Server) -> None:
+    answer = server.client.get("/api/events/", headers={"Host": "evil.example"})
+    assert answer.status_code == 404
+    assert "evil" not in str(answer.headers)
