@@ -22,7 +22,7 @@ from course_lib.lab.bench import percentile
 from course_lib.lab.load_generator import Load, load
 from course_lib.report_card import traffic
 
-# The usual limits protect the login and the model; nobody else is rejected.
+# The usual limits protect the login and the model; other routes have one that is never reached.
 LIMITS = {**api.LIMITS, "*": "1000000/minute"}
 COLUMNS = (
     "users",

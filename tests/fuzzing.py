@@ -1,4 +1,4 @@
-"""How many examples the fuzzers try: few in `make test`, 100 times as many in `make fuzz`.
+"""Set how many examples the fuzzers try: few in `make test`, 100 times as many in `make fuzz`.
 
 The fuzzers are all tests that use Hypothesis. With `--hypothesis-profile=long`, each tries 100
 times the examples that it asks for.
