@@ -23,7 +23,7 @@ ifdef PIP_INDEX_URL
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
-.PHONY: help lab setup test lint check lessons reset doctor site bench store pins
+.PHONY: help lab setup test fuzz lint check lessons reset doctor site bench store pins
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z]*\):[^#]*## /make \1#/p' Makefile \
@@ -55,11 +55,14 @@ $(whole): pyproject.toml requirements.txt course_lib/lab/overrides.json .venv/bi
 	@touch $@
 
 # Tests start hundreds of processes. Without stored bytecode, each would compile all it imports.
-test lint check: export PYTHONDONTWRITEBYTECODE :=
-test lint check: export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/bytecode
+test fuzz lint check: export PYTHONDONTWRITEBYTECODE :=
+test fuzz lint check: export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/bytecode
 
 test: lint  ## run every check and test; list the slowest at the end
 	$(python) -m pytest -q -n 4 -rs --durations=15
+
+fuzz: setup  ## run every test that makes up its own inputs, with 100 times as many; takes long
+	$(python) -m pytest -q -n 4 -m hypothesis --hypothesis-profile=long -o faulthandler_timeout=0
 
 lint: setup  ## check style and types
 	$(python) -m ruff check

@@ -15,8 +15,10 @@ from xdist.scheduler import LoadScopeScheduling
 from course_lib import redis_client
 from course_lib.lab import paths, redis_server
 from course_lib.limiter import RateLimiter
+from tests import fuzzing
 
 pytest_plugins = ["tests.measuring"]
+fuzzing.register_profiles()
 
 CHROMIUM = Path("/usr/bin/chromium")
 

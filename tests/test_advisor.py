@@ -1,7 +1,6 @@
 """Test the advisor on schemas of several kinds, with wrong input, and on random schemas."""
 
 import hashlib
-import os
 import shutil
 import sqlite3
 import subprocess
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import advisor_schemas
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from course_lib.advisor import Recommendation, explain_recommendation, reads, recommend_indexes
@@ -29,6 +28,7 @@ from course_lib.advisor.trial import Trial
 from course_lib.advisor.values import Values
 from course_lib.advisor.verification import Verification
 from course_lib.optimizer import analyze_query_performance, create_indexes
+from tests.fuzzing import fuzz
 
 # The tables are small: even on a slow and busy machine the search ends long before this.
 SECONDS = 40.0
@@ -955,12 +955,7 @@ def fill_tables(db: Path, schema: list, statistics: str) -> None:
             connection.execute("ANALYZE")
 
 
-# FUZZ=500 tries more examples, for minutes.
-@settings(
-    max_examples=int(os.environ.get("FUZZ", "5")),
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
+@fuzz(5)
 @given(
     tables(),
     st.lists(queries(), min_size=1, max_size=4),

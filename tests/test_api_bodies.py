@@ -1,16 +1,11 @@
 """The Events API rejects bodies that are too large, too slow, invalid or hostile."""
 
-import json
 import logging
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from course_lib.api import bodies, create_app
 from course_lib.lab import events, serve
@@ -88,24 +83,6 @@ def test_nothing_that_a_client_sent_is_logged(
     assert SECRET not in caplog.text
 
 
-def test_a_request_that_crashes_logs_one_line_and_keeps_its_connection(
-    db: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    app = create_app(db, monitor=True)
-
-    @app.get("/crash/{name}")
-    async def crash(name: str) -> None:
-        raise ValueError(f"no {name}")
-
-    with serve.here(app) as server, caplog.at_level(logging.WARNING):
-        answer = server.client.get(f"/crash/{SECRET}")
-        lines = [record.getMessage() for record in caplog.records]
-        assert (answer.status_code, answer.json()) == (500, {"detail": "internal error"})
-        assert server.client.get("/health", headers={"Connection": "close"}).status_code == 200
-    failed = [line for line in lines if line.startswith("GET /crash/{name} failed: ValueError at")]
-    assert len(failed) == 1 and SECRET not in "".join(lines)
-
-
 def test_a_type_of_event_that_nobody_knows_is_rejected_with_the_list(server: serve.Server) -> None:
     answer = server.client.post("/api/events", json={"type": "mine", "title": "t"})
     assert answer.status_code == 422
@@ -117,29 +94,3 @@ def test_the_openapi_document_lists_the_failures_of_each_route(db: Path) -> None
     assert {"400", "401", "413", "422", "503"} < set(paths["/api/events"]["post"]["responses"])
     assert {"401", "413", "429", "503"} < set(paths["/api/auth/login"]["post"]["responses"])
     assert list(paths["/metrics"]["get"]["responses"]["200"]["content"]) == ["text/plain"]
-
-
-JSON_VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
-    lambda values: st.lists(values) | st.dictionaries(st.text(), values),
-    max_leaves=5,
-)
-FIELDS = st.sampled_from(["type", "title", "duration_ms", "starts_at", "text", "account"])
-HOSTILE = st.binary() | st.builds(
-    lambda value: json.dumps(value).encode(), st.dictionaries(FIELDS, JSON_VALUES) | JSON_VALUES
-)
-
-
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-@given(path=st.sampled_from(POSTS), body=HOSTILE, key=st.none() | st.binary(max_size=20))
-def test_hostile_input_never_causes_a_500(
-    server: serve.Server, path: str, body: bytes, key: bytes | None
-) -> None:
-    headers: dict[Any, Any] = dict(JSON)
-    if key is not None and not set(key) & set(b"\0\r\n") and key.strip() == key:
-        headers["X-API-Key"] = key
-    try:
-        answer = server.client.post(path, content=body, headers=headers)
-    except httpx.LocalProtocolError:
-        return  # the client itself doesn't send such a header
-    assert answer.status_code < 500

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 from redis.crc import key_slot
@@ -26,6 +26,7 @@ from course_lib.limiter import Algorithm, Decision, Limit, RateLimiter, parse
 from course_lib.limiter.limits import SECONDS
 from tests.conftest import empty_client
 from tests.counting_redis import CountingRedis, counting_client
+from tests.fuzzing import fuzz
 
 HELPER = Path(__file__).with_name("limiter_in_a_process.py")
 ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
@@ -163,7 +164,7 @@ gaps = st.lists(
 
 
 @each_algorithm
-@settings(max_examples=60, deadline=None)
+@fuzz(60)
 @given(rules=rules, gaps=gaps)
 def test_every_decision_equals_that_of_a_slow_model(
     run: Any, algorithm: Algorithm, rules: Rules, gaps: list[int | str]
@@ -210,7 +211,7 @@ def test_every_decision_equals_that_of_a_slow_model(
 
 
 @each_algorithm
-@settings(max_examples=60, deadline=None)
+@fuzz(60)
 @given(spent_at=st.integers(0, 60 * SECOND), back=st.integers(0, 400 * SECOND))
 def test_setting_the_clock_back_locks_no_user_out(
     run: Any, algorithm: Algorithm, spent_at: int, back: int

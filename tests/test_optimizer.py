@@ -13,7 +13,7 @@ from pathlib import Path
 
 import plan_texts
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from course_lib.optimizer import (
@@ -28,6 +28,7 @@ from course_lib.optimizer import (
     vacuum_database,
 )
 from course_lib.optimizer.indexes import IndexConflictError
+from tests.fuzzing import fuzz
 
 NAMES = ["idx_events_user_id_created_at", "idx_events_type", "idx_events_created_at_user_id"]
 NEWEST = "SELECT * FROM events WHERE user_id = ? ORDER BY created_at DESC, id DESC LIMIT 20"
@@ -795,9 +796,7 @@ SELECTS = st.builds(
 )
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@fuzz(150)
 @given(query=WORDS | SELECTS, params=st.lists(st.integers() | st.text() | st.none(), max_size=3))
 def test_any_text_gives_a_plan_or_a_value_error_and_changes_nothing(query, params, events):
     before = digest(events)

@@ -96,9 +96,12 @@ def create_app(
         await run_in_threadpool(database.close)
 
     app = FastAPI(
-        title="The Events API", lifespan=lifespan, responses=failures(429) if limits else None
+        title="The Events API",
+        lifespan=lifespan,
+        responses=failures(429) if limits else None,
+        redirect_slashes=False,  # a redirect would repeat the path and the host that a client sent
     )
-    add_failures(app)
+    add_failures(app, is_monitored=monitor)
     check_account = None
     if limits and redis:
         limiter = RateLimiter(redis, namespace=f"{namespace}:limit", algorithm=algorithm)

@@ -64,9 +64,10 @@ class _Body:
 
 def _declared_length(scope: Scope) -> int | None:
     """Return the length in the header, 0 without a body, or None if the length isn't declared."""
+    length: int | None = 0
     for name, value in scope["headers"]:
-        if name == b"content-length":
-            return int(value[:20]) if value.isdigit() else None
         if name == b"transfer-encoding":
-            return None
-    return 0
+            return None  # which overrides any declared length (RFC 9112, section 6.3)
+        if name == b"content-length":
+            length = int(value[:20]) if value.isdigit() else None
+    return length

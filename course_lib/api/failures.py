@@ -7,8 +7,6 @@ any other exception                  --> 500
 
 import logging
 import sqlite3
-import traceback
-from pathlib import Path
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -16,15 +14,16 @@ from fastapi.responses import JSONResponse
 
 from course_lib.asgi import App, Message, Receive, Scope, Send
 from course_lib.monitor.endpoints import endpoint_of
-
-PACKAGES = Path(__file__).parents[1]
-MOST_FRAMES = 4
+from course_lib.monitor.lines import FAILURE, LOGGED, describe
 
 log = logging.getLogger(__package__)
 
 
-def add_failures(app: FastAPI) -> None:
-    """Add the responses to invalid requests and to failures of the database."""
+def add_failures(app: FastAPI, *, is_monitored: bool) -> None:
+    """Add the responses to invalid requests and to failures of the database.
+
+    If the app is monitored, the monitor's line has the failure, and is the only one.
+    """
 
     @app.exception_handler(RequestValidationError)
     async def invalid_request(_: Request, error: RequestValidationError) -> JSONResponse:
@@ -36,17 +35,19 @@ def add_failures(app: FastAPI) -> None:
     @app.exception_handler(sqlite3.DatabaseError)
     async def database_failed(request: Request, error: sqlite3.DatabaseError) -> JSONResponse:
         # SQLite's own messages name tables and files, and no values.
-        log.error("the database failed at %s: %s", endpoint_of(request.scope), error)
+        request.scope[FAILURE] = describe(error) | {"message": str(error)}
+        if not is_monitored:
+            _log_once(request.scope)
         detail = "the database can't be used at the moment: try again in a second"
         return JSONResponse({"detail": detail}, 503, {"Retry-After": "1"})
 
 
 class FailureMiddleware:
-    """Respond to an exception with 500 and log where it was raised, in one line.
+    """Respond to an exception with 500, and log each failure in one line, unless a monitor has.
 
     The server would log a traceback of 40 to 60 lines, with the exception's message, which may
-    contain what the client sent. An exception after the start of the response is raised, so that
-    the server cuts the connection.
+    contain what the client sent. After an exception the response may have started already; then
+    the server cuts the connection, because the app returns before it's complete.
     """
 
     def __init__(self, app: App) -> None:
@@ -67,16 +68,21 @@ class FailureMiddleware:
         try:
             await self.app(scope, receive, send_and_note)
         except Exception as error:
-            log.error("%s failed: %s", endpoint_of(scope), _describe(error))
-            if has_started:
-                raise
-            await JSONResponse({"detail": "internal error"}, 500)(scope, receive, send)
+            scope[FAILURE] = describe(error)
+            _log_once(scope)
+            if not has_started:
+                await JSONResponse({"detail": "internal error"}, 500)(scope, receive, send)
+        else:
+            if FAILURE in scope:
+                _log_once(scope)
 
 
-def _describe(error: Exception) -> str:
-    """Return the type of an exception and the last of our lines that it passed."""
-    frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if PACKAGES in Path(frame.filename).parents]
-    last = (ours or frames)[-MOST_FRAMES:]
-    places = [f"{Path(frame.filename).name}:{frame.lineno} in {frame.name}" for frame in last]
-    return f"{type(error).__name__} at {', '.join(places)}"
+def _log_once(scope: Scope) -> None:
+    if LOGGED in scope:
+        return
+    scope[LOGGED] = True
+    failure = scope[FAILURE]
+    if "message" in failure:
+        log.error("the database failed at %s: %s", endpoint_of(scope), failure["message"])
+    else:
+        log.error("%s failed: %s at %s", endpoint_of(scope), failure["error"], failure["at"])

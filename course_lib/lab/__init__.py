@@ -6,7 +6,8 @@ stage     events.py         the seeded table, and private copies of it
           redis_server.py   Redis: yours at REDIS_URL, or one that's private to the kernel
                             (redis_process.py is the server, namespaced_client.py the client)
           serve.py          the Events API, or your own app, over real HTTP (http_protocol.py
-                            ends connections that never send)
+                            ends connections that never send or read, and repeated_lines.py
+                            shortens the log)
           lifeline.py       starts every process and ends it with the kernel
 measure   bench.py          compares ways of doing one thing, in one interleaved run
                             (comparison.py has the results, percentiles.py the figures)

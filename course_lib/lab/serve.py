@@ -28,7 +28,7 @@ import uvicorn
 from course_lib.api import EventsDatabase, create_app
 from course_lib.asgi import App, Message, Receive, Scope, Send
 from course_lib.lab import lifeline, redis_server
-from course_lib.lab.http_protocol import MOST_CONNECTIONS, BoundedConnection
+from course_lib.lab.http_protocol import MOST_CONNECTIONS, BoundedConnection, BoundedServer
 
 HOST = "127.0.0.1"
 # Seconds for one response. The first may have to wait until a million rows are indexed.
@@ -201,7 +201,7 @@ def _uvicorn(app: App) -> uvicorn.Server:
         http=BoundedConnection,
         limit_concurrency=MOST_CONNECTIONS,
     )
-    return uvicorn.Server(config)
+    return BoundedServer(config)
 
 
 def _serve(db_path: str, port_file: str, switches_file: str) -> None:

@@ -22,7 +22,7 @@ SHORTEST_WINDOW = 0.001  # seconds: keys expire by the millisecond
 ONE_LIMIT = re.compile(
     r"\s*([0-9]+)"  # requests
     r"\s*(?:/|per)"
-    rf"\s*([0-9]+)?\s*({'|'.join(SECONDS)})s?"  # "5 seconds", "minute"
+    rf"\s*([0-9]+(?:\.[0-9]+)?)?\s*({'|'.join(SECONDS)})s?"  # "5 seconds", "minute"
     r"\s*(?:burst\s*([0-9]+)\s*)?",
     re.IGNORECASE,
 )
@@ -72,7 +72,7 @@ def _window_text(window: float) -> str:
         if multiple == 0 or rest:
             continue
         return f"/{unit}" if multiple == 1 else f" per {int(multiple)} {unit}s"
-    return f" per {window:g} seconds"
+    return f" per {float(window)!r} seconds"
 
 
 def parse(text: str) -> tuple[Limit, ...]:
@@ -91,7 +91,9 @@ def parse(text: str) -> tuple[Limit, ...]:
                 "or several as '5/second; 100/hour'"
             )
         requests, multiple, unit, burst = match.groups()
-        window = int(multiple or 1) * SECONDS[unit.lower()]
+        multiple = multiple or "1"
+        number = float(multiple) if "." in multiple else int(multiple)
+        window = number * SECONDS[unit.lower()]
         limits.append(Limit(int(requests), window, int(burst) if burst else None))
     return tuple(limits)
 

@@ -25,7 +25,10 @@ def check_seconds(duration: float) -> float:
     """
     if isinstance(duration, str | bytes | bool):
         raise TypeError(f"duration is {duration!r}: pass a number of seconds")
-    seconds = float(duration)
+    try:
+        seconds = float(duration)
+    except OverflowError:  # a whole number that's larger than any float
+        seconds = math.inf
     if not 0 <= seconds < math.inf:
         raise ValueError(f"duration is {duration!r}: pass seconds, 0 or more")
     return seconds

@@ -26,7 +26,14 @@ from typing import Protocol
 from course_lib.asgi import App, Message, Receive, Scope, Send
 from course_lib.monitor.endpoints import endpoint_of
 from course_lib.monitor.entries import DISCONNECTED
-from course_lib.monitor.lines import lines, milliseconds, write_line
+from course_lib.monitor.lines import (
+    FAILURE,
+    LOGGED,
+    describe,
+    lines,
+    milliseconds,
+    write_line,
+)
 from course_lib.monitor.monitor import PerformanceMonitor
 from course_lib.monitor.request_ids import id_in, new_id, with_id
 
@@ -144,7 +151,8 @@ class Timed:
         error: BaseException | None,
     ) -> None:
         headers = self.scope["headers"]
-        failure = {"error": type(error).__name__} if error else {}
+        failure = describe(error) if error else self.scope.get(FAILURE, {})
+        self.scope[LOGGED] = True
         write_line(
             level,
             request_id=self.request_id or id_in(headers) or new_id(headers),
