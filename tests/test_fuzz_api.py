@@ -94,7 +94,7 @@ SPELLINGS = st.sampled_from([*ADDED, *MOVED])
 
 @st.composite
 def paths(draw: st.DrawFn) -> str:
-    """A path that reaches a route, or looks as if it might."""
+    """Return a path that reaches a route, or looks as if it might."""
     path = draw(st.sampled_from(GETS + POSTS))
     index = draw(st.integers(0, len(path) - 1))
     quoted = f"{path[:index]}%{ord(path[index]):02x}{path[index + 1 :]}"

@@ -249,6 +249,7 @@ WITH_KEYS = {
     "ZRANGEBYSCORE",
     "ZRANGE",
     "PEXPIREAT",
+    "PTTL",
 }
 
 
