@@ -110,6 +110,7 @@ def results(db: Path, queries: list[tuple[str, float]]) -> tuple[list[Counter[tu
     return rows, weighted
 
 
+@pytest.mark.measures
 @pytest.mark.parametrize("name", sorted(advisor_schemas.SCHEMAS.keys() - {"tickets"}))
 def test_a_workload_gets_the_same_rows_with_far_less_work(name, tmp_path):
     db = tmp_path / "shop.db"
@@ -128,6 +129,7 @@ def test_a_workload_gets_the_same_rows_with_far_less_work(name, tmp_path):
     assert not [(a, b) for a in heads for b in heads if a != b and b.startswith(a + ",")]
 
 
+@pytest.mark.measures
 def test_the_explanation_says_what_each_index_serves_gains_and_costs(tmp_path):
     db = tmp_path / "tickets.db"
     queries = fill("tickets", db, rows=1_500)[:6]
@@ -247,6 +249,7 @@ FINDS = {
 }
 
 
+@pytest.mark.measures
 @pytest.mark.parametrize(("query", "step", "key"), FINDS.values(), ids=FINDS)
 def test_it_finds_the_index_for(query, step, key, notes, tmp_path):
     recommended = statements(notes, query)
