@@ -232,3 +232,16 @@ def test_an_error_in_an_answers_own_destructor_is_reported():
     finally:
         sys.unraisablehook = before
     assert [lost.exc_type for lost in reported] == [ValueError]
+
+
+def works_a_tenth_of_the_time():
+    for _ in range(14):
+        time.sleep(0.1)
+        started = time.process_time()
+        while time.process_time() - started < 0.01:
+            pass
+    return "done"
+
+
+def test_an_answer_that_gets_no_processor_has_more_time_than_its_limit():
+    assert guard.run(works_a_tenth_of_the_time, 1.0) == "done"

@@ -248,6 +248,7 @@ WITH_KEYS = {
     "ZADD",
     "ZRANGEBYSCORE",
     "ZRANGE",
+    "PEXPIRE",
     "PEXPIREAT",
     "PTTL",
 }

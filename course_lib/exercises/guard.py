@@ -10,6 +10,9 @@ The alarm is raised only while the answer runs. In a destructor it's lost, becau
 an exception raised there; the next alarm follows. An asynchronous answer runs below `run` too, in
 an event loop of its own (`private_loop.py`).
 
+If other programs keep the processors busy, the answer isn't to blame: as long as it has worked for
+less than half of its limit, it gets up to four times that limit.
+
 An alarm can't reach code in C that doesn't return (a huge `sum`, a long SQL statement). For SQL,
 connections that are passed to an answer have a progress handler (`limited`).
 """
@@ -32,6 +35,8 @@ T = TypeVar("T")
 REPEAT = 0.001  # seconds between alarms
 GRACE = 20  # alarms at that interval, which leave an answer time to clean up
 SHORTEST, LONGEST = 1e-6, 1e-5  # seconds between the alarms after those, at random
+WORKING = 0.05  # of the time: an answer that uses less of a processor waits for something
+MOST_LIMITS = 4  # for an answer that works, but gets no processor
 DEEPEST = 5_000  # calls; ending an answer that swallows alarms in each of more could take minutes
 MOST_PRINTED = 20_000  # characters
 CUT = "\n(Your code prints more than that. The rest isn't shown.)\n"
@@ -103,6 +108,8 @@ class _Alarm:
         self.was_stopped = False
         self.has_rung = False
         self._seconds = seconds
+        self._started = time.monotonic()
+        self._worked_before = time.process_time()
         self._is_set = False
         self._is_running = False
         self._alarms = itertools.count()
@@ -155,6 +162,12 @@ class _Alarm:
             return
         if not self._is_running:
             return
+        if not self.has_rung and not self.was_stopped:
+            passed = time.monotonic() - self._started
+            worked = time.process_time() - self._worked_before
+            is_starved = passed * WORKING < worked < self._seconds / 2
+            if is_starved and passed < MOST_LIMITS * self._seconds:
+                return
         # `while True: try: ... except: pass` is outside its `try` for less than a microsecond in
         # each round. Only alarms in quick succession, at random intervals, hit it there.
         if next(self._alarms) >= GRACE:
