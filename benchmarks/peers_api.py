@@ -44,7 +44,7 @@ def create_app(db_path: str | os.PathLike[str], redis_url: str, limit: str) -> F
         database.close()
 
     app = FastAPI(title="The Events API", lifespan=lifespan)
-    add_failures(app)
+    add_failures(app, is_monitored=False)
     app.add_middleware(BodyLimitMiddleware)
     app.add_middleware(ServerTimingMiddleware)
     app.add_middleware(FailureMiddleware)
