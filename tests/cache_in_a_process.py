@@ -94,7 +94,7 @@ async def interleave(redis: Redis, cache: Cache, seed: float) -> None:
 
 
 async def main(url: str, part: str, number: str) -> None:
-    redis = redis_client.connect(url)
+    redis = redis_client.connect(url, time_limit=10.0)
     await globals()[part](redis, Cache(redis), float(number))
     await redis.aclose()
 

@@ -24,7 +24,7 @@ REQUESTS_A_TASK = 10
 async def main(processes: str, url: str, algorithm: Any, *arguments: str) -> None:
     user, limit, seconds = arguments
     duration = float(seconds) or math.inf
-    redis = redis_client.connect(url)
+    redis = redis_client.connect(url, time_limit=10.0)
     # With so many processes the machine may be slow, and must not look like a Redis that is down.
     CircuitBreaker.of(redis).time_limit = 60.0
     limiter = RateLimiter(redis, algorithm=algorithm, on_error="deny")

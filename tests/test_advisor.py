@@ -33,6 +33,9 @@ from tests.fuzzing import fuzz
 # The tables are small: even on a slow and busy machine the search ends long before this.
 SECONDS = 40.0
 
+# An index is only recommended if it measures as faster.
+pytestmark = pytest.mark.measures
+
 
 def create(path: Path, script: str, rows: int = 0) -> Path:
     """Create a database; a statement with :i is run for each number below `rows`."""
@@ -110,7 +113,6 @@ def results(db: Path, queries: list[tuple[str, float]]) -> tuple[list[Counter[tu
     return rows, weighted
 
 
-@pytest.mark.measures
 @pytest.mark.parametrize("name", sorted(advisor_schemas.SCHEMAS.keys() - {"tickets"}))
 def test_a_workload_gets_the_same_rows_with_far_less_work(name, tmp_path):
     db = tmp_path / "shop.db"
@@ -129,7 +131,6 @@ def test_a_workload_gets_the_same_rows_with_far_less_work(name, tmp_path):
     assert not [(a, b) for a in heads for b in heads if a != b and b.startswith(a + ",")]
 
 
-@pytest.mark.measures
 def test_the_explanation_says_what_each_index_serves_gains_and_costs(tmp_path):
     db = tmp_path / "tickets.db"
     queries = fill("tickets", db, rows=1_500)[:6]
@@ -249,7 +250,6 @@ FINDS = {
 }
 
 
-@pytest.mark.measures
 @pytest.mark.parametrize(("query", "step", "key"), FINDS.values(), ids=FINDS)
 def test_it_finds_the_index_for(query, step, key, notes, tmp_path):
     recommended = statements(notes, query)
@@ -257,7 +257,6 @@ def test_it_finds_the_index_for(query, step, key, notes, tmp_path):
     assert step in plan(notes, recommended, query, tmp_path / "copy.db")
 
 
-@pytest.mark.measures
 def test_queries_share_an_index(notes):
     recommended = statements(
         notes,
