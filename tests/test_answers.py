@@ -30,6 +30,7 @@ from course_lib.exercises.engine import Exercise
 from course_lib.exercises.time_zone import time_zone
 from course_lib.exercises.verdict import NOT_ATTEMPTED, REFUSED, RIGHT
 from course_lib.lab import paths, redis_server
+from tests import started
 
 ANSWERS = paths.ROOT / "tests" / "answers"
 PAGE = paths.ROOT / "docs" / "checks.md"
@@ -90,25 +91,6 @@ def check(name, answer, limit=None):
 
 # --- what a check may not leave behind --------------------------------------------------------
 
-PROCESS_EVENTS = {
-    "subprocess.Popen",
-    "os.fork",
-    "os.forkpty",
-    "os.posix_spawn",
-    "os.system",
-    "os.exec",
-}
-_started: list[str] | None = None
-
-
-def _record_event(event, arguments):
-    is_file = event == "sqlite3.connect" and arguments[0] != ":memory:"
-    if _started is not None and (event in PROCESS_EVENTS or is_file):
-        _started.append(f"{event} {arguments}")
-
-
-sys.addaudithook(_record_event)
-
 
 @pytest.fixture(scope="module", autouse=True)
 def redis_keys():
@@ -120,16 +102,14 @@ def redis_keys():
 @pytest.fixture(autouse=True)
 def leaves_nothing(tmp_path, monkeypatch, redis_keys):
     """Run each test in a folder of its own; only the learner's progress may be new in it."""
-    global _started  # noqa: PLW0603  an audit hook can't be removed
     monkeypatch.setattr(paths, "WORK", tmp_path / "work")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     before = surroundings()
     keys = redis_keys()  # other tests in this process may have left keys that expire
-    _started = []
+    started.lists.append([])
     yield
-    started, _started = _started, None
-    assert not started, "a check works in memory and starts no process"
+    assert not started.lists.pop(), "a check works in memory and starts no process"
     deadline = time.monotonic() + 5
     while surroundings() != before and time.monotonic() < deadline:
         time.sleep(0.01)  # a thread of a closed event loop takes a moment to end

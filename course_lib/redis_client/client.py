@@ -65,7 +65,7 @@ def pool(url: str, *, max_connections: int = 50) -> BlockingConnectionPool:
     redis-py's own defaults raise when the pool is full, and take 3 to 10 s to report that a server
     is unavailable.
     """
-    return _server_pool(url, max_connections, _limits(1.0, None))
+    return _server_pool(url, max_connections, _limits(CONNECT_TIMEOUT, None))
 
 
 class Client(Redis):
