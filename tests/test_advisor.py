@@ -8,6 +8,7 @@ import sys
 import time
 import warnings
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -92,6 +93,19 @@ def rounded(row: tuple) -> tuple:
     return tuple(round(value, 6) if isinstance(value, float) else value for value in row)
 
 
+def count_steps(connection: sqlite3.Connection, every: int) -> Callable[[], int]:
+    """Return a function that says how many times `every` steps a connection has taken by then."""
+    taken = 0
+
+    def step() -> int:
+        nonlocal taken
+        taken += 1
+        return 0
+
+    connection.set_progress_handler(step, every)
+    return lambda: taken
+
+
 def results(db: Path, queries: list[tuple[str, float]]) -> tuple[list[Counter[tuple]], float]:
     """Return the rows of each query, in any order, and the steps of SQLite's virtual machine.
 
@@ -100,16 +114,9 @@ def results(db: Path, queries: list[tuple[str, float]]) -> tuple[list[Counter[tu
     rows, weighted = [], 0.0
     with closing(sqlite3.connect(db)) as connection:
         for sql, frequency in queries:
-            steps = 0
-
-            def step() -> int:
-                nonlocal steps
-                steps += 1
-                return 0
-
-            connection.set_progress_handler(step, 100)
+            steps = count_steps(connection, 100)
             rows.append(Counter(map(rounded, connection.execute(sql).fetchall())))
-            weighted += frequency * steps
+            weighted += frequency * steps()
     return rows, weighted
 
 
@@ -921,18 +928,11 @@ def queries(draw):
 
 def outcome(connection: sqlite3.Connection, sql: str) -> tuple[object, int]:
     """Return a query's rows, in any order, or its error; and the steps that it takes."""
-    steps = 0
-
-    def step() -> int:
-        nonlocal steps
-        steps += 1
-        return 0
-
-    connection.set_progress_handler(step, 1)
+    steps = count_steps(connection, 1)
     try:
-        return Counter(map(repr, connection.execute(sql).fetchall())), steps
+        return Counter(map(repr, connection.execute(sql).fetchall())), steps()
     except sqlite3.OperationalError as error:
-        return str(error), steps
+        return str(error), steps()
 
 
 def outcomes(db: Path, workload: list[str]) -> tuple[list[object], list[int]]:

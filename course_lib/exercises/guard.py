@@ -40,9 +40,10 @@ MOST_LIMITS = 4  # for an answer that works, but gets no processor
 DEEPEST = 5_000  # calls; ending an answer that swallows alarms in each of more could take minutes
 MOST_PRINTED = 20_000  # characters
 CUT = "\n(Your code prints more than that. The rest isn't shown.)\n"
-# Code in these files takes a lock of the whole process just before the `try:` that releases it. An
-# alarm between the two would never release it, and the next thread that logs or imports would hang.
-LOCKING = {logging.getLogger.__code__.co_filename, "<frozen importlib._bootstrap>"}
+# No alarm is raised in these files. Their code takes a lock of the whole process just before the
+# `try:` that releases it. An alarm between the two would never release it, and the next thread that
+# logs or imports would hang.
+UNINTERRUPTED = {logging.getLogger.__code__.co_filename, "<frozen importlib._bootstrap>"}
 
 _chance = random.Random()
 
@@ -93,8 +94,8 @@ def limited(connection: sqlite3.Connection, seconds: float = 1.0) -> sqlite3.Con
 def _free_logging() -> None:
     """Release the lock of the logging module if the answer was ended while it had it.
 
-    `LOCKING` prevents that nearly always. Without the lock, no other thread can log or start a
-    server, so it's released here in any case.
+    `UNINTERRUPTED` prevents that nearly always. Without the lock, no other thread can log or start
+    a server, so it's released here in any case.
     """
     lock: Any = logging._lock  # type: ignore[attr-defined]
     while lock._is_owned():
@@ -158,7 +159,7 @@ class _Alarm:
         # error passes through that frame, which may be about to release a lock.
         while frame and frame.f_code is ON_ALARM:
             frame = frame.f_back
-        if not frame or frame.f_code is CALL or frame.f_code.co_filename in LOCKING:
+        if not frame or frame.f_code is CALL or frame.f_code.co_filename in UNINTERRUPTED:
             return
         if not self._is_running:
             return
