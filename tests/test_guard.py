@@ -91,6 +91,28 @@ def test_an_endless_answer_is_ended(answer):
     assert sys.getrecursionlimit() == recursion_limit
 
 
+def make_timer_slow(monkeypatch):
+    """Make alarms rare and setting one slow, as in some virtual machines."""
+
+    def set_slowly(*timer):
+        before = set_timer(*timer)
+        until = time.perf_counter() + 0.0001
+        while time.perf_counter() < until:
+            pass
+        return before
+
+    set_timer = signal.setitimer
+    monkeypatch.setattr(signal, "setitimer", set_slowly)
+    monkeypatch.setattr(guard, "REPEAT", 0.01)
+
+
+@pytest.mark.parametrize("answer", ENDLESS)
+def test_an_endless_answer_is_ended_where_the_systems_timer_is_slow(answer, monkeypatch):
+    make_timer_slow(monkeypatch)
+    with pytest.raises(guard.TimeUp):
+        guard.run(answer, LIMIT)
+
+
 def presses_stop_and_goes_on():
     signal.raise_signal(signal.SIGINT)
     swallows_every_exception()

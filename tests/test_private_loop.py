@@ -14,6 +14,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from course_lib.exercises import guard
 from course_lib.exercises.private_loop import PrivateLoop
+from tests.test_guard import make_timer_slow
 
 LIMIT = 0.1
 
@@ -99,6 +100,15 @@ def test_an_endless_answer_is_ended_without_a_word_and_the_next_one_passes(answe
     gc.collect()
     assert in_private_loop(asyncio.sleep(0, "next")) == "next"
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
+@pytest.mark.parametrize("answer", ENDLESS)
+def test_an_endless_answer_is_ended_where_the_systems_timer_is_slow(answer, monkeypatch):
+    make_timer_slow(monkeypatch)
+    with pytest.raises(guard.TimeUp):
+        in_private_loop(answer())
+    assert in_private_loop(asyncio.sleep(0, "next")) == "next"
 
 
 async def exits():

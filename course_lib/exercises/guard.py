@@ -2,13 +2,16 @@
 
     running --+--> returns or raises: passed on
               +--> the limit passes, or Stop is pressed:
-                   TimeUp is raised inside it, every millisecond --------------------+--> it ends
+                   an alarm raises TimeUp inside it, every millisecond --------------+--> it ends
                      (a bare `except:` would swallow the first one)                  |
-                   after 20 alarms, at random intervals of microseconds -------------+
+                   from the 20th alarm on: again wherever Python handles signals ----+
 
-The alarm is raised only while the answer runs. In a destructor it's lost, because nothing can catch
-an exception raised there; the next alarm follows. An asynchronous answer runs below `run` too, in
-an event loop of its own (`private_loop.py`).
+Python handles signals after a call, at the start of a function, and before each round of a loop. So
+in the end an answer can't run a line of an `except:` block that does any of these.
+
+TimeUp is raised only while the answer runs. In a destructor it's lost, because nothing can catch an
+exception raised there; the next alarm follows. An asynchronous answer runs below `run` too, in an
+event loop of its own (`private_loop.py`).
 
 If other programs keep the processors busy, the answer isn't to blame: as long as it has worked for
 less than half of its limit, it gets up to four times that limit.
@@ -18,9 +21,9 @@ connections that are passed to an answer have a progress handler (`limited`).
 """
 
 import contextlib
+import ctypes
 import itertools
 import logging
-import random
 import signal
 import sqlite3
 import sys
@@ -33,19 +36,20 @@ from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
 REPEAT = 0.001  # seconds between alarms
-GRACE = 20  # alarms at that interval, which leave an answer time to clean up
-SHORTEST, LONGEST = 1e-6, 1e-5  # seconds between the alarms after those, at random
+GRACE = 20  # alarms, which leave an answer time to clean up
 WORKING = 0.05  # of the time: an answer that uses less of a processor waits for something
 MOST_LIMITS = 4  # for an answer that works, but gets no processor
 DEEPEST = 5_000  # calls; ending an answer that swallows alarms in each of more could take minutes
 MOST_PRINTED = 20_000  # characters
 CUT = "\n(Your code prints more than that. The rest isn't shown.)\n"
-# No alarm is raised in these files. Their code takes a lock of the whole process just before the
-# `try:` that releases it. An alarm between the two would never release it, and the next thread that
+# TimeUp isn't raised in these files. Their code takes a lock of the whole process just before the
+# `try:` that releases it. An error between the two would never release it, and the next thread that
 # logs or imports would hang.
 UNINTERRUPTED = {logging.getLogger.__code__.co_filename, "<frozen importlib._bootstrap>"}
 
-_chance = random.Random()
+_add_pending_call = ctypes.pythonapi.Py_AddPendingCall
+_add_pending_call.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
+_is_true = ctypes.cast(ctypes.pythonapi.PyObject_IsTrue, ctypes.c_void_p)
 
 
 class TimeUp(BaseException):
@@ -157,7 +161,7 @@ class _Alarm:
             return  # it was pending when the answer ended
         # An alarm that interrupts this handler counts as one for the frame that it interrupted: the
         # error passes through that frame, which may be about to release a lock.
-        while frame and frame.f_code is ON_ALARM:
+        while frame and frame.f_code in OURS:
             frame = frame.f_back
         if not frame or frame.f_code is CALL or frame.f_code.co_filename in UNINTERRUPTED:
             return
@@ -169,16 +173,25 @@ class _Alarm:
             is_starved = passed * WORKING < worked < self._seconds / 2
             if is_starved and passed < MOST_LIMITS * self._seconds:
                 return
-        # `while True: try: ... except: pass` is outside its `try` for less than a microsecond in
-        # each round. Only alarms in quick succession, at random intervals, hit it there.
-        if next(self._alarms) >= GRACE:
-            interval = SHORTEST + _chance.random() * (LONGEST - SHORTEST)
-            signal.setitimer(signal.ITIMER_REAL, interval, REPEAT)
         self.has_rung = True
+        # `while True: try: ... except: pass` is outside its `try` for less than a microsecond in
+        # each round, so no timer hits it there. Python makes a pending call in the first place
+        # where it handles signals after this error.
+        if next(self._alarms) >= GRACE:
+            _add_pending_call(_is_true, id(self))
         raise TimeUp
 
+    def __bool__(self) -> bool:
+        """Raise TimeUp as an alarm does.
 
-ON_ALARM, CALL = _Alarm._on_alarm.__code__, _Alarm.call.__code__
+        Only a function in C can be a pending call. "Is it true?" is one that calls Python.
+        """
+        self._on_alarm(signal.SIGALRM, sys._getframe(1))
+        return False
+
+
+CALL = _Alarm.call.__code__
+OURS = {_Alarm._on_alarm.__code__, _Alarm.__bool__.__code__}
 
 
 @contextlib.contextmanager
