@@ -59,7 +59,7 @@ test fuzz lint check: export PYTHONDONTWRITEBYTECODE :=
 test fuzz lint check: export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/bytecode
 
 test: lint  ## run every check and test; list the slowest at the end
-	$(python) -m pytest -q -n 4 -rs --durations=15
+	$(python) -m pytest -q -n 4 --max-worker-restart 2 -rs --durations=15
 
 fuzz: setup  ## run every test that makes up its own inputs, with 100 times as many; takes long
 	$(python) -m pytest -q -n 4 -m hypothesis --hypothesis-profile=long -o faulthandler_timeout=0
