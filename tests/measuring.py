@@ -56,10 +56,15 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]
     """End a worker that can't finish after its last test, and show what its threads wait for.
 
     A test that hangs is ended by pytest's own `faulthandler_timeout`, which stops at the last test.
+    A worker that has finished waits until the others have, which may take minutes.
     """
     if is_worker(session.config):
         faulthandler.dump_traceback_later(SECONDS_TO_FINISH, exit=True, file=sys.__stderr__)
-    return (yield)
+    try:
+        return (yield)
+    finally:
+        if is_worker(session.config):
+            faulthandler.cancel_dump_traceback_later()
 
 
 class RunsAgain:

@@ -26,4 +26,4 @@ def _record(event, arguments):
 
 
 sys.addaudithook(_record)
-guard.UNINTERRUPTED.add(_record.__code__.co_filename)
+guard.UNINTERRUPTED.add(id(globals()))

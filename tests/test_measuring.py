@@ -75,3 +75,9 @@ def pytest_sessionfinish(session):
 def test_a_worker_that_cannot_end_is_ended_and_shows_what_it_waits_for(run):
     _, output = run("pass", conftest=HANGS_AT_ITS_END)
     assert "in pytest_sessionfinish" in output
+
+
+def test_a_worker_that_waits_for_the_others_is_not_ended(run):
+    code, output = run("import time; time.sleep(3)", conftest="measuring.SECONDS_TO_FINISH = 1\n")
+    assert code == 0
+    assert "Timeout" not in output

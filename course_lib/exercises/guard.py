@@ -22,6 +22,7 @@ connections that are passed to an answer have a progress handler (`limited`).
 
 import contextlib
 import ctypes
+import importlib
 import itertools
 import logging
 import signal
@@ -42,14 +43,15 @@ MOST_LIMITS = 4  # for an answer that works, but gets no processor
 DEEPEST = 5_000  # calls; ending an answer that swallows alarms in each of more could take minutes
 MOST_PRINTED = 20_000  # characters
 CUT = "\n(Your code prints more than that. The rest isn't shown.)\n"
-# TimeUp isn't raised in these files. Their code takes a lock of the whole process just before the
-# `try:` that releases it. An error between the two would never release it, and the next thread that
-# logs or imports would hang.
-UNINTERRUPTED = {logging.getLogger.__code__.co_filename, "<frozen importlib._bootstrap>"}
+# Ids of the globals of modules in which TimeUp isn't raised. Their code takes a lock of the whole
+# process just before the `try:` that releases it. An error between the two would never release it,
+# and the next thread that logs or imports would hang.
+UNINTERRUPTED = {id(vars(logging)), id(vars(importlib._bootstrap))}
 
 _add_pending_call = ctypes.pythonapi.Py_AddPendingCall
 _add_pending_call.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
 _is_true = ctypes.cast(ctypes.pythonapi.PyObject_IsTrue, ctypes.c_void_p)
+_own_globals = globals()
 
 
 class TimeUp(BaseException):
@@ -157,16 +159,9 @@ class _Alarm:
 
     def _on_alarm(self, _signal: int, frame: FrameType | None) -> None:
         # Calls no Python function, because near the recursion limit there's no space for its frame.
-        if not self._is_set:
+        # Nor does it use `frame.f_code`, which calls audit hooks.
+        if not self._is_set or not self._is_running:
             return  # it was pending when the answer ended
-        # An alarm that interrupts this handler counts as one for the frame that it interrupted: the
-        # error passes through that frame, which may be about to release a lock.
-        while frame and frame.f_code in OURS:
-            frame = frame.f_back
-        if not frame or frame.f_code is CALL or frame.f_code.co_filename in UNINTERRUPTED:
-            return
-        if not self._is_running:
-            return
         if not self.has_rung and not self.was_stopped:
             passed = time.monotonic() - self._started
             worked = time.process_time() - self._worked_before
@@ -175,10 +170,16 @@ class _Alarm:
                 return
         self.has_rung = True
         # `while True: try: ... except: pass` is outside its `try` for less than a microsecond in
-        # each round, so no timer hits it there. Python makes a pending call in the first place
-        # where it handles signals after this error.
+        # each round, so no timer hits it there. Python makes a pending call in the next place where
+        # it handles signals.
         if next(self._alarms) >= GRACE:
             _add_pending_call(_is_true, id(self))
+        # An alarm that interrupts this handler counts as one for the frame that it interrupted: the
+        # error passes through that frame, which may be about to release a lock.
+        while frame and frame.f_globals is _own_globals:
+            frame = frame.f_back
+        if not frame or id(frame.f_globals) in UNINTERRUPTED:
+            return
         raise TimeUp
 
     def __bool__(self) -> bool:
@@ -188,10 +189,6 @@ class _Alarm:
         """
         self._on_alarm(signal.SIGALRM, sys._getframe(1))
         return False
-
-
-CALL = _Alarm.call.__code__
-OURS = {_Alarm._on_alarm.__code__, _Alarm.__bool__.__code__}
 
 
 @contextlib.contextmanager
