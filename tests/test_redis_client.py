@@ -1,7 +1,9 @@
 """A broken Redis costs a request little: commands wait, time out, or are rejected by a breaker."""
 
 import asyncio
+import contextlib
 import logging
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -12,6 +14,7 @@ from redis.exceptions import ResponseError
 from course_lib import redis_client
 from course_lib.lab import redis_server
 from course_lib.redis_client import CircuitBreaker, RedisUnavailable, Script
+from course_lib.redis_client import breaker as breaker_module
 
 pytestmark = pytest.mark.anyio
 
@@ -67,6 +70,30 @@ async def test_after_three_failures_the_breaker_rejects_at_once_and_retries_a_se
     assert not breaker.is_open
     log_lines = [record.message.split(" (")[0] for record in caplog.records]
     assert log_lines == ["Redis is unavailable", "Redis is back"]
+
+
+@pytest.mark.parametrize("quiet", [math.inf, 0.0])
+async def test_an_outage_soon_after_another_is_not_logged_and_neither_is_its_end(
+    redis: Redis,
+    server_to_break: redis_server.RedisServer,
+    quiet: float,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(breaker_module, "QUIET", quiet)
+    caplog.set_level(logging.INFO)
+    breaker = CircuitBreaker.of(redis)
+    breaker.retry_after = 0.01
+    for _ in range(2):
+        server_to_break.kill()
+        await errors(lambda: breaker.call(redis.get, "key"), 6)
+        server_to_break.restart()
+        while breaker.is_open:
+            await asyncio.sleep(0.02)
+            with contextlib.suppress(RedisUnavailable):
+                await breaker.call(redis.get, "key")
+    log_lines = [record.message.split(" (")[0] for record in caplog.records]
+    assert log_lines == ["Redis is unavailable", "Redis is back"] * (1 if quiet else 2)
 
 
 async def test_an_open_breaker_lets_one_command_through_as_a_trial(

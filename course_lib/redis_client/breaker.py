@@ -18,6 +18,7 @@ A command's life, in `CircuitBreaker.call`. `refusals.py` tells failures from ca
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar, TypeVar
@@ -35,8 +36,8 @@ from course_lib.redis_client.time_limits import CONNECT_TIMEOUT, TimeLimits
 T = TypeVar("T")
 
 QUIET = 10.0
-"""Seconds without a failure until the next is worth a warning. A Redis that only rejects writes
-opens the breaker each second, and a read closes it again."""
+"""Seconds after "Redis is back" until the next warning. A Redis that only rejects writes opens the
+breaker each second, and a read closes it again."""
 
 log = logging.getLogger(__package__)
 
@@ -85,6 +86,7 @@ class CircuitBreaker:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._failed = 0  # in a row
         self._retry_at = 0.0  # on the loop's clock, while open
+        self._has_warned = False  # and not yet said that Redis is back
         self._quiet_until = 0.0  # no warning until then
         connections = most_connections(source)
         most_idle = connections // 5
@@ -224,8 +226,10 @@ class CircuitBreaker:
         raise RedisUnavailable(message, reason) from error
 
     def _note_success(self) -> None:
-        if self.is_open:
+        if self.is_open and self._has_warned:
             log.info("Redis is back")
+            self._has_warned = False
+            self._quiet_until = time.monotonic() + QUIET
         self._failed = 0
         self._limits.is_suspicious = False
 
@@ -233,12 +237,13 @@ class CircuitBreaker:
         self._failed += 1
         self._limits.is_suspicious = True
         self._retry_at = now + self.retry_after
-        if self._failed == self.failures and now >= self._quiet_until:
+        if not self.is_open:
+            return
+        if not self._has_warned and time.monotonic() >= self._quiet_until:
             log.warning("Redis is unavailable (%s); retrying every %g s", cause, self.retry_after)
-        if self.is_open:
-            self._quiet_until = now + QUIET
-            self._slots.reject_waiting(_opened_while_waiting)
-            self._limits.reject_connecting()
+            self._has_warned = True
+        self._slots.reject_waiting(_opened_while_waiting)
+        self._limits.reject_connecting()
 
 
 def _opened_while_waiting() -> RedisUnavailable:
