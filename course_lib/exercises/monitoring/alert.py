@@ -62,7 +62,7 @@ took. Timestamps are in seconds, like `now`; the list goes back hours, in no par
             "Slow is *more* than half a second: `seconds > 0.5`.",
         ),
         "another_threshold": (
-            "You count other requests as slow than the task does.",
+            "The task draws the line between slow and quick somewhere else.",
             "Slow is more than half a second, and `seconds` is in seconds.",
         ),
         "another_share": (
