@@ -143,9 +143,13 @@ def measures(trial: Trial) -> list[Measure]:
 
 def late_share(side: Load) -> float:
     """Return the share of requests that had no good response within 100 ms, rejected ones aside."""
-    admitted = [answer for answer in side.answers if answer.status != TOO_MANY_REQUESTS]
-    in_time = sum(200 <= one.status < 300 and one.latency <= LATE_SECONDS for one in admitted)
-    return 1 - in_time / max(len(admitted), 1)
+    admitted = in_time = 0
+    for answer in side.answers:
+        if answer.status == TOO_MANY_REQUESTS:
+            continue
+        admitted += 1
+        in_time += 200 <= answer.status < 300 and answer.latency <= LATE_SECONDS
+    return 1 - in_time / max(admitted, 1)
 
 
 def _alone(trial: Trial) -> Measure:

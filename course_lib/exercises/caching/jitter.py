@@ -141,9 +141,12 @@ that's how stale a value may get."""
 
 def _unevenness(ttls: Sequence[float], ttl: float) -> float:
     """Return how far the TTLs are from evenly distributed: 0 is even, 1 is all at one end."""
-    count = len(ttls)
-    places = [10 * seconds / ttl - 9 for seconds in sorted(ttls)]
-    return max(abs(place - number / count) for number, place in enumerate(places))
+    distances = []
+    for number, seconds in enumerate(sorted(ttls)):
+        position = 10 * seconds / ttl - 9  # 0 at nine tenths of `ttl`, 1 at `ttl`
+        share_below = number / len(ttls)
+        distances.append(abs(position - share_below))
+    return max(distances)
 
 
 def _by_quarter(ttls: Sequence[float]) -> list[int]:
