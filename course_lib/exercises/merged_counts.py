@@ -1,4 +1,4 @@
-"""The counts of workers, added up rightly and by each misconception about merging.
+"""The counts of workers, added up correctly, and by each misconception about merging.
 
 The exercise `merge` compares an answer with both.
 """

@@ -86,7 +86,7 @@ def _row(side: Load, route: str | None) -> dict[str, object]:
 
 
 def send_mix(server: Server, doing: str) -> Load:
-    """Send the mix at `RATE`, whatever the server makes of it: the same requests each time.
+    """Send the mix at `RATE`, however slowly the server responds: the same requests each time.
 
     Arrivals are random (Poisson). A request that's unanswered 3 seconds after the last one counts
     with its age as its latency.

@@ -34,7 +34,7 @@ FIXES = {
     "user_ttl": "seconds for which the cache keeps a user's own totals",
     "platform_ttl": "seconds for which it keeps the platform's, 60 at most",
     "limits": 'what a client of the free tier may send, such as "100/minute"',
-    "algorithm": "of the limits, such as 'token_bucket'",
+    "algorithm": "how requests are counted, such as 'token_bucket'",
     "monitor": "True or False",
 }
 SWITCHES = ("indexes", "cache", "limits", "monitor")
