@@ -106,16 +106,27 @@ class TimedExercise(WindowExercise):
             known = self._known_mistakes(moments, limit, seconds, expected)
             mistake = self.recognize(got, known, operator.eq) or "another_answer"
             mistake = await self.refined(redis, key, mistake)
-            wrong = _first_difference(got, expected)
-            latest = moments[max(0, wrong - 7) : wrong + 1]
-            shown = ", ".join(f"{now:.2f}" for now in latest)
-            self.refuse(
-                mistake,
-                call=f"{call}, most recently at {shown}",
-                got=f"{got[wrong]} for the last of these",
-                expected=str(expected[wrong]),
-            )
+            self._refuse_difference(mistake, call, moments, got, expected)
         self.expect(f"{call}, {len(moments)} times", got, expected)
+
+    def _refuse_difference(
+        self,
+        mistake: str,
+        call: str,
+        moments: Sequence[float],
+        got: Sequence[bool],
+        expected: Sequence[bool],
+    ) -> None:
+        """Refuse the answer; show its first wrong decision and the requests just before it."""
+        wrong = _first_difference(got, expected)
+        latest = moments[max(0, wrong - 7) : wrong + 1]
+        times = ", ".join(f"{now:.2f}" for now in latest)
+        self.refuse(
+            mistake,
+            call=f"{call}, most recently at {times}",
+            got=f"{got[wrong]} for the last of these",
+            expected=str(expected[wrong]),
+        )
 
     def _known_mistakes(
         self, moments: Sequence[float], limit: int, seconds: int, expected: Sequence[bool]
