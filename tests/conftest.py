@@ -13,7 +13,8 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from course_lib import redis_client
-from course_lib.lab import paths, redis_server
+from course_lib.api import create_app
+from course_lib.lab import events, paths, redis_server, serve
 from course_lib.limiter import RateLimiter
 from tests import fuzzing
 
@@ -139,6 +140,25 @@ async def empty_client(server, connect=redis_client.connect):
     await client.flushall()
     yield client
     await client.aclose()
+
+
+@pytest.fixture(scope="session")
+def seeded(tmp_path_factory):
+    """Return a seeded table with 1,000 events. All tests share it, so write only to copies."""
+    return events.seed(tmp_path_factory.mktemp("seeded") / "events.db", 1000)
+
+
+@pytest.fixture(scope="module")
+def table(seeded, tmp_path_factory):
+    """Return a copy of the seeded table, which the tests of a file share and may write to."""
+    return Path(shutil.copyfile(seeded, tmp_path_factory.mktemp("table") / "events.db"))
+
+
+@pytest.fixture(scope="module")
+def plain_api(table):
+    """Yield a server of the Events API without a fix, on the table of this file's tests."""
+    with serve.here(create_app(table)) as server:
+        yield server
 
 
 @pytest.fixture

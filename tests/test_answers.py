@@ -389,14 +389,15 @@ UPDATE = "UPDATE_CHECKS=1 .venv/bin/python -m pytest tests/test_answers.py -k pa
 INTRODUCTION = f"""# What each check refuses
 
 For each exercise: the misconceptions that its check can tell apart, the sentence that the learner
-reads, and the wrong answers under `tests/answers/` that are refused for it (of a long function,
-only the end). Below the sentence the learner sees what was called, the result, what was expected,
-and the next step.
+reads, and the wrong answers under `tests/answers/` that are refused for it, the longer ones as
+links. Below the sentence the learner sees what was called, the result, what was expected, and the
+next step.
 
-A check goes by behavior, on data that the learner hasn't seen: the plan that SQLite makes, the rows
-that a query returns, the steps that it takes. It never goes by how fast an answer is, or how it's
-written: the right answers beside the wrong ones have many styles, and all of them pass. (`timer`,
-which measures time, really waits for about a second, and its records are compared with that.)
+A check judges what an answer does, on data that the learner hasn't seen: the plan that SQLite
+makes, the rows that a query returns, the steps that it takes. It never judges how fast an answer
+is, or how it's written: the right answers beside the wrong ones have many styles, and all of them
+pass. (The check of `timer` really waits for about a second, and compares the recorded times with
+that.)
 
 A check stops an answer that runs for too long, after a second unless the exercise says otherwise;
 this includes SQLite's statements. It takes some seconds to stop nested loops that catch everything.
@@ -408,25 +409,28 @@ The tests make this page, with `{UPDATE}`, and one of them fails if it's out of 
 WIDTH = 160
 
 
-def shortened(file):
-    """Return an answer's code in one line: a value as is, or the end of a long function."""
+def shown(file):
+    """Return Markdown of an answer: its code if that fits on a line, else a link to its file."""
+    code = code_of(file).replace("|", "\\|")
+    if len(code) <= WIDTH and "\n" not in code:
+        return f"`` {code} ``"
+    path = file.relative_to(paths.ROOT).as_posix()
+    return f"[{file.stem.removeprefix('wrong_')}](../{path})"
+
+
+def code_of(file):
+    """Return an answer's value, or its function; in one line if it has no blocks."""
     last = ast.parse(file.read_text()).body[-1]
     if isinstance(last, ast.Assign):
         value = last.value
         if isinstance(value, ast.Constant) and isinstance(value.value, str):
-            return cut(repr(" ".join(value.value.split())))
-        return cut(ast.unparse(value))
+            return repr(" ".join(value.value.split()))
+        return ast.unparse(value)
     is_function = isinstance(last, ast.FunctionDef | ast.AsyncFunctionDef)
     assert is_function, f"{file}: the answer comes last"
-    statements = [" ".join(ast.unparse(statement).split()) for statement in last.body]
-    if len(statements) > 1 and len("; ".join(statements)) > WIDTH:
-        statements = ["...", statements[-1]]
+    statements = map(ast.unparse, last.body)
     kind = "async def" if isinstance(last, ast.AsyncFunctionDef) else "def"
-    return cut(f"{kind} {last.name}({ast.unparse(last.args)}): {'; '.join(statements)}")
-
-
-def cut(text):
-    return text if len(text) <= WIDTH else text[: WIDTH - 4] + " ..."
+    return f"{kind} {last.name}({ast.unparse(last.args)}): {'; '.join(statements)}"
 
 
 def own_refusals_first(exercise):
@@ -446,9 +450,7 @@ def page():
             wrong_ones = [file for file in WRONG_ONES if exercise_of(file) == name]
             for mistake in own_refusals_first(EXERCISES[name]):
                 files = [file for file in wrong_ones if misconception(file) == mistake]
-                answers = "<br>".join(f"`` {shortened(file)} ``" for file in files).replace(
-                    "|", "\\|"
-                )
+                answers = "<br>".join(map(shown, files))
                 if files:
                     parts.append(f"| {mistake} | {sentences[mistake][0]} | {answers} |")
             parts.append("")

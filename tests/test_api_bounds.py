@@ -17,11 +17,6 @@ from course_lib.lab import events, redis_server, serve
 CREDENTIALS = {"account": "user1@example.com", "password": "guess"}
 
 
-@pytest.fixture(scope="module")
-def db(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return events.seed(tmp_path_factory.mktemp("bounds") / "events.db", 1000)
-
-
 @pytest.fixture
 def slow_hash(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """Let no password hash end before the event is set."""
@@ -37,10 +32,10 @@ def slow_hash(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
 
 
 def test_logins_beyond_the_most_are_503_with_retry_after_and_then_served_again(
-    db: Path, slow_hash: threading.Event, monkeypatch: pytest.MonkeyPatch
+    table: Path, slow_hash: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(login, "MOST_LOGINS", 3)
-    with serve.here(create_app(db)) as server, ThreadPoolExecutor(5) as pool:
+    with serve.here(create_app(table)) as server, ThreadPoolExecutor(5) as pool:
 
         def log_in(_: int) -> Any:
             answer = server.client.post("/api/auth/login", json=CREDENTIALS)
@@ -56,11 +51,11 @@ def test_logins_beyond_the_most_are_503_with_retry_after_and_then_served_again(
 
 
 def test_entries_of_users_that_do_not_exist_expire_soon(
-    db: Path, any_server: redis_server.RedisServer
+    table: Path, any_server: redis_server.RedisServer
 ) -> None:
-    app = create_app(db, redis_url=any_server.url, cache=True, namespace="bounds")
+    app = create_app(table, redis_url=any_server.url, cache=True, namespace="bounds")
     with serve.here(app) as server, Redis.from_url(any_server.url) as redis:
-        server.get("/api/stats", user_id=events.hottest_user(db))
+        server.get("/api/stats", user_id=events.hottest_user(table))
         server.get("/api/stats", user_id=10**12)
         keys = list(redis.scan_iter("*bounds*stats:user:*"))
         ttls = {key.endswith(b"1000000000000"): redis.ttl(key) for key in keys}
@@ -68,18 +63,18 @@ def test_entries_of_users_that_do_not_exist_expire_soon(
 
 
 def test_a_redis_that_is_unavailable_does_not_stop_the_start_up(
-    db: Path, server_to_break: redis_server.RedisServer
+    table: Path, server_to_break: redis_server.RedisServer
 ) -> None:
     server_to_break.kill()
-    app = create_app(db, redis_url=server_to_break.url, cache=True, limits=True, monitor=True)
+    app = create_app(table, redis_url=server_to_break.url, cache=True, limits=True, monitor=True)
     with serve.here(app) as server:
         assert server.get("/api/stats").status_code == 200
 
 
 def test_a_redis_that_is_a_replica_stops_the_start_up_with_the_reason(
-    db: Path, server_to_break: redis_server.RedisServer
+    table: Path, server_to_break: redis_server.RedisServer
 ) -> None:
     with Redis.from_url(server_to_break.url) as admin:
         admin.execute_command("REPLICAOF 127.0.0.1 1")
     with pytest.raises(RuntimeError, match="the server is a replica, which rejects writes"):
-        serve.here(create_app(db, redis_url=server_to_break.url, limits=True))
+        serve.here(create_app(table, redis_url=server_to_break.url, limits=True))

@@ -23,11 +23,6 @@ EVENT = NewEvent(type="view", title="One more")
 BODY = {"type": "view", "title": "One more"}
 
 
-@pytest.fixture(scope="module")
-def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return events.seed(tmp_path_factory.mktemp("seeded") / "events.db", 1000)
-
-
 @pytest.fixture
 def db(seeded: Path, tmp_path: Path) -> Path:
     return Path(shutil.copyfile(seeded, tmp_path / "events.db"))

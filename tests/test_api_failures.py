@@ -11,15 +11,10 @@ from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 
 from course_lib.api import create_app
-from course_lib.lab import events, serve
+from course_lib.lab import serve
 
 SECRET = "correct horse battery"
 CRASH = "GET /crash/{name}"
-
-
-@pytest.fixture(scope="module")
-def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return events.seed(tmp_path_factory.mktemp("failures") / "events.db", 1000)
 
 
 @pytest.fixture(params=[False, True], ids=["plain", "monitored"])

@@ -1,27 +1,14 @@
 """The Events API bounds what a client that breaks the rules of HTTP can do."""
 
 import socket
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from course_lib.api import bodies, create_app
-from course_lib.lab import events, serve
+from course_lib.api import bodies
+from course_lib.lab import serve
 
 POST = b"POST /api/events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
-
-
-@pytest.fixture(scope="module")
-def db(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return events.seed(tmp_path_factory.mktemp("hostile") / "events.db", 1000)
-
-
-@pytest.fixture(scope="module")
-def server(db: Path) -> Iterator[serve.Server]:
-    with serve.here(create_app(db)) as server:
-        yield server
 
 
 def connect(server: serve.Server) -> socket.socket:
@@ -38,15 +25,15 @@ def status_of(server: serve.Server, request: bytes) -> int:
 @pytest.mark.parametrize("lengths", [b"", b"Content-Length: 0\r\n", b"Content-Length: 5\r\n"])
 @pytest.mark.parametrize("is_first", [False, True])
 def test_a_false_length_does_not_get_a_chunked_body_past_the_limit(
-    server: serve.Server, lengths: bytes, is_first: bool
+    plain_api: serve.Server, lengths: bytes, is_first: bool
 ) -> None:
     headers = lengths + CHUNKED if is_first else CHUNKED + lengths
     body = b"x" * (bodies.LARGEST_BODY + 1)
     chunks = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
-    assert status_of(server, POST + headers + b"\r\n" + chunks) == 413
+    assert status_of(plain_api, POST + headers + b"\r\n" + chunks) == 413
 
 
-def test_no_redirect_repeats_the_host_that_a_client_sent(server: serve.Server) -> None:
-    answer = server.client.get("/api/events/", headers={"Host": "evil.example"})
+def test_no_redirect_repeats_the_host_that_a_client_sent(plain_api: serve.Server) -> None:
+    answer = plain_api.client.get("/api/events/", headers={"Host": "evil.example"})
     assert answer.status_code == 404
     assert "evil" not in str(answer.headers)

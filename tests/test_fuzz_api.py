@@ -1,9 +1,10 @@
-"""Whatever bytes a client sends, the Events API's answer is documented, short and no echo."""
+"""Whatever bytes a client sends, the Events API responds as documented and never echoes them."""
 
 import json
 import logging
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from course_lib.api import create_app, parsing
-from course_lib.lab import events, redis_server, serve
+from course_lib.lab import redis_server, serve
 from tests.fuzzing import fuzz
 
 SECRET = "correct-horse-battery"
@@ -33,10 +34,7 @@ SERVED = {200, 201, 401, 408, 422, 503}
 
 
 @pytest.fixture(scope="module")
-def app(
-    tmp_path_factory: pytest.TempPathFactory, own_server: redis_server.RedisServer
-) -> Iterator[FastAPI]:
-    table = events.seed(tmp_path_factory.mktemp("fuzz") / "events.db", 1000)
+def app(table: Path, own_server: redis_server.RedisServer) -> Iterator[FastAPI]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(parsing, "MODEL_SECONDS", 0)
         yield create_app(

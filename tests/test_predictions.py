@@ -171,13 +171,13 @@ def test_the_board_says_what_the_reader_was_most_wrong_about_and_how_sure_they_w
         reveal(name, measured, unit="ms")
     assert board().remark == (
         "You were most wrong about 'off': a factor of 10 too low and 80% sure. "
-        "Of the 2 where you were at least 70% sure, 1 was close."
+        "You were at least 70% sure of 2: 1 was close."
     )
 
 
 def test_the_board_praises_guesses_that_were_all_close_and_waits_for_a_measurement():
     predict("near", guess=30, sure=90, unit="ms")
-    assert board().remark == "None of them is measured yet."
+    assert board().remark == "None of them has been measured yet."
     reveal("near", 31, unit="ms")
     assert board().remark == "All of them were close."
 

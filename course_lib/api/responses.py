@@ -9,7 +9,7 @@ DESCRIPTIONS = {
     401: "The API key, or the account and its password, is wrong.",
     408: "The body took too long.",
     413: "The body is too large.",
-    429: "The limit of requests is exceeded; `Retry-After` says for how many seconds.",
+    429: "Too many requests; `Retry-After` says how many seconds to wait.",
     500: "The service failed.",
     503: "A part of the service is overloaded or unavailable; try again after `Retry-After`.",
 }

@@ -185,7 +185,7 @@ class _Alarm:
     def __bool__(self) -> bool:
         """Raise TimeUp as an alarm does.
 
-        Only a function in C can be a pending call. "Is it true?" is one that calls Python.
+        Only a function in C can be a pending call. `PyObject_IsTrue` is one that calls this method.
         """
         self._on_alarm(signal.SIGALRM, sys._getframe(1))
         return False

@@ -98,7 +98,7 @@ class IndexingExercise(Exercise):
     def refuse_error(
         self, misconception: str, error: Exception, *, call: str, expected: str = ""
     ) -> NoReturn:
-        """Refuse for an error of SQLite's, by what its message says if that's more exact."""
+        """Refuse what SQLite rejected, for a more exact mistake if its message shows one."""
         mistakes = {
             "endless": str(error) == "interrupted",
             "incomplete": misconception == "sql_error" and "incomplete input" in str(error),

@@ -1,4 +1,4 @@
-"""The counts of workers, added up rightly and by each misconception about merging.
+"""The counts of workers, added up correctly, and by each misconception about merging.
 
 The exercise `merge` compares an answer with both.
 """
@@ -48,13 +48,12 @@ def same_counts(got: Any, expected: Any) -> bool:
 def mistakes_in(workers: Sequence[Counts]) -> dict[str, list[Any]]:
     """Return the results that each misconception leads to."""
     together = added(workers)
-    by_bucket = {}
-    for bucket in together:
-        by_bucket[bucket] = [counts[bucket] for counts in workers if bucket in counts]
-    having = {bucket: len(counts) for bucket, counts in by_bucket.items()}
-    first_buckets = set(workers[0]) if workers else set()
-    in_first = {bucket: together[bucket] for bucket in first_buckets}
-    in_all = {bucket: together[bucket] for bucket in together if having[bucket] == len(workers)}
+    lists = _lists_of_counts(workers)
+    having = {bucket: len(counts) for bucket, counts in lists.items()}
+    largest = {bucket: max(counts) for bucket, counts in lists.items()}
+    text_keys = {str(bucket): count for bucket, count in together.items()}
+    first_ones = set(workers[0]) if workers else set()
+    common = {bucket for bucket in together if having[bucket] == len(workers)}
     return {
         "last_one_wins": [_overwritten(workers), _overwritten(workers[::-1])],
         "averaged": [
@@ -63,13 +62,22 @@ def mistakes_in(workers: Sequence[Counts]) -> dict[str, list[Any]]:
             {bucket: count / having[bucket] for bucket, count in together.items()},
         ],
         "counts_workers": [having],
-        "text_keys": [{str(bucket): count for bucket, count in together.items()}],
-        "lists_of_counts": [by_bucket],
-        "largest_count": [{bucket: max(counts) for bucket, counts in by_bucket.items()}],
-        "first_ones_buckets": [in_first],
-        "common_buckets": [in_all],
+        "text_keys": [text_keys],
+        "lists_of_counts": [lists],
+        "largest_count": [largest],
+        "first_ones_buckets": [{bucket: together[bucket] for bucket in first_ones}],
+        "common_buckets": [{bucket: together[bucket] for bucket in common}],
         "a_worker_missing": _some_missing(workers),
     }
+
+
+def _lists_of_counts(workers: Sequence[Counts]) -> dict[int, list[int]]:
+    """Return, for each bucket, the counts of the workers that have it."""
+    lists: dict[int, list[int]] = {}
+    for counts in workers:
+        for bucket, count in counts.items():
+            lists.setdefault(bucket, []).append(count)
+    return lists
 
 
 def _overwritten(workers: Sequence[Counts]) -> dict[int, int]:

@@ -135,7 +135,7 @@ class MiddlewareExercise(Exercise):
             self.refuse("not_a_request", call=call, got=got, expected="passed on to the app")
 
     def expect_warning(self, path: str, app: WaitingApp) -> None:
-        """Expect a warning if the request took more than half a second, by its own record."""
+        """Expect a warning if the answer recorded more than half a second."""
         seconds = as_number(app.recorded[0][1]) or 0.0
         is_slow = seconds > 0.5
         is_missing = is_slow and not app.warned

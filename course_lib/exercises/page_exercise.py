@@ -60,28 +60,32 @@ class PageExercise(RedisExercise):
             result = await self.call_async(answer, *arguments)
         except Refusal:
             if page.cache.was_given_coroutine:
-                expected = "a function to call on a miss"
-                self.refuse("loader_called", call=call, got="a coroutine", expected=expected)
+                loader = "a function to call on a miss"
+                self.refuse("loader_called", call=call, got="a coroutine", expected=loader)
             raise
-        own, platform = page.load_user.values[user], page.platform
-        expected_parts = {"user": own, "platform": platform}
         parts = result if isinstance(result, dict) else {}
         if any(part is ... for part in parts.values()):
             raise NotAttempted
         self._refuse_coroutines(parts, call)
+        expected = {"user": page.load_user.values[user], "platform": page.platform}
+        if not same(result, expected):
+            mistakes = self._mistakes(result, page, user)
+            mistakes[otherwise] = True
+            self.refuse_first(mistakes, call=call, got=brief(result), expected=brief(expected))
+
+    def _mistakes(self, result: Any, page: Page, user: int) -> dict[str, bool]:
+        """Return, for each misconception about the parts, whether the result shows it."""
+        own = page.load_user.values[user]
         others = [value for other, value in page.load_user.values.items() if other != user]
+        parts = result if isinstance(result, dict) else {}
         is_own_twice = same(result, {"user": own, "platform": own})
         are_two_parts = set(parts) == {"user", "platform"}
-        mistakes = {
+        return {
             "shared_user_key": any(same(parts.get("user"), value) for value in others),
             "same_loader": is_own_twice and user in page.load_user.called[:-1],
             "same_key_twice": is_own_twice,
             "kept_in_process": are_two_parts and same(parts["platform"], {"events": 1_000}),
-            otherwise: True,
         }
-        if same(result, expected_parts):
-            return
-        self.refuse_first(mistakes, call=call, got=brief(result), expected=brief(expected_parts))
 
     def _refuse_coroutines(self, parts: dict[Any, Any], call: str) -> None:
         unfinished = [part for part in parts.values() if inspect.iscoroutine(part)]

@@ -15,6 +15,7 @@ from course_lib.exercises.second_process import in_another_process
 from course_lib.exercises.window_exercise import WindowExercise
 from course_lib.lab.redis_server import Client
 
+NOW = 60_001.5  # seconds; soon after the start of a window
 TWO_PROCESSES = "limit:6"  # the key that two processes count under
 WRITES = {"ZADD", "INCR", "INCRBY", "SET", "EVAL", "EVALSHA"}
 
@@ -53,25 +54,31 @@ class TimedExercise(WindowExercise):
 
     async def judge_on(self, redis: Client, answer: Any) -> None:
         """Try one client, another, schedules that tell misconceptions apart, and fifty at once."""
-        now = 60_001.5  # soon after the start of a window
-        first = []
+        await self._two_clients(redis, answer)
+        for key, limit, seconds in (("limit:3", 4, 60), ("limit:4", 7, 10)):
+            await self._schedule(redis, itertools.repeat(answer), key, limit, seconds)
+        await self.at_once(answer, 10, redis, "limit:5", 10, 60, NOW)
+        by_turns = itertools.cycle([answer, in_another_process(answer)])
+        await self._schedule(redis, by_turns, TWO_PROCESSES, 4, 60)
+
+    async def _two_clients(self, redis: Client, answer: Any) -> None:
+        """Send two requests of one client, look at what is stored, and send one of another."""
+        decisions = []
         for _ in range(2):
-            first.append(await self.decide(answer, redis, "limit:1", 2, 60, now))
-        call = f"twice {self.called(redis, 'limit:1', 2, 60, now)}"
+            decision = await self.decide(answer, redis, "limit:1", 2, 60, NOW)
+            decisions.append(decision)
+        call = f"twice {self.called(redis, 'limit:1', 2, 60, NOW)}"
         if not await redis.keys("*"):
             has_written = any(name in WRITES for name, *_ in redis.commands)
             mistake = "takes_all_back" if has_written else "not_in_redis"
             self.refuse(mistake, call=call, got="no key in Redis")
         least = 60 * self.windows_kept - 4
         await self.expect_ttls(redis, call, least, 86_400, "expires_too_soon")
-        if all(first) and not await self.call_async(answer, redis, "limit:2", 2, 60, now):
-            call = f"{self.called(redis, 'limit:2', 2, 60, now)} after that"
+        if not all(decisions):
+            return
+        if not await self.call_async(answer, redis, "limit:2", 2, 60, NOW):
+            call = f"{self.called(redis, 'limit:2', 2, 60, NOW)} after that"
             self.refuse("one_for_all", call=call, got="False")
-        for key, limit, seconds in (("limit:3", 4, 60), ("limit:4", 7, 10)):
-            await self._schedule(redis, itertools.repeat(answer), key, limit, seconds)
-        await self.at_once(answer, 10, redis, "limit:5", 10, 60, now)
-        by_turns = itertools.cycle([answer, in_another_process(answer)])
-        await self._schedule(redis, by_turns, TWO_PROCESSES, 4, 60)
 
     async def _schedule(
         self, redis: Client, answers: Iterator[Any], key: str, limit: int, seconds: int
@@ -99,16 +106,27 @@ class TimedExercise(WindowExercise):
             known = self._known_mistakes(moments, limit, seconds, expected)
             mistake = self.recognize(got, known, operator.eq) or "another_answer"
             mistake = await self.refined(redis, key, mistake)
-            wrong = _first_difference(got, expected)
-            latest = moments[max(0, wrong - 7) : wrong + 1]
-            shown = ", ".join(f"{now:.2f}" for now in latest)
-            self.refuse(
-                mistake,
-                call=f"{call}, most recently at {shown}",
-                got=f"{got[wrong]} for the last of these",
-                expected=str(expected[wrong]),
-            )
+            self._refuse_difference(mistake, call, moments, got, expected)
         self.expect(f"{call}, {len(moments)} times", got, expected)
+
+    def _refuse_difference(
+        self,
+        mistake: str,
+        call: str,
+        moments: Sequence[float],
+        got: Sequence[bool],
+        expected: Sequence[bool],
+    ) -> None:
+        """Refuse the answer; show its first wrong decision and the requests just before it."""
+        wrong = _first_difference(got, expected)
+        latest = moments[max(0, wrong - 7) : wrong + 1]
+        times = ", ".join(f"{now:.2f}" for now in latest)
+        self.refuse(
+            mistake,
+            call=f"{call}, most recently at {times}",
+            got=f"{got[wrong]} for the last of these",
+            expected=str(expected[wrong]),
+        )
 
     def _known_mistakes(
         self, moments: Sequence[float], limit: int, seconds: int, expected: Sequence[bool]

@@ -56,8 +56,8 @@ class WindowExercise(RedisExercise):
             "True means that the request is allowed.",
         ),
         "per_process": (
-            "Two processes together allow other requests than one alone: something that they have "
-            "to share is in a variable, and each process has its own.",
+            "Two processes together don't allow the same requests as one alone: something that "
+            "they have to share is in a variable, and each process has its own.",
             "Keep in Redis whatever the decision depends on. A member or token that has to be "
             "unique must be random: a counter in one process repeats another's.",
         ),

@@ -5,6 +5,6 @@ from collections.abc import Awaitable, Callable
 
 
 async def admitted(decide: Callable[[], Awaitable[bool]], *, of: int) -> int:
-    """Return how many of that many concurrent requests are allowed; `decide` is called for each."""
+    """Call `decide` for `of` concurrent requests, and return how many of them are allowed."""
     decisions = await asyncio.gather(*[decide() for _ in range(of)])
     return sum(map(bool, decisions))

@@ -1,4 +1,4 @@
-"""A cache that hits half of the time: a riddle for lesson 1b. Reading this file spoils it.
+"""A cache that hits half of the time: a puzzle for lesson 1b. Reading this file spoils it.
 
 miss --> the user's list is loaded and stored --> later: found, decoded, and tested by its truth
 """

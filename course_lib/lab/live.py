@@ -94,8 +94,9 @@ def _between(older: Figures, newer: Figures) -> dict[str, str]:
     requests = _difference(older, newer, "requests")
     rate = show.number(requests.count / seconds) if seconds else "-"
     table = {"requests/s": rate, **_percentiles(requests)}
-    for heading, outcome in (("errors", "errors"), ("rejected", "refused")):
-        table[heading] = str(newer["requests"][outcome] - older["requests"][outcome])
+    before, after = older["requests"], newer["requests"]
+    table["errors"] = str(after["errors"] - before["errors"])
+    table["rejected"] = str(after["refused"] - before["refused"])
     hits = _counted(older, newer, "cache_hit")
     lookups = hits + _counted(older, newer, "cache_miss")
     table["cache hits"] = f"{hits / lookups:.0%}" if lookups else "-"

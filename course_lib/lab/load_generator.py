@@ -226,11 +226,11 @@ def load(
 ) -> Load:
     """Send a load to a URL, or by a schedule, and return what its users experienced.
 
-    Stops after `seconds` or after that many `requests`, whichever comes first. Closed, with that
-    many concurrent `users`; with a `rate` (requests a second) open, with as many users as it
-    takes. With both `rate` and `requests` it waits for every response until the `seconds` are
-    over. `doing` is the label of the progress bar. Before it starts it sends the same load to
-    `/health` for a moment, to measure the floor.
+    Stops after `seconds` or after that many `requests`, whichever comes first. Without a `rate`
+    the load is closed, with that many concurrent `users`. With one, in requests a second, it's
+    open, with as many users as it takes. With both `rate` and `requests` it waits for every
+    response until the `seconds` are over. `doing` is the label of the progress bar. Before it
+    starts it sends the same load to `/health` for a moment, to measure the floor.
 
     Raises ValueError if the URL is on another machine or an argument is out of range, RuntimeError
     if the sending process ends early.

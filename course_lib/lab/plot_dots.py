@@ -59,12 +59,8 @@ def against_target(
     values: list[float] = []
     changes = []
     for row, (name, before_and_after) in enumerate(rows.items()):
+        _draw_change(axes, row, before_and_after, labels[name])
         values.extend(before_and_after)
-        axes.plot(before_and_after, [row, row], color="0.6", linewidth=1.5, zorder=1)
-        for index, value in enumerate(before_and_after):
-            axes.plot([value], [row], MARKERS[index], color=COLOURS[index], markersize=10)
-            label = label_above(axes, labels[name][index], value, row - 0.2)
-            label.set_path_effects([OUTLINE])
         before, after = labels[name]
         changes.append(f"{name} from {before} to {after}")
     axes.set_ylim(len(rows) - 0.5, -0.75)
@@ -77,6 +73,17 @@ def against_target(
         "times the target (log scale; left of the line it is met). Circle: before, square: after"
     )
     return Picture(figure, f"{title}. {'; '.join(changes)}.".replace("\n", " "))
+
+
+def _draw_change(
+    axes: Any, row: int, before_and_after: tuple[float, float], labels: tuple[str, str]
+) -> None:
+    """Draw two values and the line between them, each with its label above."""
+    axes.plot(before_and_after, [row, row], color="0.6", linewidth=1.5, zorder=1)
+    for index, value in enumerate(before_and_after):
+        axes.plot([value], [row], MARKERS[index], color=COLOURS[index], markersize=10)
+        label = label_above(axes, labels[index], value, row - 0.2)
+        label.set_path_effects([OUTLINE])
 
 
 def admitted(
@@ -92,14 +99,9 @@ def admitted(
     scatter = np.random.default_rng(1)
     counts = []
     for row, (name, row_requests) in enumerate(requests.items()):
-        axes.axhline(row, color="0.6", linewidth=0.8, zorder=1)
         allowed = [time for time, passed in row_requests if passed]
         rejected = [time for time, passed in row_requests if not passed]
-        above = row - scatter.uniform(0.07, 0.38, len(allowed))
-        below = row + scatter.uniform(0.07, 0.38, len(rejected))
-        style = {"marker": "o", "linestyle": "none", "alpha": 0.5, **DOTS}
-        axes.plot(allowed, above, color=COLOURS[1], label="admitted: above the line", **style)
-        axes.plot(rejected, below, color=COLOURS[0], label="rejected: below the line", **style)
+        _draw_requests(axes, row, allowed, rejected, scatter)
         axes.annotate(
             facts[name],
             (1.01, row),
@@ -116,6 +118,22 @@ def admitted(
     axes.set_xlabel("seconds")
     _legend_below(axes)
     return Picture(figure, f"{title}. Admitted: {', '.join(counts)}.")
+
+
+def _draw_requests(
+    axes: Any,
+    row: int,
+    allowed: Sequence[float],
+    rejected: Sequence[float],
+    scatter: np.random.Generator,
+) -> None:
+    """Draw a row's requests at their times; `scatter` spreads them over the height of the row."""
+    axes.axhline(row, color="0.6", linewidth=0.8, zorder=1)
+    style = {"marker": "o", "linestyle": "none", "alpha": 0.5, **DOTS}
+    above = row - scatter.uniform(0.07, 0.38, len(allowed))
+    axes.plot(allowed, above, color=COLOURS[1], label="admitted: above the line", **style)
+    below = row + scatter.uniform(0.07, 0.38, len(rejected))
+    axes.plot(rejected, below, color=COLOURS[0], label="rejected: below the line", **style)
 
 
 def _legend_below(axes: Any) -> None:

@@ -175,7 +175,7 @@ def _remark(measured: list[Revealed]) -> str:
     """Return what the reader was most wrong about, and how often they were right when sure."""
     missed = [prediction for prediction in measured if not prediction.close]
     if not measured:
-        return "None of them is measured yet."
+        return "None of them has been measured yet."
     if not missed:
         return "All of them were close."
     worst = max(missed, key=lambda prediction: prediction.wrongness)
@@ -187,7 +187,7 @@ def _remark(measured: list[Revealed]) -> str:
     if sure:
         right = sum(prediction.close for prediction in sure)
         be = "was" if right == 1 else "were"
-        remark += f" Of the {len(sure)} where you were at least {SURE}% sure, {right} {be} close."
+        remark += f" You were at least {SURE}% sure of {len(sure)}: {right} {be} close."
     return remark
 
 

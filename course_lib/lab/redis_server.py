@@ -102,7 +102,7 @@ def _check_foreign(url: str) -> None:
     except (redis.RedisError, OSError, ValueError, TypeError) as error:
         raise _unusable(f"cannot be used: {error}") from None
     except (AttributeError, LookupError) as error:  # redis-py's, at replies it doesn't expect
-        raise _unusable(f"leads to a server that isn't Redis ({error!r})") from None
+        raise _unusable(f"points to a server that isn't Redis ({error!r})") from None
     atexit.register(_remove_our_keys, url)
 
 
@@ -110,11 +110,11 @@ def _check_server(info: dict[str, Any]) -> None:
     version, role = info["redis_version"], info.get("role", "master")
     mode = info.get("redis_mode") or info.get("server_mode", "standalone")  # the latter in Valkey
     if not new_enough(version):
-        raise _unusable(f"leads to Redis {version}, and the lessons need 6.2 or newer")
+        raise _unusable(f"points to Redis {version}, and the lessons need 6.2 or newer")
     if mode != "standalone":
-        raise _unusable(f"leads to a server in {mode} mode, and the lessons need a single server")
+        raise _unusable(f"points to a server in {mode} mode, and the lessons need a single server")
     if role != "master":
-        raise _unusable("leads to a replica, and the lessons need a server that takes writes")
+        raise _unusable("points to a replica, and the lessons need a server that accepts writes")
 
 
 def _unusable(reason: str) -> RuntimeError:

@@ -66,7 +66,9 @@ def mix() -> pd.DataFrame:
     """Return the mix of requests as a table: each route's share, and who sends it."""
     senders = dict.fromkeys(SHARES, f"{USERS} users, user k in proportion to 1 / k")
     senders[api.LOGIN] = "the same users, by account"
-    rows = {name: {"share": f"{SHARES[name]}%", "sent by": senders[name]} for name in SHARES}
+    rows = {}
+    for name, share in SHARES.items():
+        rows[name] = {"share": f"{share}%", "sent by": senders[name]}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("request")
 
 
@@ -84,7 +86,7 @@ def _row(side: Load, route: str | None) -> dict[str, object]:
 
 
 def send_mix(server: Server, doing: str) -> Load:
-    """Send the mix at `RATE`, whatever the server makes of it: the same requests each time.
+    """Send the mix at `RATE`, however slowly the server responds: the same requests each time.
 
     Arrivals are random (Poisson). A request that's unanswered 3 seconds after the last one counts
     with its age as its latency.

@@ -34,7 +34,7 @@ FIXES = {
     "user_ttl": "seconds for which the cache keeps a user's own totals",
     "platform_ttl": "seconds for which it keeps the platform's, 60 at most",
     "limits": 'what a client of the free tier may send, such as "100/minute"',
-    "algorithm": "of the limits, such as 'token_bucket'",
+    "algorithm": "how requests are counted, such as 'token_bucket'",
     "monitor": "True or False",
 }
 SWITCHES = ("indexes", "cache", "limits", "monitor")
@@ -78,9 +78,14 @@ def _check(fixes: Fixes) -> None:
         if not isinstance(limit, str):
             raise ValueError(f"limits is {limit!r}; write {FIXES['limits']}")
         parse(limit)
+    _check_ttls(fixes)
+
+
+def _check_ttls(fixes: Fixes) -> None:
     for name in ("user_ttl", "platform_ttl"):
         seconds = fixes.get(name, 1)
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
+        is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+        if not is_number or not seconds > 0:
             raise ValueError(f"{name} is {seconds!r}; write a number of seconds above 0")
     if fixes.get("platform_ttl", STALEST) > STALEST:
         raise ValueError(f"the platform's totals may be {STALEST} seconds old at most")

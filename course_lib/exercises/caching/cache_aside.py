@@ -70,8 +70,7 @@ the caller."""
             "Let the error go on to the caller: don't catch it.",
         ),
         "key_without_user": (
-            "The key doesn't contain the user, so every user gets the statistics of whoever came "
-            "first.",
+            "The key doesn't contain the user, so every user gets the statistics of the first one.",
             'Put everything that the response depends on into the key: `f"stats:{user_id}"`, with '
             "the `f` in front.",
         ),

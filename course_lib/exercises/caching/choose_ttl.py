@@ -45,7 +45,7 @@ seconds, that keeps the promise?"""
         ),
         "too_long": (
             "Near the end of this TTL the page shows figures that are older than it promises. A "
-            "longer TTL saves loads, and the price is stale values.",
+            "longer TTL saves loads, at the cost of stale values.",
             "Work backwards: when it's served for the last time, a value may be 5 seconds old.",
         ),
         "no_ttl": (

@@ -3,7 +3,7 @@
 import math
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 from course_lib.exercises.answers import as_number
@@ -92,34 +92,7 @@ that's how stale a value may get."""
         """Draw many TTLs for a long TTL and for a short one, so many that luck doesn't count."""
         long = self._ttls(answer, 1_000)
         short = self._ttls(answer, 5)
-        longest, shortest = max(long), min(long)
-        spread = longest - shortest
-        short_spread = max(short) - min(short)
-        is_fixed = abs(spread - short_spread) < 0.1 * spread
-        different = len(set(short))
-        most_equal = max(Counter(long).values())
-        uneven = max(_unevenness(long, 1_000), _unevenness(short, 5))
-        quarters = _by_quarter(long)
-        largest = f"up to {longest:.1f} for 1000"
-        smallest = f"down to {shortest:.1f} for 1000"
-        whole_range = f"from {shortest:.1f} to {longest:.1f} for 1000"
-        for mistake, was_made, got in (
-            ("a_share_alone", longest <= 1, f"up to {longest:.2f} for 1000"),
-            ("milliseconds", shortest >= 100_000, f"up to {longest:,.0f} for 1000"),
-            ("no_spread", spread == 0, f"always {long[0]:g}"),
-            ("fixed_seconds", is_fixed, f"a spread of {spread:.0f} for 1000"),
-            ("longer_than_promised", longest > 1_000 or max(short) > 5, largest),
-            ("few_lifetimes", different < 200, f"{different} different TTLs for 5"),
-            ("too_short", shortest < 899.9 or min(short) < 4.49, smallest),
-            (
-                "piled_up",
-                most_equal > SAMPLES / 20,
-                f"{most_equal} of {SAMPLES} keys with the same TTL",
-            ),
-            ("too_narrow", spread < 93, whole_range),
-            ("uneven", uneven > MOST_UNEVEN, f"keys by quarter of the range: {quarters}"),
-            ("too_narrow", spread < 99 or short_spread < 0.495, whole_range),
-        ):
+        for mistake, was_made, got in _mistakes(long, short):
             if was_made:
                 call = f"{self.name}(1000) and {self.name}(5), {SAMPLES} times each"
                 self.refuse(mistake, call=call, got=got)
@@ -139,11 +112,46 @@ that's how stale a value may get."""
         return ttls
 
 
+def _mistakes(long: list[float], short: list[float]) -> Iterable[tuple[str, bool, str]]:
+    """Return each misconception, whether the TTLs for 1,000 and 5 seconds show it, and how."""
+    longest, shortest = max(long), min(long)
+    spread = longest - shortest
+    short_spread = max(short) - min(short)
+    is_fixed = abs(spread - short_spread) < 0.1 * spread
+    different = len(set(short))
+    most_equal = max(Counter(long).values())
+    uneven = max(_unevenness(long, 1_000), _unevenness(short, 5))
+    quarters = _by_quarter(long)
+    largest = f"up to {longest:.1f} for 1000"
+    smallest = f"down to {shortest:.1f} for 1000"
+    whole_range = f"from {shortest:.1f} to {longest:.1f} for 1000"
+    return (
+        ("a_share_alone", longest <= 1, f"up to {longest:.2f} for 1000"),
+        ("milliseconds", shortest >= 100_000, f"up to {longest:,.0f} for 1000"),
+        ("no_spread", spread == 0, f"always {long[0]:g}"),
+        ("fixed_seconds", is_fixed, f"a spread of {spread:.0f} for 1000"),
+        ("longer_than_promised", longest > 1_000 or max(short) > 5, largest),
+        ("few_lifetimes", different < 200, f"{different} different TTLs for 5"),
+        ("too_short", shortest < 899.9 or min(short) < 4.49, smallest),
+        (
+            "piled_up",
+            most_equal > SAMPLES / 20,
+            f"{most_equal} of {SAMPLES} keys with the same TTL",
+        ),
+        ("too_narrow", spread < 93, whole_range),
+        ("uneven", uneven > MOST_UNEVEN, f"keys by quarter of the range: {quarters}"),
+        ("too_narrow", spread < 99 or short_spread < 0.495, whole_range),
+    )
+
+
 def _unevenness(ttls: Sequence[float], ttl: float) -> float:
     """Return how far the TTLs are from evenly distributed: 0 is even, 1 is all at one end."""
-    count = len(ttls)
-    places = [10 * seconds / ttl - 9 for seconds in sorted(ttls)]
-    return max(abs(place - number / count) for number, place in enumerate(places))
+    distances = []
+    for number, seconds in enumerate(sorted(ttls)):
+        position = 10 * seconds / ttl - 9  # 0 at nine tenths of `ttl`, 1 at `ttl`
+        share_below = number / len(ttls)
+        distances.append(abs(position - share_below))
+    return max(distances)
 
 
 def _by_quarter(ttls: Sequence[float]) -> list[int]:

@@ -29,7 +29,7 @@ class RedisTypes(WordForEach):
     )
     redis_types: ClassVar = {"a": "STRING", "b": "HASH", "c": "SET", "d": "STRING"}
     praise = (
-        "Chosen by what is read and changed together. None of the types is the fast one: each "
+        "Chosen by what is read and changed together. None of the types is faster: each "
         "costs one round trip."
     )
     refusals: ClassVar = {

@@ -41,8 +41,8 @@ Write the `CREATE INDEX` statement that turns its SCAN into a SEARCH. Call the i
             "Create the index on events.",
         ),
         "collation": (
-            "The index sorts user_id by another collation than the query compares it with, so "
-            "SQLite can't use it.",
+            "The index and the query compare user_id by different collations, so SQLite can't "
+            "use the index.",
             "Leave out COLLATE: it's for text, and user_id is a number.",
         ),
         "expression": (

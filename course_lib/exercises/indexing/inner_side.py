@@ -80,7 +80,7 @@ to the events of each."""
         ),
         "two_indexes": (
             "This is more than one statement. Only one index is missing.",
-            "Write the one without which SQLite reads all events.",
+            "Write the one that keeps SQLite from reading all events.",
         ),
     }
 

@@ -82,7 +82,7 @@ have the same `created_at`. The index is on `(user_id, created_at)`."""
         ),
         "backwards": (
             "These rows come before the last row shown: they're newer.",
-            "The list goes down from the newest, so the next rows are less than the last one.",
+            "The list runs from newest to oldest, so the next rows are less than the last one.",
         ),
         "wrong_order": (
             "The rows aren't in the order of the list, or only by luck: without `id`, ties may "

@@ -146,7 +146,8 @@ parameters."""
         except (sqlite3.Error, ValueError, TypeError) as error:
             expected = "one SELECT with its parameters"
             self.refuse_error("not_a_query", error, call=call, expected=expected)
-        if [column[0] for column in cursor.description] != ["id", "title"]:
+        columns = [column[0] for column in cursor.description]
+        if columns != ["id", "title"]:
             self.refuse("other_columns", call=call, got=sql, expected="SELECT id, title ...")
         right_rows = database.execute(ONE_DAY, (day,)).fetchall()
         if Counter(rows) != Counter(right_rows):

@@ -62,7 +62,7 @@ took. Timestamps are in seconds, like `now`; the list goes back hours, in no par
             "Slow is *more* than half a second: `seconds > 0.5`.",
         ),
         "another_threshold": (
-            "You count other requests as slow than the task does.",
+            "The task draws the line between slow and quick somewhere else.",
             "Slow is more than half a second, and `seconds` is in seconds.",
         ),
         "another_share": (
@@ -105,7 +105,7 @@ took. Timestamps are in seconds, like `now`; the list goes back hours, in no par
         return len(recent) >= 100 and slow / len(recent) > 0.01
 
     def judge(self, answer: Callable[[Sequence[tuple[float, float]], float], bool]) -> None:
-        """Try every scenario; a wrong rule is named by all that it decides."""
+        """Try every scenario; all its decisions together identify a wrong rule."""
         decided = [self._decision(answer, scenario) for scenario in SCENARIOS]
         outcomes = zip(SCENARIOS, decided, strict=True)
         wrong = [scenario for scenario, decision in outcomes if decision != scenario.rings]

@@ -75,14 +75,13 @@ class Bucket(Exercise):
 
     def judge(self, answer: Callable[[float], int]) -> None:
         """Try durations that are 0.4% apart, from a microsecond to a day."""
-        steps = int(math.log(86_400e6, 1.004)) + 1
-        durations = [*(1e-6 * 1.004**step for step in range(steps)), 86_400.0]
+        durations = _durations()
         in_any_order = random.Random(1).sample(durations, len(durations))
         number_of = {duration: self._number(answer, duration) for duration in in_any_order}
-        numbers = [number_of[duration] for duration in durations]
         shortest: dict[int, float] = {}  # the shortest duration of each bucket
-        previous = numbers[0]
-        for duration, number in zip(durations, numbers, strict=True):
+        previous = number_of[durations[0]]
+        for duration in durations:
+            number = number_of[duration]
             call = f"bucket({duration:.4g})"
             if number < previous:
                 expected = f"{previous} or more, as for a shorter one"
@@ -120,3 +119,10 @@ class Bucket(Exercise):
         high = self._number(answer, 84_000.0)
         has_equal_widths = high - middle == middle - low > 100
         return "equal_widths" if has_equal_widths else "too_wide"
+
+
+def _durations() -> list[float]:
+    """Return durations from a microsecond to a day, in seconds, each 0.4% longer than the last."""
+    steps = int(math.log(86_400e6, 1.004)) + 1
+    durations = [1e-6 * 1.004**step for step in range(steps)]
+    return [*durations, 86_400.0]

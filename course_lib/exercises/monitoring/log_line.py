@@ -83,7 +83,7 @@ sent belongs in them."""
         "another_level": (
             "The level is wrong: `WARNING` is for requests that took more than half a second, "
             "whatever the status.",
-            "`seconds` is in seconds; and a quick error is visible by its status.",
+            "`seconds` is in seconds; and the status already marks a quick error.",
         ),
         "another_value": (
             "A field doesn't have the value that the task asks for.",

@@ -122,9 +122,9 @@ from 1 to 100."""
         samples = list(before)
         right = bench.percentile(before, percent)
         expected = brief(right)
+        call = f"percentile(samples, {percent}), of {len(before)} samples"
         result = self.call(answer, samples, percent, copied=False, expected=expected)
         number = as_number(result)
-        call = f"percentile(samples, {percent}), of {len(before)} samples"
         if number is None:
             self.refuse("wrong_type", call=call, got=brief(result), expected="a number")
         if number != right:

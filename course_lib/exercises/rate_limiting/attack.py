@@ -76,10 +76,12 @@ thousand."""
         rounds = []
         for limit, seconds in ((100, 60), (7, 10), (30, 3_600)):
             call = self.called(limit, seconds)
-            moments = self._moments(call, await self.call_async(answer, limit, seconds))
+            result = await self.call_async(answer, limit, seconds)
+            moments = self._moments(call, result)
             replayed = await replay(moments, "fixed_window", Limit(limit, seconds))
             most, allowed = replayed.most(seconds), sum(replayed.passed)
-            rounds.append(_Round(call, limit, seconds, most, allowed, len(set(moments))))
+            times = len(set(moments))
+            rounds.append(_Round(call, limit, seconds, most, allowed, times))
         worst = min(rounds, key=lambda one: one.share)
         if worst.share == 2:
             return

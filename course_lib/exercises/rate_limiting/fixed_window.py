@@ -74,6 +74,14 @@ identifies the client:
     async def judge_on(self, redis: Client, answer: Any) -> None:
         """Try one client after another, fifty at once, and together with another process."""
         seconds = _far_from_a_boundary()
+        await self._two_clients(redis, answer, seconds)
+        await self._two_processes(redis, answer, seconds)
+        await self.at_once(answer, 10, redis, "limit:9", 10, seconds)
+        await self._renewed(redis, answer, seconds)
+        await self._with_another_process(redis, answer, seconds)
+
+    async def _two_clients(self, redis: Client, answer: Any, seconds: int) -> None:
+        """Send five requests of one client, the first of them alone, then one of another."""
         arguments = (redis, "limit:7", 3, seconds)
         call = f"five times {self.called(*arguments)}"
         first = await self.call_async(answer, *arguments)
@@ -85,10 +93,6 @@ identifies the client:
         if not await self.call_async(answer, redis, "limit:8", 3, seconds):
             call = f"{self.called(redis, 'limit:8', 3, seconds)} after that"
             self.refuse("one_for_all", call=call, got="False")
-        await self._two_processes(redis, answer, seconds)
-        await self.at_once(answer, 10, redis, "limit:9", 10, seconds)
-        await self._renewed(redis, answer, seconds)
-        await self._with_another_process(redis, answer, seconds)
 
     async def _renewed(self, redis: Client, answer: Any, seconds: int) -> None:
         """Refuse a TTL that restarts and so locks a client out.

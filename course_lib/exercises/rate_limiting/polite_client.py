@@ -92,8 +92,8 @@ and returns the response, with `.status_code` and `.headers`; `sleep(seconds)` w
             "Whatever it is, return the last response: the caller decides what it means.",
         ),
         "own_sleep": (
-            "You waited with another `sleep` than the one you were given.",
-            "Call the argument `sleep(...)`: your function's caller decides how to wait.",
+            "You called `time.sleep` instead of the `sleep` that your function was given.",
+            "Call the argument, `sleep(...)`: your function's caller decides how to wait.",
         ),
         "another_answer": (
             "That's not the last response.",

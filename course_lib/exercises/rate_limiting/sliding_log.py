@@ -13,7 +13,7 @@ from course_lib.lab.redis_server import Client
 
 
 class SlidingLog(TimedExercise):
-    """Exact over any stretch of time, and the price is an entry for each allowed request."""
+    """Exact over any stretch of time, at the cost of an entry for each allowed request."""
 
     name = "sliding_log"
     task = """The exact limiter: over any stretch of `seconds`, no more than `limit` requests are

@@ -161,7 +161,7 @@ Write `token_bucket(tokens, elapsed, rate, burst)`: the last request left `token
         return self.recognize(steps[first], variants, same_step) or "another_answer"
 
     def _step(self, answer: Any, case: Case) -> Step:
-        """Return the result of one call. Refuses what isn't a truth and a number."""
+        """Return the result of one call. Refuses anything but a Boolean and a number."""
         result = self.call(answer, *case)
         call, expected = self.called(*case), "True or False, and the tokens that are left"
         if result is None:

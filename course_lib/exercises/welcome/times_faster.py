@@ -75,9 +75,11 @@ From 2 seconds to 0.5 seconds is 4 times faster."""
 
     def _compare(self, result: Any, before: float, after: float) -> None:
         call, came_back = self.called(before, after), brief(result)
-        got, ratio, saved = as_number(result), before / after, before - after
+        got = as_number(result)
         if got is None:
             self.refuse("wrong_type", call=call, got=came_back, expected="a number")
+        ratio = before / after
+        saved = before - after
         expected = f"{ratio:g}"
         if ratio < 1 <= got and not nearly_equal(got, 100 * ratio):
             self.refuse("hides_a_loss", call=call, got=came_back, expected=expected)
