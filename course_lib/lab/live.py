@@ -94,11 +94,12 @@ def _between(older: Figures, newer: Figures) -> dict[str, str]:
     requests = _difference(older, newer, "requests")
     rate = show.number(requests.count / seconds) if seconds else "-"
     table = {"requests/s": rate, **_percentiles(requests)}
-    for heading, outcome in (("errors", "errors"), ("rejected", "refused")):
-        table[heading] = str(newer["requests"][outcome] - older["requests"][outcome])
+    for outcome in ("errors", "rejected"):
+        table[outcome] = str(newer["requests"][outcome] - older["requests"][outcome])
     hits = _counted(older, newer, "cache_hit")
     lookups = hits + _counted(older, newer, "cache_miss")
     table["cache hits"] = f"{hits / lookups:.0%}" if lookups else "-"
+    table["cache loads"] = str(_counted(older, newer, "cache_load")) if lookups else "-"
     lag = _percentiles(_difference(older, newer, "event_loop_lag"))
     table["loop lag, P90"] = lag["P90"]
     return table

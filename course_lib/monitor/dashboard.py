@@ -28,7 +28,7 @@ BOUNDS = (  # of Prometheus' buckets, in seconds
 SCRIPTS = ("chart.js", "tables.js", "dashboard.js")
 PLACE = "/* the scripts */"  # where they go in dashboard.html
 
-FAILURES = ("errors", "refused", "disconnected")
+FAILURES = ("errors", "rejected", "disconnected")
 
 
 # --- for people -------------------------------------------------------------------------------
