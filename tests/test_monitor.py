@@ -141,7 +141,7 @@ def test_counts_means_and_maxima_are_exact_and_the_most_expensive_endpoint_comes
     metrics = monitor.get_performance_metrics()
     assert list(metrics) == ["GET /c", "GET /a", "GET /b"]
     a = metrics["GET /a"]
-    assert (a.count, a.errors, a.refused, a.disconnected, a.total, a.max) == (4, 1, 1, 1, 1.2, 0.6)
+    assert (a.count, a.errors, a.rejected, a.disconnected, a.total, a.max) == (4, 1, 1, 1, 1.2, 0.6)
     assert (a.mean, a.p50, a.p90) == pytest.approx((0.3, 0.2, 0.6), rel=0.01)
     assert metrics["GET /c"].errors == 0
 
@@ -293,9 +293,8 @@ async def test_a_response_from_a_middleware_before_the_router_counts_for_its_rou
     app = nested_app(monitor, tmp_path)
     app.user_middleware.append(app.user_middleware[0].__class__(RejectEverything))
     await call(app, ("GET", "/v2/events/8"), ("GET", "/shops/9/8"), ("GET", "/nowhere"))
-    assert {
-        endpoint: metrics.refused for endpoint, metrics in monitor.get_performance_metrics().items()
-    } == {
+    endpoints = monitor.get_performance_metrics().items()
+    assert {endpoint: metrics.rejected for endpoint, metrics in endpoints} == {
         "GET /v2/events/{number}": 1,
         "GET /shops/{shop}/{number}": 1,
         UNKNOWN: 1,
@@ -440,7 +439,7 @@ def test_rejections_and_client_errors_are_not_errors_of_the_service(
     metrics = eventually(monitor, "GET /status/{status}")
     while metrics.count < 3:
         metrics = eventually(monitor, "GET /status/{status}")
-    assert (metrics.count, metrics.errors, metrics.refused, metrics.disconnected) == (3, 1, 1, 0)
+    assert (metrics.count, metrics.errors, metrics.rejected, metrics.disconnected) == (3, 1, 1, 0)
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,10 @@ def add_stats(
         # Short for a user without events, because anyone can invent user IDs.
         return user_ttl if totals["events"] else min(user_ttl, NO_EVENTS_TTL)
 
+    def count_load() -> None:
+        if store and monitor:
+            monitor.count("cache_load")
+
     @app.get("/api/stats", responses=failures(401, 503))
     async def stats(caller: Caller, user_id: UserID = None) -> Response:
         """Return the totals of a user (by default the caller) and of the whole platform."""
@@ -40,9 +44,11 @@ def add_stats(
 
         # In threads: a query on the event loop would hold up every other request.
         async def load_user() -> dict[str, Any]:
+            count_load()
             return await run_in_threadpool(database.user_totals, user)
 
         async def load_platform() -> dict[str, Any]:
+            count_load()
             return await run_in_threadpool(database.platform_totals)
 
         if store is None:

@@ -96,10 +96,11 @@ def _between(older: Figures, newer: Figures) -> dict[str, str]:
     table = {"requests/s": rate, **_percentiles(requests)}
     before, after = older["requests"], newer["requests"]
     table["errors"] = str(after["errors"] - before["errors"])
-    table["rejected"] = str(after["refused"] - before["refused"])
+    table["rejected"] = str(after["rejected"] - before["rejected"])
     hits = _counted(older, newer, "cache_hit")
     lookups = hits + _counted(older, newer, "cache_miss")
     table["cache hits"] = f"{hits / lookups:.0%}" if lookups else "-"
+    table["cache loads"] = str(_counted(older, newer, "cache_load")) if lookups else "-"
     lag = _percentiles(_difference(older, newer, "event_loop_lag"))
     table["loop lag, P90"] = lag["P90"]
     return table

@@ -70,7 +70,7 @@ function between(older, newer) {
   const figures = subtractHistograms(older.requests, newer.requests, error);
   figures.now = newer.now;
   figures.rate = figures.count / seconds;
-  for (const name of ["errors", "refused", "disconnected"]) {
+  for (const name of ["errors", "rejected", "disconnected"]) {
     figures[name] = newer.requests[name] - older.requests[name];
     figures[name + "_rate"] = figures[name] / seconds;
   }
@@ -78,6 +78,7 @@ function between(older, newer) {
   const hits = added("cache_hit");
   const lookups = hits + added("cache_miss");
   figures.hit_rate = lookups ? hits / lookups : null;
+  figures.loads = lookups ? added("cache_load") : null;
   figures.lag = subtractHistograms(older.event_loop_lag, newer.event_loop_lag, error).p90;
   return figures;
 }
@@ -92,9 +93,10 @@ function drawTiles(newest, figures) {
     ["P90", formatTime(figures.p90)],
     ["P99", formatTime(figures.p99)],
     ["errors", formatCount(figures.errors), figures.errors > 0],
-    ["rejected", formatCount(figures.refused)],
+    ["rejected", formatCount(figures.rejected)],
     ["disconnected", formatCount(figures.disconnected)],
     ["cache hits", figures.hit_rate == null ? "–" : formatShare(figures.hit_rate)],
+    ["cache loads", figures.loads == null ? "–" : formatCount(figures.loads)],
     ["loop lag, P90", formatTime(figures.lag), figures.lag > .1],
     ["in progress", formatCount(gauges.in_progress - 1)],  // without the request of this page
     ["workers", formatCount(workers), newest.uncounted_workers > 0],
@@ -111,7 +113,7 @@ function drawTiles(newest, figures) {
 const RATE_LINES = [
   {key: "rate", name: "all", colour: "--rate", dash: ""},
   {key: "errors_rate", name: "errors", colour: "--bad", dash: "6 3"},
-  {key: "refused_rate", name: "rejected", colour: "--soft", dash: "2 3"},
+  {key: "rejected_rate", name: "rejected", colour: "--soft", dash: "2 3"},
 ];
 const TIME_LINES = [
   {key: "p50", name: "P50", colour: "--p50", dash: ""},

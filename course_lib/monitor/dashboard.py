@@ -28,7 +28,7 @@ BOUNDS = (  # of Prometheus' buckets, in seconds
 SCRIPTS = ("chart.js", "tables.js", "dashboard.js")
 PLACE = "/* the scripts */"  # where they go in dashboard.html
 
-FAILURES = ("errors", "refused", "disconnected")
+FAILURES = ("errors", "rejected", "disconnected")
 
 
 # --- for people -------------------------------------------------------------------------------
@@ -144,7 +144,7 @@ def _metric_lines(monitor: PerformanceMonitor) -> Iterator[str]:
     for name, text, value in (
         ("http_requests_in_progress", "Requests that are being served.", gauges["in_progress"]),
         ("websockets_open", "Open WebSockets.", gauges["open_websockets"]),
-        ("app_workers", "Live processes.", monitor.workers),
+        ("app_workers", "Live processes; a killed one counts for 10 s more.", monitor.workers),
         (
             "app_workers_uncounted",
             "Processes whose requests are missing here, because they share no Redis.",

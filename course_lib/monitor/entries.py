@@ -37,7 +37,7 @@ class Metrics:
     """Statistics for the requests to one endpoint, or for event-loop lag. Times are in seconds.
 
     - `errors`: requests that ended with a status of 500 or more, or with an exception.
-    - `refused`: requests that were rejected with 429.
+    - `rejected`: requests that were rejected with 429.
     - `disconnected`: clients that closed the connection before the end of the response.
     - `clamped`: durations shorter than a microsecond or longer than a day.
     - `first_byte`: the mean time until the response started.
@@ -52,7 +52,7 @@ class Metrics:
     p99: float
     max: float
     errors: int = 0
-    refused: int = 0
+    rejected: int = 0
     disconnected: int = 0
     clamped: int = 0
     first_byte: float = 0.0
@@ -60,8 +60,13 @@ class Metrics:
 
     @property
     def hung_up(self) -> int:
-        """The same as `disconnected`, by its name before."""
+        """The same as `disconnected`, by its former name."""
         return self.disconnected
+
+    @property
+    def refused(self) -> int:
+        """The same as `rejected`, by its former name."""
+        return self.rejected
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,7 @@ class Entry(Histogram):
             "p99": p99,
             "max": self.longest / NANOSECONDS,
             "errors": errors,
-            "refused": self.statuses.get(TOO_MANY_REQUESTS, 0),
+            "rejected": self.statuses.get(TOO_MANY_REQUESTS, 0),
             "disconnected": self.statuses.get(DISCONNECTED, 0),
             "clamped": self.clamped,
             "first_byte": self.first_bytes / NANOSECONDS / count,

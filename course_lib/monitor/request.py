@@ -115,6 +115,8 @@ class Timed:
                 return
             if (self.mounted_at or self.inner) and self._is_ignored(endpoint, self.scope):
                 return
+            if duration < 0:  # the clock went back, and one such value would spoil its batch
+                duration = self.first_byte = 0.0
             first_byte = self.first_byte or duration
             monitor.add_request((endpoint, duration, status, first_byte, self.size))
             if status >= 500 or duration >= monitor.slow:

@@ -59,7 +59,7 @@ function endpointColumns(rows) {
     ["share of time", "total", shares],
     ...timeColumns.slice(1),
     ["errors", "errors", row => row.errors],
-    ["rejected", "refused", row => row.refused],
+    ["rejected", "rejected", row => row.rejected],
     ["disconnected", "disconnected", row => row.disconnected],
   ];
 }
