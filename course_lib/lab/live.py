@@ -125,15 +125,14 @@ def _recent(earlier: dict[str, Figures], endpoint: Figures) -> Figures:
 def _row(endpoint: Figures, total: float, recent: Figures, recent_total: float) -> list[str]:
     """Return an endpoint's row; the totals are the time of all endpoints, in seconds."""
     percentiles = shown_percentiles(endpoint["count"], lambda percent: endpoint[f"p{percent}"])
+    durations = [show.duration(endpoint["mean"]), recent["mean"], *percentiles.values()]
     return [
         html.escape(endpoint["endpoint"]),
         str(endpoint["count"]),
         str(recent["count"]),
         f"{endpoint['total'] / total:.0%}",
         f"{recent['total'] / recent_total:.0%}",
-        show.duration(endpoint["mean"]),
-        recent["mean"],
-        *percentiles.values(),
+        *(duration.replace(" ", "&nbsp;") for duration in durations),
     ]
 
 
