@@ -21,7 +21,7 @@ Read `advisor.py` first. The steps, with their files:
              inserts.py        times of inserts
     decide   measurements.py   the times, by query and plan
              costs.py          what a set of indexes costs
-             search.py         the cheapest set
+             search.py         the cheapest set (constants.py drops useless leading columns)
              verification.py   every query timed again (regressions.py finds the slower ones)
     explain  explanation.py    what each index gains and costs (recommendation.py, tables.py)
              ticker.py         how much of the time has passed, for a progress bar
