@@ -15,6 +15,7 @@ Read `advisor.py` first. The steps, with their files:
              foreign_keys.py   the lookups of children that a DELETE makes
              candidates.py     indexes that might serve it (schema.py has Table and Index)
     try      database_copy.py  the copy on which everything runs (watchdog.py stops it in time)
+             baseline.py       the queries without indexes
              analysis.py       ANALYZE alone
              trial.py          indexes on it: built, shown, hidden
              reads.py          plans and times of queries
