@@ -7,17 +7,17 @@ A query that is stopped counts as its limit. The more of them there are, the low
 
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from course_lib.advisor.database_copy import OutOfTime
 from course_lib.advisor.measurements import Measurements
 from course_lib.advisor.workload import Query
 
-SOON = 0.05  # of the time that a query may take
+SOON = 0.1  # seconds
 
 
 def measure_without_indexes(
-    measurements: Measurements, queries: Iterable[Query], skipped: dict[str, str]
+    measurements: Measurements, queries: Sequence[Query], skipped: dict[str, str]
 ) -> list[Query]:
     """Return the queries that could be measured, most expensive first; add others to `skipped`."""
     measured = _measure_all(measurements, queries, skipped)
@@ -31,12 +31,13 @@ def measure_without_indexes(
 
 
 def _measure_all(
-    measurements: Measurements, queries: Iterable[Query], skipped: dict[str, str]
+    measurements: Measurements, queries: Sequence[Query], skipped: dict[str, str]
 ) -> list[Query]:
     """Measure each query for a short time, and return those that could be measured."""
     measured = []
-    for query in queries:
-        measurements.limits[query] = SOON * measurements.reads.limit
+    for position, query in enumerate(queries):
+        share = _left(measurements) / (len(queries) - position)
+        measurements.limits[query] = min(SOON, share, measurements.reads.limit)
         try:
             measurements.measure(query)
             measured.append(query)
@@ -51,19 +52,23 @@ def _measure_slow(
     measurements: Measurements, queries: list[Query], skipped: dict[str, str]
 ) -> None:
     """Measure queries again, each for an equal share of the time that is left."""
-    limit = measurements.reads.limit
     for position, query in enumerate(queries):
-        left = measurements.trial.copy.deadline - time.perf_counter()
-        share = left / (len(queries) - position) / len(query.runs)
-        if share < SOON * limit:
-            return
+        share = _left(measurements) / (len(queries) - position) / len(query.runs)
+        short_limit = measurements.limits[query]
         short_times = measurements.times
+        if share < short_limit:
+            return
         measurements.forget(query)
-        measurements.limits[query] = min(share, limit)
+        measurements.limits[query] = min(share, measurements.reads.limit)
         try:
             measurements.measure(query)
         except sqlite3.Error as error:
             skipped[query.sql] = str(error)
         except OutOfTime:
-            measurements.limits[query] = SOON * limit
+            measurements.limits[query] = short_limit
             measurements.use(short_times)
+
+
+def _left(measurements: Measurements) -> float:
+    """Return the seconds until the deadline."""
+    return measurements.trial.copy.deadline - time.perf_counter()

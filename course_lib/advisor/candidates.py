@@ -49,7 +49,7 @@ def proposals(
         if is_rare(scan.table, where, columns):
             rest = tuple(key for key in joined + equal if key not in columns)
             for tail in tails[:2]:
-                for index in _covering(table, rest + tail, scan.needed):
+                for index in _covering(table, rest + tail or columns, scan.needed):
                     yield replace(index, where=where)
 
 
