@@ -10,6 +10,7 @@ import pytest
 from course_lib.advisor.baseline import measure_without_indexes
 from course_lib.advisor.measurements import Measurements
 from course_lib.advisor.reads import Reads
+from course_lib.advisor.schema import Index
 from course_lib.advisor.trial import Trial
 from course_lib.advisor.workload import read_workload, usages
 
@@ -43,6 +44,19 @@ def test_slow_queries_share_the_time_that_others_leave(measurements):
     stopped = [query for query in measured if measurements.was_stopped(query)]
     assert {query.sql for query in stopped} == {*SLOW}
     assert measured[-1].sql == QUICK
+
+
+def test_a_query_that_was_stopped_early_with_an_index_counts_as_slower(measurements):
+    copy = measurements.trial.copy
+    uses_index = "SELECT sum(b.id) FROM t a, t b, t c WHERE b.a = 7 AND a.id + c.id > b.id"
+    queries, skipped = read_workload(copy, measurements.reads, usages([uses_index]))
+    copy.deadline = time.perf_counter() + LIMIT
+    (query,) = measure_without_indexes(measurements, queries, skipped)
+    copy.deadline = time.perf_counter() + 60
+    index = Index("t", ("a",))
+    assert measurements.trial.build(index)
+    assert measurements.limit(query) < LIMIT and measurements.was_stopped(query)
+    assert measurements.is_slower(query, frozenset({index}))
 
 
 def test_a_query_that_fails_only_after_a_while_is_left_out(measurements):

@@ -21,8 +21,9 @@ def measure_without_indexes(
 ) -> list[Query]:
     """Return the queries that could be measured, most expensive first; add others to `skipped`."""
     measured = _measure_all(measurements, queries, skipped)
-    slow = [query for query in measured if measurements.was_stopped(query)]
+    slow = _stopped(measurements, measured)
     _measure_slow(measurements, slow, skipped)
+    _stopped(measurements, [query for query in slow if query.sql not in skipped])
 
     def cost(query: Query) -> float:
         return query.frequency * measurements.mean(query)
@@ -67,6 +68,17 @@ def _measure_slow(
         except OutOfTime:
             measurements.limits[query] = short_limit
             measurements.use(short_times)
+
+
+def _stopped(measurements: Measurements, queries: list[Query]) -> list[Query]:
+    """Return the queries that took longer than they may; the others get their full limit back."""
+    stopped = []
+    for query in queries:
+        if measurements.was_stopped(query):
+            stopped.append(query)
+        else:
+            del measurements.limits[query]
+    return stopped
 
 
 def _left(measurements: Measurements) -> float:

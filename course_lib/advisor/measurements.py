@@ -87,7 +87,8 @@ class Measurements:
         if (query, NO_INDEXES) not in self._known:
             return self.limit(query)
         without = self.measure(query).seconds[number]
-        return min(self.limit(query), 1.5 * without + SLACK)
+        limit = self.limit(query)
+        return limit if without >= limit else 1.5 * without + SLACK
 
     def limit(self, query: Query) -> float:
         """Return the seconds that a run of a query may take."""
@@ -143,7 +144,13 @@ class Measurements:
         return self.mean(query, chosen) / before if before else 1.0
 
     def is_slower(self, query: Query, chosen: Indexes, *, slower: float = SLOWER) -> bool:
-        """Check whether a query is slower than before, as it's written or on average."""
+        """Check whether a query is slower than before, as it's written or on average.
+
+        A query that was stopped early, both times, could be slower.
+        """
+        was_stopped_early = self.limit(query) < self.reads.limit
+        if was_stopped_early and self.used(query, chosen) and self.was_stopped(query, chosen):
+            return True
         before = self.before(query).seconds
         after = self.measure(query, chosen).seconds
         pairs = [(before[0], after[0]), (fmean(before), fmean(after))]
