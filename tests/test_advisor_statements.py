@@ -39,7 +39,7 @@ def db(tmp_path_factory) -> Path:
         items = [
             (i * 7919 % 2000, "ab"[i % 2], i * 31 % 20_000, f"{i * 13 % 5000:05}",
              None if i % 50 else "x", json.dumps({"city": f"c{i % 900}"}), f"{i:060}")
-            for i in range(20_000)
+            for i in range(10_000)
         ]  # fmt: skip
         connection.executemany(
             "INSERT INTO item(owner, kind, day, zip, gone, data, note) VALUES (?,?,?,?,?,?,?)",
