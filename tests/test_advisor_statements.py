@@ -39,7 +39,7 @@ def db(tmp_path_factory) -> Path:
         items = [
             (i * 7919 % 2000, "ab"[i % 2], i * 31 % 20_000, f"{i * 13 % 5000:05}",
              None if i % 50 else "x", json.dumps({"city": f"c{i % 900}"}), f"{i:060}")
-            for i in range(20_000)
+            for i in range(10_000)
         ]  # fmt: skip
         connection.executemany(
             "INSERT INTO item(owner, kind, day, zip, gone, data, note) VALUES (?,?,?,?,?,?,?)",
@@ -95,6 +95,10 @@ FOUND = {
     "an optional condition": (
         "SELECT note FROM item WHERE (:kind IS NULL OR kind = :kind) AND owner = @owner",
         "owner=?",
+    ),
+    "few rows and no other column": (
+        "SELECT note FROM item WHERE gone IS NOT NULL",
+        "USING INDEX",
     ),
     "DELETE": ("DELETE FROM item WHERE day < 50", "(day<?"),
     "UPDATE": ("UPDATE item SET note = ? WHERE zip = ?", "(zip=?"),
@@ -173,6 +177,24 @@ def test_parameters_get_the_numbers_that_sqlite_gives_them():
         "p1": "1", "p5": "5", "p6": "6", "p7": "a", "p8": "a", "p9": "a",
     }  # fmt: skip
     assert statement.bound([*"abcdefghi"])["p6"] == "f"
+
+
+def test_a_parameter_is_named_as_sqlite_reads_it():
+    statement = Statement("SELECT a$1, $1, :2, $a::b, $c(d)")
+    assert statement.names == {"p1": "1", "p2": "2", "p3": "a::b", "p4": "c(d)"}
+    values = statement.bound({"1": 5, "2": 6, "a::b": 7, "c(d)": 8})
+    with closing(sqlite3.connect(":memory:")) as connection:
+        row = connection.execute(statement.text.replace("a$1", "0"), values).fetchone()
+    assert row == (0, 5, 6, 7, 8)
+
+
+@pytest.mark.parametrize(
+    "sql", ["UPDATE OR IGNORE t SET b = 1 WHERE a = ?", "\ufeffSELECT b FROM t WHERE a = $1"]
+)
+def test_it_reads(sql):
+    table = Table("t", 9, {name: name for name in "ab"}, {}, frozenset({"rowid"}))
+    (scan,) = Reading(sql, {"t": table}, {}).scans
+    assert scan.equal == ("a",)
 
 
 def test_a_recursive_query_is_read_to_its_end():

@@ -38,8 +38,8 @@ def test_few_rows_are_rewritten_if_each_takes_long(tmp_path, monkeypatch):
         return rewrite(inserts, table, rows)
 
     monkeypatch.setattr(Inserts, "_rewrite", count)
-    heavy = "length(hex(zeroblob(1000000 + a)))"  # takes milliseconds, in an index that exists
-    db = create(tmp_path / "t.db", "CREATE TABLE t(id INTEGER PRIMARY KEY, a)", 100, "i, i % 50")
+    heavy = "length(hex(zeroblob(2000000 + a)))"  # takes milliseconds, in an index that exists
+    db = create(tmp_path / "t.db", "CREATE TABLE t(id INTEGER PRIMARY KEY, a)", 40, "i, i % 50")
     with closing(sqlite3.connect(db)) as connection, connection:
         connection.execute(f"CREATE INDEX heavy ON t({heavy})")
     with Trial.of(db, time.perf_counter() + 30) as trial:

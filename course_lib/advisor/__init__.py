@@ -15,14 +15,15 @@ Read `advisor.py` first. The steps, with their files:
              foreign_keys.py   the lookups of children that a DELETE makes
              candidates.py     indexes that might serve it (schema.py has Table and Index)
     try      database_copy.py  the copy on which everything runs (watchdog.py stops it in time)
+             baseline.py       the queries without indexes
              analysis.py       ANALYZE alone
              trial.py          indexes on it: built, shown, hidden
              reads.py          plans and times of queries
              inserts.py        times of inserts
     decide   measurements.py   the times, by query and plan
              costs.py          what a set of indexes costs
-             search.py         the cheapest set
-             verification.py   every query timed again
+             search.py         the cheapest set (constants.py drops useless leading columns)
+             verification.py   every query timed again (regressions.py finds the slower ones)
     explain  explanation.py    what each index gains and costs (recommendation.py, tables.py)
              ticker.py         how much of the time has passed, for a progress bar
 """

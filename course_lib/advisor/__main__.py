@@ -76,7 +76,7 @@ def _without_comments(statement: str) -> str:
 
 
 def _text(path: str) -> str:
-    return sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+    return sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8-sig")
 
 
 def _pasteable(advice: Recommendation) -> str:

@@ -15,12 +15,11 @@ the hottest and the median value of the column. Five phases share the time, `sec
     until 110%  explain; up to here, times that are still missing are measured
 """
 
-import sqlite3
 import time
 import warnings
-from collections.abc import Iterable
 
 from course_lib.advisor.analysis import Statistics
+from course_lib.advisor.baseline import measure_without_indexes
 from course_lib.advisor.costs import Costs, expected_writes
 from course_lib.advisor.database_copy import OutOfTime
 from course_lib.advisor.explanation import Explanation
@@ -31,7 +30,7 @@ from course_lib.advisor.recommendation import Recommendation
 from course_lib.advisor.search import Search
 from course_lib.advisor.trial import Trial
 from course_lib.advisor.verification import Verification
-from course_lib.advisor.workload import Query, Workload, read_workload, usages
+from course_lib.advisor.workload import Workload, read_workload, usages
 from course_lib.optimizer import Database
 
 
@@ -68,10 +67,10 @@ def explain_recommendation(
     counts. An index that no time was left to verify isn't recommended: `unverified` has it.
 
     A query runs only on the copy, only if it's a single SELECT, UPDATE or DELETE that names a
-    table, and is stopped after a twentieth of `seconds`. What it changes is rolled back. The copy
-    is in the folder for temporary files (TMPDIR) and goes when the process ends, even if it's
-    killed. Attached databases, and functions and collations defined on a given connection, aren't
-    copied: a query that needs them is left out.
+    table, and is stopped after a twentieth of `seconds`, earlier if many are slow. What it changes
+    is rolled back. The copy is in the folder for temporary files (TMPDIR) and goes when the process
+    ends, even if it's killed. Attached databases, and functions and collations defined on a given
+    connection, aren't copied: a query that needs them is left out.
 
     Raises OSError if the disk is too small for the copy; TimeoutError if a quarter of the time
     isn't enough to copy the database and read the queries, or if the database stays locked;
@@ -93,7 +92,7 @@ def explain_recommendation(
             measurements = Measurements(trial, reads)
             readable, skipped = read_workload(trial.copy, reads, workload)
             trial.copy.deadline = at(0.35)
-            measured = _measure_without_indexes(measurements, readable, skipped)
+            measured = measure_without_indexes(measurements, readable, skipped)
             trial.copy.deadline = at(0.45)
             statistics = Statistics(measurements, measured)
             analysis = statistics.refreshed()
@@ -113,23 +112,3 @@ def explain_recommendation(
         raise TimeoutError(
             "the database is too large to analyze in this time: pass a larger `seconds`"
         ) from None
-
-
-def _measure_without_indexes(
-    measurements: Measurements, queries: Iterable[Query], skipped: dict[str, str]
-) -> list[Query]:
-    """Return the queries that could be measured, most expensive first; add others to `skipped`."""
-    measured = []
-    for query in queries:
-        try:
-            measurements.measure(query)
-            measured.append(query)
-        except sqlite3.Error as error:  # malformed JSON, say
-            skipped[query.sql] = str(error)
-        except OutOfTime:
-            skipped[query.sql] = "no time was left to measure it: pass a larger `seconds`"
-
-    def cost(query: Query) -> float:
-        return query.frequency * measurements.mean(query)
-
-    return sorted(measured, key=cost, reverse=True)

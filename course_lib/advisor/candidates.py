@@ -48,9 +48,16 @@ def proposals(
     for where, columns in scan.filters:
         if is_rare(scan.table, where, columns):
             rest = tuple(key for key in joined + equal if key not in columns)
+            # An index needs a key, even if the condition alone finds the rows.
+            last_resort = columns if _tests_one_column(where, columns) else ()
             for tail in tails[:2]:
-                for index in _covering(table, rest + tail, scan.needed):
+                for index in _covering(table, rest + tail or last_resort, scan.needed):
                     yield replace(index, where=where)
+
+
+def _tests_one_column(where: str, columns: Keys) -> bool:
+    """Check whether a condition is `x`, `NOT x`, `x IS NULL` or `x IS NOT NULL`."""
+    return where.endswith(" NULL") or where.removeprefix("NOT ") in columns
 
 
 def _key_orders(equal: Keys, joined: Keys, tails: list[Keys]) -> list[Keys]:

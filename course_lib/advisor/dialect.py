@@ -52,6 +52,12 @@ class Dialect(SQLite):
             TokenType.STRING: lambda _, token: _literal(token),
         }
 
+        def _parse_update(self, *_args: Any, **_options: Any) -> Node:
+            """Skip the `OR IGNORE` of `UPDATE OR IGNORE t`, which changes no search."""
+            if self._match(TokenType.OR):
+                self._advance()
+            return super()._parse_update()
+
         def _parse_cast(self, *_args: Any, **_options: Any) -> Node:
             """Read `x AS type` and keep the words of the type."""
             expression = self._parse_assignment()

@@ -87,7 +87,6 @@ class Explanation:
 
     def _timings(self, chosen: Indexes) -> tuple[list[Timing], set[str]]:
         """Return the timing of each query, and the names of all indexes that are used."""
-        limit = self.measurements.reads.limit
         timings = []
         used_names = set[str]()
         for query in self.queries:
@@ -100,6 +99,7 @@ class Explanation:
                 )
                 continue
             after = fmean(measurement.seconds)
+            limit = self.measurements.limit(query)
             used_names |= measurement.index_names
             if after < limit:
                 used = sorted(self.names.get(name, name) for name in measurement.index_names)
@@ -117,7 +117,8 @@ class Explanation:
         for query in self.queries:
             with suppress(OutOfTime):
                 uses = index in self.measurements.used(query, chosen)
-                if uses and self.measurements.mean(query, chosen) < self.measurements.reads.limit:
+                limit = self.measurements.limit(query)
+                if uses and self.measurements.mean(query, chosen) < limit:
                     serves.append(query.sql)
                     gain += query.frequency * self._gain(query, index, chosen)
         return tuple(serves), gain

@@ -41,12 +41,16 @@ class Measurement:
 
 
 class Measurements:
-    """Measures queries with sets of indexes, and remembers the times."""
+    """Measures queries with sets of indexes, and remembers the times.
+
+    `limits` are the seconds that a run of a query may take, if less than those of `reads`.
+    """
 
     def __init__(self, trial: Trial, reads: Reads) -> None:
         self.trial = trial
         self.reads = reads
         self.times: Times = {}
+        self.limits: dict[Query, float] = {}
         self._as_it_was: dict[Query, Measurement] = {}
         self._known: dict[tuple[Query, Indexes], Measurement] = {}
 
@@ -70,7 +74,7 @@ class Measurements:
                 limit = self._limit(query, number)
                 # A query that was stopped as it's written isn't tried with other values: it has
                 # taken enough of the time that others need.
-                was_stopped = bool(seconds) and seconds[0] >= self.reads.limit
+                was_stopped = bool(seconds) and seconds[0] >= self.limit(query)
                 self.times[run, plan] = limit if was_stopped else self.reads.seconds(run, limit)
             seconds.append(self.times[run, plan])
         return Measurement(tuple(seconds), frozenset(index_names))
@@ -81,9 +85,18 @@ class Measurements:
         A time that's longer than without indexes needn't be known exactly.
         """
         if (query, NO_INDEXES) not in self._known:
-            return self.reads.limit
+            return self.limit(query)
         without = self.measure(query).seconds[number]
-        return min(self.reads.limit, 1.5 * without + SLACK)
+        limit = self.limit(query)
+        return limit if without >= limit else 1.5 * without + SLACK
+
+    def limit(self, query: Query) -> float:
+        """Return the seconds that a run of a query may take."""
+        return self.limits.get(query, self.reads.limit)
+
+    def was_stopped(self, query: Query, chosen: Indexes = NO_INDEXES) -> bool:
+        """Check whether a run of a query took longer than it may."""
+        return max(self.measure(query, chosen).seconds) >= self.limit(query)
 
     def mean(self, query: Query, chosen: Indexes = NO_INDEXES) -> float:
         """Return the mean seconds of the runs of a query."""
@@ -119,7 +132,7 @@ class Measurements:
             self.trial.show(indexes)
             for run in query.runs:
                 key = (run, self.reads.plan(run))
-                seconds = self.reads.seconds(run, self.reads.limit)
+                seconds = self.reads.seconds(run, self.limit(query))
                 times[key] = min(seconds, times.get(key, math.inf))
         for key, seconds in times.items():
             self.times[key] = min(seconds, self.times.get(key, math.inf))
@@ -131,7 +144,13 @@ class Measurements:
         return self.mean(query, chosen) / before if before else 1.0
 
     def is_slower(self, query: Query, chosen: Indexes, *, slower: float = SLOWER) -> bool:
-        """Check whether a query is slower than before, as it's written or on average."""
+        """Check whether a query is slower than before, as it's written or on average.
+
+        A query that was stopped early, both times, could be slower.
+        """
+        was_stopped_early = self.limit(query) < self.reads.limit
+        if was_stopped_early and self.used(query, chosen) and self.was_stopped(query, chosen):
+            return True
         before = self.before(query).seconds
         after = self.measure(query, chosen).seconds
         pairs = [(before[0], after[0]), (fmean(before), fmean(after))]

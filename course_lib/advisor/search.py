@@ -16,6 +16,7 @@ from dataclasses import replace
 from itertools import permutations
 
 from course_lib.advisor.candidates import MOST_COLUMNS
+from course_lib.advisor.constants import without_constant_heads
 from course_lib.advisor.costs import LEAST_GAIN, Costs
 from course_lib.advisor.database_copy import OutOfTime
 from course_lib.advisor.measurements import FASTER, Measurements
@@ -46,7 +47,8 @@ class Search:
             self._improve(best)
             self._improve(Indexes())
         cheapest = self.costs.cheapest
-        return best if cheapest is None else cheapest
+        chosen = best if cheapest is None else cheapest
+        return without_constant_heads(self.measurements, self.queries, chosen)
 
     def _best_for_each_query(self) -> Indexes:
         deadline = self.trial.copy.deadline

@@ -10,10 +10,12 @@ from typing import Any, TypeAlias
 Span: TypeAlias = tuple[int, int]  # start and end in the text
 Parameters: TypeAlias = Sequence[Any] | Mapping[str, Any]
 
+BYTE_ORDER_MARK = "\ufeff"  # at the start of files that Windows programs write
+
 _TOKEN = re.compile(
     r"""--[^\n]* | /\*.*?(?:\*/|\Z)
       | '(?:[^']|'')*' | "(?:[^"]|"")*" | `(?:[^`]|``)*` | \[[^]]*\]
-      | (?P<parameter> \?\d* | [:@$][^\W\d][\w$]* )
+      | (?P<parameter> \?\d* | [:@$][\w$]+(?:::[\w$]+)*(?:\([^)\s]*\))? )
       | [\w$]+ | .""",
     re.VERBOSE | re.DOTALL,
 )
@@ -29,7 +31,7 @@ class Statement:
         numbers: dict[str, int] = {}
         highest = 0
         parts = []
-        for match in _TOKEN.finditer(sql):
+        for match in _TOKEN.finditer(sql.removeprefix(BYTE_ORDER_MARK)):
             token = match[0]
             if not match["parameter"]:
                 parts.append(token)
