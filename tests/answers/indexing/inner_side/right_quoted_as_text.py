@@ -1,0 +1,1 @@
+answer = "create index if not exists `i` on [events] ('user_id' DESC, type)"
