@@ -210,7 +210,7 @@ class TimedRequest(Timed):
         return self.send_to_server(message)
 
     async def start_late_response(self, message: Message) -> None:
-        """Start a response that took long, after checking whether the client still waits."""
+        """Start a late response, after checking whether the client still waits."""
         await self.check_disconnect()
         await self.send_to_server(message)
 
