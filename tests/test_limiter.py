@@ -280,21 +280,32 @@ async def test_the_most_in_any_minute_is_what_the_docstring_says(
 # --- exactness ---
 
 
+@pytest.fixture(scope="module")
+def eight_processes(own_server: redis_server.RedisServer) -> list[dict[str, Any]]:
+    """What eight processes report by algorithm, which send requests of one user at once."""
+    user = f"exact {time.monotonic_ns()}"
+    command = [sys.executable, str(HELPER), "8", own_server.url, user]
+    processes = []
+    for _ in range(8):
+        processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+    results = [process.communicate(timeout=60)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0] * 8
+    return [json.loads(result) for result in results]
+
+
 @pytest.mark.parametrize("algorithm", ["fixed_window", "sliding_log", "sliding_window"])
 def test_eight_processes_together_get_exactly_the_limit(
-    own_server: redis_server.RedisServer, algorithm: Algorithm
+    eight_processes: list[dict[str, Any]], algorithm: Algorithm
 ) -> None:
-    name = f"exact {algorithm} {time.monotonic_ns()}"
-    results = in_processes(8, own_server.url, algorithm, name, "100/day", 0)
+    results = [process[algorithm] for process in eight_processes]
     assert sum(result["admitted"] for result in results) == 100
     assert sum(result["requests"] for result in results) == 8 * 200
 
 
 def test_eight_processes_together_get_a_buckets_burst_and_what_it_refilled(
-    own_server: redis_server.RedisServer,
+    eight_processes: list[dict[str, Any]],
 ) -> None:
-    name = f"exact bucket {time.monotonic_ns()}"
-    results = in_processes(8, own_server.url, "token_bucket", name, "50/second burst 100", 1.5)
+    results = [process["token_bucket"] for process in eight_processes]
     refilled = sum(result["admitted"] for result in results) - 100
     last_end = max(result["ended"] for result in results)
     first_start = min(result["started"] for result in results)
@@ -302,16 +313,6 @@ def test_eight_processes_together_get_a_buckets_burst_and_what_it_refilled(
     first_reply = min(result["first_reply"] for result in results)
     longest, shortest = last_end - first_start, last_request - first_reply
     assert 50 * shortest - 1 <= refilled <= 50 * longest
-
-
-def in_processes(count: int, *arguments: object) -> list[dict[str, Any]]:
-    command = [sys.executable, str(HELPER), *map(str, (count, *arguments))]
-    processes = []
-    for _ in range(count):
-        processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
-    results = [process.communicate(timeout=60)[0] for process in processes]
-    assert [process.returncode for process in processes] == [0] * count
-    return [json.loads(result) for result in results]
 
 
 @pytest.mark.anyio
