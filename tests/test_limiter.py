@@ -282,7 +282,7 @@ async def test_the_most_in_any_minute_is_what_the_docstring_says(
 
 @pytest.fixture(scope="module")
 def eight_processes(own_server: redis_server.RedisServer) -> list[dict[str, Any]]:
-    """What eight processes report by algorithm, which send requests of one user at once."""
+    """Return the reports of eight processes that send requests of one user at the same time."""
     user = f"exact {time.monotonic_ns()}"
     command = [sys.executable, str(HELPER), "8", own_server.url, user]
     processes = []

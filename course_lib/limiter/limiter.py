@@ -183,6 +183,7 @@ class RateLimiter:
             {"GET /health": "no limit (/health)", "GET /api/events": "100/minute (*)", ...}
 
         In parentheses is the key of `limits` that applies, or "its own" for a decorated endpoint.
+        The limits of a mounted app's own middleware aren't included: pass that app instead.
         Raises ValueError if a key of `limits` matches no route.
         """
         return explain_limits(app, self)
