@@ -122,6 +122,17 @@ def own_server():
         yield server
 
 
+on_both_engines = pytest.mark.usefixtures("any_server")
+"""For tests of what the engine itself does: scripts, expiry, replies and errors."""
+
+
+@pytest.fixture
+def server(request):
+    """Return `own_server`, or each of `any_server` to a test marked with `on_both_engines`."""
+    is_on_both = "any_server" in request.fixturenames
+    return request.getfixturevalue("any_server" if is_on_both else "own_server")
+
+
 @pytest.fixture
 async def redis(any_server):
     """Yield a client of an empty server."""

@@ -1,9 +1,10 @@
 """Send requests from one process, for tests/test_limiter.py.
 
-    limiter_in_a_process.py PROCESSES URL ALGORITHM USER LIMIT SECONDS
+    limiter_in_a_process.py PROCESSES URL USER
 
-Once all PROCESSES are ready, 20 tasks send ten requests each, or as many as they can in SECONDS if
-that isn't 0. Prints what happened as JSON; times are in seconds since the epoch.
+With each algorithm, once all PROCESSES are ready, 20 tasks send ten requests each; to the token
+bucket, as many as they can in 1.5 s. Prints what happened as JSON, by algorithm; times are in
+seconds since the epoch.
 """
 
 import asyncio
@@ -11,26 +12,43 @@ import json
 import math
 import sys
 import time
-from typing import Any
+
+from redis.asyncio import Redis
 
 from course_lib import redis_client
-from course_lib.limiter import RateLimiter
+from course_lib.limiter import Algorithm, RateLimiter
 from course_lib.redis_client import CircuitBreaker
 
+LIMITS: dict[Algorithm, tuple[str, float]] = {
+    "fixed_window": ("100/day", math.inf),
+    "sliding_log": ("100/day", math.inf),
+    "sliding_window": ("100/day", math.inf),
+    "token_bucket": ("50/second burst 100", 1.5),
+}
+"""The limit, and for how many seconds the requests are sent; infinite for ten of each task."""
 TASKS = 20
 REQUESTS_A_TASK = 10
 
 
-async def main(processes: str, url: str, algorithm: Any, *arguments: str) -> None:
-    user, limit, seconds = arguments
-    duration = float(seconds) or math.inf
+async def main(processes: str, url: str, user: str) -> None:
     redis = redis_client.connect(url, time_limit=10.0)
     # With so many processes the machine may be slow, and must not look like a Redis that is down.
     CircuitBreaker.of(redis).time_limit = 60.0
+    results = {}
+    for algorithm in LIMITS:
+        ready = f"ready {algorithm} {user}"
+        await redis.incr(ready)
+        while int(await redis.get(ready)) < int(processes):
+            await asyncio.sleep(0.001)
+        results[algorithm] = await send(redis, algorithm, user)
+    print(json.dumps(results))
+    await redis.aclose()
+
+
+async def send(redis: Redis, algorithm: Algorithm, user: str) -> dict[str, float]:
+    """Send the requests with one algorithm."""
     limiter = RateLimiter(redis, algorithm=algorithm, on_error="deny")
-    await redis.incr(f"ready {user}")
-    while int(await redis.get(f"ready {user}")) < int(processes):
-        await asyncio.sleep(0.001)
+    limit, duration = LIMITS[algorithm]
     requests = admitted = 0
     last_request = started = time.time()
     first_replies: list[float] = []
@@ -51,7 +69,7 @@ async def main(processes: str, url: str, algorithm: Any, *arguments: str) -> Non
             number += 1
 
     await asyncio.gather(*[send_requests() for _ in range(TASKS)])
-    results = {
+    return {
         "requests": requests,
         "admitted": admitted,
         "started": started,
@@ -59,8 +77,6 @@ async def main(processes: str, url: str, algorithm: Any, *arguments: str) -> Non
         "last_request": last_request,
         "ended": time.time(),
     }
-    print(json.dumps(results))
-    await redis.aclose()
 
 
 asyncio.run(main(*sys.argv[1:]))

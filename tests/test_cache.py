@@ -23,7 +23,7 @@ from course_lib.cache import Cache
 from course_lib.cache.contents import is_value
 from course_lib.cache.missed_removals import BATCH
 from course_lib.lab import redis_server
-from tests.conftest import empty_client
+from tests.conftest import empty_client, on_both_engines
 from tests.counting_redis import CountingRedis, counting_client
 
 pytestmark = pytest.mark.anyio
@@ -33,18 +33,18 @@ Make = Callable[..., Cache]
 
 
 @pytest.fixture
-async def redis(any_server: redis_server.RedisServer) -> AsyncIterator[CountingRedis]:
-    async with empty_client(any_server, counting_client) as client:
+async def redis(server: redis_server.RedisServer) -> AsyncIterator[CountingRedis]:
+    async with empty_client(server, counting_client) as client:
         yield client
 
 
 @pytest.fixture
-async def make(any_server: redis_server.RedisServer, redis: CountingRedis) -> AsyncIterator[Make]:
+async def make(server: redis_server.RedisServer, redis: CountingRedis) -> AsyncIterator[Make]:
     """Make caches with connections of their own, as in separate processes."""
     clients: list[Redis] = []
 
     def make(*, time_limit: float | None = None, **options: Any) -> Cache:
-        client = redis_client.connect(any_server.url)
+        client = redis_client.connect(server.url)
         clients.append(client)
         if time_limit:
             redis_client.CircuitBreaker.of(client).time_limit = time_limit
@@ -82,6 +82,7 @@ async def entries(redis: Redis) -> list[bytes]:
 # --- values ---------------------------------------------------------------------------------------
 
 
+@on_both_engines
 @pytest.mark.parametrize(
     "value", [None, 0, False, "", [], {}, 1.5, "Zürich ☃", {"a": [1, {"b": None}]}, 2**70]
 )
@@ -124,6 +125,7 @@ async def test_get_returns_the_default_without_an_entry_and_during_a_load(cache:
     assert await load == "loaded"
 
 
+@on_both_engines
 async def test_delete_returns_whether_there_was_a_value(cache: Cache) -> None:
     assert not await cache.delete("key")
     await cache.set("key", None)
@@ -131,6 +133,7 @@ async def test_delete_returns_whether_there_was_a_value(cache: Cache) -> None:
     assert await cache.get("key", "gone") == "gone"
 
 
+@on_both_engines
 async def test_each_call_is_one_round_trip(cache: Cache, redis: CountingRedis) -> None:
     await cache.set("warm", 1, user_id=1)  # now the server has the scripts
     await cache.invalidate_user_cache(1)
@@ -184,6 +187,7 @@ async def test_without_jitter_a_value_expires_after_its_ttl(redis: CountingRedis
     assert await cache.get("key") is None
 
 
+@on_both_engines
 async def test_a_later_set_replaces_the_ttl_by_a_shorter_or_longer_one(
     cache: Cache, redis: CountingRedis
 ) -> None:
@@ -196,6 +200,7 @@ async def test_a_later_set_replaces_the_ttl_by_a_shorter_or_longer_one(
 # --- users ----------------------------------------------------------------------------------------
 
 
+@on_both_engines
 async def test_invalidation_removes_all_entries_of_one_user_and_no_others(cache: Cache) -> None:
     for user in (1, 10, 11, "1:x"):
         for page in range(3):
@@ -210,6 +215,7 @@ async def test_invalidation_removes_all_entries_of_one_user_and_no_others(cache:
     assert await cache.invalidate_user_cache(1) == 0
 
 
+@on_both_engines
 async def test_invalidation_removes_any_number_of_entries(
     cache: Cache, redis: CountingRedis
 ) -> None:
@@ -221,6 +227,7 @@ async def test_invalidation_removes_any_number_of_entries(
     assert await redis.keys("*") == []
 
 
+@on_both_engines
 @pytest.mark.parametrize("ttls", [(0.03, 60), (60, 0.03), (0.03, 0.03, 60, 0.03)])
 async def test_no_entry_outlives_its_index_whichever_expires_first(
     cache: Cache, redis: CountingRedis, ttls: tuple[float, ...]
@@ -237,6 +244,7 @@ async def test_no_entry_outlives_its_index_whichever_expires_first(
     assert await entries(redis) == []
 
 
+@on_both_engines
 async def test_even_an_entry_of_one_millisecond_does_not_outlive_its_index(
     cache: Cache, redis: CountingRedis
 ) -> None:
@@ -251,6 +259,7 @@ async def test_even_an_entry_of_one_millisecond_does_not_outlive_its_index(
             seen += entry
 
 
+@on_both_engines
 async def test_an_index_drops_expired_entries_and_expires_a_second_after_the_last(
     cache: Cache, redis: CountingRedis
 ) -> None:
@@ -272,6 +281,7 @@ async def test_invalidation_removes_loaded_values_too(cache: Cache) -> None:
 # --- no stale value -------------------------------------------------------------------------------
 
 
+@on_both_engines
 @pytest.mark.parametrize("removal", ["invalidate_user_cache", "delete", "set"])
 async def test_a_load_that_began_before_a_removal_stores_nothing_after_it(
     make: Make, removal: str
@@ -303,6 +313,7 @@ async def test_a_caller_after_an_invalidation_does_not_join_a_load_from_before_i
     assert await cache.get("key") == "new"
 
 
+@on_both_engines
 async def test_no_reader_gets_a_value_invalidated_before_its_call(
     make: Make,
 ) -> None:
@@ -362,6 +373,7 @@ async def test_no_reader_gets_a_value_invalidated_before_its_call(
 # --- one load -------------------------------------------------------------------------------------
 
 
+@on_both_engines
 async def test_concurrent_misses_load_once_in_a_process(cache: Cache) -> None:
     loader, outcomes = Loader(), []
     callers = [cache.get_or_set("key", loader, on_outcome=outcomes.append) for _ in range(50)]
@@ -391,19 +403,19 @@ async def result_of(process: "subprocess.Popen[str]") -> Any:
 
 
 async def test_concurrent_misses_load_once_across_processes(
-    any_server: redis_server.RedisServer, redis: CountingRedis
+    server: redis_server.RedisServer, redis: CountingRedis
 ) -> None:
     """Start four processes with 25 callers each when all of them are ready."""
-    processes = [start_process(any_server.url, "stampede", 4) for _ in range(4)]
+    processes = [start_process(server.url, "stampede", 4) for _ in range(4)]
     results = [await result_of(process) for process in processes]
     assert await redis.get("loads") == b"1"
     assert results == [["loaded"] * 25] * 4
 
 
 async def test_no_reader_gets_a_value_invalidated_before_its_call_across_processes(
-    any_server: redis_server.RedisServer, redis: CountingRedis
+    server: redis_server.RedisServer, redis: CountingRedis
 ) -> None:
-    processes = [start_process(any_server.url, "interleave", seed) for seed in range(3)]
+    processes = [start_process(server.url, "interleave", seed) for seed in range(3)]
     results = [await result_of(process) for process in processes]
     assert [result["too old"] for result in results] == [0, 0, 0]
     assert all(result[outcome] > 10 for result in results for outcome in ("hit", "miss", "wait"))
@@ -458,9 +470,9 @@ async def test_a_hanging_load_times_out_and_a_waiting_caller_loads(make: Make) -
 
 
 async def test_after_a_process_died_during_a_load_another_one_loads(
-    any_server: redis_server.RedisServer, redis: CountingRedis, cache: Cache
+    server: redis_server.RedisServer, redis: CountingRedis, cache: Cache
 ) -> None:
-    process = start_process(any_server.url, "hang", 0.5)
+    process = start_process(server.url, "hang", 0.5)
     assert process.stdout
     assert await asyncio.to_thread(process.stdout.readline) == "loading\n"
     process.kill()

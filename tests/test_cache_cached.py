@@ -2,9 +2,10 @@
 
 import asyncio
 import dataclasses
+import functools
 import logging
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any
 
 import httpx
@@ -229,3 +230,40 @@ async def test_what_a_dependency_returns_is_in_no_key_as_plain_text(
         await client.get("/items/1", headers={"X-API-Key": "secret"})
     (key,) = await redis.keys("*:entry:*")
     assert b"secret" not in key
+
+
+class Doubled:
+    async def __call__(self, x: int) -> int:
+        return 2 * x
+
+
+async def times(factor: int, x: int) -> int:
+    return factor * x
+
+
+def wrapper(x: int) -> Any:
+    return times(2, x)
+
+
+@pytest.mark.parametrize("function", [Doubled(), functools.partial(times, 2), lambda x: 2 * x])
+async def test_a_function_without_a_name_of_its_own_needs_a_key(
+    cache: Cache, function: Callable[..., Any]
+) -> None:
+    with pytest.raises(TypeError, match="pass `key`"):
+        cache.cached()(function)
+    doubled = cache.cached(key="doubled:{x}")(function)
+    assert [await doubled(2), await doubled(2), cache.loads] == [4, 4, 1]
+
+
+async def test_a_function_that_returns_a_coroutine_is_awaited(cache: Cache) -> None:
+    doubled = cache.cached()(wrapper)
+    assert [await doubled(2), await doubled(2), cache.loads] == [4, 4, 1]
+
+
+@pytest.mark.parametrize("key", ["stats:{user}", "{}", "{0}", "{user.id}", "{x}:{user[id]}"])
+async def test_a_key_with_an_unknown_argument_is_an_error_when_the_function_is_decorated(
+    cache: Cache, key: str
+) -> None:
+    with pytest.raises(ValueError, match="has no argument"):
+        cache.cached(key=key)(times)
+    assert cache.cached(key="{{user}}:{x!r:>5}:{factor.real}")(times)

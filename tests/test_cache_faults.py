@@ -14,7 +14,7 @@ from course_lib import redis_client
 from course_lib.cache import Cache, missed_removals
 from course_lib.cache.shard import Shard
 from course_lib.lab import redis_server
-from tests.conftest import empty_client
+from tests.conftest import empty_client, on_both_engines
 from tests.counting_redis import CountingRedis, counting_client
 from tests.test_cache import Loader
 
@@ -34,8 +34,8 @@ removals = pytest.mark.parametrize(
 
 
 @pytest.fixture
-async def redis(any_server: redis_server.RedisServer) -> AsyncIterator[CountingRedis]:
-    async with empty_client(any_server, counting_client) as client:
+async def redis(server: redis_server.RedisServer) -> AsyncIterator[CountingRedis]:
+    async with empty_client(server, counting_client) as client:
         yield client
 
 
@@ -340,6 +340,7 @@ def plant(content: bytes) -> Callable[[Redis, str], Awaitable[None]]:
     return plant
 
 
+@on_both_engines
 @pytest.mark.parametrize("raw", [False, True])
 @pytest.mark.parametrize(
     "planting",
@@ -387,6 +388,7 @@ async def test_content_that_begins_like_a_lease_but_belongs_to_no_load_is_taken_
     assert await cache.get("key") == "loaded"
 
 
+@on_both_engines
 async def test_a_foreign_key_in_place_of_an_index_clears_what_it_may_have_listed(
     cache: Cache, redis: Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -403,6 +405,7 @@ async def test_a_foreign_key_in_place_of_an_index_clears_what_it_may_have_listed
     assert len(caplog.records) == 2
 
 
+@on_both_engines
 async def test_a_foreign_key_in_place_of_the_mark_is_replaced_by_the_next_clear(
     cache: Cache, redis: Redis
 ) -> None:
@@ -416,6 +419,7 @@ async def test_a_foreign_key_in_place_of_the_mark_is_replaced_by_the_next_clear(
 # --- clear ----------------------------------------------------------------------------------------
 
 
+@on_both_engines
 async def test_clear_forgets_the_namespace_in_one_round_trip_and_no_other(
     cache: Cache, redis: CountingRedis
 ) -> None:
@@ -435,10 +439,11 @@ async def test_clear_forgets_the_namespace_in_one_round_trip_and_no_other(
     assert await cache.invalidate_user_cache(7) == 1
 
 
+@on_both_engines
 async def test_a_load_that_began_before_a_clear_stores_nothing(
-    any_server: redis_server.RedisServer, cache: Cache
+    server: redis_server.RedisServer, cache: Cache
 ) -> None:
-    client = redis_client.connect(any_server.url)
+    client = redis_client.connect(server.url)
     before, after = Loader("old", seconds=0.05), Loader("new", seconds=0)
     load = asyncio.create_task(cache.get_or_set("key", before, user_id=7))
     await before.started.wait()
@@ -464,6 +469,7 @@ async def test_after_a_clear_without_redis_nothing_from_before_is_read(
     assert seen == {"nothing"}
 
 
+@on_both_engines
 async def test_an_index_that_becomes_foreign_again_and_again_fails_no_call(
     redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,8 +16,8 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def redis(any_server: redis_server.RedisServer) -> AsyncIterator[Redis]:
-    client = redis_client.connect(any_server.url)
+async def redis(own_server: redis_server.RedisServer) -> AsyncIterator[Redis]:
+    client = redis_client.connect(own_server.url)
     await client.flushall()
     yield client
     await client.aclose()

@@ -6,6 +6,7 @@ import decimal
 import enum
 import json
 import uuid
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pydantic
@@ -14,6 +15,7 @@ from redis.asyncio import Redis
 
 from course_lib.cache import Cache
 from course_lib.lab import redis_server
+from tests.conftest import empty_client
 
 pytestmark = pytest.mark.anyio
 
@@ -31,6 +33,12 @@ class Point:
 class Person(pydantic.BaseModel):
     name: str
     born: datetime.date
+
+
+@pytest.fixture
+async def redis(own_server: redis_server.RedisServer) -> AsyncIterator[Redis]:
+    async with empty_client(own_server) as client:
+        yield client
 
 
 @pytest.fixture
@@ -157,9 +165,9 @@ async def test_a_set_with_a_wrong_user_changes_nothing(
 
 
 async def test_clients_with_another_encoding_share_entries(
-    any_server: redis_server.RedisServer, cache: Cache
+    own_server: redis_server.RedisServer, cache: Cache
 ) -> None:
-    other = Redis.from_url(any_server.url, encoding="latin-1", decode_responses=True)
+    other = Redis.from_url(own_server.url, encoding="latin-1", decode_responses=True)
     await Cache(other).set("é ☃", "☃", user_id="é")
     assert await cache.get("é ☃") == "☃"
     assert await cache.invalidate_user_cache("é") == 1

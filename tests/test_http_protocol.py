@@ -1,15 +1,18 @@
 """Clients that send or read nothing cost a server few connections and few log lines."""
 
+import asyncio
 import logging
 import resource
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 
 import psutil
 import pytest
+import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
 
@@ -89,6 +92,42 @@ def test_a_client_that_reads_nothing_of_its_response_is_disconnected(
 def is_open_at_the_server(client: socket.socket) -> bool:
     connections = psutil.Process().net_connections("tcp")
     return any(connection.raddr == client.getsockname() for connection in connections)
+
+
+class Echo(asyncio.Protocol):
+    """Takes the place of a WebSocket's protocol, and sends back what it receives."""
+
+    def __init__(self, **settings: object) -> None:
+        pass
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.transport.write(data)
+
+
+def test_a_websocket_stays_open_for_longer_than_a_request_head_may_take(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(http_protocol, "HEAD_SECONDS", 0.3)
+    config = uvicorn.Config(
+        FastAPI(), http=http_protocol.BoundedConnection, ws=Echo, log_config=None
+    )
+    server = http_protocol.BoundedServer(config)
+    listener = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=server.run, args=([listener],))
+    thread.start()
+    request = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    with socket.create_connection(listener.getsockname(), timeout=10) as client:
+        client.sendall(request)
+        assert client.recv(1000).startswith(b"GET /")  # the protocol gets the request again
+        time.sleep(0.5)
+        client.sendall(b"still open")
+        assert client.recv(1000) == b"still open"
+    server.should_exit = True
+    thread.join()
 
 
 def test_what_clients_can_cause_at_will_is_logged_once_with_a_count(

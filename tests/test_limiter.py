@@ -24,7 +24,7 @@ from course_lib import redis_client
 from course_lib.lab import redis_server
 from course_lib.limiter import Algorithm, Decision, Limit, RateLimiter, parse
 from course_lib.limiter.limits import SECONDS
-from tests.conftest import empty_client
+from tests.conftest import empty_client, on_both_engines
 from tests.counting_redis import CountingRedis, counting_client
 from tests.fuzzing import fuzz
 
@@ -41,8 +41,8 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-async def redis(any_server: redis_server.RedisServer) -> AsyncIterator[CountingRedis]:
-    async with empty_client(any_server, counting_client) as client:
+async def redis(server: redis_server.RedisServer) -> AsyncIterator[CountingRedis]:
+    async with empty_client(server, counting_client) as client:
         yield client
 
 
@@ -236,6 +236,7 @@ def test_setting_the_clock_back_locks_no_user_out(
     run(set_back)
 
 
+@on_both_engines
 @pytest.mark.anyio
 @each_algorithm
 async def test_setting_the_clock_back_by_seconds_admits_no_more(
@@ -279,21 +280,32 @@ async def test_the_most_in_any_minute_is_what_the_docstring_says(
 # --- exactness ---
 
 
+@pytest.fixture(scope="module")
+def eight_processes(own_server: redis_server.RedisServer) -> list[dict[str, Any]]:
+    """Return the reports of eight processes that send requests of one user at the same time."""
+    user = f"exact {time.monotonic_ns()}"
+    command = [sys.executable, str(HELPER), "8", own_server.url, user]
+    processes = []
+    for _ in range(8):
+        processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+    results = [process.communicate(timeout=60)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0] * 8
+    return [json.loads(result) for result in results]
+
+
 @pytest.mark.parametrize("algorithm", ["fixed_window", "sliding_log", "sliding_window"])
 def test_eight_processes_together_get_exactly_the_limit(
-    any_server: redis_server.RedisServer, algorithm: Algorithm
+    eight_processes: list[dict[str, Any]], algorithm: Algorithm
 ) -> None:
-    name = f"exact {algorithm} {time.monotonic_ns()}"
-    results = in_processes(8, any_server.url, algorithm, name, "100/day", 0)
+    results = [process[algorithm] for process in eight_processes]
     assert sum(result["admitted"] for result in results) == 100
     assert sum(result["requests"] for result in results) == 8 * 200
 
 
 def test_eight_processes_together_get_a_buckets_burst_and_what_it_refilled(
-    any_server: redis_server.RedisServer,
+    eight_processes: list[dict[str, Any]],
 ) -> None:
-    name = f"exact bucket {time.monotonic_ns()}"
-    results = in_processes(8, any_server.url, "token_bucket", name, "50/second burst 100", 1.5)
+    results = [process["token_bucket"] for process in eight_processes]
     refilled = sum(result["admitted"] for result in results) - 100
     last_end = max(result["ended"] for result in results)
     first_start = min(result["started"] for result in results)
@@ -301,16 +313,6 @@ def test_eight_processes_together_get_a_buckets_burst_and_what_it_refilled(
     first_reply = min(result["first_reply"] for result in results)
     longest, shortest = last_end - first_start, last_request - first_reply
     assert 50 * shortest - 1 <= refilled <= 50 * longest
-
-
-def in_processes(count: int, *arguments: object) -> list[dict[str, Any]]:
-    command = [sys.executable, str(HELPER), *map(str, (count, *arguments))]
-    processes = []
-    for _ in range(count):
-        processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
-    results = [process.communicate(timeout=60)[0] for process in processes]
-    assert [process.returncode for process in processes] == [0] * count
-    return [json.loads(result) for result in results]
 
 
 @pytest.mark.anyio
@@ -331,6 +333,7 @@ async def test_a_client_that_waits_for_retry_after_is_admitted(
 # --- several limits ---
 
 
+@on_both_engines
 @pytest.mark.anyio
 @each_algorithm
 async def test_a_request_counts_only_if_all_its_limits_allow_it(
@@ -360,6 +363,7 @@ async def test_two_equal_limits_count_as_one(redis: Redis) -> None:
 # --- keys and memory ---
 
 
+@on_both_engines
 @pytest.mark.anyio
 @each_algorithm
 async def test_a_decision_is_one_round_trip(redis: CountingRedis, algorithm: Algorithm) -> None:
@@ -371,6 +375,7 @@ async def test_a_decision_is_one_round_trip(redis: CountingRedis, algorithm: Alg
     assert redis.sent == ["EVALSHA"] * 3
 
 
+@on_both_engines
 @pytest.mark.anyio
 @each_algorithm
 async def test_a_rejected_request_costs_no_memory(redis: Redis, algorithm: Algorithm) -> None:
@@ -388,6 +393,7 @@ async def test_a_rejected_request_costs_no_memory(redis: Redis, algorithm: Algor
     assert await memory() == before
 
 
+@on_both_engines
 @pytest.mark.anyio
 @each_algorithm
 async def test_every_key_expires_and_none_too_early(redis: Redis, algorithm: Algorithm) -> None:
@@ -462,6 +468,7 @@ async def test_users_endpoints_namespaces_and_algorithms_are_separate(redis: Red
 # --- what is left ---
 
 
+@on_both_engines
 @pytest.mark.anyio
 @each_algorithm
 async def test_info_lists_what_is_left_by_endpoint_and_spends_nothing(
@@ -485,6 +492,7 @@ async def test_info_lists_what_is_left_by_endpoint_and_spends_nothing(
     assert await reader.get_rate_limit_info(42) == {}
 
 
+@on_both_engines
 @pytest.mark.anyio
 @each_algorithm
 async def test_info_lists_an_endpoint_until_its_limit_is_full_again(

@@ -24,16 +24,16 @@ HEADERS = [
 
 
 @pytest.fixture
-def limiter(any_server: redis_server.RedisServer, request: pytest.FixtureRequest) -> RateLimiter:
+def limiter(own_server: redis_server.RedisServer, request: pytest.FixtureRequest) -> RateLimiter:
     """A limiter with a namespace of the test's own."""
     namespace = request.node.name.split("[")[0]
-    redis = redis_client.connect(any_server.url)
+    redis = redis_client.connect(own_server.url)
     return RateLimiter(redis, algorithm="sliding_window", namespace=namespace)
 
 
 @pytest.fixture(autouse=True)
-def empty(any_server: redis_server.RedisServer) -> None:
-    with redis_server.plain_client(any_server.url) as client:
+def empty(own_server: redis_server.RedisServer) -> None:
+    with redis_server.plain_client(own_server.url) as client:
         client.flushall()
 
 

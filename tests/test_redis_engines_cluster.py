@@ -147,27 +147,46 @@ async def test_a_slot_is_moved_under_traffic(redis: Redis, cluster: Cluster) -> 
 
 
 @pytest.mark.parametrize("broken", ["kill", "pause"])
-async def test_a_node_fails_under_traffic(redis: Redis, cluster: Cluster, broken: str) -> None:
+async def test_a_node_that_fails_takes_only_its_own_keys_along(
+    redis: Redis, cluster: Cluster, broken: str
+) -> None:
     limiter = RateLimiter(redis, algorithm="fixed_window", namespace=broken)
+    caches = [Cache(redis, namespace=f"{broken} {number}") for number in range(12)]
     node = cluster.nodes[2]
     longest = 0.0
 
-    async def send_requests(limit: str) -> int:
+    async def is_counted(user: int) -> bool:
+        decision = await limiter.check_rate_limit(user, "/", "1000/hour")
+        return decision.remaining < decision.limit
+
+    async def is_hit(cache: Cache) -> bool:
+        return await cache.get("key") == 1
+
+    async def served() -> list[bool]:
         nonlocal longest
         start = time.monotonic()
-        users = range(20)
-        checks = [limiter.check_rate_limit(user, "/", limit) for user in users]
-        decisions = await asyncio.gather(*checks)
+        calls = [*(is_counted(user) for user in range(20)), *(is_hit(cache) for cache in caches)]
+        results = await asyncio.gather(*calls)
         longest = max(longest, time.monotonic() - start)
-        return sum(decision.remaining < decision.limit for decision in decisions)  # counted
+        return results
 
-    assert await send_requests("100/hour") == 20
+    tags = [
+        *(f"{{{broken}:{user}}}" for user in range(20)),
+        *(f"{{{broken} {n}}}" for n in range(12)),
+    ]
+    owners = [cluster.owner_of(cluster.slot_of(tag)) for tag in tags]
+    by_others = [owner is not node for owner in owners]
+    assert set(by_others[:20]) == set(by_others[20:]) == {True, False}
+    for cache in caches:
+        await cache.set("key", 1)
+    assert all(await served())
     getattr(node, broken)()
-    counted = [await send_requests("100/hour") for _ in range(10)]
-    assert min(counted) < 20, "the node was still used"
+    deadline = time.monotonic() + 0.6  # so that some commands are trials
+    while time.monotonic() < deadline:
+        assert await served() == by_others
     await asyncio.to_thread(node.start if broken == "kill" else node.resume)
     await asyncio.to_thread(cluster.wait_until_ready)
     await asyncio.sleep(CircuitBreaker.of(redis).retry_after)
-    await send_requests("100/hour")  # one is the breaker's trial
-    assert await send_requests("100/hour") == 20
+    await served()  # one call is the trial
+    assert all((await served())[:20])
     assert longest < 2

@@ -12,6 +12,8 @@ import functools
 import hashlib
 import inspect
 import logging
+import re
+import string
 import typing
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -58,7 +60,9 @@ class CachedFunctions:
         `user` or `key`. If you pass neither, each is logged once. Don't combine a session with
         `stale`: the function may then run when the request has ended and the session is closed.
 
-        Raises TypeError for a generator, and when called with an argument that JSON can't express.
+        Raises TypeError for a generator, for a lambda, a partial or an object without `key`, and
+        when called with an argument that JSON can't express. Raises ValueError if `key` or `user`
+        names an argument that the function doesn't have.
         """
 
         def decorate(function: Function) -> Callable[..., Awaitable[Any]]:
@@ -89,11 +93,19 @@ class _CachedCall:
         self._function = function
         self._key = key
         self._user = user
-        self._name = f"{function.__module__}.{function.__qualname__}"
+        own_name = getattr(function, "__qualname__", "<unnamed>")
+        self._name = f"{function.__module__}.{own_name}"
+        if key is None and own_name.endswith(">"):  # a lambda, a partial or an object
+            raise TypeError(
+                f"{function!r} has no name of its own for its keys, so it could get another "
+                "function's values: pass `key`"
+            )
         self._signature = _signature(function)
         self._logged: set[str] = set()
         if isinstance(user, str) and user not in self._signature.parameters:
             raise ValueError(f"{self._name} has no argument {user!r}: pass user= one that it has")
+        if isinstance(key, str):
+            _check_format(key, self._signature, self._name)
 
     def bind(self, arguments: tuple[Any, ...], named: dict[str, Any]) -> inspect.BoundArguments:
         """Return a call's arguments by name, with defaults."""
@@ -105,7 +117,9 @@ class _CachedCall:
         """Call the function."""
         if inspect.iscoroutinefunction(self._function):
             return await self._function(*bound.args, **bound.kwargs)
-        return await asyncio.to_thread(self._function, *bound.args, **bound.kwargs)
+        result = await asyncio.to_thread(self._function, *bound.args, **bound.kwargs)
+        # An object or a wrapper may be async without being an `async def`.
+        return await result if inspect.isawaitable(result) else result
 
     def user_id(self, bound: inspect.BoundArguments) -> Any:
         """Return the user whom the call's entry belongs to, or None."""
@@ -164,6 +178,17 @@ def _signature(function: Function) -> inspect.Signature:
         return inspect.signature(function, eval_str=True)
     except NameError:  # a name that only a type checker imports
         return inspect.signature(function)
+
+
+def _check_format(key: str, signature: inspect.Signature, name: str) -> None:
+    """Raise ValueError if a format string has a field that no argument can fill."""
+    for _, field, _, _ in string.Formatter().parse(key):
+        argument = re.split(r"[.\[]", field or "")[0]
+        if field is not None and argument not in signature.parameters:
+            raise ValueError(
+                f"{name} has no argument {argument!r}, which is in its key {key!r}: name one that "
+                "it has"
+            )
 
 
 def _belongs_to_request(value: Any) -> bool:

@@ -56,7 +56,7 @@ class Shard:
 
     async def read(self, key: bytes) -> bytes | None:
         """Return what an entry holds: a value, a lease, or None."""
-        mark, content = await CircuitBreaker.of(self._redis).call(
+        mark, content = await CircuitBreaker.of(self._redis, self._mark).call(
             self._redis.execute_command, "MGET", self._mark, self._entries + key, **BYTES
         )
         if mark is None or content is None:
@@ -155,11 +155,12 @@ class Shard:
             raise RedisUnavailable(message, "wrongtype") from error
 
     async def _run(self, script: Script, keys: list[bytes], *arguments: bytes | int) -> Any:
-        breaker = CircuitBreaker.of(self._redis)
+        breaker = CircuitBreaker.of(self._redis, self._mark)
         return await breaker.call(script.run, self._redis, keys, *arguments)
 
     async def _send(self, *command: str | bytes) -> None:
-        await CircuitBreaker.of(self._redis).call(self._redis.execute_command, *command)
+        breaker = CircuitBreaker.of(self._redis, self._mark)
+        await breaker.call(self._redis.execute_command, *command)
 
 
 def is_wrong_type(error: ResponseError) -> bool:

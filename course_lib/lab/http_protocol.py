@@ -2,6 +2,7 @@
 
 connected --> a complete request head within 10 s --> response, read within 10 s --> the next head
     |                     +-- later --> closed            +-- later --> closed
+    |                     +-- it asks for a WebSocket --> the WebSocket's protocol takes over
     +-- far too many connections --> closed at once
 """
 
@@ -102,7 +103,8 @@ class BoundedConnection(H11Protocol):
 
     def _watch_head(self) -> None:
         is_complete = self.cycle is not None and not self.cycle.response_complete
-        if is_complete or self.transport.is_closing():
+        is_websocket = self.transport.get_protocol() is not self
+        if is_complete or is_websocket or self.transport.is_closing():
             self._stop_waiting()
         elif self._timer is None:
             self._timer = self.loop.call_later(HEAD_SECONDS, self.transport.abort)

@@ -19,6 +19,7 @@ from typing import Any
 
 import redis
 
+from course_lib import redis_client
 from course_lib.lab.namespaced_client import Client
 from course_lib.lab.redis_process import RedisServer, new_enough, plain_client
 
@@ -94,6 +95,7 @@ def version() -> str:
 def _check_foreign(url: str) -> None:
     """Check, once, that the server at REDIS_URL can be used; remove our keys from it at the end."""
     try:
+        redis_client.pool(url)
         with plain_client(url) as client:
             _check_server(client.info())
             # Servers that are full, read-only or cut off, and users without rights, reject it.

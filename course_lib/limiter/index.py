@@ -29,8 +29,8 @@ async def read_index(redis: Redis, index: str) -> list[tuple[str, Rules]]:
 
 
 async def _read(redis: Redis, index: str) -> list[tuple[str, Rules]]:
-    breaker = CircuitBreaker.of(redis)
     key = index.encode()
+    breaker = CircuitBreaker.of(redis, key)
     members: list[bytes] = await breaker.call(redis.execute_command, "ZRANGE", key, 0, -1, **BYTES)
     entries = []
     for member in members:

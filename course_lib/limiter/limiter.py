@@ -131,8 +131,8 @@ class RateLimiter:
 
     async def reset(self, user_id: Identity) -> None:
         """Give a user back all they've spent. Raises RedisUnavailable if that didn't happen."""
-        breaker = CircuitBreaker.of(self._redis)
         keys = [self._index(user_id).encode()]
+        breaker = CircuitBreaker.of(self._redis, keys[0])
         await breaker.call(RESET.run, self._redis, keys, self._time())
 
     def limit(
@@ -183,6 +183,7 @@ class RateLimiter:
             {"GET /health": "no limit (/health)", "GET /api/events": "100/minute (*)", ...}
 
         In parentheses is the key of `limits` that applies, or "its own" for a decorated endpoint.
+        The limits of a mounted app's own middleware aren't included: pass that app instead.
         Raises ValueError if a key of `limits` matches no route.
         """
         return explain_limits(app, self)
@@ -193,7 +194,7 @@ class RateLimiter:
         keys = [index.encode()]
         keys += [f"{index}:{name}:{endpoint}:".encode() for name in rules.names]
         arguments = (self._time(), member.encode(), *rules.arguments)
-        breaker = CircuitBreaker.of(self._redis)
+        breaker = CircuitBreaker.of(self._redis, keys[0])
         try:
             try:
                 reply = await breaker.call(self._script.run, self._redis, keys, *arguments)
@@ -209,7 +210,7 @@ class RateLimiter:
         if not FOREIGN_CONTENT.search(str(error)):
             raise error
         log.warning("deleting what isn't the limiter's under %r: %s", keys[0], error)
-        breaker = CircuitBreaker.of(self._redis)
+        breaker = CircuitBreaker.of(self._redis, keys[0])
         return await breaker.call(REPAIRS[self.algorithm].run, self._redis, keys, *arguments)
 
     def _report(self, endpoint: str, decision: Decision) -> Decision:

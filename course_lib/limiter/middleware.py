@@ -1,6 +1,7 @@
 """Limit the requests to the routes of an ASGI app, before the app sees them."""
 
-from collections.abc import Callable, Collection, Mapping
+import inspect
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from course_lib.asgi import App, Message, Receive, Scope, Send
 from course_lib.limiter.clients import Identify, address
@@ -29,8 +30,9 @@ class RateLimitMiddleware:
         )
 
     - `limits`: by route, as the app declares it, with or without a method. "/static/*" is a route
-      and everything below it. The first key that applies to a request counts; all routes under
-      "*" or "/static/*" share its limit. None means no limit. Instead of one limit, a route may
+      and everything below it. The first key that applies to a request counts, so a key that
+      could never apply is a ValueError; all routes under "*" or "/static/*" share its limit. None
+      means no limit. Instead of one limit, a route may
       have one for each tier of callers (a caller of an unknown tier gets the first), or a function
       that returns the limit of a request from its scope and may be async.
     - `identify`: returns the caller from the request's scope, by default its `address`; may be
@@ -41,7 +43,8 @@ class RateLimitMiddleware:
     - `exempt`: routes that are never limited, written like those of `limits`.
     - `cost`: returns how many requests of the limit a request uses up, by default 1; may be async.
     - `on_reject`: returns the response to a rejected request, from its scope and the decision: any
-      ASGI app, such as a `JSONResponse` of Starlette's. The limit's headers are added.
+      ASGI app, such as a `JSONResponse` of Starlette's; may be async. The limit's headers are
+      added.
 
     A request beyond its limit is rejected with 429, a JSON body and `Retry-After`; a WebSocket is
     limited at its handshake. Every response of a limited route carries the headers of `headers.py`,
@@ -63,7 +66,7 @@ class RateLimitMiddleware:
         tiers: Tiers | None = None,
         exempt: Collection[str] = EXEMPT,
         cost: Cost | None = None,
-        on_reject: Callable[[Scope, Decision], App] | None = None,
+        on_reject: Callable[[Scope, Decision], App | Awaitable[App]] | None = None,
     ) -> None:
         self.app = app
         self.limiter = limiter
@@ -99,7 +102,10 @@ class RateLimitMiddleware:
         if decision:
             await self.app(scope, receive, send_with_headers)
         elif self.on_reject:
-            await self.on_reject(scope, decision)(scope, receive, send_with_headers)
+            response = self.on_reject(scope, decision)
+            if inspect.isawaitable(response):
+                response = await response
+            await response(scope, receive, send_with_headers)
         else:
             await reject(scope, send, decision, headers)
 

@@ -38,11 +38,14 @@ class RouteLimits:
     ) -> None:
         """Read `limits`, and the routes that are `exempt`.
 
-        Raises ValueError if a key isn't a route or a limit isn't one.
+        Raises ValueError if a key isn't a route, if a limit isn't one, or if a limit could never
+        apply because an earlier key or an exemption covers its route.
         """
         exemptions = [Rule(key, None, algorithm) for key in exempt]
         limited = [Rule(key, limit, algorithm) for key, limit in limits.items()]
         self.rules = [*exemptions, *limited]
+        for number, rule in enumerate(limited):
+            _check_reachable(rule, exemptions, limited[:number])
         self._router: Any = None
         self._routes: list[AppRoute] = []
         self._routes_read = -1  # of the router, at the last check
@@ -133,6 +136,22 @@ class RouteLimits:
         if route is None:
             return bool(self._routes)
         return route.methods is not None and "OPTIONS" not in route.methods
+
+
+def _check_reachable(rule: Rule, exemptions: list[Rule], earlier: list[Rule]) -> None:
+    """Raise ValueError if no request is left to a rule."""
+    for exemption in exemptions:
+        if exemption.covers(rule):
+            raise ValueError(
+                f"{exemption.key!r} is exempt, so the limit of {rule.key!r} would never apply: "
+                "remove the limit, or pass `exempt` without the route"
+            )
+    for first in earlier:
+        if first.covers(rule):
+            raise ValueError(
+                f"{rule.key!r} comes after {first.key!r}, which applies to the same requests, so "
+                f"its limit would never apply: put {rule.key!r} first"
+            )
 
 
 def explain_limits(app: Any, limiter: Any) -> dict[str, str]:

@@ -32,6 +32,12 @@ EXAMPLES = {
     "uuid": "00000000-0000-0000-0000-000000000000",
     "path": "a/b",
 }
+OTHER_EXAMPLES = {
+    "int": "2",
+    "float": "2.5",
+    "uuid": "11111111-1111-1111-1111-111111111111",
+    "path": "b/c/d",
+}
 WEBSOCKET = "WEBSOCKET"  # the method of a handshake in a key of `limits`
 
 
@@ -59,6 +65,8 @@ class Rule:
         self.method, self.path = match.groups()
         self._shape = _shape(self.path)
         self._pattern = _pattern(self.path)
+        if limit == {}:
+            raise ValueError(f"{key!r} has no tiers: pass a limit for each, or None for no limit")
         # A bad limit fails now, not at the first request.
         tiers = limit.values() if isinstance(limit, Mapping) else [limit]
         for own_limit in tiers:
@@ -103,7 +111,14 @@ class Rule:
             return True
         return _shape(route.path) == self._shape
 
-    def _takes(self, method: str) -> bool:
+    def covers(self, later: "Rule") -> bool:
+        """Return True if this rule, which comes first, leaves no request to a later one."""
+        takes_all = self._takes(later.method) and (self.limit, later.limit) != (None, None)
+        other_example = PARAMETER.sub(lambda match: OTHER_EXAMPLES.get(match[1], "b"), later.path)
+        paths = example(later.path), other_example.replace("*", "b/c/d")
+        return takes_all and all(map(self._pattern.match, paths))
+
+    def _takes(self, method: str | None) -> bool:
         """Return True if the rule is for this method. HEAD counts as GET."""
         is_head_of_get = method == "HEAD" and self.method == "GET"
         return self.method in (None, method) or is_head_of_get

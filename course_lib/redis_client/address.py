@@ -4,21 +4,26 @@
     redis+cluster://host:7000,host:7001                          rediss+cluster:// with TLS
     redis+sentinel://host:26379,host:26379/name-of-the-primary   rediss+sentinel:// with TLS
 
-Options of redis-py's connections can follow, for example `?ssl_ca_certs=/etc/ca.pem`. The sentinels
-have a user and a password of their own: `?sentinel_username=...&sentinel_password=...`.
+Options of redis-py's connections can follow, for example `?ssl_ca_certs=/etc/ca.pem`;
+`url_options.py` lists them. The sentinels have a user and a password of their own:
+`?sentinel_username=...&sentinel_password=...`.
 """
 
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
-from redis.asyncio.connection import parse_url
+from course_lib.redis_client.url_options import parse_options
 
 SCHEMES = {
     f"{scheme}{engine}"
     for scheme in ("redis", "rediss")
     for engine in ("", "+cluster", "+sentinel")
 } | {"unix"}
+
+EXAMPLE = (
+    "pass one like redis://user:password@host:6379/0, with special characters as %2F and so on"
+)
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,7 @@ class Address:
 
     engine: str  # "server", "cluster" or "sentinel"
     hosts: list[tuple[str, int]]
-    options: dict[str, Any]  # of redis-py's connections
+    options: dict[str, Any]  # of redis-py's connections, without the host
     is_encrypted: bool
     primary: str  # the name that sentinels know it by
     sentinel_options: dict[str, Any]
@@ -35,43 +40,97 @@ class Address:
 
 def parse(url: str) -> Address:
     """Return the parts of a URL. Raises ValueError, with an example to follow, if it's invalid."""
-    parts = urlsplit(url)
-    if parts.scheme not in SCHEMES:
-        known = ", ".join(f"{scheme}://" for scheme in sorted(SCHEMES))
-        raise ValueError(f"a URL of Redis begins with {known}; this one with {parts.scheme!r}")
+    parts = _split(url)
     scheme, _, engine = parts.scheme.partition("+")
-    login, at, hosts = parts.netloc.rpartition("@")
-    name, _, database = parts.path.strip("/").partition("/")
-    if engine != "sentinel":
-        name, database = "", name
-    elif not name:
-        raise ValueError(
-            "the name of the primary is missing: redis+sentinel://host:26379,host:26379/name"
-        )
-    if engine == "cluster" and database not in ("", "0"):
-        raise ValueError(
-            f"a Redis Cluster has only database 0, not {database!r}: use a namespace of the cache "
-            "and the limiter instead"
-        )
-    port = 26379 if engine == "sentinel" else 6379
-    # redis-py parses the login, the query and the types of its values.
-    plain = f"{scheme}://{login}{at}host/{database}?{parts.query}"
-    options: dict[str, Any] = dict(parse_url(url if scheme == "unix" else plain))
+    is_encrypted = scheme == "rediss"
+    kind = "unix" if scheme == "unix" else engine or "server"
+    options = parse_options(parts.query, kind, is_encrypted)
+    for option, text in (("username", parts.username), ("password", parts.password)):
+        if text:
+            options[option] = unquote(text)
     sentinel_options = {
         option: options.pop(f"sentinel_{option}")
         for option in ("username", "password")
         if f"sentinel_{option}" in options
     }
+    path = unquote(parts.path)
+    name = ""
+    if kind == "unix":
+        options["path"] = _checked_socket(path)
+    else:
+        database = path.strip("/")
+        if kind == "sentinel":
+            name, _, database = database.partition("/")
+            _check_name(name)
+        _set_database(options, database, kind)
     return Address(
         engine=engine or "server",
-        hosts=[_host_and_port(host, port) for host in hosts.split(",")],
+        hosts=_hosts(parts, kind),
         options=options,
-        is_encrypted=scheme == "rediss",
-        primary=unquote(name),
+        is_encrypted=is_encrypted,
+        primary=name,
         sentinel_options=sentinel_options,
     )
 
 
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise ValueError(f"the URL of Redis is invalid ({error}): {EXAMPLE}") from None
+    if parts.scheme not in SCHEMES:
+        known = ", ".join(f"{scheme}://" for scheme in sorted(SCHEMES))
+        raise ValueError(f"a URL of Redis begins with {known}; this one with {parts.scheme!r}")
+    is_login_cut = parts.scheme != "unix" and "@" in parts.path
+    if is_login_cut or parts.fragment:
+        raise ValueError(f"a special character cuts the URL of Redis in two: {EXAMPLE}")
+    return parts
+
+
+def _hosts(parts: SplitResult, kind: str) -> list[tuple[str, int]]:
+    default = 26379 if kind == "sentinel" else 6379
+    texts = parts.netloc.rpartition("@")[2].split(",")
+    if len(texts) > 1 and kind in ("server", "unix"):
+        raise ValueError(
+            "the URL of Redis has several hosts: begin it with redis+cluster:// or "
+            "redis+sentinel://, or pass one host"
+        )
+    return [_host_and_port(text, default) for text in texts]
+
+
 def _host_and_port(text: str, default: int) -> tuple[str, int]:
-    parts = urlsplit(f"//{text}")
-    return parts.hostname or "localhost", parts.port or default
+    try:
+        parts = urlsplit(f"//{text}")
+        return parts.hostname or "localhost", parts.port or default
+    except ValueError:  # its message may have a part of the password in it
+        raise ValueError(
+            f"the URL of Redis has a port that isn't a number from 1 to 65,535: {EXAMPLE}"
+        ) from None
+
+
+def _checked_socket(path: str) -> str:
+    if not path.strip("/"):
+        raise ValueError("the URL of Redis has no path: pass unix:///path/to/socket")
+    return path
+
+
+def _check_name(name: str) -> None:
+    if not name:
+        raise ValueError(
+            "the name of the primary is missing: redis+sentinel://host:26379,host:26379/name"
+        )
+
+
+def _set_database(options: dict[str, Any], database: str, kind: str) -> None:
+    """Set the option `db` to the database in the path; one in the query overrides it."""
+    if database and not (database.isascii() and database.isdigit()):
+        raise ValueError(
+            f"the database in the URL of Redis is {database!r}: pass a number, as in "
+            "redis://host:6379/0"
+        )
+    number = options.setdefault("db", int(database or 0))
+    if kind == "cluster" and number:
+        raise ValueError(
+            f"a Redis Cluster has only database 0, not {number}: use a namespace of the cache "
+            "and the limiter instead"
+        )

@@ -11,12 +11,16 @@ Redis is back, commands are rejected at once, instead of each running into the t
       |          it succeeds           v                       |
       +------------------------------ one trial command -------+
 
+In a cluster each node has a breaker of its own, so that one dead node doesn't make the keys of the
+others unavailable: `CircuitBreaker.of(redis, key)` returns the breaker of the key's node.
+
 A command's life, in `CircuitBreaker.call`. `refusals.py` tells failures from callers' mistakes:
 
     open? --> wait for a slot --> run, watched by `time_limits.py` --> success or failure is noted
 """
 
 import asyncio
+import copy
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
@@ -27,7 +31,13 @@ from weakref import WeakKeyDictionary, ref
 from redis.asyncio import ConnectionPool, Redis
 
 from course_lib.redis_client import refusals
-from course_lib.redis_client.connections import Source, forget, most_connections, source_of
+from course_lib.redis_client.connections import (
+    Source,
+    forget,
+    most_connections,
+    node_of,
+    source_of,
+)
 from course_lib.redis_client.guarded_connection import guard_connections
 from course_lib.redis_client.idle_connections import IdleConnections
 from course_lib.redis_client.slots import Slots
@@ -56,7 +66,7 @@ class RedisUnavailable(Exception):  # noqa: N818  a condition that callers handl
 
 
 class CircuitBreaker:
-    """Guards calls to Redis. Each connection pool has one; get it from `CircuitBreaker.of`.
+    """Guards calls to Redis. Each pool and each node has one; get it from `CircuitBreaker.of`.
 
     - `time_limit`: seconds for a command, counted from when it has a connection. By default 0.08,
       or twice as long as the fastest connection took to make: then Redis is far away.
@@ -84,6 +94,8 @@ class CircuitBreaker:
         self._limits = TimeLimits(time_limit, connect_timeout)
         self._source = ref(source)
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._server = "Redis"
+        self._of_nodes: dict[str, CircuitBreaker] = {}  # only in a cluster
         self._failed = 0  # in a row
         self._retry_at = 0.0  # on the loop's clock, while open
         self._has_warned = False  # and not yet said that Redis is back
@@ -97,19 +109,32 @@ class CircuitBreaker:
         self._of_sources[source] = self
 
     @classmethod
-    def of(cls, redis: Redis) -> "CircuitBreaker":
+    def of(cls, redis: Redis, key: str | bytes | None = None) -> "CircuitBreaker":
         """Return the breaker of a client's pool. Clients that share a pool share its breaker.
+
+        In a cluster, return the breaker of the node that has `key`. Without a key, or before the
+        client has read the cluster's slots, it's one for the whole cluster. Its settings apply to
+        the nodes if they are set before the first command.
 
         From then on, the pool's new connections try each command once, without redis-py's retries:
         those would take longer than the time limit, and also repeat a wrong password.
         """
         source = source_of(redis)
-        return cls._of_sources.get(source) or cls(source)
+        breaker = cls._of_sources.get(source) or cls(source)
+        if key is None or isinstance(source, ConnectionPool):
+            return breaker
+        node = node_of(source, key)
+        return breaker if node is None else breaker._of_node(node)
 
     @property
     def is_open(self) -> bool:
         """True if Redis is considered unavailable."""
         return self._failed >= self.failures
+
+    @property
+    def has_failed(self) -> bool:
+        """True if the last command failed."""
+        return self._failed > 0
 
     @property
     def time_limit(self) -> float:
@@ -146,7 +171,7 @@ class CircuitBreaker:
             self._reject_unless_trial(loop.time())
         if not self._slots.take_free():
             await self._slots.wait()
-        running = self._limits.start(loop)
+        running = self._limits.start(loop, self)
         try:
             result = await command(*arguments, **options)
         except asyncio.CancelledError as error:
@@ -156,7 +181,7 @@ class CircuitBreaker:
                 raise _opened_while_waiting() from error
             cause = f"no reply within {self.time_limit:g} s"
             self._note_failure(loop.time(), cause)
-            raise RedisUnavailable(f"Redis is unavailable: {cause}", "timeout") from error
+            raise RedisUnavailable(f"{self._server} is unavailable: {cause}", "timeout") from error
         except Exception as error:
             if running.is_cancelled:
                 raise asyncio.CancelledError from error
@@ -199,12 +224,28 @@ class CircuitBreaker:
             self._idle_connections.forget()
             self._limits.forget()
             self._slots = Slots(self._connections)
+            self._of_nodes.clear()
         self._loop = loop
+
+    def _of_node(self, name: str) -> "CircuitBreaker":
+        """Return the breaker of a cluster's node, with the cluster's settings and connections."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self.enter(loop)
+        breaker = self._of_nodes.get(name)
+        if breaker is None:
+            breaker = copy.copy(self)
+            breaker._server = f"Redis at {name}"
+            breaker._failed = 0
+            breaker._quiet_until = 0.0
+            breaker._slots = Slots(self._connections)
+            self._of_nodes[name] = breaker
+        return breaker
 
     def _reject_unless_trial(self, now: float) -> None:
         if now < self._retry_at:
             raise RedisUnavailable(
-                f"Redis is unavailable; retrying within {self.retry_after:g} s", "open"
+                f"{self._server} is unavailable; retrying within {self.retry_after:g} s", "open"
             )
         self._retry_at = now + self.retry_after  # this command is the trial
 
@@ -222,28 +263,28 @@ class CircuitBreaker:
         source = self._source()
         if reason in refusals.FROM_A_REPLICA and isinstance(source, ConnectionPool):
             await self._idle_connections.leave(source)
-        message = f"Redis is unavailable ({reason}): {text}"
+        message = f"{self._server} is unavailable ({reason}): {text}"
         raise RedisUnavailable(message, reason) from error
 
     def _note_success(self) -> None:
         if self.is_open and self._has_warned:
-            log.info("Redis is back")
+            log.info("%s is back", self._server)
             self._has_warned = False
             self._quiet_until = time.monotonic() + QUIET
         self._failed = 0
-        self._limits.is_suspicious = False
 
     def _note_failure(self, now: float, cause: str) -> None:
         self._failed += 1
-        self._limits.is_suspicious = True
         self._retry_at = now + self.retry_after
         if not self.is_open:
             return
         if not self._has_warned and time.monotonic() >= self._quiet_until:
-            log.warning("Redis is unavailable (%s); retrying every %g s", cause, self.retry_after)
+            log.warning(
+                "%s is unavailable (%s); retrying every %g s", self._server, cause, self.retry_after
+            )
             self._has_warned = True
         self._slots.reject_waiting(_opened_while_waiting)
-        self._limits.reject_connecting()
+        self._limits.reject_connecting(self)
 
 
 def _opened_while_waiting() -> RedisUnavailable:

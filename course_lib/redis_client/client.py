@@ -5,7 +5,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
 
-from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis, RedisCluster
+from redis.asyncio import (
+    BlockingConnectionPool,
+    Connection,
+    ConnectionPool,
+    Redis,
+    RedisCluster,
+    SSLConnection,
+    UnixDomainSocketConnection,
+)
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
@@ -51,7 +59,7 @@ def connect(
         new: ConnectionPool = (
             _sentinel_pool(parsed, max_connections, limits)
             if parsed.engine == "sentinel"
-            else _server_pool(url, max_connections, limits)
+            else _server_pool(parsed, max_connections, limits)
         )
         guard(new)
         return new
@@ -65,7 +73,7 @@ def pool(url: str, *, max_connections: int = 50) -> BlockingConnectionPool:
     redis-py's own defaults raise when the pool is full, and take 3 to 10 s to report that a server
     is unavailable.
     """
-    return _server_pool(url, max_connections, _limits(CONNECT_TIMEOUT, None))
+    return _server_pool(address.parse(url), max_connections, _limits(CONNECT_TIMEOUT, None))
 
 
 class Client(Redis):
@@ -120,10 +128,16 @@ def _limits(connect_timeout: float, time_limit: float | None) -> dict[str, Any]:
     }
 
 
-def _server_pool(url: str, max_connections: int, limits: dict[str, Any]) -> BlockingConnectionPool:
-    return BlockingConnectionPool.from_url(
-        url, max_connections=max_connections, timeout=20, **limits
-    )
+def _server_pool(
+    parsed: address.Address, max_connections: int, limits: dict[str, Any]
+) -> BlockingConnectionPool:
+    options = {"max_connections": max_connections, "timeout": 20, **limits, **parsed.options}
+    if "path" in options:
+        options["connection_class"] = UnixDomainSocketConnection
+    else:
+        options["host"], options["port"] = parsed.hosts[0]
+        options["connection_class"] = SSLConnection if parsed.is_encrypted else Connection
+    return BlockingConnectionPool(**options)
 
 
 def _sentinel_pool(
@@ -141,27 +155,19 @@ def _sentinel_pool(
             "ssl": parsed.is_encrypted,
         },
     )
-    options = {**limits, **parsed.options}
-    for name in ("host", "connection_class"):
-        options.pop(name, None)
+    options = {"max_connections": max_connections, **limits, **parsed.options}
     return SentinelConnectionPool(  # type: ignore[no-untyped-call]
-        parsed.primary,
-        sentinels,
-        max_connections=max_connections,
-        ssl=parsed.is_encrypted,
-        **options,
+        parsed.primary, sentinels, ssl=parsed.is_encrypted, **options
     )
 
 
 def _cluster(parsed: address.Address, max_connections: int, limits: dict[str, Any]) -> RedisCluster:
-    options = {**limits, **parsed.options}
-    for name in ("host", "db", "connection_class"):
-        options.pop(name, None)
+    options = {"max_connections": max_connections, **limits, **parsed.options}
+    options.pop("db", None)
     # Once again if a node has closed an idle connection: unlike a pool, redis-py doesn't check it.
     options["retry"] = Retry(NoBackoff(), 1)
     return RedisCluster(
         startup_nodes=[ClusterNode(host, port) for host, port in parsed.hosts],
-        max_connections=max_connections,
         ssl=parsed.is_encrypted,
         reinitialize_steps=0,  # every fifth MOVED would close all connections, also those in use
         **options,

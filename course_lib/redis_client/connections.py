@@ -23,6 +23,13 @@ def most_connections(source: Source) -> int:
     return int(source.connection_kwargs["max_connections"])
 
 
+def node_of(cluster: RedisCluster, key: str | bytes) -> str | None:
+    """Return the name of the primary that has a key; None if the slots haven't been read yet."""
+    slot = cluster.keyslot(key)
+    nodes = cluster.nodes_manager.slots_cache.get(slot)
+    return nodes[0].name if nodes else None
+
+
 def forget(source: Source) -> None:
     """Drop the connections of an event loop that has ended. It closed nothing that we could use."""
     if isinstance(source, ConnectionPool):

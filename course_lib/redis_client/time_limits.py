@@ -11,6 +11,7 @@ database. Each command may still be quick enough.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Protocol
 
 from redis.exceptions import ConnectionError
 
@@ -19,15 +20,32 @@ TIME_LIMIT = 0.08  # seconds
 CONNECT_TIMEOUT = 3.0  # seconds
 
 
+class Breaker(Protocol):
+    """The part of a breaker that its time limits need."""
+
+    @property
+    def has_failed(self) -> bool:
+        """True if the last command failed."""
+
+
 class RunningCommand:
     """A command that runs in the current task, and the steps of its time limit that are left."""
 
-    __slots__ = ("_cancelling", "is_connecting", "is_rejected", "steps_left", "stops", "task")
+    __slots__ = (
+        "_cancelling",
+        "breaker",
+        "is_connecting",
+        "is_rejected",
+        "steps_left",
+        "stops",
+        "task",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, breaker: Breaker) -> None:
         task = asyncio.current_task()
         assert task
         self.task = task
+        self.breaker = breaker
         self.steps_left = STEPS + 1  # it starts in the middle of a step
         self.is_connecting = False
         self.stops = 0  # times that `stop` has cancelled its task
@@ -49,12 +67,10 @@ class RunningCommand:
 
 
 class TimeLimits:
-    """Watches the commands of a breaker."""
+    """Watches the commands of a breaker, or of all breakers of a cluster."""
 
     def __init__(self, time_limit: float | None, connect_timeout: float) -> None:
         self.connect_timeout = connect_timeout
-        self.is_suspicious = False
-        """True after a failure: no connection gets more time than a healthy server needs."""
         self._time_limit = time_limit
         self._fastest_connection = 0.0  # seconds; 0 before the first
         self._running: set[RunningCommand] = set()
@@ -69,9 +85,9 @@ class TimeLimits:
     def time_limit(self, seconds: float) -> None:
         self._time_limit = seconds
 
-    def start(self, loop: asyncio.AbstractEventLoop) -> RunningCommand:
+    def start(self, loop: asyncio.AbstractEventLoop, breaker: Breaker) -> RunningCommand:
         """Watch a command that runs in the current task, until `end`."""
-        running = RunningCommand()
+        running = RunningCommand(breaker)
         self._running.add(running)
         if not self._is_watching:
             self._watch(loop)
@@ -83,10 +99,11 @@ class TimeLimits:
         for _ in range(running.stops):
             running.task.uncancel()
 
-    def reject_connecting(self) -> None:
-        """Stop the commands that have no connection yet."""
+    def reject_connecting(self, breaker: Breaker) -> None:
+        """Stop the commands of a breaker that have no connection yet."""
         for running in self._running:
-            if running.is_connecting and not running.is_rejected:
+            is_waiting = running.is_connecting and not running.is_rejected
+            if is_waiting and running.breaker is breaker:
                 running.is_rejected = True
                 running.stop()
 
@@ -105,7 +122,7 @@ class TimeLimits:
             return
         loop = asyncio.get_running_loop()
         limit = self.connect_timeout
-        if self.is_suspicious:
+        if running.breaker.has_failed:  # no more time than a healthy server needs
             limit = min(limit, self._healthy_limit() if self._fastest_connection else limit / 3)
         started = loop.time()
         stops = running.stops
