@@ -33,3 +33,12 @@ def check_seconds(name: str, value: float, longest: float = LONGEST) -> float:
     if not 0 < value <= longest:
         raise ValueError(f"{name} is {value!r}: pass seconds, more than 0 and at most {longest:g}")
     return value
+
+
+def check_count(name: str, value: int) -> int:
+    """Return a whole number, 1 or more. Raises TypeError or ValueError if it isn't one."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be a whole number, not {value!r}")
+    if value < 1:
+        raise ValueError(f"{name} is {value!r}: pass 1 or more")
+    return value

@@ -6,6 +6,7 @@ import logging
 import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -249,3 +250,22 @@ async def test_closing_a_client_closes_its_idle_connections(
     other = redis_client.connect(server_to_break.url)
     assert len(await other.client_list()) == 1
     await other.aclose()
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("time_limit", -1),
+        ("time_limit", 0),
+        ("time_limit", math.nan),
+        ("connect_timeout", 0),
+        ("retry_after", -1),
+        ("failures", 0),
+        ("failures", 2.5),
+        ("max_connections", 0),
+        ("max_connections", "50"),
+    ],
+)
+async def test_an_option_that_makes_no_sense_is_an_error_at_once(option: str, value: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match=option):
+        redis_client.connect("redis://localhost", **{option: value})

@@ -30,6 +30,7 @@ from weakref import WeakKeyDictionary, ref
 
 from redis.asyncio import ConnectionPool, Redis
 
+from course_lib.checks import check_seconds
 from course_lib.redis_client import refusals
 from course_lib.redis_client.connections import (
     Source,
@@ -40,6 +41,7 @@ from course_lib.redis_client.connections import (
 )
 from course_lib.redis_client.guarded_connection import guard_connections
 from course_lib.redis_client.idle_connections import IdleConnections
+from course_lib.redis_client.settings import check_settings
 from course_lib.redis_client.slots import Slots
 from course_lib.redis_client.time_limits import CONNECT_TIMEOUT, TimeLimits
 
@@ -89,6 +91,7 @@ class CircuitBreaker:
         failures: int = 3,
         retry_after: float = 1.0,
     ) -> None:
+        check_settings(time_limit, connect_timeout, failures, retry_after)
         self.failures = failures
         self.retry_after = retry_after
         self._limits = TimeLimits(time_limit, connect_timeout)
@@ -143,7 +146,7 @@ class CircuitBreaker:
 
     @time_limit.setter
     def time_limit(self, seconds: float) -> None:
-        self._limits.time_limit = seconds
+        self._limits.time_limit = check_seconds("time_limit", seconds)
 
     @property
     def connect_timeout(self) -> float:
@@ -152,7 +155,7 @@ class CircuitBreaker:
 
     @connect_timeout.setter
     def connect_timeout(self, seconds: float) -> None:
-        self._limits.connect_timeout = seconds
+        self._limits.connect_timeout = check_seconds("connect_timeout", seconds)
 
     async def call(
         self, command: Callable[..., Awaitable[T]], *arguments: Any, **options: Any
@@ -237,6 +240,7 @@ class CircuitBreaker:
             breaker = copy.copy(self)
             breaker._server = f"Redis at {name}"
             breaker._failed = 0
+            breaker._has_warned = False
             breaker._quiet_until = 0.0
             breaker._slots = Slots(self._connections)
             self._of_nodes[name] = breaker

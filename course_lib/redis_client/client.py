@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from functools import partial
 from typing import Any, cast
 
 from redis.asyncio import (
@@ -19,8 +18,10 @@ from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 
+from course_lib.checks import check_count
 from course_lib.redis_client import address
 from course_lib.redis_client.breaker import CircuitBreaker
+from course_lib.redis_client.settings import check_settings
 from course_lib.redis_client.time_limits import CONNECT_TIMEOUT
 
 
@@ -39,20 +40,21 @@ def connect(
     is a `RedisCluster`, which has the commands of `Redis`; `max_connections` then counts for each
     node. The other options are those of `CircuitBreaker`, all times in seconds. A client works in
     several event loops, with connections of its own in each; a cluster's client only in one after
-    another. Raises ValueError if the URL is invalid.
+    another. Raises ValueError or TypeError if the URL or an option is invalid.
     """
-    guard = partial(
-        CircuitBreaker,
-        time_limit=time_limit,
-        connect_timeout=connect_timeout,
-        failures=failures,
-        retry_after=retry_after,
-    )
+    check_count("max_connections", max_connections)
+    settings: dict[str, Any] = {
+        "time_limit": time_limit,
+        "connect_timeout": connect_timeout,
+        "failures": failures,
+        "retry_after": retry_after,
+    }
+    check_settings(**settings)
     parsed = address.parse(url)
     limits = _limits(connect_timeout, time_limit)
     if parsed.engine == "cluster":
         cluster = _cluster(parsed, max_connections, limits)
-        guard(cluster)
+        CircuitBreaker(cluster, **settings)
         return cast("Redis", cluster)
 
     def new_pool() -> ConnectionPool:
@@ -61,7 +63,7 @@ def connect(
             if parsed.engine == "sentinel"
             else _server_pool(parsed, max_connections, limits)
         )
-        guard(new)
+        CircuitBreaker(new, **settings)
         return new
 
     return Client(new_pool)
