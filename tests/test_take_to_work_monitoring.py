@@ -18,7 +18,7 @@ EXAMPLE_URL = "redis://localhost:6379"
 def app_of_the_lesson():
     lesson = next(path for path in notebooks.shipped() if path.stem == "04_monitoring")
     prose = "\n".join(cell.source for cell in notebooks.read(lesson).cells)
-    (app,) = re.findall(r"Save this as `app\.py`.*?```python\n(.*?)```", prose, re.DOTALL)
+    (app,) = re.findall(r"[Ss]ave this as `app\.py`.*?```python\n(.*?)```", prose, re.DOTALL)
     return app
 
 
