@@ -9,7 +9,6 @@ from typing import Any
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from redis.asyncio import Redis
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -42,24 +41,6 @@ def monitored(monitor: PerformanceMonitor, *routes: Any) -> Starlette:
     app = Starlette(routes=[*routes])
     app.add_middleware(PerformanceMiddleware, monitor=monitor)
     return app
-
-
-# --- workers that end -------------------------------------------------------------------------
-
-
-@pytest.mark.anyio
-async def test_a_worker_that_shuts_down_is_no_longer_among_the_workers(redis: Redis) -> None:
-    stopped, running = PerformanceMonitor(redis=redis), PerformanceMonitor(redis=redis)
-    stopped.start()
-    stopped.log_request("GET /a", 0.1)
-    running.log_request("GET /a", 0.1)
-    await stopped.stop()
-    whole = await running.merged()
-    assert (whole.workers, statuses(whole)) == (1, {"GET /a": {200: 2}})
-    stopped.log_request("GET /a", 0.1)  # it starts again
-    await stopped.merged()
-    whole = await running.merged()
-    assert (whole.workers, statuses(whole)) == (2, {"GET /a": {200: 3}})
 
 
 # --- apps -------------------------------------------------------------------------------------

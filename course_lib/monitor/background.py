@@ -18,15 +18,12 @@ log = logging.getLogger(__package__)
 
 
 class Background:
-    """Run the background task of a monitor. `report` is None if there is nothing to report to.
-
-    It's called with True for the last report.
-    """
+    """Run the background task of a monitor. `report` is None if there is nothing to report to."""
 
     def __init__(
         self,
         count_lag: Callable[[Sequence[float]], None],
-        report: Callable[[bool], Awaitable[object]] | None,
+        report: Callable[[], Awaitable[object]] | None,
     ) -> None:
         self.is_running = False
         self._count_lag = count_lag
@@ -66,12 +63,12 @@ class Background:
     async def _end(self) -> None:
         self.is_running = False
         if self._report:
-            await self._report(True)
+            await self._report()
 
     async def _report_regularly(self) -> None:
         task = asyncio.current_task()
         # A cancellation can be lost in a report, if a time limit ends the same wait.
         while self._report and task and not task.cancelling():
-            await self._report(False)
+            await self._report()
             if not task.cancelling():
                 await asyncio.sleep(REPORT_INTERVAL)

@@ -144,7 +144,7 @@ def _metric_lines(monitor: PerformanceMonitor) -> Iterator[str]:
     for name, text, value in (
         ("http_requests_in_progress", "Requests that are being served.", gauges["in_progress"]),
         ("websockets_open", "Open WebSockets.", gauges["open_websockets"]),
-        ("app_workers", "Live processes; a killed one counts for 10 s more.", monitor.workers),
+        ("app_workers", "Processes; one that ended counts for 10 s more.", monitor.workers),
         (
             "app_workers_uncounted",
             "Processes whose requests are missing here, because they share no Redis.",

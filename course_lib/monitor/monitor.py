@@ -230,6 +230,6 @@ class PerformanceMonitor(Readings):
         """Stop what `start` started, and report one last time. Calling it again does nothing."""
         await self.background.stop()
 
-    async def _report(self, is_last: bool) -> None:
+    async def _report(self) -> None:
         if self._workers:
-            await self._workers.report(self.dump, is_last=is_last)
+            await self._workers.report(self.dump)

@@ -2,12 +2,10 @@
 
 Each worker writes its running total under a key of its own, and readers add the totals up. So a
 report may be lost or sent twice without changing the result. A worker that hasn't reported for ten
-seconds, or has sent its last report, is considered dead, and the next reader folds its total into
-the past, once:
+seconds is considered dead, and the next reader folds its total into the past, once:
 
     starts --> reports, reports, ... --> no report for 10 s --> folded into the past
-                  ^              |                                ^      |
-                  |              +--> last report (shutdown) -----+      |
+                  ^                                                      |
                   |    if it reports after all (a laptop that slept)     |
                   +---- subtracts what was folded, under a new ID <------+
 
@@ -77,14 +75,14 @@ class Workers:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._logged = ""  # the last problem, which isn't logged again while it lasts
 
-    async def report(self, total: Callable[[], Total], *, is_last: bool = False) -> bool:
+    async def report(self, total: Callable[[], Total]) -> bool:
         """Write this worker's running total. Return False if it isn't known to have arrived.
 
         Logs what Redis refuses, once. A report holds the running total, so the next one makes up
-        for one that's missing. After the last one, the worker counts as ended until it reports.
+        for one that's missing.
         """
         try:
-            await self._write(total, is_last)
+            await self._write(total)
         except RedisUnavailable:
             return False  # the breaker has logged it
         except RedisError as error:
@@ -107,23 +105,22 @@ class Workers:
 
     # --- reporting ----------------------------------------------------------------------------
 
-    async def _write(self, total: Callable[[], Total], is_last: bool) -> None:
+    async def _write(self, total: Callable[[], Total]) -> None:
         loop = asyncio.get_running_loop()
         if loop is not self._loop:  # a lock works in one event loop, and the last one has ended
             self._loop, self._writing = loop, asyncio.Lock()
         async with self._writing:
             if self._unconfirmed:
                 # Send the same total again, so that its number stands for one total only.
-                await self._send(self._unconfirmed, False)
-            await self._send(await asyncio.to_thread(total), is_last)
+                await self._send(self._unconfirmed)
+            await self._send(await asyncio.to_thread(total))
 
-    async def _send(self, total: Total, is_last: bool) -> None:
+    async def _send(self, total: Total) -> None:
         self._unconfirmed = total
         number = self._number + 1
         text = await asyncio.to_thread(self._unfolded, total)
         keys = ["worker:" + self._id, "workers", "folded:" + self._id, "past"]
-        report = (self._id, number, text, KEY_TTL, self._generation, int(is_last))
-        reply = await self._run(REPORT, keys, *report)
+        reply = await self._run(REPORT, keys, self._id, number, text, KEY_TTL, self._generation)
         folded_number, generation, is_lost = reply
         if folded_number is None:
             self._number = number
@@ -138,7 +135,7 @@ class Workers:
         self._folded = total if had_arrived else self._confirmed
         self._id = secrets.token_hex(8)
         self._number = 0
-        await self._send(total, is_last)
+        await self._send(total)
 
     def _unfolded(self, total: Total) -> str:
         if self._folded:

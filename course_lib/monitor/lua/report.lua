@@ -6,7 +6,6 @@
 --       3 the number of the worker's folded report   4 the past
 -- ARGV  1 the worker's ID   2 the number of this report   3 the total
 --       4 the TTL of the keys, in milliseconds   5 the generation of the worker's last report
---       6 1 if the worker is ending, else 0
 -- Returns a list: false if the total was written, else the number of the last report that counts
 -- elsewhere or is lost; the current generation; 1 if Redis has lost data, else 0.
 
@@ -37,11 +36,7 @@ if not is_first then
 end
 local time = redis.call("TIME")
 redis.call("HSET", KEYS[1], "number", ARGV[2], "total", ARGV[3], "generation", generation)
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-if ARGV[6] == "1" then
-  now = 0  -- long ago: the next reader takes the worker for dead, without waiting
-end
-redis.call("ZADD", KEYS[2], now, ARGV[1])
+redis.call("ZADD", KEYS[2], time[1] * 1000 + math.floor(time[2] / 1000), ARGV[1])
 for _, index in ipairs({1, 2, 4}) do
   redis.call("PEXPIRE", KEYS[index], ARGV[4])
 end
