@@ -21,7 +21,7 @@ from course_lib.lab.redis_server import Client
 STALE = 5  # seconds left of an entry's TTL
 OLD = {"events": 33}
 REQUESTS = 10  # at once
-PATIENCE = 0.3  # seconds for a result that needs no reload
+PATIENCE = 1.0  # second for a result that needs no reload, on a busy machine too
 
 
 class Stale(RedisExercise):
