@@ -188,6 +188,15 @@ def test_a_statement_on_a_limited_connection_is_interrupted():
             connection.execute(f"{numbers} SELECT count(*) FROM n").fetchall()
 
 
+def test_a_statement_that_gets_no_processor_has_more_time_than_its_limit():
+    numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9999)"
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        connection.create_function("wait", 0, lambda: time.sleep(2 * LIMIT))
+        guard.limited(connection, LIMIT)
+        query = f"{numbers} SELECT count(*) FROM n WHERE i > 1 OR wait() IS NULL"
+        assert connection.execute(query).fetchone() == (9_999,)
+
+
 def test_an_alarm_that_arrives_after_the_answer_has_ended_sets_no_other():
     # The next one would reach the restored handler, which by default ends the process.
     handlers = []
