@@ -59,6 +59,13 @@ def test_a_query_that_was_stopped_early_with_an_index_counts_as_slower(measureme
     assert measurements.is_slower(query, frozenset({index}))
 
 
+def test_no_run_with_an_index_may_take_longer_than_any_query_may(measurements):
+    queries, skipped = read_workload(measurements.trial.copy, measurements.reads, usages([QUICK]))
+    (query,) = measure_without_indexes(measurements, queries, skipped)
+    measurements.reads.limit = 1.01 * measurements.measure(query).seconds[0]
+    assert measurements._limit_of_run(query, 0) == measurements.reads.limit
+
+
 def test_a_query_that_fails_only_after_a_while_is_left_out(measurements):
     queries, skipped = read_workload(
         measurements.trial.copy, measurements.reads, usages([FAILS_LATE, QUICK])

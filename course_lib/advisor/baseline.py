@@ -21,9 +21,9 @@ def measure_without_indexes(
 ) -> list[Query]:
     """Return the queries that could be measured, most expensive first; add others to `skipped`."""
     measured = _measure_all(measurements, queries, skipped)
-    slow = _stopped(measurements, measured)
+    slow = _lift_limits(measurements, measured)
     _measure_slow(measurements, slow, skipped)
-    _stopped(measurements, [query for query in slow if query.sql not in skipped])
+    _lift_limits(measurements, [query for query in slow if query.sql not in skipped])
 
     def cost(query: Query) -> float:
         return query.frequency * measurements.mean(query)
@@ -70,8 +70,8 @@ def _measure_slow(
             measurements.use(short_times)
 
 
-def _stopped(measurements: Measurements, queries: list[Query]) -> list[Query]:
-    """Return the queries that took longer than they may; the others get their full limit back."""
+def _lift_limits(measurements: Measurements, queries: list[Query]) -> list[Query]:
+    """Give queries that weren't stopped their full limit back, and return the others."""
     stopped = []
     for query in queries:
         if measurements.was_stopped(query):

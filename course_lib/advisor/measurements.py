@@ -71,7 +71,7 @@ class Measurements:
                 known = {**self.trial.by_name, **self.trial.copy.indexes}
                 index_names.update(Plan.from_rows(plan, indexes=known).indexes)
             if (run, plan) not in self.times:
-                limit = self._limit(query, number)
+                limit = self._limit_of_run(query, number)
                 # A query that was stopped as it's written isn't tried with other values: it has
                 # taken enough of the time that others need.
                 was_stopped = bool(seconds) and seconds[0] >= self.limit(query)
@@ -79,7 +79,7 @@ class Measurements:
             seconds.append(self.times[run, plan])
         return Measurement(tuple(seconds), frozenset(index_names))
 
-    def _limit(self, query: Query, number: int) -> float:
+    def _limit_of_run(self, query: Query, number: int) -> float:
         """Return how long a run may take.
 
         A time that's longer than without indexes needn't be known exactly.
@@ -88,7 +88,7 @@ class Measurements:
             return self.limit(query)
         without = self.measure(query).seconds[number]
         limit = self.limit(query)
-        return limit if without >= limit else 1.5 * without + SLACK
+        return limit if without >= limit else min(self.reads.limit, 1.5 * without + SLACK)
 
     def limit(self, query: Query) -> float:
         """Return the seconds that a run of a query may take."""
