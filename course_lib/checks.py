@@ -35,10 +35,9 @@ def check_seconds(name: str, value: float, longest: float = LONGEST) -> float:
     return value
 
 
-def check_count(name: str, value: int) -> int:
-    """Return a whole number, 1 or more. Raises TypeError or ValueError if it isn't one."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be a whole number, not {value!r}")
-    if value < 1:
-        raise ValueError(f"{name} is {value!r}: pass 1 or more")
+def check_count(name: str, value: int, most: int) -> int:
+    """Return a whole number from 1 to `most`. Raises ValueError if it isn't one."""
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    if not is_whole or not 1 <= value <= most:
+        raise ValueError(f"{name} is {value!r}: pass a whole number from 1 to {most:,}")
     return value

@@ -25,7 +25,7 @@ from redis.asyncio import Redis
 
 from course_lib.cache.contents import UNAVAILABLE
 from course_lib.cache.shard import ALWAYS, FRESH, Shard
-from course_lib.checks import check_namespace, check_user_id
+from course_lib.checks import check_count, check_namespace, check_user_id
 from course_lib.redis_client import RedisUnavailable
 
 LONGEST_KEY = 1_024  # characters
@@ -44,9 +44,7 @@ class Store:
 
     def __init__(self, redis: Redis, namespace: str, shards: int) -> None:
         check_namespace(namespace)
-        is_number = isinstance(shards, int) and not isinstance(shards, bool)
-        if not is_number or not 1 <= shards <= MOST_SHARDS:
-            raise ValueError(f"shards is {shards!r}: pass a whole number from 1 to {MOST_SHARDS:,}")
+        check_count("shards", shards, MOST_SHARDS)
         self.unavailable: Counter[str] = Counter()
         """The number of times that a policy stood in for Redis, by reason."""
         self._shards = []

@@ -21,7 +21,7 @@ from redis.backoff import NoBackoff
 from course_lib.checks import check_count
 from course_lib.redis_client import address
 from course_lib.redis_client.breaker import CircuitBreaker
-from course_lib.redis_client.settings import check_settings
+from course_lib.redis_client.settings import MOST, check_settings
 from course_lib.redis_client.time_limits import CONNECT_TIMEOUT
 
 
@@ -42,7 +42,7 @@ def connect(
     several event loops, with connections of its own in each; a cluster's client only in one after
     another. Raises ValueError or TypeError if the URL or an option is invalid.
     """
-    check_count("max_connections", max_connections)
+    check_count("max_connections", max_connections, MOST)
     settings: dict[str, Any] = {
         "time_limit": time_limit,
         "connect_timeout": connect_timeout,
