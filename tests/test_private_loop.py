@@ -14,7 +14,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from course_lib.exercises import guard
 from course_lib.exercises.private_loop import PrivateLoop
-from tests import started  # noqa: F401  audit hooks are called everywhere, so answers end with one
+from tests import started  # noqa: F401  its audit hook must not keep an answer from ending
 from tests.test_guard import make_timer_slow
 
 LIMIT = 0.1

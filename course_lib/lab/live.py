@@ -95,8 +95,8 @@ def _between(older: Figures, newer: Figures) -> dict[str, str]:
     rate = show.number(requests.count / seconds) if seconds else "-"
     table = {"requests/s": rate, **_percentiles(requests)}
     before, after = older["requests"], newer["requests"]
-    table["errors"] = str(after["errors"] - before["errors"])
-    table["rejected"] = str(after["rejected"] - before["rejected"])
+    for outcome in ("errors", "rejected"):
+        table[outcome] = str(after[outcome] - before[outcome])
     hits = _counted(older, newer, "cache_hit")
     lookups = hits + _counted(older, newer, "cache_miss")
     table["cache hits"] = f"{hits / lookups:.0%}" if lookups else "-"

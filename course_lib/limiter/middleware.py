@@ -30,11 +30,11 @@ class RateLimitMiddleware:
         )
 
     - `limits`: by route, as the app declares it, with or without a method. "/static/*" is a route
-      and everything below it. The first key that applies to a request counts, so a key that
-      could never apply is a ValueError; all routes under "*" or "/static/*" share its limit. None
-      means no limit. Instead of one limit, a route may
-      have one for each tier of callers (a caller of an unknown tier gets the first), or a function
-      that returns the limit of a request from its scope and may be async.
+      and everything below it. The first key that applies to a request counts, so a key that could
+      never apply is a ValueError. All routes under "*" or "/static/*" share its limit. None means
+      no limit. Instead of one limit, a route may have one for each tier of callers (a caller of an
+      unknown tier gets the first), or a function that returns the limit of a request from its scope
+      and may be async.
     - `identify`: returns the caller from the request's scope, by default its `address`; may be
       async. Don't accept a name that the caller hasn't proven.
     - `anonymous`: identifies the requests for which `identify` returns None, by default by their

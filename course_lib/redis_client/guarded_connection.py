@@ -104,8 +104,8 @@ def _guard_cluster(cluster: RedisCluster, guard: Guard) -> None:
 def _asked_last(node: str | None) -> dict[str, str]:
     """Return the option of `initialize` that asks the other nodes first, if one has failed.
 
-    A paused node would take the time that its neighbours' commands have. The name comes from
-    redis-py's error, from the version on that has the option.
+    A paused node would take the time that its neighbors' commands have. Errors of redis-py have the
+    node's name in the versions that know the option.
     """
     return {"last_failed_node_name": node} if node else {}
 

@@ -40,7 +40,10 @@ def _whole(text: str) -> int:
 
 
 def _positive(text: str) -> int:
-    return _whole(text) or int("")  # 0 isn't positive
+    number = _whole(text)
+    if number == 0:
+        raise ValueError
+    return number
 
 
 def _protocol(text: str) -> int:

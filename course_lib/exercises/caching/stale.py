@@ -21,7 +21,7 @@ from course_lib.lab.redis_server import Client
 STALE = 5  # seconds left of an entry's TTL
 OLD = {"events": 33}
 REQUESTS = 10  # at once
-PATIENCE = 1.0  # second for a result that needs no reload, on a busy machine too
+PATIENCE = 1.0  # seconds: even on a busy machine, a result that needs no reload comes sooner
 
 
 class Stale(RedisExercise):
