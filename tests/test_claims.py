@@ -63,6 +63,18 @@ def test_a_claim_about_the_lessons_table_is_not_judged_on_another_size(capsys, m
     ]
 
 
+def test_a_measurement_takes_no_longer_for_a_claim_that_is_not_judged(monkeypatch):
+    def rounds_for(claim):
+        compared = bench.compare({"a": int, "b": int}, rounds=3, seconds=0.2, claim=claim)
+        return len(compared.samples["a"])
+
+    monkeypatch.setattr(bench, "_is_undecided", lambda samples, bounds: True)
+    assert rounds_for("fast") > 3
+    monkeypatch.setenv("COURSE_ROWS", "20000")
+    assert rounds_for("fast") == 3
+    assert rounds_for("any") > 3
+
+
 def test_a_wrong_name_is_answered_with_the_names_that_there_are():
     with pytest.raises(ValueError, match=r"no claim 'slow'; claims.toml has fast, any, same"):
         claim("slow", 1)

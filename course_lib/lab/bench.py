@@ -72,7 +72,8 @@ def compare(
     are at least three rounds, however long they take. With `bounds`, rounds are added for up to
     three times `seconds` while the interval of a ratio to the first variant contains a bound, or
     while there are too few rounds for an interval. `claim` names a claim of the lesson, whose
-    bounds are then used. If a test runs the lesson, a quarter of `seconds` is enough.
+    bounds are then used if it's judged. If a test runs the lesson, a quarter of `seconds` is
+    enough.
 
     Raises ValueError if there are fewer than two variants or one isn't a function, and RuntimeError
     if a variant returns an HTTP response that is an error, because a fast failure isn't fast.
@@ -83,7 +84,8 @@ def compare(
             " and a function to call without arguments"
         )
     if claim:
-        bounds = claims.find(claim).bounds
+        claimed = claims.find(claim)
+        bounds = claimed.bounds if claimed.is_judged else ()
     for name, run in variants.items():
         _time(name, run)  # the warm-up
 

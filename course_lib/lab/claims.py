@@ -32,6 +32,11 @@ class Claim:
         """The bounds that the claim has: none, one or two."""
         return [bound for bound in (self.at_least, self.at_most) if bound is not None]
 
+    @property
+    def is_judged(self) -> bool:
+        """Whether the table in use has the rows that the claim is about."""
+        return self.any_rows or events.rows() == events.ROWS
+
     def holds(self, measured: float) -> bool:
         """Return whether the number is within the bounds; True or False if there are none."""
         if not self.bounds:
@@ -52,7 +57,7 @@ def claim(name: str, measured: Ratio | float | bool, details: object = "") -> No
     """
     claimed = find(name)
     value = measured.value if isinstance(measured, Ratio) else measured
-    if not claimed.any_rows and events.rows() != events.ROWS:
+    if not claimed.is_judged:
         print(f"not judged at {events.rows():,} rows: {claimed.text}")
     elif claimed.holds(value):
         print(f"held: {claimed.text}")
