@@ -97,11 +97,7 @@ class Board:
         return f"{self.table.to_string()}\n{self.remark}"
 
     def _repr_html_(self) -> str:
-        head = ["prediction", *self.table.columns]
-        rows = []
-        for row in self.table.itertuples():
-            rows.append([show.prose(str(cell)) for cell in row])
-        table = show.table(head, rows, style="text-align:left")
+        table = show.data_frame(self.table, "prediction")
         return f"{table}<p>{show.prose(self.remark)}</p>"
 
 
