@@ -327,9 +327,10 @@ def measure_stores():
         per_round = differences(seconds[name], seconds["bare"])
         middle, low, high = interval([value / VALUES * MICROSECONDS for value in per_round])
         cost = f"{middle:5.2f} us ({low:.2f} to {high:.2f})"
+        error = worst_error(make, add, percentile, distributions)
         limit = "   (limit: 1%)" if name == "Histogram" else ""
-        error = f"{worst_error(make, add, percentile, distributions):7.2%}{limit}"
-        print(f"  {name:32} {cost}   {error}   {bytes_of_store(make, add, values):9,}")
+        size = bytes_of_store(make, add, values)
+        print(f"  {name:32} {cost}   {error:7.2%}{limit}   {size:9,}")
 
 
 # --- reports ----------------------------------------------------------------------------------
