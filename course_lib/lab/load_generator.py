@@ -245,7 +245,7 @@ def load(
     """
     if isinstance(target, str):
         target = _schedule_of(target)
-    _check(target, users, seconds, rate)
+    _check_arguments(target, users, seconds, rate)
     plan = asdict(target) | {"users": users, "seconds": seconds, "requests": requests, "rate": rate}
     result_file = lifeline.folder() / f"load-{time.monotonic_ns()}.json"
     plan_file = result_file.with_suffix(".plan")
@@ -272,7 +272,7 @@ def _schedule_of(url: str) -> Schedule:
     return Schedule(f"{parts.scheme}://{parts.netloc}", [Route(path)])
 
 
-def _check(schedule: Schedule, users: int, seconds: float, rate: float | None) -> None:
+def _check_arguments(schedule: Schedule, users: int, seconds: float, rate: float | None) -> None:
     if urlsplit(schedule.url).hostname not in LOCALHOST:
         raise ValueError(
             f"{schedule.url} is not on this machine: send load to http://127.0.0.1 only"
@@ -287,7 +287,7 @@ def _check(schedule: Schedule, users: int, seconds: float, rate: float | None) -
 
 
 def _wait(child: lifeline.Child, result_file: Path, seconds: float, doing: str) -> None:
-    """Show a progress bar until the result is there, which should take that many seconds."""
+    """Show a progress bar until the result is written, which should take that many seconds."""
     start = time.monotonic()
     with tqdm(total=100, desc=doing, **(show.BAR | {"delay": 2})) as bar:
         while child.alive() and not result_file.exists():

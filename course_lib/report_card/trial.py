@@ -56,7 +56,7 @@ def start(fixes: Fixes, db: events.Copy | None = None, **options: Any) -> Server
 
     Raises ValueError if there's no such fix or its value makes no sense.
     """
-    _check(fixes)
+    _check_fixes(fixes)
     switches = {name: value for name, value in fixes.items() if value}
     if limit := switches.get("limits"):
         switches["limits"] = limits_of(limit)
@@ -69,7 +69,7 @@ def limits_of(free: str) -> dict[str, Any]:
     return {traffic.LISTS: tiers, **api.LIMITS}
 
 
-def _check(fixes: Fixes) -> None:
+def _check_fixes(fixes: Fixes) -> None:
     for name in fixes:
         if name not in FIXES:
             known = "\n".join(f"  {key}: {meaning}" for key, meaning in FIXES.items())
@@ -136,7 +136,7 @@ class Trials:
         if not fixes.get(switch):
             fixes = OURS
         chosen = only(fixes, switch)
-        _check(chosen or {switch: True})
+        _check_fixes(chosen or {switch: True})
         return self._trial_of(chosen) or self.run(chosen)
 
     def each_fix(self) -> pd.DataFrame:
@@ -180,7 +180,7 @@ def _effective(fixes: Fixes) -> dict[str, Any]:
 
 
 def _measure(fixes: Fixes, name: str) -> Trial:
-    _check(fixes)
+    _check_fixes(fixes)
     fixes = _effective(fixes)
     with events.copy() as db:
         with start(fixes, db) as server:
