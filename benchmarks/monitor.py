@@ -7,10 +7,10 @@ too, if they are installed: `uv pip install -e '.[bench]'`. Each figure that has
 beside it.
 
 Every round runs all variants of a part once, in random order. The cost is the median, over all
-rounds, of the difference to the bare variant in the same round. Where a process happens to place
-its code and objects in memory shifts that by half a microsecond, which is more than the rounds
-vary. So requests are measured in several processes, one after the other, and we print the median,
-minimum and maximum of these.
+rounds, of the difference to the bare variant in the same round. The layout of a process's code and
+objects in memory shifts that by half a microsecond, which is more than the rounds vary. So requests
+are measured in several processes, one after another, and we print the median, minimum and maximum
+of these.
 """
 
 import argparse
