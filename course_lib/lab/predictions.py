@@ -248,7 +248,8 @@ def distance(guess: Guess, measured: Guess, unit: str) -> Distance:
     for within in (ABOUT_EXACT, 0.1):
         if difference <= within * measured:
             return Distance(True, f"Within {within:.0%}.", size)
-    return Distance(factor <= CLOSE, f"A factor of {_factor(factor)} too {direction}.", size)
+    words = f"A factor of {_factor(factor)} too {direction}."
+    return Distance(factor <= CLOSE, words, size)
 
 
 def _distance_of_choice(*, right: bool) -> Distance:

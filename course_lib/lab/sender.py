@@ -250,7 +250,8 @@ async def _finish(sender: _Sender, tasks: set[asyncio.Task[None]], end: float) -
         task.cancel()
     await asyncio.gather(*cancelled, return_exceptions=True)
     for route, intended in unfinished:
-        sender.answers.append(Answer(route, now - intended, UNFINISHED, "", "", 0, 0.0))
+        age = now - intended
+        sender.answers.append(Answer(route, age, UNFINISHED, "", "", 0, 0.0))
 
 
 async def _send(plan: dict[str, Any]) -> tuple[list[Answer], float, bool]:

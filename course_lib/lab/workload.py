@@ -93,7 +93,8 @@ def contest(
         compared = {}
         for name, db in built.items():
             indexes = [statement for statement in sets[name] or () if statement != "ANALYZE"]
-            compared[name] = IndexSet(len(indexes), db.path.stat().st_size - size)
+            added = db.path.stat().st_size - size
+            compared[name] = IndexSet(len(indexes), added)
         samples = _samples(built, workload)
     total = {name: _total(name, samples, workload) for name in built}
     queries = {sql: bench.Comparison(by_set) for sql, by_set in samples.items()}

@@ -58,7 +58,8 @@ def schedule(url: str, *, tier: str = "pro", seed: int = 1) -> Schedule:
     for name, share in SHARES.items():
         method, path = name.split()
         headers = {} if name == api.LOGIN else key
-        routes.append(Route(path, users, share, method, bodies.get(name), headers, name))
+        body = bodies.get(name)
+        routes.append(Route(path, users, share, method, body, headers, name))
     return Schedule(url, routes, seed, poisson=True)
 
 

@@ -72,8 +72,8 @@ def limits_of(free: str) -> dict[str, Any]:
 def _check_fixes(fixes: Fixes) -> None:
     for name in fixes:
         if name not in FIXES:
-            known = "\n".join(f"  {key}: {meaning}" for key, meaning in FIXES.items())
-            raise ValueError(f"there is no fix {name!r}; there are\n{known}")
+            lines = [f"  {known}: {meaning}" for known, meaning in FIXES.items()]
+            raise ValueError("\n".join([f"there is no fix {name!r}; there are", *lines]))
     if limit := fixes.get("limits"):
         if not isinstance(limit, str):
             raise ValueError(f"limits is {limit!r}; write {FIXES['limits']}")
