@@ -4,7 +4,8 @@
 
 The schemas are those of tests/advisor_schemas, to which the advisor hasn't been fitted, with
 half a million rows (SCHEMA_ROWS sets another number). The advisor sees one set of literals, and is
-measured with others too. "net" adds the schema's inserts, a transaction for each row, in WAL mode.
+measured with different ones, too. "net" adds the schema's inserts, in WAL mode, with a transaction
+for each row.
 Needs the sqlite3 shell. Don't run anything else at the same time.
 """
 
@@ -120,7 +121,9 @@ def compare(name, rounds, folder):
     fill, workload, write = SCHEMAS[name]
     base = folder / f"{name}.db"
     create(base, fill)
-    queries = [(sql.format(**literals[0]), frequency) for _, frequency, sql, literals in workload]
+    queries = []
+    for _, frequency, sql, literals in workload:
+        queries.append((sql.format(**literals[0]), frequency))
     start = time.perf_counter()
     recommended = recommend_indexes(base, queries)
     seconds = time.perf_counter() - start

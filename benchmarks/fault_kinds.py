@@ -15,7 +15,7 @@ from course_lib.lab.redis_server import RedisServer
 
 @dataclass
 class Context:
-    """What a fault can break."""
+    """The server, the proxy in front of it, and a client of the server: a fault breaks these."""
 
     server: RedisServer
     proxy: FaultProxy
@@ -32,7 +32,7 @@ class Fault:
     again: float = 0.0  # seconds between two repetitions, or 0 if it lasts
 
     def run(self, context: Context) -> None:
-        """Break Redis and return once it's well."""
+        """Break Redis, and return when the fault is over."""
         end = time.monotonic() + self.seconds
         if not self.again:
             with self.during(context):

@@ -1,4 +1,4 @@
-"""Break Redis under the Events API, in each way we know, and print what its clients met.
+"""Break Redis under the Events API, in each way we know, and print what its clients experience.
 
     python benchmarks/faults.py [fault ...]
 
@@ -39,7 +39,7 @@ EVENT = {"type": "view", "title": "faults"}
 
 @dataclass
 class Row:
-    """What clients met during one fault and after it."""
+    """The experience of clients during one fault and after it."""
 
     answers: Counter[object] = field(default_factory=Counter)
     longest: float = 0.0
@@ -100,7 +100,7 @@ class User:
             await client.aclose()
 
 
-async def meet(fault, users: list[User], context) -> tuple[Row, float]:
+async def run_fault(fault, users: list[User], context) -> tuple[Row, float]:
     """Send requests while a fault lasts and afterwards; return its row, and when it ended."""
     row = Row()
     end = time.monotonic() + 0.5 + fault.seconds + AFTER
@@ -124,8 +124,11 @@ def recovery(row: Row, ended: float) -> str:
 
 def lines_in(logs: list[Path]) -> int:
     """Return the number of lines, without the monitor's own about slow requests."""
-    lines = [line for log in logs for line in log.read_text().splitlines()]
-    return sum(not line.startswith('{"time"') for line in lines)
+    number = 0
+    for log in logs:
+        for line in log.read_text().splitlines():
+            number += not line.startswith('{"time"')
+    return number
 
 
 async def measure(faults, urls: list[str], logs: list[Path], context: Context) -> None:
@@ -135,11 +138,18 @@ async def measure(faults, urls: list[str], logs: list[Path], context: Context) -
     for fault in faults:
         await asyncio.to_thread(context.admin.flushall)  # what a fault left mustn't count again
         before = lines_in(logs)
-        row, ended = await meet(fault, users, context)
-        answers = ", ".join(f"{count} x {status}" for status, count in row.answers.most_common())
-        figures = (answers, f"{row.longest:.2f} s", recovery(row, ended))
-        counts = (row.stale, row.elsewhere, lines_in(logs) - before)
-        print("|", " | ".join(map(str, (fault.name, *figures, *counts))), "|", flush=True)
+        row, ended = await run_fault(fault, users, context)
+        answers = [f"{count} x {status}" for status, count in row.answers.most_common()]
+        cells = [
+            fault.name,
+            ", ".join(answers),
+            f"{row.longest:.2f} s",
+            recovery(row, ended),
+            row.stale,
+            row.elsewhere,
+            lines_in(logs) - before,
+        ]
+        print("|", " | ".join(map(str, cells)), "|", flush=True)
     for user in users:
         await user.close()
 

@@ -2,8 +2,8 @@
 
     python benchmarks/kills.py [--kills 50]
 
-Two workers share a file, and eight clients write to them. In every second round both workers are
-killed, else one of them. Each round checks the file's integrity and every write that was
+Two workers share a file, and eight clients write to them. Rounds alternate between killing one
+worker and killing both. Each round checks the file's integrity and every write that was
 acknowledged with 201. The bars: no damaged file, no lost write, no process left.
 """
 
@@ -61,10 +61,10 @@ def kill_once(table: Path, killed: int) -> Counter[str]:
         time.sleep(random.uniform(0, LONGEST))
         for worker in workers[:killed]:
             os.kill(worker.pid, signal.SIGKILL)
-        time.sleep(0.1)  # a worker that's left goes on
+        time.sleep(0.1)  # a worker that survived goes on
         stop.set()
         wait(writing)
-    left = int(killed == 1 and workers[1].get("/api/events").status_code != 200)
+    has_failed = killed == 1 and workers[1].get("/api/events").status_code != 200
     found, is_whole = stored(table, acknowledged)
     for worker in workers:
         worker.stop()
@@ -74,7 +74,7 @@ def kill_once(table: Path, killed: int) -> Counter[str]:
             "acknowledged writes": len(acknowledged),
             "lost writes": len(acknowledged) - found,
             "damaged files": int(not is_whole),
-            "failures of the worker that was left": left,
+            "failures of the worker that survived": int(has_failed),
         }
     )
 

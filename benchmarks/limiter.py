@@ -216,7 +216,8 @@ async def requests(rounds):
         }
         if find_spec("slowapi"):
             apps["slowapi's decorator"] = limited_by_slowapi(server.url)
-        comparison = await interleaved({name: requester(app) for name, app in apps.items()}, rounds)
+        requesters = {name: requester(app) for name, app in apps.items()}
+        comparison = await interleaved(requesters, rounds)
         await redis.aclose()
     return Contest("A request", comparison, {"RateLimitMiddleware": None, "@limiter.limit": None})
 
@@ -253,7 +254,8 @@ async def memory():
                         ]
                         assert all(await asyncio.gather(*checks))
                 after = (await redis.info("memory"))["used_memory"]
-                print(f"  {algorithm:20} {requests:3}  {(after - before) / CLIENTS:6.0f}")
+                each = (after - before) / CLIENTS
+                print(f"  {algorithm:20} {requests:3}  {each:6.0f}")
                 await redis.aclose()
 
 

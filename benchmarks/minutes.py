@@ -111,12 +111,13 @@ def _solution(cell: NotebookNode) -> str:
 
 def _is_one_line(code: str) -> bool:
     """Return whether an answer is a choice, or a function with a single statement."""
-    body = ast.parse(code).body
-    if len(body) == 1 and isinstance(body[0], ast.FunctionDef | ast.AsyncFunctionDef):
-        body = body[0].body
-        if ast.get_docstring(ast.parse(code).body[0]):
-            body = body[1:]
-    return len(body) == 1 and body[0].lineno == body[0].end_lineno
+    first, *others = ast.parse(code).body
+    if isinstance(first, ast.FunctionDef | ast.AsyncFunctionDef) and not others:
+        statements = first.body
+        if ast.get_docstring(first):
+            statements = statements[1:]
+        first, *others = statements
+    return not others and first.lineno == first.end_lineno
 
 
 def main() -> None:
@@ -132,11 +133,12 @@ def main() -> None:
 
 
 def _print_row(path: Path) -> None:
-    found = count(read(path))
-    machine = "-" if found.machine is None else f"{found.machine / 60:.1f}"
+    counted = count(read(path))
+    machine = "-" if counted.machine is None else f"{counted.machine / 60:.1f}"
+    words_a_cell = counted.words / counted.code_cells
     print(
-        f"{path.stem:28}{found.stated or '-':>7}{found.minutes:8.1f}{machine:>8}"
-        f"{found.cells:6}{found.lines:6}{found.words:6}{found.words / found.code_cells:18.1f}"
+        f"{path.stem:28}{counted.stated or '-':>7}{counted.minutes:8.1f}{machine:>8}"
+        f"{counted.cells:6}{counted.lines:6}{counted.words:6}{words_a_cell:18.1f}"
     )
 
 

@@ -7,10 +7,10 @@ too, if they are installed: `uv pip install -e '.[bench]'`. Each figure that has
 beside it.
 
 Every round runs all variants of a part once, in random order. The cost is the median, over all
-rounds, of the difference to the bare variant in the same round. Where a process happens to place
-its code and objects in memory shifts that by half a microsecond, which is more than the rounds
-vary. So requests are measured in several processes, one after the other, and we print the median,
-minimum and maximum of these.
+rounds, of the difference to the bare variant in the same round. The layout of a process's code and
+objects in memory shifts that by half a microsecond, which is more than the rounds vary. So requests
+are measured in several processes, one after another, and we print the median, minimum and maximum
+of these.
 """
 
 import argparse
@@ -327,9 +327,10 @@ def measure_stores():
         per_round = differences(seconds[name], seconds["bare"])
         middle, low, high = interval([value / VALUES * MICROSECONDS for value in per_round])
         cost = f"{middle:5.2f} us ({low:.2f} to {high:.2f})"
+        error = worst_error(make, add, percentile, distributions)
         limit = "   (limit: 1%)" if name == "Histogram" else ""
-        error = f"{worst_error(make, add, percentile, distributions):7.2%}{limit}"
-        print(f"  {name:32} {cost}   {error}   {bytes_of_store(make, add, values):9,}")
+        size = bytes_of_store(make, add, values)
+        print(f"  {name:32} {cost}   {error:7.2%}{limit}   {size:9,}")
 
 
 # --- reports ----------------------------------------------------------------------------------

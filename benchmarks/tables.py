@@ -45,9 +45,9 @@ async def interleaved(variants, rounds=ROUNDS, calls=CALLS):
     for run in variants.values():
         await run()
     order = list(variants)
-    chance = random.Random(1)
+    generator = random.Random(1)
     for _ in range(rounds):
-        chance.shuffle(order)
+        generator.shuffle(order)
         for name in order:
             run = variants[name]
             start = time.perf_counter_ns()
@@ -91,11 +91,18 @@ class Contest:
     def rows(self):
         """Yield the cells of each variant: operation, variant, median, ratio and bar."""
         for variant in self.comparison.samples:
-            median = self.comparison.median(variant)
-            shown = f"{1 / median:,.0f}/s" if self.is_rate else show.duration(median)
-            ratio = "1" if variant == self.floor else precise(self.ratio_to_floor(variant))
+            ratio = "1"
+            if variant != self.floor:
+                ratio = precise(self.ratio_to_floor(variant))
             label = f"**{variant}**" if variant in self.ours else variant
-            yield self.name, label, shown, ratio, self.bar(variant)
+            yield self.name, label, self.shown_median(variant), ratio, self.bar(variant)
+
+    def shown_median(self, variant):
+        """Return a variant's median as text: the time of a call, or calls a second."""
+        median = self.comparison.median(variant)
+        if self.is_rate:
+            return f"{1 / median:,.0f}/s"
+        return show.duration(median)
 
     def lost_to(self):
         """Yield the peers that are faster than ours, beyond the interval of the ratio."""
@@ -114,8 +121,9 @@ class Contest:
             is_missed = ratio.value < limit if self.is_rate else ratio.value > limit
             if is_missed:
                 measured = f"*{variant}* is {precise(ratio)} times the floor"
-                is_certain = not ratio.low <= limit <= ratio.high
-                doubt = "" if is_certain else "; the interval contains the bar, so run more rounds"
+                doubt = ""
+                if ratio.low <= limit <= ratio.high:
+                    doubt = "; the interval contains the bar, so run more rounds"
                 yield f"{self.name}: {measured}, not {self.bar(variant)}{doubt}"
 
     def bar(self, variant):
@@ -138,9 +146,11 @@ def markdown(title, text, contests):
     is_rate = all(contest.is_rate for contest in contests)
     ratio = "times the floor's rate" if is_rate else "times the floor's time"
     head = ("operation", "variant", "median", ratio, "our bar")
-    rows = [row for contest in contests for row in contest.rows()]
-    lines = [table_row(cells) for cells in (head, ["---"] * len(head), *rows)]
-    return "\n".join([f"## {title}", "", text, "", *lines, "", *conclusions(contests), ""])
+    rows = [head, ["---"] * len(head)]
+    for contest in contests:
+        rows += contest.rows()
+    table = map(table_row, rows)
+    return "\n".join([f"## {title}", "", text, "", *table, "", *conclusions(contests), ""])
 
 
 def table_row(cells):
@@ -149,22 +159,25 @@ def table_row(cells):
 
 def conclusions(contests):
     """Return lines that say where we lose to a peer, and which of our bars we miss."""
-    lost = [place for contest in contests for place in contest.lost_to()]
-    missed = [bar for contest in contests for bar in contest.missed_bars()]
-    peers = [peer for contest in contests for peer in contest.peers]
-    lines = [f"- **We lose.** {place}." for place in lost]
+    lost, missed, peers, limits = [], [], [], []
+    for contest in contests:
+        lost += contest.lost_to()
+        missed += contest.missed_bars()
+        peers += contest.peers
+        limits += contest.ours.values()
+    lines = [f"- **We lose.** {comparison}." for comparison in lost]
     if not lost:
         lines.append("- No peer was faster." if peers else "- No peer is installed.")
     lines += [f"- **We miss a bar.** {bar}." for bar in missed]
-    bars = [contest.bar(variant) for contest in contests for variant in contest.ours]
-    if any(bars) and not missed:
+    if any(limits) and not missed:
         lines.append("- We meet all of our bars.")
     return lines
 
 
 def print_contest(contest):
     """Print a contest's table and its conclusions as plain text."""
-    print(f"\n{contest.name}, {len(contest.comparison.samples[contest.floor])} rounds")
+    rounds = len(contest.comparison.samples[contest.floor])
+    print(f"\n{contest.name}, {rounds} rounds")
     for _, variant, median, ratio, bar in contest.rows():
         limit = f"   (bar: {bar})" if bar else ""
         print(f"  {variant.strip('*'):44} {median:>9}  {ratio}{limit}")
@@ -184,7 +197,9 @@ def versions():
         except PackageNotFoundError:
             missing.append(package)
     text = ", ".join(installed)
-    return f"{text}. Not installed, so not measured: {', '.join(missing)}" if missing else text
+    if missing:
+        text += f". Not installed, so not measured: {', '.join(missing)}"
+    return text
 
 
 def machine():

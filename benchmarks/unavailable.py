@@ -55,7 +55,9 @@ async def outages():
         for how, state in (("kill", "killed"), ("pause", "paused")):
             with redis_server.start() as server:
                 seconds = await time_calls(server, name, how)
-            results.append(Outage(name, state, max(seconds[:FAILURES]), max(seconds[FAILURES:])))
+            closed = max(seconds[:FAILURES])
+            opened = max(seconds[FAILURES:])
+            results.append(Outage(name, state, closed, opened))
     return results
 
 
@@ -77,14 +79,16 @@ async def time_calls(server, name, how):
 
 
 def markdown(results):
-    """Return a section of the page: a table of the outages, and if the bars hold."""
+    """Return a section of the page: a table of the outages, and whether the bars hold."""
     head = ("operation", "Redis is", "slowest until the breaker opens", "slowest while it's open")
     rows = [head, ["---"] * len(head)]
     for result in results:
         slowest = (show.duration(result.closed), show.duration(result.opened))
         rows.append((result.call, result.state, *slowest))
     missed = [f"{result.call}, {result.state}" for result in results if not result.holds]
-    verdict = f"**We miss a bar**: {'; '.join(missed)}." if missed else "Both bars hold."
+    verdict = "Both bars hold."
+    if missed:
+        verdict = f"**We miss a bar**: {'; '.join(missed)}."
     closed, opened = show.duration(CLOSED_BAR), show.duration(OPEN_BAR)
     text = f"The slowest of {CALLS} calls. Our bars are {closed} and {opened}."
     lines = [table_row(row) for row in rows]

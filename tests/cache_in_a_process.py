@@ -34,7 +34,9 @@ async def stampede(redis: Redis, cache: Cache, processes: float) -> None:
     await redis.incr("ready")
     while int(await redis.get("ready")) < processes:
         await asyncio.sleep(0.001)
-    print(json.dumps(await asyncio.gather(*[cache.get_or_set("key", load) for _ in range(25)])))
+    calls = [cache.get_or_set("key", load) for _ in range(25)]
+    values = await asyncio.gather(*calls)
+    print(json.dumps(values))
 
 
 async def hang(redis: Redis, _: Cache, load_timeout: float) -> None:

@@ -97,16 +97,19 @@ def passages(file: Path) -> Iterator[Passage]:
     if file.suffix == ".py":
         yield from of_python(text)
     elif file.suffix == ".lua":
-        lines = [line.lstrip() for line in text.splitlines()]
-        yield from of_markdown(
-            "\n".join(line.lstrip("- ") * line.startswith("--") for line in lines)
-        )
+        yield from of_markdown("\n".join(map(lua_comment, text.splitlines())))
     elif file.suffix == ".toml":
         yield from of_markdown(re.sub(r'^[\w.-]+ = "*', "", text, flags=re.MULTILINE))
     elif file.suffix == ".ipynb":
         yield from of_notebook(text)
     else:
         yield from of_markdown(text)
+
+
+def lua_comment(line: str) -> str:
+    """Return the text of a line that's a comment, else an empty line."""
+    line = line.lstrip()
+    return line.lstrip("- ") if line.startswith("--") else ""
 
 
 def of_notebook(text: str) -> Iterator[Passage]:

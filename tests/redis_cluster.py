@@ -77,7 +77,7 @@ class Node:
 
 
 class Cluster:
-    """Three nodes with a third of the slots each. A node that's down takes only its own along."""
+    """Three nodes with a third of the slots each. While one is down, the others serve theirs."""
 
     def __init__(self, folder: Path) -> None:
         options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "500"]
@@ -105,7 +105,8 @@ class Cluster:
 
     def owner_of(self, slot: int) -> Node:
         """Return the node that serves a slot."""
-        for first, last, (_, port, *_), *_ in self.nodes[0].client.execute_command("CLUSTER SLOTS"):
+        ranges = self.nodes[0].client.execute_command("CLUSTER SLOTS")
+        for first, last, (_, port, *_), *_ in ranges:
             if first <= slot <= last:
                 return next(node for node in self.nodes if node.port == port)
         raise LookupError(f"no node serves slot {slot}")
@@ -118,9 +119,8 @@ class Cluster:
         """Begin to move a slot, and return its owner and the next owner."""
         source = self.owner_of(slot)
         target = next(node for node in self.nodes if node is not source)
-        source_id, target_id = (
-            node.client.execute_command("CLUSTER", "MYID") for node in (source, target)
-        )
+        source_id = source.client.execute_command("CLUSTER", "MYID")
+        target_id = target.client.execute_command("CLUSTER", "MYID")
         target.client.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", source_id)
         source.client.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", target_id)
         return source, target
@@ -166,7 +166,7 @@ class SentinelGroup:
         return bool(replicas) and replicas[0]["master-link-status"] == "ok"
 
     def fail_over(self) -> None:
-        """Make the replica the primary, although the primary is well."""
+        """Make the replica the primary, although nothing is wrong with the primary."""
         self.sentinel.client.execute_command("SENTINEL", "FAILOVER", self.NAME)
 
     def stop(self) -> None:

@@ -208,6 +208,10 @@ def test_the_plots_title_says_how_many_times_faster_or_slower():
     assert comparison.plot("Own words").alt.startswith("Own words")
 
 
+def test_a_ratio_the_other_way_round_has_the_bounds_of_its_interval_swapped():
+    assert str(Ratio(0.5, 0.25, 0.8).inverted()) == "2 (1.25 to 4)"
+
+
 def test_a_ratio_is_written_with_its_interval():
     assert str(Ratio(1234.5, 1000.4, 1500.0)) == "1,234 (1,000 to 1,500)"
 

@@ -353,6 +353,23 @@ def test_a_difference_from_the_stored_form_is_named(field, value, fault):
     assert fault in notebooks.is_clean(notebook)
 
 
+def test_store_with_run_seeds_the_table_before_it_times_the_cells(
+    ship, command, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(paths, "DATA", tmp_path)
+    monkeypatch.setenv("COURSE_ROWS", "2000")
+    is_seeded = []
+
+    def execute(notebook, folder):
+        is_seeded.append((tmp_path / "events-2000.db").exists())
+        return notebook
+
+    monkeypatch.setattr(running, "execute", execute)
+    ship(claim())
+    command("store", "--run", "7")
+    assert is_seeded == [True]
+
+
 def test_store_with_run_updates_the_output_of_claims_from_the_lesson_as_shipped(ship, command):
     lesson = ship(new_code_cell("text = 'as shipped'"), stub("pass"), claim("old"))
     notebook = notebooks.read(lesson)

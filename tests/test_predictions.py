@@ -57,6 +57,7 @@ def test_dots_lock_nothing():
         (float("nan"), 60, "this is nan"),
         (float("inf"), 60, "this is inf"),
         (30, ..., "How sure are you?"),
+        (30, True, "How sure are you?"),
         (30, 101, "from 0 (a coin toss) to 100 (certain)"),
         (30, -1, "from 0 (a coin toss) to 100 (certain)"),
         (30, "very", "from 0 (a coin toss) to 100 (certain)"),

@@ -24,8 +24,9 @@ def changed() -> list[Path]:
     for since in ("HEAD", "HEAD~1"):
         tracked = git("diff", "--name-only", since)
         untracked = git("ls-files", "--others", "--exclude-standard")
-        if files := [Path(name) for name in tracked + untracked]:
-            return files
+        names = tracked + untracked
+        if names:
+            return [Path(name) for name in names]
     return []
 
 
@@ -41,10 +42,14 @@ def tests_of(file: Path) -> set[str]:
     if file.is_relative_to("tests"):
         names.add(file.stem)
     if file.is_relative_to("course_lib"):
-        names |= {f"test_{part}" for part in (*file.parent.parts[1:], file.stem)}
-    matching = [path for name in names for path in (ROOT / "tests").glob(f"{name}*.py")]
-    tests = [path for path in matching if path.stem.startswith("test_")]
-    return {str(path.relative_to(ROOT)) for path in tests}
+        _, *folders = file.parent.parts
+        names |= {f"test_{part}" for part in (*folders, file.stem)}
+    tests = set()
+    for name in names:
+        for path in (ROOT / "tests").glob(f"{name}*.py"):
+            if path.stem.startswith("test_"):
+                tests.add(str(path.relative_to(ROOT)))
+    return tests
 
 
 if __name__ == "__main__":

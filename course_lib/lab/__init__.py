@@ -2,7 +2,7 @@
 
 stage     events.py         the seeded table, and private copies of it
                             (seeded_file.py creates the file, seeded_rows.py its rows,
-                            file_lock.py says what is waited for)
+                            file_lock.py waits for the process that creates it)
           redis_server.py   Redis: yours at REDIS_URL, or one that's private to the kernel
                             (redis_process.py is the server, namespaced_client.py the client)
           serve.py          the Events API, or your own app, over real HTTP (http_protocol.py
@@ -21,7 +21,7 @@ measure   bench.py          compares ways of doing one thing, in one interleaved
           in_process.py     calls an app without a server
           staleness.py, late_store.py, half_hits.py, full_redis.py
                             the experiments of lesson 1 (sorted_requests.py plots its loads)
-          bystander.py      calls a function while something long runs beside it
+          bystander.py      calls a function while something slow runs beside it
           time_limit.py     times a call that may never return
 show      plots.py          pictures with one message each, in words too (picture.py shows them,
                             plot_bars.py, plot_dots.py and plot_lines.py draw them, and
@@ -33,7 +33,7 @@ learner   session.py        the lesson in progress
           predictions.py    predict before you measure
           lessons.py        the shipped notebooks (paths.py has the folders)
 
-What every lesson uses is handed out here: `from course_lib.lab import claim, load, predict`.
+Lessons import the names that they all use from here: `from course_lib.lab import claim, predict`.
 """
 
 from importlib import import_module
@@ -74,10 +74,10 @@ def start(lesson: str, *, redis: bool = False) -> None:
 
     session.begin(lesson)
     pd.set_option("display.max_colwidth", None)  # its default cuts off texts in tables
-    table = events.path()
+    megabytes = events.path().stat().st_size / 1e6
     server = f", {redis_server.version()}" if redis else ""
     print(f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}{server}")
-    print(f"Table: {events.rows():,} events, {table.stat().st_size / 1e6:,.0f} MB")
+    print(f"Table: {events.rows():,} events, {megabytes:,.0f} MB")
     saved = f"saved beside your copy, in {progress.file().name}"
     if lesson == "report_card":  # it has no exercises of its own
         print(f"It reads your progress in all lessons, {saved}")

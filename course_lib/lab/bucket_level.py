@@ -1,4 +1,4 @@
-"""Follow the level of a token bucket over time, by the learner's own function.
+"""Follow the level of a token bucket over time, as the learner's own function counts it.
 
 full --> request: refilled by the time since the last one, a token taken if there is one --> ...
 """
@@ -29,7 +29,9 @@ def levels(
         if last < full_at < now:
             points.append((full_at, burst))
         allowed, left = bucket(tokens, now - last, rate, burst)
-        points += [(now, left + allowed), (now, left)]
+        before = left + 1 if allowed else left
+        points.append((now, before))
+        points.append((now, left))
         tokens, last = left, now
     return points
 

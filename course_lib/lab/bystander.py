@@ -1,4 +1,4 @@
-"""Call a function again and again beside something long, to see what other callers feel.
+"""Call a function repeatedly while something slow runs, to see what other callers experience.
 
     with Bystander(write) as writer:        a thread calls `write`, with a pause after each call
         connection.execute("CREATE INDEX ...")

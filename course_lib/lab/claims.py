@@ -82,4 +82,6 @@ def of_lesson(lesson: str) -> dict[str, Claim]:
 
 @cache
 def _file() -> dict[str, dict[str, dict[str, Any]]]:
-    return tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+    """Return the fields of each claim, by lesson and name."""
+    file = Path(__file__).with_suffix(".toml")
+    return tomllib.loads(file.read_text(encoding="utf-8"))

@@ -30,9 +30,18 @@ class Ratio:
     high: float
 
     def __str__(self) -> str:
+        return show.number(self.value) + self.interval
+
+    @property
+    def interval(self) -> str:
+        """The interval in words, " (2.9 to 3.4)" to follow the value; empty if there's none."""
         if math.isnan(self.low):
-            return show.number(self.value)
-        return f"{show.number(self.value)} ({show.number(self.low)} to {show.number(self.high)})"
+            return ""
+        return f" ({show.number(self.low)} to {show.number(self.high)})"
+
+    def inverted(self) -> "Ratio":
+        """Return the ratio the other way round: how many times slower instead of faster."""
+        return Ratio(1 / self.value, 1 / self.high, 1 / self.low)
 
 
 @dataclass(frozen=True)
@@ -51,16 +60,15 @@ class Comparison:
         `of` defaults to the last variant and `over` to the first. Raises ValueError if a variant
         wasn't measured.
         """
-        slow_name, fast_name = self._measured(over, 0), self._measured(of, -1)
+        slow_name = self._measured(over, 0)
+        fast_name = self._measured(of, -1)
         value = self.median(slow_name) / self.median(fast_name)
         slow = np.asarray(self.samples[slow_name])
         fast = np.asarray(self.samples[fast_name])
         if min(len(slow), len(fast)) < FEWEST_ROUNDS_FOR_AN_INTERVAL:
             return Ratio(value, math.nan, math.nan)
-        resampled = list(_resampled_medians(slow) / _resampled_medians(fast))
-        low = percentile(resampled, 2.5)
-        high = percentile(resampled, 97.5)
-        return Ratio(value, float(low), float(high))
+        resampled = _resampled_medians(slow) / _resampled_medians(fast)
+        return Ratio(value, *_interval(resampled))
 
     def table(self) -> pd.DataFrame:
         """Return the median, P90, P99 and number of rounds of each variant, a row per variant.
@@ -97,16 +105,11 @@ class Comparison:
         ratio = self.ratio()
         if 1 / ABOUT_THE_SAME < ratio.value < ABOUT_THE_SAME:
             return f"{last}: about as fast"
-        if ratio.value > 1:
-            change = "faster"
-            value, low, high = ratio.value, ratio.low, ratio.high
-        else:
+        change = "faster"
+        if ratio.value < 1:
             change = "slower"
-            value, low, high = 1 / ratio.value, 1 / ratio.high, 1 / ratio.low
-        message = f"{last}: {show.number(value)} times {change}"
-        if math.isnan(low):
-            return message
-        return f"{message} ({show.number(low)} to {show.number(high)})"
+            ratio = ratio.inverted()
+        return f"{last}: {show.number(ratio.value)} times {change}{ratio.interval}"
 
     def _measured(self, variant: str | None, default: int = 0) -> str:
         """Return the name of a measured variant, the one at position `default` if it's None."""
@@ -123,8 +126,15 @@ def _interval_of_median(samples: Sequence[float]) -> tuple[float, float]:
     """Return the 95% interval of a median: nan if there are too few samples."""
     if len(samples) < FEWEST_ROUNDS_FOR_AN_INTERVAL:
         return math.nan, math.nan
-    resampled = list(_resampled_medians(np.asarray(samples)))
-    return float(percentile(resampled, 2.5)), float(percentile(resampled, 97.5))
+    return _interval(_resampled_medians(np.asarray(samples)))
+
+
+def _interval(resampled: np.ndarray) -> tuple[float, float]:
+    """Return the bounds between which 95% of the resampled values are."""
+    values = list(resampled)
+    low = percentile(values, 2.5)
+    high = percentile(values, 97.5)
+    return float(low), float(high)
 
 
 def _resampled_medians(samples: np.ndarray) -> np.ndarray:

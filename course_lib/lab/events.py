@@ -112,7 +112,7 @@ def copy(*statements: str, rows: int | None = None) -> Copy:
     try:
         shutil.copyfile(source, table.path)
         if statements:
-            _run(table, statements)
+            _run_statements(table, statements)
     except (OSError, sqlite3.OperationalError) as error:
         table.close()
         if _is_full(error):
@@ -146,7 +146,7 @@ def _no_space(source: Path, folder: Path) -> OSError:
     return OSError(errno.ENOSPC, message, str(folder))
 
 
-def _run(table: Copy, statements: Sequence[str]) -> None:
+def _run_statements(table: Copy, statements: Sequence[str]) -> None:
     # No other process reads the copy yet, so a journal or waiting for the disk would protect
     # nothing.
     fast = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -200000"

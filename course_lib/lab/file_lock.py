@@ -1,4 +1,4 @@
-"""Wait for a lock on a file, and never in silence: its owner may be suspended, or a disk hang."""
+"""Wait for a lock on a file, and print a line if that takes long: its owner may be suspended."""
 
 import fcntl
 import time

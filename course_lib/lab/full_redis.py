@@ -21,4 +21,9 @@ def fill(redis: Redis, policy: str) -> dict[str, int]:
         except OutOfMemoryError:
             rejected += 1
     kept = [page for page in range(PAGES) if redis.exists(f"page:{page}")]
-    return {"pages kept": len(kept), "first": kept[0], "last": kept[-1], "rejected": rejected}
+    return {
+        "pages kept": len(kept),
+        "first": kept[0],
+        "last": kept[-1],
+        "rejected": rejected,
+    }

@@ -32,6 +32,6 @@ class HalfHits:
         return loaded
 
     async def serve(self, requests: int = 1_000) -> None:
-        """Serve that many requests, by twenty users in turn."""
+        """Serve that many requests of twenty users, who take turns."""
         for number in range(requests):
             await self.bookmarks(number % USERS)

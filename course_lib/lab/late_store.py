@@ -1,4 +1,4 @@
-"""Let a reader and a writer meet, so that chance decides whether a stale value is stored.
+"""Run a reader and a writer at once, so that chance decides whether a stale value is stored.
 
 reader   read the truth ---- up to 2 ms ----> store it
 writer   up to 2 ms ----> change the truth --> invalidate

@@ -107,12 +107,13 @@ def _between(older: Figures, newer: Figures) -> dict[str, str]:
 
 
 def _counted(older: Figures, newer: Figures, name: str) -> int:
-    count: int = newer["counts"].get(name, 0) - older["counts"].get(name, 0)
-    return count
+    before: int = older["counts"].get(name, 0)
+    after: int = newer["counts"].get(name, 0)
+    return after - before
 
 
 def _recent(earlier: dict[str, Figures], endpoint: Figures) -> Figures:
-    """Return an endpoint's requests, their total and mean time since it had earlier figures."""
+    """Return an endpoint's requests since its earlier figures, with their total and mean time."""
     before = earlier.get(endpoint["endpoint"], {"count": 0, "total": 0.0})
     count = endpoint["count"] - before["count"]
     total = endpoint["total"] - before["total"]
@@ -125,19 +126,21 @@ def _recent(earlier: dict[str, Figures], endpoint: Figures) -> Figures:
 def _row(endpoint: Figures, total: float, recent: Figures, recent_total: float) -> list[str]:
     """Return an endpoint's row; the totals are the time of all endpoints, in seconds."""
     percentiles = shown_percentiles(endpoint["count"], lambda percent: endpoint[f"p{percent}"])
-    durations = [show.duration(endpoint["mean"]), recent["mean"], *percentiles.values()]
+    mean = show.duration(endpoint["mean"])
+    durations = [mean, recent["mean"], *percentiles.values()]
+    unbroken = [duration.replace(" ", "&nbsp;") for duration in durations]
     return [
         html.escape(endpoint["endpoint"]),
         str(endpoint["count"]),
         str(recent["count"]),
         f"{endpoint['total'] / total:.0%}",
         f"{recent['total'] / recent_total:.0%}",
-        *(duration.replace(" ", "&nbsp;") for duration in durations),
+        *unbroken,
     ]
 
 
 def _difference(older: Figures, newer: Figures, name: str) -> Histogram:
-    """Return what a histogram counted in between: counts that add up can be subtracted too."""
+    """Return what a histogram counted between two figures: counts can be subtracted, too."""
     histogram = Histogram(newer["relative_error"])
     for figures, factor in ((newer, 1), (older, -1)):
         counts = figures[name]

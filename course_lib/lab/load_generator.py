@@ -76,7 +76,8 @@ def zipf_users(users: int, requests: int, *, exponent: float = 1.0, seed: int = 
     User k sends requests in proportion to k to the power -`exponent`.
     """
     weights = np.arange(1, users + 1) ** -exponent
-    chosen = np.random.default_rng(seed).choice(users, size=requests, p=weights / weights.sum())
+    probabilities = weights / weights.sum()
+    chosen = np.random.default_rng(seed).choice(users, size=requests, p=probabilities)
     return [int(user) + 1 for user in chosen]
 
 
@@ -112,7 +113,7 @@ class Load:
     @property
     def errors(self) -> int:
         """The number of requests that failed, or had a response with a status of 400 or more."""
-        return sum(answer.status == 0 or answer.status >= BAD_REQUEST for answer in self.answers)
+        return sum(map(_is_error, self.answers))
 
     def of(self, route: str | None) -> Sequence[Answer]:
         """Return the answers of one route, by its name, or all of them.
@@ -138,11 +139,14 @@ class Load:
 
         Counts the outcomes in the header X-Cache, or with `of_users` in X-Cache-User.
         """
-        outcomes = [answer.cache_of_user if of_users else answer.cache for answer in self.answers]
-        lookups = [outcome for outcome in outcomes if outcome]
-        if not lookups:
+        outcomes = []
+        for answer in self.answers:
+            outcome = answer.cache_of_user if of_users else answer.cache
+            if outcome:
+                outcomes.append(outcome)
+        if not outcomes:
             return math.nan
-        return lookups.count("hit") / len(lookups)
+        return outcomes.count("hit") / len(outcomes)
 
     def statements_per_thousand(self, route: str | None = None) -> float:
         """Return the number of database statements per 1,000 responses; nan without responses."""
@@ -169,21 +173,17 @@ class Load:
 
     def failures(self, route: str | None = None) -> int:
         """Return how many requests got no response, or an error of the server's, 500 or more."""
-        answers = self.of(route)
-        return sum(answer.status <= 0 or answer.status >= SERVER_ERROR for answer in answers)
+        return sum(map(_is_failure, self.of(route)))
 
     @classmethod
     def joined(cls, loads: Sequence["Load"]) -> "Load":
         """Return loads of the same routes as one."""
         answers = [answer for load in loads for answer in load.answers]
+        seconds = sum(load.seconds for load in loads)
         floors = [load.floor for load in loads if not math.isnan(load.floor)]
-        return cls(
-            answers,
-            sum(load.seconds for load in loads),
-            loads[0].names,
-            percentile(floors, 50) if floors else math.nan,
-            all(load.kept for load in loads),
-        )
+        floor = percentile(floors, 50) if floors else math.nan
+        kept = all(load.kept for load in loads)
+        return cls(answers, seconds, loads[0].names, floor, kept)
 
     def table(self) -> pd.DataFrame:
         """Return requests, errors, unanswered requests, mean and percentiles, by route and overall.
@@ -215,6 +215,14 @@ def _unfinished_or_good(answer: Answer) -> bool:
     return answer.status == sender.UNFINISHED or 0 < answer.status < BAD_REQUEST
 
 
+def _is_error(answer: Answer) -> bool:
+    return answer.status == sender.FAILED or answer.status >= BAD_REQUEST
+
+
+def _is_failure(answer: Answer) -> bool:
+    return answer.status <= 0 or answer.status >= SERVER_ERROR
+
+
 def load(
     target: str | Schedule,
     *,
@@ -237,14 +245,16 @@ def load(
     """
     if isinstance(target, str):
         target = _schedule_of(target)
-    _check(target, users, seconds, rate)
+    _check_arguments(target, users, seconds, rate)
     plan = asdict(target) | {"users": users, "seconds": seconds, "requests": requests, "rate": rate}
     result_file = lifeline.folder() / f"load-{time.monotonic_ns()}.json"
     plan_file = result_file.with_suffix(".plan")
     plan_file.write_text(json.dumps(plan))
     child = lifeline.start([sys.executable, "-m", sender.__name__, plan_file, result_file])
     try:
-        expected = min(seconds, requests / rate if requests and rate else math.inf)
+        expected = seconds
+        if requests and rate:
+            expected = min(seconds, requests / rate)
         _wait(child, result_file, expected + sender.FLOOR_SECONDS, doing)
     finally:  # also if the Stop button interrupts the wait
         child.end()
@@ -262,13 +272,14 @@ def _schedule_of(url: str) -> Schedule:
     return Schedule(f"{parts.scheme}://{parts.netloc}", [Route(path)])
 
 
-def _check(schedule: Schedule, users: int, seconds: float, rate: float | None) -> None:
+def _check_arguments(schedule: Schedule, users: int, seconds: float, rate: float | None) -> None:
     if urlsplit(schedule.url).hostname not in LOCALHOST:
         raise ValueError(
             f"{schedule.url} is not on this machine: send load to http://127.0.0.1 only"
         )
-    possible = 1 <= users <= sender.MOST_CONNECTIONS and seconds > 0 and schedule.routes
-    if not possible or (rate is not None and rate <= 0):
+    has_users = 1 <= users <= sender.MOST_CONNECTIONS
+    has_rate = rate is None or rate > 0
+    if not (has_users and has_rate and seconds > 0 and schedule.routes):
         raise ValueError(
             f"a load has 1 to {sender.MOST_CONNECTIONS} users, more than 0 seconds, "
             "a rate above 0 if it has one, and at least one route"
@@ -276,7 +287,7 @@ def _check(schedule: Schedule, users: int, seconds: float, rate: float | None) -
 
 
 def _wait(child: lifeline.Child, result_file: Path, seconds: float, doing: str) -> None:
-    """Show a progress bar until the result is there, which should take that many seconds."""
+    """Show a progress bar until the result is written, which should take that many seconds."""
     start = time.monotonic()
     with tqdm(total=100, desc=doing, **(show.BAR | {"delay": 2})) as bar:
         while child.alive() and not result_file.exists():

@@ -74,7 +74,9 @@ class _Namespaced:
         )
 
     def _under_prefix(self, key: Any) -> str | bytes:
-        return self.prefix.encode() + key if isinstance(key, bytes) else f"{self.prefix}{key}"
+        if isinstance(key, bytes):
+            return self.prefix.encode() + key
+        return f"{self.prefix}{key}"
 
     def _narrow_scan(self, arguments: list[Any]) -> None:
         """Narrow a SCAN (cursor, option, value, option, value, ...) to the namespace."""

@@ -38,8 +38,11 @@ def shown_percentiles(
     """
     shown = {}
     for percent, needed in fewest.items():
-        enough = count >= needed
-        shown[f"P{percent}"] = show.duration(find(percent)) if enough else "-"
+        name = f"P{percent}"
+        if count < needed:
+            shown[name] = "-"
+        else:
+            shown[name] = show.duration(find(percent))
     return shown
 
 

@@ -17,7 +17,8 @@ Unit = Callable[[float], str]
 
 def said(values: Mapping[str, float], unit: Unit) -> str:
     """Return a picture's values in words, for its alt text."""
-    return ", ".join(f"{name} {unit(value)}" for name, value in values.items()) + "."
+    parts = [f"{name} {unit(value)}" for name, value in values.items()]
+    return ", ".join(parts) + "."
 
 
 def titled_axes(title: str, *, height: float) -> tuple[Figure, Any]:

@@ -37,15 +37,25 @@ def times(
         colour = COLOURS[row % len(COLOURS)]
         heights = row + scatter.uniform(-0.18, 0.18, len(seconds))
         axes.plot(seconds, heights, "o", color=colour, alpha=0.35, **DOTS)
-        median = medians[name]
-        axes.plot([median, median], [row - 0.3, row + 0.3], color=colour, linewidth=3)
+        _draw_median(axes, row, medians[name], colour)
         if intervals:
-            across = {"color": "black", "linewidth": 1.5, "marker": "|", "zorder": 3}
-            axes.plot(intervals[name], [row, row], **across)
-        label_above(axes, duration(median), median, row - 0.36)
+            _draw_interval(axes, row, intervals[name])
     axes.set_ylim(len(samples) - 0.5, -0.75)
     scale_x(axes, all_samples, axis, duration)
     return Picture(figure, f"{title}. Medians: " + said(medians, duration))
+
+
+def _draw_median(axes: Any, row: int, median: float, colour: str) -> None:
+    """Draw a vertical bar at a median, with its duration above."""
+    height = [row - 0.3, row + 0.3]
+    axes.plot([median, median], height, color=colour, linewidth=3)
+    label_above(axes, duration(median), median, row - 0.36)
+
+
+def _draw_interval(axes: Any, row: int, bounds: tuple[float, float]) -> None:
+    """Draw a line between two bounds, across the bar of the median."""
+    style = {"color": "black", "linewidth": 1.5, "marker": "|", "zorder": 3}
+    axes.plot(bounds, [row, row], **style)
 
 
 def against_target(
@@ -65,14 +75,17 @@ def against_target(
         changes.append(f"{name} from {before} to {after}")
     axes.set_ylim(len(rows) - 0.5, -0.75)
     log_x(axes, number)
-    smallest, largest = min(0.5, *values), max(2, *values)
+    smallest = min(0.5, *values)
+    largest = max(2, *values)
     axes.set_xlim(smallest / 3, largest * 3)
     axes.axvline(1, color="black", linewidth=1.5)
-    axes.annotate("target", (1, -0.72), xytext=(4, 0), textcoords="offset points", va="top")
+    beside_line = {"xytext": (4, 0), "textcoords": "offset points"}
+    axes.annotate("target", (1, -0.72), va="top", **beside_line)
     axes.set_xlabel(
         "times the target (log scale; left of the line it is met). Circle: before, square: after"
     )
-    return Picture(figure, f"{title}. {'; '.join(changes)}.".replace("\n", " "))
+    alt = f"{title}. {'; '.join(changes)}."
+    return Picture(figure, alt.replace("\n", " "))
 
 
 def _draw_change(

@@ -40,7 +40,8 @@ def lines(
         style = LINE_STYLES[index % len(LINE_STYLES)]
         axes.plot(xs, ys, style, color=colour, linewidth=2.5, label=name)
         heights.extend(ys)
-        ends.append(f"{name} from {unit(ys[0])} to {unit(ys[-1])}")
+        first, last = unit(ys[0]), unit(ys[-1])
+        ends.append(f"{name} from {first} to {last}")
     if mark is not None:
         axes.axvline(mark, color="black", linewidth=1)
     if log_across:

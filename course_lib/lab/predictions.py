@@ -8,6 +8,7 @@ import math
 import re
 from dataclasses import dataclass
 from types import EllipsisType
+from typing import TypeGuard
 
 import pandas as pd
 from IPython.display import display
@@ -40,16 +41,17 @@ def predict(
     """
     locked = progress.latest("prediction", session.lesson()).get(name)
     if locked:
-        said = _said(locked)
-        return Card("Locked", f"You said {said}. A locked prediction stays; now measure.")
+        guessed = _in_words(locked)
+        return Card("Locked", f"You said {guessed}. A locked prediction stays; now measure.")
     if isinstance(guess, EllipsisType):
         return Card(
             "No prediction yet", "Replace the dots with your guess and how sure you are (0 to 100)."
         )
-    if not _is_number(guess) and (unit or not isinstance(guess, str)):
+    is_choice = isinstance(guess, str) and not unit
+    if not _is_number(guess) and not is_choice:
         expected = "a number, without its unit" if unit else "a number or the letter of a choice"
         return Card("Not locked", f"A guess is {expected}; this is {guess!r}.")
-    if isinstance(sure, EllipsisType) or not isinstance(sure, int | float) or not 0 <= sure <= 100:
+    if not _is_number(sure) or not 0 <= sure <= 100:
         return Card(
             "Not locked",
             "How sure are you? Set sure= to a number from 0 (a coin toss) to 100 (certain).",
@@ -58,13 +60,13 @@ def predict(
         guess = guess.strip().lower()
     locked = {"guess": guess, "sure": sure, "unit": unit}
     progress.record("prediction", session.lesson(), name, **locked)
-    return Card("Locked", f"{_said(locked)}. You will see it again beside the measurement.")
+    return Card("Locked", f"{_in_words(locked)}. You will see it again beside the measurement.")
 
 
-def _is_number(guess: object) -> bool:
-    if isinstance(guess, bool) or not isinstance(guess, int | float):
+def _is_number(value: object) -> TypeGuard[float]:
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    return math.isfinite(guess)
+    return math.isfinite(value)
 
 
 def reveal(name: str, measured: Guess, *, unit: str = "") -> None:
@@ -72,15 +74,16 @@ def reveal(name: str, measured: Guess, *, unit: str = "") -> None:
 
     Displays a card and returns None, so that a table or a plot can follow in the same cell.
     """
-    measured = measured if isinstance(measured, str) else float(measured)
-    truth = _in(measured, unit)
+    if not isinstance(measured, str):
+        measured = float(measured)
+    truth = _with_unit(measured, unit)
     locked = progress.latest("prediction", session.lesson()).get(name)
     if not locked:
         display(Card("Measured", f"{truth}. (You made no prediction for this one.)"))
         return
     progress.record("measurement", session.lesson(), name, measured=measured, unit=unit)
     verdict = _verdict(locked, measured)
-    display(Card("Measured", f"{truth}. You said {_said(locked)}. {verdict}"))
+    display(Card("Measured", f"{truth}. You said {_in_words(locked)}. {verdict}"))
 
 
 @dataclass(frozen=True)
@@ -94,11 +97,7 @@ class Board:
         return f"{self.table.to_string()}\n{self.remark}"
 
     def _repr_html_(self) -> str:
-        head = ["prediction", *self.table.columns]
-        rows = []
-        for row in self.table.itertuples():
-            rows.append([show.prose(str(cell)) for cell in row])
-        table = show.table(head, rows, style="text-align:left")
+        table = show.data_frame(self.table, "prediction")
         return f"{table}<p>{show.prose(self.remark)}</p>"
 
 
@@ -148,13 +147,17 @@ class Revealed:
     def row(self) -> dict[str, str]:
         """Return its row on the board."""
         unit = self.locked["unit"]
-        return {
+        row = {
             "prediction": self.name,
-            "you said": _in(self.locked["guess"], unit),
+            "you said": _with_unit(self.locked["guess"], unit),
             "sure": f"{number(self.locked['sure'])}%",
-            "measured": "-" if self.measured is None else _in(self.measured, unit),
-            "how far off": "-" if self.measured is None else self.how_far.rstrip("."),
+            "measured": "-",
+            "how far off": "-",
         }
+        if self.measured is not None:
+            row["measured"] = _with_unit(self.measured, unit)
+            row["how far off"] = self.how_far.rstrip(".")
+        return row
 
     def _distance(self) -> "Distance":
         assert self.measured is not None
@@ -186,8 +189,8 @@ def _remark(measured: list[Revealed]) -> str:
     sure = [prediction for prediction in measured if prediction.locked["sure"] >= SURE]
     if sure:
         right = sum(prediction.close for prediction in sure)
-        be = "was" if right == 1 else "were"
-        remark += f" You were at least {SURE}% sure of {len(sure)}: {right} {be} close."
+        verb = "was" if right == 1 else "were"
+        remark += f" You were at least {SURE}% sure of {len(sure)}: {right} {verb} close."
     return remark
 
 
@@ -195,23 +198,24 @@ def _in_sentence(words: str) -> str:
     return words[0].lower() + words[1:].rstrip(".")
 
 
-def _in(value: object, unit: str) -> str:
+def _with_unit(value: object, unit: str) -> str:
     """Return a value with its unit: "30 ms", "30%" or "b"."""
     space = "" if unit.startswith("%") else " "
     return f"{number(value)}{space}{unit}".strip()
 
 
-def _said(locked: progress.Record) -> str:
-    guess = _in(locked["guess"], locked.get("unit", ""))
+def _in_words(locked: progress.Record) -> str:
+    """Return a locked prediction as the reader made it: "30 ms, 80% sure"."""
+    guess = _with_unit(locked["guess"], locked.get("unit", ""))
     return f"{guess}, {number(locked['sure'])}% sure"
 
 
 def _verdict(locked: progress.Record, measured: Guess) -> str:
-    found = distance(locked["guess"], measured, locked["unit"])
-    verdict = found.words
-    if locked["sure"] >= SURE and not found.close:
-        verdict += " You were sure: this one is worth a second look at why."
-    if locked["sure"] <= UNSURE and found.close:
+    apart = distance(locked["guess"], measured, locked["unit"])
+    verdict = apart.words
+    if locked["sure"] >= SURE and not apart.close:
+        verdict += " You were sure, so this one is worth a second look."
+    if locked["sure"] <= UNSURE and apart.close:
         verdict += " You knew more than you thought."
     return verdict
 
@@ -229,8 +233,7 @@ class Distance:
 def distance(guess: Guess, measured: Guess, unit: str) -> Distance:
     """Return how far off a guess was: by a difference for a share, else by a factor."""
     if isinstance(guess, str) or isinstance(measured, str):
-        right = guess == measured
-        return Distance(right, "Right." if right else "Not quite.", 0 if right else 2)
+        return _distance_of_choice(right=guess == measured)
     if guess == measured:
         return Distance(True, "Exactly.", 0)
     direction = "low" if guess < measured else "high"
@@ -238,14 +241,21 @@ def distance(guess: Guess, measured: Guess, unit: str) -> Distance:
     if share := SHARE.match(unit):
         return _distance_of_share(difference, direction, share[1])
     if guess <= 0 or measured <= 0:
-        apart = _in(difference, unit)
+        apart = _with_unit(difference, unit)
         return Distance(False, f"{apart} too {direction}.", 3)
     factor = max(guess / measured, measured / guess)
     size = math.log(factor, CLOSE)
     for within in (ABOUT_EXACT, 0.1):
         if difference <= within * measured:
             return Distance(True, f"Within {within:.0%}.", size)
-    return Distance(factor <= CLOSE, f"A factor of {_factor(factor)} too {direction}.", size)
+    words = f"A factor of {_factor(factor)} too {direction}."
+    return Distance(factor <= CLOSE, words, size)
+
+
+def _distance_of_choice(*, right: bool) -> Distance:
+    if right:
+        return Distance(True, "Right.", 0)
+    return Distance(False, "Not quite.", 2)
 
 
 def _factor(factor: float) -> str:

@@ -50,7 +50,9 @@ def record(kind: str, lesson: str, name: str, **facts: object) -> None:
                 give_up_after=LOCK_TIMEOUT,
             )
             line = json.dumps(new).encode() + b"\n"
-            stream.write(b"\n" + line if _is_torn(stream) else line)
+            if _is_torn(stream):
+                line = b"\n" + line
+            stream.write(line)
     except OSError as error:
         print(f"Your progress could not be saved ({error}). The lesson goes on without it.")
 
@@ -59,7 +61,10 @@ def _is_torn(stream: IO[bytes]) -> bool:
     """Return True if the last line was cut short, so that a new one would continue it."""
     # Seek under the lock: the file may have grown while we waited for it.
     end = stream.seek(0, os.SEEK_END)
-    return end > 0 and os.pread(stream.fileno(), 1, end - 1) != b"\n"
+    if end == 0:
+        return False
+    last_byte = os.pread(stream.fileno(), 1, end - 1)
+    return last_byte != b"\n"
 
 
 def records(kind: str, lesson: str) -> list[Record]:

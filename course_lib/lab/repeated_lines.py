@@ -1,4 +1,4 @@
-"""Log a line that clients can cause at will once in a while, with a count of its repeats."""
+"""Log a message that clients can trigger at will once in ten seconds, with a count of the rest."""
 
 import logging
 import threading

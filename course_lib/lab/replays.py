@@ -90,7 +90,9 @@ def picture(replays: Mapping[str, Admissions], title: str) -> plots.Picture:
     facts = {}
     for name, admissions in replays.items():
         requests[name] = list(zip(admissions.moments, admissions.passed, strict=True))
-        facts[name] = f"{admissions.most(60)} in a minute,\n{admissions.most(1)} in a second"
+        in_a_minute = admissions.most(60)
+        in_a_second = admissions.most(1)
+        facts[name] = f"{in_a_minute} in a minute,\n{in_a_second} in a second"
     return plots.admitted(requests, title, facts)
 
 
@@ -111,14 +113,15 @@ def page_visits(minutes: float = 60, *, seed: int = 1) -> list[float]:
     The visitor opens one to three pages some seconds apart, then reads them: 18 requests a minute
     on average. Times are in seconds.
     """
-    chance = random.Random(seed)
+    generator = random.Random(seed)
     moments: list[float] = []
-    now = chance.uniform(0, 60)
+    now = generator.uniform(0, 60)
     while now < 60 * minutes:
-        pages = chance.choice([1, 2, 3])
-        gaps = [chance.uniform(4, 8) for _ in range(pages)]
+        pages = generator.choice([1, 2, 3])
+        gaps = [generator.uniform(4, 8) for _ in range(pages)]
         for gap in gaps:
             moments += [now + 0.04 * number for number in range(REQUESTS_PER_PAGE)]
             now += gap
-        now += 40 * pages - sum(gaps) + chance.uniform(-10, 10)
+        reading = 40 * pages - sum(gaps) + generator.uniform(-10, 10)
+        now += reading
     return moments

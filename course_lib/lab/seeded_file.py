@@ -1,9 +1,9 @@
 """The seeded file: created once, complete or not at all, and again when it no longer fits.
 
-    missing, changed, other recipe --> lock --> write events.db.part --> rename to events.db
-    some other file                --> FileExistsError
+    missing, changed, old recipe --> lock --> write events.db.part --> rename to events.db
+    any other kind of file       --> FileExistsError
 
-A process that's killed on the way leaves a `.part` file at most, which the next one removes.
+A process that's killed on the way leaves at most a `.part` file, which the next process removes.
 """
 
 import errno
@@ -42,7 +42,7 @@ def rows() -> int:
 def path(number: int | None = None) -> Path:
     """Return the seeded file with that many events (by default `rows()`).
 
-    Creates the file first if it's missing, damaged, changed or of another recipe. Raises what
+    Creates the file first if it's missing, damaged, changed or from a different recipe. Raises what
     `seed` raises.
     """
     number = rows() if number is None else number
@@ -54,7 +54,7 @@ def seed(target: str | os.PathLike[str], rows: int = ROWS) -> Path:
     """Make `target` the seeded table with that many events; leave it alone if it already is.
 
     The file gets its name when it's complete, so an interrupt never leaves half a table. Raises
-    FileExistsError if `target` is some other file, ValueError if `rows` is less than one,
+    FileExistsError if `target` isn't a seeded table, ValueError if `rows` is less than one,
     TimeoutError if another program has locked the table, and another OSError, which says what to
     do, if the file can't be created.
     """
@@ -84,8 +84,11 @@ def _explained(error: OSError | sqlite3.OperationalError, target: Path, rows: in
     """Return an error that says what the table needs, and what to do."""
     folder = target.parent
     needed = (BYTES_PER_EVENT * rows + BYTES_OF_USERS) / 1e6
-    reason = error.strerror if isinstance(error, OSError) else str(error)
-    number = error.errno if isinstance(error, OSError) else errno.ENOSPC
+    number: int | None = errno.ENOSPC
+    reason: str | None = str(error)
+    if isinstance(error, OSError):
+        number = error.errno
+        reason = error.strerror
     free = ""
     if folder.is_dir():
         free = f", where {shutil.disk_usage(folder).free / 1e6:.0f} MB are free"

@@ -5,8 +5,8 @@ keeps fixed (https://numpy.org/neps/nep-0019-rng-policy.html), and from integer 
 
     PCG64 --> one block: a twentieth of the events, three days --> SQL repeats it twenty times
 
-Repeating in SQL is faster than binding every row. Each repetition gets other users, titles, times
-and payloads. `data/README.md` describes the columns.
+Repeating in SQL is faster than binding every row. Each repetition gets different users, titles,
+times and payloads. `data/README.md` describes the columns.
 """
 
 import sqlite3
@@ -147,19 +147,24 @@ def _block(generator: np.random.PCG64, size: int) -> Iterator[tuple[Any, ...]]:
     words = _draw(generator, size, 9)
     angle, kind, status, duration, title, lead, offset, session, detail = words
     order = np.arange(size, dtype=np.uint64)
-    created = START + (order * BLOCK_SECONDS + _below(BLOCK_SECONDS, offset)) // size
+    ids = order + 1
+    angles = angle >> 43
+    seconds = (order * BLOCK_SECONDS + _below(BLOCK_SECONDS, offset)) // size
+    created = START + seconds
     quarters_ahead = 1 + _skewed(30 * 96, lead, power=2)
     starts = (created // 900 + quarters_ahead) * 900
-    types = [TYPES[index] for index in _skewed(len(TYPES), kind, power=3).tolist()]
+    durations = 5 + _skewed(2_996, duration, power=4)
+    type_indexes = _skewed(len(TYPES), kind, power=3)
+    types = [TYPES[index] for index in type_indexes.tolist()]
     sessions = _below(100_000, session).tolist()
     session_details = zip(sessions, _pick(DETAILS, detail), strict=True)
     details = [f"{session:05d}{detail}" for session, detail in session_details]
     return zip(
-        (order + 1).tolist(),
-        (angle >> 43).tolist(),
+        ids.tolist(),
+        angles.tolist(),
         types,
         _pick(STATUSES, status),
-        (5 + _skewed(2_996, duration, power=4)).tolist(),
+        durations.tolist(),
         _pick(TITLES, title),
         starts.tolist(),
         created.tolist(),

@@ -89,7 +89,8 @@ class _Sender:
         reader, writer = await self._connect()
         try:
             writer.write(request)
-            head = (await reader.readuntil(b"\r\n\r\n")).lower()
+            head = await reader.readuntil(b"\r\n\r\n")
+            head = head.lower()
             if length := re.search(rb"\r\ncontent-length: *(\d+)", head):
                 await reader.readexactly(int(length[1]))
             else:
@@ -115,9 +116,16 @@ class _Sender:
 
 async def _read_chunks(reader: asyncio.StreamReader) -> None:
     """Read a chunked body to its end (RFC 9112, section 7.1)."""
-    while size := int((await reader.readline()).split(b";")[0], 16):
+    while size := await _read_chunk_size(reader):
         await reader.readexactly(size + 2)
     await reader.readline()
+
+
+async def _read_chunk_size(reader: asyncio.StreamReader) -> int:
+    """Read the line before a chunk and return the chunk's bytes; 0 after the last chunk."""
+    line = await reader.readline()
+    size, *_ = line.split(b";")
+    return int(size, 16)
 
 
 def _answer(route: int, latency: float, status: int, head: bytes) -> Answer:
@@ -157,11 +165,11 @@ def in_order(
     shares: Sequence[float], keys: Sequence[Sequence[Any]], seed: int
 ) -> Iterator[tuple[int, Any]]:
     """Yield the number of a route and its key, without end: routes at random, keys in turn."""
-    chance = random.Random(seed)
+    generator = random.Random(seed)
     next_keys = [itertools.cycle(of_route or [None]) for of_route in keys]
     numbers = range(len(shares))
     while True:
-        (number,) = chance.choices(numbers, shares)
+        (number,) = generator.choices(numbers, shares)
         yield number, next(next_keys[number])
 
 
@@ -174,8 +182,9 @@ def _bytes_of(route: dict[str, Any], key: Any, host: str) -> bytes:
     if body:
         headers["Content-Type"] = "application/json"
         headers["Content-Length"] = str(len(body))
+    start_line = f"{route['method']} {route['path']} HTTP/1.1\r\n"
     fields = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    head = f"{route['method']} {route['path']} HTTP/1.1\r\n{fields}\r\n"
+    head = f"{start_line}{fields}\r\n"
     if key is not None:
         head = head.replace("{}", str(key))
     return (head + body).encode()
@@ -186,8 +195,8 @@ def _gaps(plan: dict[str, Any]) -> Iterator[float]:
     rate = plan["rate"]
     if not plan["poisson"]:
         return itertools.repeat(1 / rate)
-    chance = random.Random(plan["seed"])
-    return iter(lambda: chance.expovariate(rate), None)
+    generator = random.Random(plan["seed"])
+    return iter(lambda: generator.expovariate(rate), None)
 
 
 async def _send_closed(sender: _Sender, requests: Requests, users: int, end: float) -> None:
@@ -241,7 +250,8 @@ async def _finish(sender: _Sender, tasks: set[asyncio.Task[None]], end: float) -
         task.cancel()
     await asyncio.gather(*cancelled, return_exceptions=True)
     for route, intended in unfinished:
-        sender.answers.append(Answer(route, now - intended, UNFINISHED, "", "", 0, 0.0))
+        age = now - intended
+        sender.answers.append(Answer(route, age, UNFINISHED, "", "", 0, 0.0))
 
 
 async def _send(plan: dict[str, Any]) -> tuple[list[Answer], float, bool]:

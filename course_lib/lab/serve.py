@@ -33,10 +33,9 @@ from course_lib.lab.http_protocol import MOST_CONNECTIONS, BoundedConnection, Bo
 HOST = "127.0.0.1"
 # Seconds for one response. The first may have to wait until a million rows are indexed.
 RESPONSE_TIMEOUT = 60.0
-STOP_TIMEOUT = (
-    5.0  # seconds for an app in a thread; an endpoint that never returns keeps its thread
-)
-FILES = 4096
+# Seconds for an app in a thread. An endpoint that never returns keeps its thread.
+STOP_TIMEOUT = 5.0
+MOST_FILES = 4096
 
 _namespace_numbers = itertools.count(1)
 
@@ -221,7 +220,7 @@ def _allow_many_files() -> None:
     """Raise the number of files that this process may open: each connection needs one."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):  # macOS allows fewer than it reports
-        resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, FILES), most))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, MOST_FILES), most))
 
 
 if __name__ == "__main__":

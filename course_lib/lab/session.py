@@ -54,7 +54,8 @@ def _show_error(
     sys.last_type = kind
     sys.last_value = error
     sys.last_traceback = trace
-    shell._showtraceback(kind, error, [f"{_line_of_cell(frames)}{kind.__name__}: {_text(error)}"])
+    message = f"{kind.__name__}: {_text(error)}"
+    shell._showtraceback(kind, error, [_line_of_cell(frames) + message])
 
 
 def _line_of_cell(frames: traceback.StackSummary) -> str:

@@ -6,7 +6,10 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # programs that only show a progress bar don't need pandas
+    import pandas as pd
 
 BAR: dict[str, Any] = {
     # tqdm's default is stderr, which JupyterLab shows on red.
@@ -53,6 +56,18 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, style: str = ""
 
     body = "".join(row("td", cells) for cells in rows)
     return f"<table><thead>{row('th', head)}</thead><tbody>{body}</tbody></table>"
+
+
+def data_frame(frame: "pd.DataFrame", index: str = "") -> str:
+    """Return a data frame as an HTML table, aligned to the left so that long texts wrap well.
+
+    `index` is the heading of its first column.
+    """
+    head = [html.escape(str(column)) for column in (index, *frame.columns)]
+    rows = []
+    for row in frame.itertuples():
+        rows.append([prose(str(cell)) for cell in row])
+    return table(head, rows, style="text-align:left")
 
 
 class Markdown(str):

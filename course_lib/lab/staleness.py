@@ -17,7 +17,7 @@ from course_lib.lab.load_generator import zipf_users
 
 USERS, REQUESTS = 40, 1_000
 SECONDS = 1.0
-WRITES = 20  # every twentieth request is a write
+REQUESTS_PER_WRITE = 20
 
 
 @dataclass(frozen=True)
@@ -34,26 +34,28 @@ async def run(ttl: float, *, invalidate: bool = False) -> Reads:
     With `invalidate`, each write invalidates what is cached of its user.
     """
     cache = Cache(redis_server.new_client("stale"), ttl=ttl, jitter=0)
-    version: Counter[int] = Counter()
+    versions: Counter[int] = Counter()
     stale = 0
     loop = asyncio.get_running_loop()
     start = loop.time()
     for number, user in enumerate(zipf_users(USERS, REQUESTS)):
-        await asyncio.sleep(start + number * SECONDS / REQUESTS - loop.time())
-        if number % WRITES == 0:
-            version[user] += 1
+        due = start + number * SECONDS / REQUESTS
+        await asyncio.sleep(due - loop.time())
+        if number % REQUESTS_PER_WRITE == 0:
+            versions[user] += 1
             if invalidate:
                 await cache.invalidate_user_cache(user)
         else:
-            seen = await cache.get_or_set(f"stats:{user}", _loader(version, user), user_id=user)
-            stale += seen != version[user]
+            load = _loader(versions, user)
+            version = await cache.get_or_set(f"stats:{user}", load, user_id=user)
+            stale += version != versions[user]
     reads = cache.hits + cache.misses
     return Reads(100 * cache.hit_rate, 100 * stale / reads)
 
 
-def _loader(version: Counter[int], user: int) -> Loader:
+def _loader(versions: Counter[int], user: int) -> Loader:
     async def load() -> int:
-        return version[user]
+        return versions[user]
 
     return load
 

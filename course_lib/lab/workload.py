@@ -93,16 +93,23 @@ def contest(
         compared = {}
         for name, db in built.items():
             indexes = [statement for statement in sets[name] or () if statement != "ANALYZE"]
-            compared[name] = IndexSet(len(indexes), db.path.stat().st_size - size)
+            added = db.path.stat().st_size - size
+            compared[name] = IndexSet(len(indexes), added)
         samples = _samples(built, workload)
-    total = {}
-    for name in built:
-        total[name] = [
-            sum(frequency * samples[sql][name][number] for sql, frequency in workload)
-            for number in range(ROUNDS)
-        ]
+    total = {name: _total(name, samples, workload) for name in built}
     queries = {sql: bench.Comparison(by_set) for sql, by_set in samples.items()}
     return Contest(compared, bench.Comparison(total), queries)
+
+
+def _total(
+    name: str, samples: Mapping[str, Mapping[str, Sequence[float]]], workload: Workload
+) -> list[float]:
+    """Return the seconds that the whole workload takes with one set, by round."""
+    by_round = []
+    for number in range(ROUNDS):
+        runs = [frequency * samples[sql][name][number] for sql, frequency in workload]
+        by_round.append(sum(runs))
+    return by_round
 
 
 def _samples(

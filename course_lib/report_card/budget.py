@@ -104,24 +104,20 @@ class Trial:
 
     def table(self) -> pd.DataFrame:
         """Return the measures, their targets, and whether they're met."""
-        rows = {
-            measure.name: {
+        rows = {}
+        for measure in measures(self):
+            rows[measure.name] = {
                 "measured": measure.text,
                 "target": measure.target_text,
                 "": measure.verdict,
             }
-            for measure in measures(self)
-        }
         return pd.DataFrame.from_dict(rows, orient="index")
 
     def __repr__(self) -> str:
         return f"{self._heading()}\n{self.table().to_string()}"
 
     def _repr_html_(self) -> str:
-        head = ["", *self.table().columns]
-        rows = [list(map(show.prose, row)) for row in self.table().itertuples()]
-        table = show.table(head, rows, style="text-align:left")
-        return f"<p>{show.prose(self._heading())}</p>{table}"
+        return f"<p>{show.prose(self._heading())}</p>{show.data_frame(self.table())}"
 
     def _heading(self) -> str:
         verdict = "The budget is met." if self.met else "The budget isn't met yet."
@@ -141,10 +137,10 @@ def measures(trial: Trial) -> list[Measure]:
     return [_alone(trial), _late(trial), _statements(trial), _admitted(trial.attack)]
 
 
-def late_share(side: Load) -> float:
+def late_share(mix: Load) -> float:
     """Return the share of late or failed requests among those that weren't rejected."""
     admitted = in_time = 0
-    for answer in side.answers:
+    for answer in mix.answers:
         if answer.status == TOO_MANY_REQUESTS:
             continue
         admitted += 1
@@ -173,24 +169,30 @@ def _late(trial: Trial) -> Measure:
         LATE_SHARE,
         f"at most {LATE_SHARE:.0%}",
         met=share <= LATE_SHARE,
-        noise=NOISE * math.sqrt(share * (1 - share) / count),
+        noise=_noise_of_share(share, count),
     )
 
 
+def _noise_of_share(share: float, requests: int) -> float:
+    """Return how far chance may move a share of that many requests: a binomial's deviation."""
+    deviation = math.sqrt(share * (1 - share) / requests)
+    return NOISE * deviation
+
+
 def _statements(trial: Trial) -> Measure:
-    each = trial.statements
-    answered = len(trial.answered_stats())
+    statements = trial.statements
     # A cached request loads the user's own part or it doesn't: a share, as the late ones are.
-    share = min(each, 1.0) if trial.fixes.get("cache") else 0.0
-    noise = NOISE * math.sqrt(share * (1 - share) / max(answered, 1))
+    share = min(statements, 1.0) if trial.fixes.get("cache") else 0.0
+    answered = len(trial.answered_stats())
+    text = "none answered" if math.isnan(statements) else f"{statements:.2f}"
     return Measure(
         "statements for each stats request",
-        each,
-        "none answered" if math.isnan(each) else f"{each:.2f}",
+        statements,
+        text,
         STATEMENTS,
         f"at most {STATEMENTS}",
-        met=each <= STATEMENTS,
-        noise=noise,
+        met=statements <= STATEMENTS,
+        noise=_noise_of_share(share, max(answered, 1)),
     )
 
 
@@ -230,7 +232,8 @@ def hit_rates(trial: Trial) -> pd.DataFrame:
 
 
 def _hits(outcomes: Sequence[str], possible: int) -> dict[str, str]:
-    hits, lookups = outcomes.count("hit"), len(outcomes)
+    lookups = len(outcomes)
+    hits = outcomes.count("hit")
     met = hits > HIT_RATE * possible
     return {
         "lookups": f"{lookups:,}",
@@ -241,12 +244,12 @@ def _hits(outcomes: Sequence[str], possible: int) -> dict[str, str]:
 
 
 def _share(part: int, whole: int) -> str:
-    """Return a number with its share of the whole, such as "79 (96%)"; a dash for none of none."""
+    """Return a number with its share of the whole, such as "79 (96%)"; a dash if that's 0."""
     return f"{part:,} ({part / whole:.0%})" if whole else "-"
 
 
-def target_lines() -> str:
-    """Return the traffic that the measures were taken under, for the page and the picture."""
+def traffic_in_words() -> str:
+    """Describe the traffic that was measured, for the page and the picture."""
     return (
         f"{traffic.RATE} requests a second for {traffic.MIX_SECONDS} s (late, statements); "
         f"{traffic.CLIENTS} honest clients at {traffic.HONEST_RATE} a second each, "

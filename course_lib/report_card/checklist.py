@@ -131,9 +131,9 @@ def check(api: Server, *, attack: Attack | None = None, stress: Stress | None = 
     return Checklist(points)
 
 
-def _point(name: str, look: Callable[[], Outcome], remedy: str) -> Point:
+def _point(name: str, find_out: Callable[[], Outcome], remedy: str) -> Point:
     try:
-        met, seen = look()
+        met, seen = find_out()
     except (httpx.HTTPError, redis.RedisError, sqlite3.Error, OSError) as error:
         met, seen = False, f"could not be checked: {error}"
     return Point(name, met, seen, remedy)
@@ -144,12 +144,14 @@ def _indexes(api: Server) -> Outcome:
     with connected(api.db or "", mode="ro") as connection:
         rows = connection.execute("SELECT sql FROM sqlite_master WHERE type = 'index'").fetchall()
     existing = {definition(sql) for (sql,) in rows}
-    return wanted <= existing, f"{len(wanted & existing)} of {len(wanted)} exist"
+    found = wanted & existing
+    return found == wanted, f"{len(found)} of {len(wanted)} exist"
 
 
 def _hit_rate(figures: Figures) -> Outcome:
     counts = figures().get("counts", {})
-    hits, misses = counts.get("cache_hit", 0), counts.get("cache_miss", 0)
+    hits = counts.get("cache_hit", 0)
+    misses = counts.get("cache_miss", 0)
     # How many lookups wait for another request's load depends on how many users came at once.
     waits = counts.get("cache_wait", 0)
     lookups = hits + misses - waits
@@ -168,11 +170,9 @@ def _limits(api: Server, attack: Attack | None) -> Outcome:
         return False, "responses have no X-RateLimit-Limit header"
     if attack is None:
         return False, "not tested by an attack yet"
-    met = attack.honest_refused == 0 < attack.refused
-    return (
-        met,
-        f"rejected {attack.refused:,} of the attacker's, {attack.honest_refused:,} of the others'",
-    )
+    honest, attacker = attack.honest_refused, attack.refused
+    met = honest == 0 and attacker > 0
+    return met, f"rejected {attacker:,} of the attacker's, {honest:,} of the others'"
 
 
 def _monitoring(api: Server, figures: Figures) -> Outcome:

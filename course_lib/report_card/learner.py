@@ -15,6 +15,9 @@ from course_lib.lab.lessons import (
     shipped,
 )
 
+Misconceptions = dict[tuple[str, str], dict[str, str]]
+"""The rows of a table of misconceptions, by exercise and ID."""
+
 LESSONS = ("caching", "indexing", "rate_limiting", "monitoring")
 # Reasons for a rejected answer that aren't misconceptions.
 SLIPS = {"raised", "endless", "wrong_type", "cannot_check"}
@@ -37,14 +40,17 @@ def lessons() -> pd.DataFrame:
 def _lesson_row(name: str, notebook: Path) -> dict[str, Any]:
     exercises = _exercises(notebook)
     verdicts = progress.verdicts(name)
-    solved = sum(verdicts.get(exercise, {}).get("verdict") == "right" for exercise in exercises)
-    met = _misconceptions(name)
+    solved = 0
+    for exercise in exercises:
+        solved += verdicts.get(exercise, {}).get("verdict") == "right"
+    misconceptions = _misconceptions(name)
+    cleared = sum(row["cleared"] == "yes" for row in misconceptions)
     return {
         "state": _state(solved, len(exercises), notebook),
         "exercises": f"{solved} of {len(exercises)}",
         "predictions": len(progress.latest("prediction", name)),
-        "misconceptions met": len(met),
-        "cleared": sum(row["cleared"] == "yes" for row in met),
+        "misconceptions met": len(misconceptions),
+        "cleared": cleared,
     }
 
 
@@ -73,9 +79,10 @@ def misconceptions() -> pd.DataFrame | show.Card:
 
 def _misconceptions(lesson: str) -> list[dict[str, str]]:
     """Return the misconceptions of a lesson, each one once per exercise."""
-    rows: dict[tuple[str, str], dict[str, str]] = {}
+    rows: Misconceptions = {}
     for record in progress.records("verdict", lesson):
-        exercise, misconception = record["name"], record.get("misconception")
+        exercise = record["name"]
+        misconception = record.get("misconception")
         if record.get("verdict") == "right":
             _clear(rows, exercise)
         elif misconception and misconception not in SLIPS:
@@ -87,7 +94,8 @@ def _misconceptions(lesson: str) -> list[dict[str, str]]:
     return list(rows.values())
 
 
-def _clear(rows: dict[tuple[str, str], dict[str, str]], exercise: str) -> None:
+def _clear(rows: Misconceptions, exercise: str) -> None:
+    """Mark the misconceptions of an exercise as cleared."""
     for row in rows.values():
         if row["exercise"] == exercise:
             row["cleared"] = "yes"

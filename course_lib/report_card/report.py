@@ -1,7 +1,7 @@
-"""The report card: the API before and after, ready for production or not, and what the reader did.
+"""The report card: the API before and after, its checklist for production, and the reader's work.
 
-Every figure was measured in this kernel or comes from the learner's progress. Whatever wasn't done
-is listed as missing.
+Every figure was measured in this kernel or comes from the reader's progress. Whatever the reader
+hasn't done is listed as missing.
 """
 
 import html
@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from course_lib.lab import events, paths, plots, predictions, redis_server, show
-from course_lib.report_card.budget import hit_rates, measures, target_lines
+from course_lib.report_card.budget import hit_rates, measures, traffic_in_words
 from course_lib.report_card.checklist import Checklist
 from course_lib.report_card.learner import LESSONS, lessons, misconceptions
 from course_lib.report_card.traffic import Stress
@@ -73,7 +73,8 @@ class ReportCard:
     def picture(self) -> plots.Picture:
         """Return a plot of before and after as multiples of each target."""
         before, after = self.trials.before(), self.trials.final()
-        multiples, labels = {}, {}
+        multiples = {}
+        labels = {}
         targets_met = 0
         for old, new in zip(measures(before), measures(after), strict=True):
             name = f"{new.name}\n{new.target_text.partition(',')[0]}"
@@ -84,7 +85,7 @@ class ReportCard:
         if self.short:
             title += f" ({SHORTENED})"
         picture = plots.against_target(multiples, labels, title)
-        return picture.with_footer(f"{_machine()}\n{target_lines()}")
+        return picture.with_footer(f"{_machine()}\n{traffic_in_words()}")
 
     def save(self) -> str:
         """Write the page and its picture beside the learner's copies, and return where they are.
@@ -150,10 +151,8 @@ def _machine() -> str:
 
 
 def _shown(content: Any) -> str:
-    """Return HTML: of a table, aligned to the left so that long texts wrap well."""
-    if not isinstance(content, pd.DataFrame):
-        shown: str = content._repr_html_()
-        return shown
-    head = [html.escape(str(column)) for column in ["", *content.columns]]
-    body = [list(map(show.prose, map(str, row))) for row in content.itertuples()]
-    return show.table(head, body, style="text-align:left")
+    """Return a data frame, or anything that JupyterLab can display, as HTML."""
+    if isinstance(content, pd.DataFrame):
+        return show.data_frame(content)
+    shown: str = content._repr_html_()
+    return shown

@@ -28,12 +28,12 @@ from course_lib.limiter import parse
 STATS, LISTS, WRITES = "GET /api/stats", "GET /api/events", "POST /api/events"
 USERS = 50  # active users; user k sends requests in proportion to 1 / k
 RATE = 10  # requests a second
-MIX_SECONDS, PATIENCE = 30, 3
-SHARES = {STATS: 25, LISTS: 60, WRITES: 10, api.LOGIN: 4, "POST /api/events/parse": 1}
-FEWEST = {
-    **FEWEST_SAMPLES,
-    99: 1_000,
-}  # the P99 of mixed routes needs more samples than that of one
+MIX_SECONDS = 30
+LAST_WAIT = 3  # seconds after the last request of the mix, for responses that are still missing
+PARSES = "POST /api/events/parse"
+SHARES = {STATS: 25, LISTS: 60, WRITES: 10, api.LOGIN: 4, PARSES: 1}  # percent
+# The P99 of mixed routes needs more samples than that of one route.
+FEWEST = {**FEWEST_SAMPLES, 99: 1_000}
 
 HONEST, ATTACKER = "honest clients", "the attacker"
 CLIENTS = 20
@@ -52,13 +52,14 @@ def schedule(url: str, *, tier: str = "pro", seed: int = 1) -> Schedule:
     bodies: dict[str, dict[str, Any]] = {
         WRITES: {"type": "view", "title": "Standup of user {}", "duration_ms": 900_000},
         api.LOGIN: {"account": "user{}@example.com", "password": "events"},
-        "POST /api/events/parse": {"text": "Lunch with user {}, 45 min"},
+        PARSES: {"text": "Lunch with user {}, 45 min"},
     }
     routes = []
     for name, share in SHARES.items():
         method, path = name.split()
         headers = {} if name == api.LOGIN else key
-        routes.append(Route(path, users, share, method, bodies.get(name), headers, name))
+        body = bodies.get(name)
+        routes.append(Route(path, users, share, method, body, headers, name))
     return Schedule(url, routes, seed, poisson=True)
 
 
@@ -72,13 +73,13 @@ def mix() -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("request")
 
 
-def _row(side: Load, route: str | None) -> dict[str, object]:
-    """Return requests, failures, rejections and percentiles of a load, or of one of its routes."""
+def _row(sent: Load, route: str) -> dict[str, object]:
+    """Return requests, failures, rejections and percentiles of a route of a load."""
     return {
-        "requests": len(side.of(route)),
-        "failed": side.failures(route),
-        "rejected": side.refused(route),
-        **percentiles(side.latencies(route), FEWEST),
+        "requests": len(sent.of(route)),
+        "failed": sent.failures(route),
+        "rejected": sent.refused(route),
+        **percentiles(sent.latencies(route), FEWEST),
     }
 
 
@@ -92,10 +93,12 @@ def send_mix(server: Server, doing: str) -> Load:
     with its age as its latency.
     """
     seconds = _seconds(MIX_SECONDS, 3)
-    requests = round(RATE * seconds)
-    sent = schedule(server.url)
     return load(
-        sent, rate=RATE, requests=requests, seconds=seconds + _seconds(PATIENCE, 1), doing=doing
+        schedule(server.url),
+        rate=RATE,
+        requests=round(RATE * seconds),
+        seconds=seconds + _seconds(LAST_WAIT, 1),
+        doing=doing,
     )
 
 
@@ -118,11 +121,11 @@ def possible_hits(requests: int) -> int:
 
 def ask_alone(server: Server, doing: str) -> Load:
     """Request the stats of three users one at a time, so that no request waits for another."""
-    times = int(_seconds(3, 1))
     users = [1, 2, 3]
     route = Route("/api/stats", users, headers={"X-API-Key": "pro-{}"}, name=STATS)
-    count = times * len(users)
-    return load(Schedule(server.url, [route]), requests=count, seconds=30, doing=doing)
+    times_each = int(_seconds(3, 1))
+    requests = times_each * len(users)
+    return load(Schedule(server.url, [route]), requests=requests, seconds=30, doing=doing)
 
 
 # --- many users at once -----------------------------------------------------------------------
@@ -155,15 +158,16 @@ class Stress:
 
 
 def stress(server: Server, *, users: int = 128) -> Stress:
-    """Send the traffic from many users at once, who send the next request on each response.
+    """Send the traffic of many users at once, who each send a request after every response.
 
     This is a closed load, so its latencies look better than they are.
     """
     process = psutil.Process(server.pid)
     traffic = schedule(server.url, tier="team")
-    first = load(traffic, users=users, seconds=_seconds(5, 1), doing=f"{users} users, starting")
+    label = f"{users} users"
+    first = load(traffic, users=users, seconds=_seconds(5, 1), doing=f"{label}, starting")
     before = process.memory_info().rss
-    rest = load(traffic, users=users, seconds=_seconds(10, 2), doing=f"{users} users, continuing")
+    rest = load(traffic, users=users, seconds=_seconds(10, 2), doing=f"{label}, continuing")
     after = process.memory_info().rss
     return Stress(Load.joined([first, rest]), users, before, after, session.is_short())
 
@@ -237,7 +241,8 @@ def attack(server: Server, limit: str | None = None, doing: str = "attack") -> A
 def _most(limit: str, start: float, end: float) -> int:
     """Return how many requests a limit lets through at most, whichever algorithm counts them.
 
-    A window lets all of it through each time that it begins; a bucket its burst, and then its rate.
+    A window lets the whole limit through each time that it begins; a bucket lets its burst through,
+    and then its rate.
     """
     allowances = []
     for rule in parse(limit):

@@ -1,4 +1,4 @@
-"""Try a choice of fixes on the same traffic, as often as you like, and score each against a budget.
+"""Measure any choice of fixes under the same traffic, and score it against a budget.
 
     trials = Trials()
     trials.run({})                                       # the API without a fix
@@ -56,7 +56,7 @@ def start(fixes: Fixes, db: events.Copy | None = None, **options: Any) -> Server
 
     Raises ValueError if there's no such fix or its value makes no sense.
     """
-    _check(fixes)
+    _check_fixes(fixes)
     switches = {name: value for name, value in fixes.items() if value}
     if limit := switches.get("limits"):
         switches["limits"] = limits_of(limit)
@@ -69,11 +69,11 @@ def limits_of(free: str) -> dict[str, Any]:
     return {traffic.LISTS: tiers, **api.LIMITS}
 
 
-def _check(fixes: Fixes) -> None:
+def _check_fixes(fixes: Fixes) -> None:
     for name in fixes:
         if name not in FIXES:
-            known = "\n".join(f"  {key}: {meaning}" for key, meaning in FIXES.items())
-            raise ValueError(f"there is no fix {name!r}; there are\n{known}")
+            lines = [f"  {known}: {meaning}" for known, meaning in FIXES.items()]
+            raise ValueError("\n".join([f"there is no fix {name!r}; there are", *lines]))
     if limit := fixes.get("limits"):
         if not isinstance(limit, str):
             raise ValueError(f"limits is {limit!r}; write {FIXES['limits']}")
@@ -108,18 +108,19 @@ class Trials:
 
     def table(self) -> pd.DataFrame:
         """Return a row for each trial: its fixes, what was measured, and the targets it met."""
-        return _table({f"{number}": trial for number, trial in enumerate(self.done, start=1)})
+        numbered = {str(number): trial for number, trial in enumerate(self.done, start=1)}
+        return _table(numbered)
 
     def before(self) -> Trial:
         """Return the trial without a fix; run it if there was none."""
-        return self._found({}) or self.run({})
+        return self._trial_of({}) or self.run({})
 
     def final(self) -> Trial:
         """Return the last trial that met the budget. If none did, show a card and return ours."""
         for trial in reversed(self.done):
             if trial.met:
                 return trial
-        if ours := self._found(OURS):
+        if ours := self._trial_of(OURS):
             return ours
         text = "None of your trials has met the budget so far, so what follows uses our choice."
         display(show.Card("Our choice", text))
@@ -132,9 +133,11 @@ class Trials:
         if there's no such fix.
         """
         fixes = self.final().fixes
-        chosen = only(fixes if fixes.get(switch) else OURS, switch)
-        _check(chosen or {switch: True})
-        return self._found(chosen) or self.run(chosen)
+        if not fixes.get(switch):
+            fixes = OURS
+        chosen = only(fixes, switch)
+        _check_fixes(chosen or {switch: True})
+        return self._trial_of(chosen) or self.run(chosen)
 
     def each_fix(self) -> pd.DataFrame:
         """Return what each fix does alone, beside none of them and all of `final()`."""
@@ -144,7 +147,8 @@ class Trials:
         """Return a plot of the late requests with no fix, with each one alone, and with all."""
         compared = self._each_fix()
         *others, together = [trial.late for trial in compared.values()]
-        title = f"Late: {together:.0%} with all fixes, {min(others):.0%} with the best one alone"
+        best = min(others)
+        title = f"Late: {together:.0%} with all fixes, {best:.0%} with the best one alone"
         late = {name: 100 * trial.late for name, trial in compared.items()}
         return plots.bars(late, title, "late requests (%)")
 
@@ -155,7 +159,8 @@ class Trials:
         compared["all"] = self.final()
         return compared
 
-    def _found(self, fixes: Fixes) -> Trial | None:
+    def _trial_of(self, fixes: Fixes) -> Trial | None:
+        """Return the first trial of exactly these fixes."""
         return next((trial for trial in self.done if trial.fixes == fixes), None)
 
 
@@ -175,7 +180,7 @@ def _effective(fixes: Fixes) -> dict[str, Any]:
 
 
 def _measure(fixes: Fixes, name: str) -> Trial:
-    _check(fixes)
+    _check_fixes(fixes)
     fixes = _effective(fixes)
     with events.copy() as db:
         with start(fixes, db) as server:
@@ -189,11 +194,12 @@ def _measure(fixes: Fixes, name: str) -> Trial:
 def _table(trials: Mapping[str, Trial]) -> pd.DataFrame:
     rows = {}
     for name, trial in trials.items():
-        found = measures(trial)
-        met = sum(measure.met for measure in found)
+        measured = measures(trial)
+        met = sum(measure.met for measure in measured)
+        texts = {measure.name: measure.text for measure in measured}
         rows[name] = {
             "fixes": trial.described,
-            **{measure.name: measure.text for measure in found},
-            "targets met": f"{met} of {len(found)}",
+            **texts,
+            "targets met": f"{met} of {len(measured)}",
         }
     return pd.DataFrame.from_dict(rows, orient="index")

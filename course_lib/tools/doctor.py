@@ -175,7 +175,15 @@ def disk() -> Finding:
 
 def findings() -> "list[Finding]":
     """Return every line of the report."""
-    return [python(), venv_maker(), *installed(), redis(), sqlite(), port(), disk()]
+    return [
+        python(),
+        venv_maker(),
+        *installed(),
+        redis(),
+        sqlite(),
+        port(),
+        disk(),
+    ]
 
 
 def report() -> str:

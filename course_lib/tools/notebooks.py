@@ -64,15 +64,15 @@ def main() -> int:
 
 def chosen(number: str) -> Path:
     """Return the lesson with this number. If there is none, exit with a list of the lessons."""
-    lessons = shipped()
-    for lesson in lessons:
-        if number in (lesson_number(lesson), f"0{lesson_number(lesson)}"):
+    known = []
+    for lesson in shipped():
+        its_number = lesson_number(lesson)
+        if number in (its_number, f"0{its_number}"):
             return lesson
-    known = ", ".join(
-        f"{lesson_number(lesson)} {lesson.stem.partition('_')[2]}" for lesson in lessons
-    )
+        _, _, name = lesson.stem.partition("_")
+        known.append(f"{its_number} {name}")
     problem = f"There is no lesson {number}" if number else "Choose a lesson, as in LESSON=2"
-    sys.exit(f"{problem}. The lessons: {known or 'none yet'}.")
+    sys.exit(f"{problem}. The lessons: {', '.join(known) or 'none yet'}.")
 
 
 def some(number: str | None) -> list[Path]:

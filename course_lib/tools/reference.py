@@ -31,8 +31,10 @@ def _entry(name: str, value: Any) -> Iterator[str]:
     yield f"## {name}"
     if not _is_defined(value):
         assigned = f"{name} = "
-        lines = pformat(value, width=100 - len(assigned))
-        yield _code(assigned + lines.replace("\n", "\n" + " " * len(assigned)))
+        width = len(assigned)
+        lines = pformat(value, width=100 - width)
+        aligned = lines.replace("\n", "\n" + " " * width)
+        yield _code(assigned + aligned)
         return
     yield _code(_head(value))
     yield inspect.getdoc(value) or ""

@@ -20,7 +20,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
-from course_lib.lab import paths, progress, session
+from course_lib.lab import events, paths, progress, session
 from course_lib.lab.lessons import is_exercise, lesson_name, read
 from course_lib.tools.stored_form import MACHINE_SECONDS, clean, is_clean, is_marked, text_of
 
@@ -128,7 +128,8 @@ def run(lesson: Path, *, short: bool = True) -> NotebookNode | None:
         except CellError as error:
             print(f"{lesson.stem}: {error}")
             return None
-        print(f"{lesson.stem}: finished in {time.monotonic() - started:.0f} s")
+        elapsed = time.monotonic() - started
+        print(f"{lesson.stem}: finished in {elapsed:.0f} s")
         verdicts = last_verdicts(lesson, notebook)
     passed = _claims_hold(lesson, notebook, executed)
     for name, verdict in verdicts.items():
@@ -146,6 +147,7 @@ def store(lesson: Path, *, run_first: bool) -> None:
     """
     notebook = read(lesson)
     if run_first:
+        events.path()  # seeds the table now, so that no cell is timed while it waits for that
         with fresh_work(short=False) as folder:
             notebook = execute(notebook, folder)
         notebook.metadata[MACHINE_SECONDS] = round(_seconds_of_cells(notebook))
@@ -159,7 +161,8 @@ def _seconds_of_cells(notebook: NotebookNode) -> float:
     seconds = 0.0
     for cell in notebook.cells:
         times = cell.metadata.get("execution", {})
-        start, end = times.get("iopub.status.busy"), times.get("iopub.status.idle")
+        start = times.get("iopub.status.busy")
+        end = times.get("iopub.status.idle")
         if start and end:
             running = datetime.fromisoformat(end) - datetime.fromisoformat(start)
             seconds += running.total_seconds()
@@ -172,9 +175,10 @@ def _claims_hold(lesson: Path, shipped: NotebookNode, executed: NotebookNode) ->
     for before, after in zip(shipped.cells, executed.cells, strict=True):
         if not is_marked(after):
             continue
-        line = f"{lesson.stem}: {text_of(after).strip()}"
-        if _sanitized(text_of(after)) != text_of(before):
-            line += f" [shipped: {text_of(before).strip()}]"
+        expected, printed = text_of(before), text_of(after)
+        line = f"{lesson.stem}: {printed.strip()}"
+        if _sanitized(printed) != expected:
+            line += f" [shipped: {expected.strip()}]"
             all_hold = False
         print(line)
     return all_hold

@@ -39,8 +39,9 @@ PICTURES = {
     "rate_limiting": ("03_rate_limiting", "is four different promises"),
 }
 COLOURS = 64  # in a picture's palette; enough for smooth edges
-RUN_OF = "run_of"  # key in an executed copy's metadata: a digest of what was run
-RUN_ON = "run_on"  # key in an executed copy's metadata: date and machine
+# Keys in the metadata of an executed copy.
+RUN_OF = "run_of"  # a digest of what was run
+RUN_ON = "run_on"  # the date and the machine
 PNG = re.compile(r"data:image/png;base64,([^\"]+)")
 
 
@@ -151,10 +152,9 @@ def _small(png: bytes) -> bytes:
     """Return a picture on white with a palette, which makes the file much smaller."""
     picture = Image.open(io.BytesIO(png)).convert("RGBA")
     white = Image.new("RGBA", picture.size, "white")
+    on_white = Image.alpha_composite(white, picture).convert("RGB")
     stream = io.BytesIO()
-    Image.alpha_composite(white, picture).convert("RGB").quantize(COLOURS).save(
-        stream, format="png", optimize=True
-    )
+    on_white.quantize(COLOURS).save(stream, format="png", optimize=True)
     return stream.getvalue()
 
 

@@ -44,12 +44,12 @@ def from_markdown(name: str, source: Path, text: str) -> Page:
 
 
 def write(contents: Mapping[str, Sequence[Page]], folder: Path) -> None:
-    """Write the pages, which are grouped by a heading, with their pictures and their style."""
+    """Write pages, which are grouped under headings, with their pictures and their style sheet."""
     pages = [page for group in contents.values() for page in group]
     names = {page.source.resolve(): page.name for page in pages}
-    titles = {
-        heading: {page.name: page.title for page in group} for heading, group in contents.items()
-    }
+    titles = {}
+    for heading, group in contents.items():
+        titles[heading] = {page.name: page.title for page in group}
     exporter = HTMLExporter(template_name="basic", template_file=os.fspath(TEMPLATE))
     for page in pages:
         resources = {
@@ -79,7 +79,7 @@ def _prepared(page: Page, names: Mapping[Path, str], folder: Path) -> NotebookNo
 
 
 def _linked(link: re.Match[str], source: Path, names: Mapping[Path, str], folder: Path) -> str:
-    """Return a Markdown link as it has to be in the site.
+    """Return a Markdown link that works in the site.
 
     A link to a file that has no page becomes its text. A picture is copied.
     """

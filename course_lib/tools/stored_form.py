@@ -25,7 +25,8 @@ def is_marked(cell: NotebookNode) -> bool:
 
 def text_of(cell: NotebookNode) -> str:
     """Return what a code cell printed to stdout."""
-    return "".join(output.text for output in cell.outputs if output.get("name") == "stdout")
+    printed = [output.text for output in cell.outputs if output.get("name") == "stdout"]
+    return "".join(printed)
 
 
 def clean(notebook: NotebookNode) -> NotebookNode:
@@ -53,7 +54,8 @@ def is_clean(notebook: NotebookNode) -> list[str]:
     faults = []
     if notebook.metadata != stored.metadata or notebook.nbformat_minor != stored.nbformat_minor:
         faults.append("the notebook's metadata or version differs from the stored form")
-    for number, (cell, wanted) in enumerate(zip(notebook.cells, stored.cells, strict=True)):
+    pairs = zip(notebook.cells, stored.cells, strict=True)
+    for number, (cell, wanted) in enumerate(pairs):
         different = sorted(key for key in wanted if cell.get(key) != wanted[key])
         if different:
             keys = " and ".join(different)
