@@ -1,5 +1,7 @@
 """Check arguments that several subjects take, and raise errors that say what to pass instead."""
 
+from collections.abc import Collection
+from typing import Any
 from uuid import UUID
 
 LONGEST = 366 * 86_400.0
@@ -7,10 +9,26 @@ LONGEST = 366 * 86_400.0
 
 
 def check_namespace(namespace: str) -> str:
-    """Return a namespace for keys in Redis. Raises ValueError if it's empty or has braces."""
+    """Return a namespace for keys in Redis.
+
+    Raises TypeError if it isn't a string, ValueError if it's empty, has braces or isn't UTF-8.
+    """
+    check_text("namespace", namespace)
     if not namespace or set(namespace) & set("{}"):
         raise ValueError(f"namespace is {namespace!r}: pass a name without braces")
+    encoded("namespace", namespace)
     return namespace
+
+
+def encoded(name: str, text: str) -> bytes:
+    """Return text as UTF-8. Raises ValueError if it can't be encoded."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(
+            f"{name} {text!r} has half of a surrogate pair, which UTF-8 can't encode: "
+            "remove it, for example with text.encode(errors='replace').decode()"
+        ) from None
 
 
 def check_user_id(user_id: int | str | UUID) -> str:
@@ -41,3 +59,33 @@ def check_count(name: str, value: int, most: int) -> int:
     if not is_whole or not 1 <= value <= most:
         raise ValueError(f"{name} is {value!r}: pass a whole number from 1 to {most:,}")
     return value
+
+
+def check_text(name: str, value: str) -> str:
+    """Return a string. Raises TypeError if it isn't one."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a string, not {value!r}")
+    return value
+
+
+def check_switch(name: str, value: bool) -> bool:
+    """Return True or False. Raises TypeError for anything else: "no" would count as True."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False, not {value!r}")
+    return value
+
+
+def check_functions(**functions: Any) -> None:
+    """Raise TypeError if an argument is neither a function nor None."""
+    for name, function in functions.items():
+        if function is not None and not callable(function):
+            raise TypeError(f"{name} must be a function, not {function!r}")
+
+
+def check_texts(name: str, values: Collection[str]) -> None:
+    """Raise TypeError if a collection isn't one of strings; a string alone isn't one either."""
+    if isinstance(values, str) or not isinstance(values, Collection):
+        raise TypeError(f"{name} must be a list of strings, not {values!r}")
+    for value in values:
+        if not isinstance(value, str):
+            raise TypeError(f"{name} has {value!r}: pass only strings")

@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from course_lib.cache.codec import JsonCodec
-from course_lib.cache.ttl import Seconds, Ttl
+from course_lib.cache.ttl import Seconds, Ttl, check_ttl, seconds
 
 LONGEST_ARGUMENTS = 200  # characters; longer ones are in the key as a hash
 LEFT_OUT = {"HTTPConnection", "Response", "BackgroundTasks", "SecurityScopes"}
@@ -64,6 +64,13 @@ class CachedFunctions:
         when called with an argument that JSON can't express. Raises ValueError if `key` or `user`
         names an argument that the function doesn't have.
         """
+        for name, part in (("key", key), ("user", user)):
+            if part == "" or not isinstance(part, str | Callable | None):
+                raise TypeError(f"{name} must be a non-empty string or a function, not {part!r}")
+        if ttl is not None:
+            check_ttl(ttl)
+        if stale is not None:
+            seconds("stale", stale)
 
         def decorate(function: Function) -> Callable[..., Awaitable[Any]]:
             call = _CachedCall(function, key, user)
@@ -86,6 +93,8 @@ class _CachedCall:
     """A decorated function, and how to derive keys and users from its arguments."""
 
     def __init__(self, function: Function, key: Part | None, user: Part | None) -> None:
+        if not callable(function):
+            raise TypeError(f"put @cache.cached above a function, not {function!r}")
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise TypeError(
                 f"{function.__qualname__} is a generator, which can't be cached: return a list"

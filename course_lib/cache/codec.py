@@ -89,6 +89,10 @@ class Values:
     """Turn values into the content of entries, and back."""
 
     def __init__(self, codec: Codec) -> None:
+        """Check the codec. Raises TypeError if it lacks a method."""
+        methods = getattr(codec, "encode", None), getattr(codec, "decode", None)
+        if isinstance(codec, type) or not all(map(callable, methods)):
+            raise TypeError(f"codec must be an object with encode() and decode(), not {codec!r}")
         self._codec = codec
         self._form = "JSON" if isinstance(codec, JsonCodec) else f"{type(codec).__name__} content"
         self._checked: set[int] = set()  # hashes of raw contents that were decoded successfully

@@ -41,6 +41,8 @@ def limit_endpoint(check: Check, endpoint: str | None, text: str) -> Callable[[E
     """
 
     def decorate(function: Endpoint) -> Endpoint:
+        if not callable(function):
+            raise TypeError(f"put @limiter.limit above a function, not {function!r}")
         # An app that decorates endpoints has FastAPI; the rest of the limiter works without it.
         from fastapi import WebSocket  # noqa: PLC0415
 

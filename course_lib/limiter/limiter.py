@@ -25,7 +25,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from course_lib.asgi import Scope
-from course_lib.checks import check_namespace
+from course_lib.checks import check_functions, check_namespace, check_switch, check_text
 from course_lib.limiter.clients import Identify, Identity, address
 from course_lib.limiter.decision import Decision, LimitState, decide
 from course_lib.limiter.decorator import limit_endpoint
@@ -45,7 +45,7 @@ from course_lib.limiter.request_check import (
 )
 from course_lib.limiter.route_limits import explain_limits
 from course_lib.limiter.scripts import REPAIRS, RESET, SCRIPTS, Algorithm
-from course_lib.redis_client import CircuitBreaker, RedisUnavailable
+from course_lib.redis_client import CircuitBreaker, RedisUnavailable, check_client
 
 log = logging.getLogger(__package__)
 
@@ -81,7 +81,10 @@ class RateLimiter:
         enforce: bool = True,
         clock: Callable[[], float] | None = None,
     ) -> None:
-        if algorithm not in SCRIPTS:
+        check_client(redis)
+        check_switch("enforce", enforce)
+        check_functions(clock=clock)
+        if algorithm not in list(SCRIPTS):
             raise ValueError(f"algorithm is {algorithm!r}: choose one of {', '.join(SCRIPTS)}")
         if on_error not in ("allow", "deny"):
             raise ValueError(f"on_error is {on_error!r}: choose allow or deny")
@@ -104,7 +107,7 @@ class RateLimiter:
         follow, if `limit` isn't a limit or `cost` isn't a cost.
         """
         rules = rules_for(limit, self.algorithm)
-        if cost != 1:
+        if type(cost) is not int or cost != 1:
             rules = rules.with_cost(cost, self.algorithm)
         endpoint = endpoint_part(endpoint)
         member = f"{rules.text} {endpoint}"
@@ -169,6 +172,8 @@ class RateLimiter:
             check_limit_of_request(limit)
         else:
             rules_for(limit, self.algorithm)
+        if endpoint is not None:
+            check_text("endpoint", endpoint)
         request_check = RequestCheck(self, identify, anonymous, cost)
 
         async def check(scope: Scope, name: str) -> CheckedRequest | None:

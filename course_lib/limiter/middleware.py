@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from course_lib.asgi import App, Message, Receive, Scope, Send
+from course_lib.checks import check_functions
 from course_lib.limiter.clients import Identify, address
 from course_lib.limiter.decision import Decision
 from course_lib.limiter.limiter import RateLimiter
@@ -68,6 +69,9 @@ class RateLimitMiddleware:
         cost: Cost | None = None,
         on_reject: Callable[[Scope, Decision], App | Awaitable[App]] | None = None,
     ) -> None:
+        if not isinstance(limiter, RateLimiter):
+            raise TypeError(f"limiter must be a RateLimiter, not {limiter!r}")
+        check_functions(app=app, tiers=tiers, on_reject=on_reject)
         self.app = app
         self.limiter = limiter
         self.tiers = tiers

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from course_lib.asgi import Scope
+from course_lib.checks import check_texts
 from course_lib.limiter.route_rule import WEBSOCKET, RouteLimit, Rule, example
 from course_lib.limiter.routes import (
     AppRoute,
@@ -39,8 +40,13 @@ class RouteLimits:
         """Read `limits`, and the routes that are `exempt`.
 
         Raises ValueError if a key isn't a route, if a limit isn't one, or if a limit could never
-        apply because an earlier key or an exemption covers its route.
+        apply because an earlier key or an exemption covers its route. Raises TypeError for other
+        types.
         """
+        if not isinstance(limits, Mapping):
+            raise TypeError(f"limits must be a dict of limits by route, not {limits!r}")
+        check_texts("limits", limits.keys())
+        check_texts("exempt", exempt)
         exemptions = [Rule(key, None, algorithm) for key in exempt]
         limited = [Rule(key, limit, algorithm) for key, limit in limits.items()]
         self.rules = [*exemptions, *limited]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from course_lib.checks import check_text
 from course_lib.redis_client.url_options import parse_options
 
 SCHEMES = {
@@ -39,7 +40,11 @@ class Address:
 
 
 def parse(url: str) -> Address:
-    """Return the parts of a URL. Raises ValueError, with an example to follow, if it's invalid."""
+    """Return the parts of a URL.
+
+    Raises TypeError if it isn't a string, and ValueError, with an example to follow, if it's wrong.
+    """
+    check_text("url", url)
     parts = _split(url)
     scheme, _, engine = parts.scheme.partition("+")
     is_encrypted = scheme == "rediss"

@@ -34,6 +34,7 @@ from course_lib.checks import check_seconds
 from course_lib.redis_client import refusals
 from course_lib.redis_client.connections import (
     Source,
+    check_source,
     forget,
     most_connections,
     node_of,
@@ -92,22 +93,20 @@ class CircuitBreaker:
         retry_after: float = 1.0,
     ) -> None:
         check_settings(time_limit, connect_timeout, failures, retry_after)
+        check_source(source)
+        if source in self._of_sources:
+            raise ValueError("source has a breaker already: get it from CircuitBreaker.of(redis)")
         self.failures = failures
         self.retry_after = retry_after
         self._limits = TimeLimits(time_limit, connect_timeout)
         self._source = ref(source)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._server = "Redis"
         self._of_nodes: dict[str, CircuitBreaker] = {}  # only in a cluster
-        self._failed = 0  # in a row
-        self._retry_at = 0.0  # on the loop's clock, while open
-        self._has_warned = False  # and not yet said that Redis is back
-        self._quiet_until = 0.0  # no warning until then
         connections = most_connections(source)
         most_idle = connections // 5
         self._connections = connections - most_idle
         self._idle_connections = IdleConnections(most_idle)
-        self._slots = Slots(self._connections)  # only scripts can use the idle ones
+        self._start("Redis")
         guard_connections(source, self)
         self._of_sources[source] = self
 
@@ -230,6 +229,15 @@ class CircuitBreaker:
             self._of_nodes.clear()
         self._loop = loop
 
+    def _start(self, server: str) -> None:
+        """Start closed, for the server of this name. Each node of a cluster fails on its own."""
+        self._server = server
+        self._failed = 0  # in a row
+        self._retry_at = 0.0  # on the loop's clock, while open
+        self._has_warned = False  # and not yet said that Redis is back
+        self._quiet_until = 0.0  # no warning until then
+        self._slots = Slots(self._connections)  # only scripts can use the idle ones
+
     def _of_node(self, name: str) -> "CircuitBreaker":
         """Return the breaker of a cluster's node, with the cluster's settings and connections."""
         loop = asyncio.get_running_loop()
@@ -238,11 +246,7 @@ class CircuitBreaker:
         breaker = self._of_nodes.get(name)
         if breaker is None:
             breaker = copy.copy(self)
-            breaker._server = f"Redis at {name}"
-            breaker._failed = 0
-            breaker._has_warned = False
-            breaker._quiet_until = 0.0
-            breaker._slots = Slots(self._connections)
+            breaker._start(f"Redis at {name}")
             self._of_nodes[name] = breaker
         return breaker
 

@@ -75,6 +75,7 @@ def pool(url: str, *, max_connections: int = 50) -> BlockingConnectionPool:
     redis-py's own defaults raise when the pool is full, and take 3 to 10 s to report that a server
     is unavailable.
     """
+    check_count("max_connections", max_connections, MOST)
     return _server_pool(address.parse(url), max_connections, _limits(CONNECT_TIMEOUT, None))
 
 
