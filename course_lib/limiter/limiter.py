@@ -29,6 +29,7 @@ from course_lib.checks import check_functions, check_namespace, check_switch, ch
 from course_lib.limiter.clients import Identify, Identity, address
 from course_lib.limiter.decision import Decision, LimitState, decide
 from course_lib.limiter.decorator import limit_endpoint
+from course_lib.limiter.explanation import explain_limits
 from course_lib.limiter.index import FOREIGN_CONTENT, read_index
 from course_lib.limiter.keys import endpoint_part, index_of
 from course_lib.limiter.limits import (
@@ -43,7 +44,6 @@ from course_lib.limiter.request_check import (
     RequestCheck,
     check_limit_of_request,
 )
-from course_lib.limiter.route_limits import explain_limits
 from course_lib.limiter.scripts import REPAIRS, RESET, SCRIPTS, Algorithm
 from course_lib.redis_client import CircuitBreaker, RedisUnavailable, check_client
 
@@ -188,8 +188,9 @@ class RateLimiter:
             {"GET /health": "no limit (/health)", "GET /api/events": "100/minute (*)", ...}
 
         In parentheses is the key of `limits` that applies, or "its own" for a decorated endpoint.
-        The limits of a mounted app's own middleware aren't included: pass that app instead.
-        Raises ValueError if a key of `limits` matches no route.
+        If a mounted app has the middleware too, both limits apply: "100/minute (*), and 5/minute
+        (/items in /v1)". Raises ValueError if a key of `limits` matches no route, TypeError if the
+        app has no routes.
         """
         return explain_limits(app, self)
 

@@ -77,8 +77,8 @@ class RateLimitMiddleware:
         self.tiers = tiers
         self.on_reject = on_reject
         self._check = RequestCheck(limiter, identify, anonymous, cost)
-        self._limits = RouteLimits(limits, exempt, limiter.algorithm)
-        if tiers is None and any(rule.has_tiers for rule in self._limits.rules):
+        self.route_limits = RouteLimits(limits, exempt, limiter.algorithm)
+        if tiers is None and any(rule.has_tiers for rule in self.route_limits.rules):
             raise ValueError(
                 "a route has a limit for each tier: pass tiers=..., "
                 "a function that returns the tier of a request"
@@ -89,7 +89,7 @@ class RateLimitMiddleware:
         if scope["type"] not in ("http", "websocket"):
             await self._serve_lifespan(scope, receive, send)
             return
-        rule = self._limits.find(scope, self.app)
+        rule = self.route_limits.find(scope, self.app)
         checked = None
         if rule is not None:
             limit = await rule.limit_for(scope, self.tiers)
@@ -118,7 +118,7 @@ class RateLimitMiddleware:
 
         async def send_checked(message: Message) -> None:
             if message["type"] == "lifespan.startup.complete":
-                self._limits.start(self.app, scope)
+                self.route_limits.start(self.app, scope)
             await send(message)
 
         await self.app(scope, receive, send_checked)

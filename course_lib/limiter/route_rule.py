@@ -38,6 +38,7 @@ OTHER_EXAMPLES = {
     "uuid": "11111111-1111-1111-1111-111111111111",
     "path": "b/c/d",
 }
+NO_LIMIT = "no limit"
 WEBSOCKET = "WEBSOCKET"  # the method of a handshake in a key of `limits`
 
 
@@ -140,7 +141,7 @@ def _check_limit(key: str, limit: str | Limit, algorithm: Algorithm) -> None:
 
 
 def _text(limit: OneLimit) -> str:
-    return "no limit" if limit is None else str(limit)
+    return NO_LIMIT if limit is None else str(limit)
 
 
 @functools.lru_cache(maxsize=1024)
