@@ -178,6 +178,17 @@ async def test_a_wrong_argument_is_named_where_it_is_passed(
         assert type(raised.value) in (TypeError, ValueError), value
 
 
+def test_a_wrong_setting_of_a_breaker_is_named() -> None:
+    breaker = redis_client.CircuitBreaker.of(redis_client.connect(URL))
+    for value in NOT_A_COUNT:
+        with pytest.raises(ValueError, match="failures"):
+            breaker.failures = value
+    for name in ("time_limit", "connect_timeout", "retry_after"):
+        for value in NOT_SECONDS:
+            with pytest.raises((TypeError, ValueError), match=name):
+                setattr(breaker, name, value)
+
+
 @pytest.mark.parametrize("value", NOT_TEXT)
 def test_what_is_not_a_limit_or_a_decision_is_named(value: Any) -> None:
     with pytest.raises(TypeError, match="limit must be a string such as '50/minute'"):

@@ -78,6 +78,17 @@ def parse(url: str) -> Address:
     )
 
 
+def parse_one(url: str) -> Address:
+    """Return the parts of a URL of a single server. Raises as `parse` does, also for others."""
+    parsed = parse(url)
+    if parsed.engine != "server":
+        raise ValueError(
+            f"the URL leads to a {parsed.engine}, and only one server is possible here: "
+            "pass a URL that begins with redis://, rediss:// or unix://"
+        )
+    return parsed
+
+
 def _split(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
