@@ -82,6 +82,15 @@ def check_functions(**functions: Any) -> None:
             raise TypeError(f"{name} must be a function, not {function!r}")
 
 
+def check_decorated(decorator: str, function: Any) -> None:
+    """Raise TypeError if a decorator isn't above a function, or is above @classmethod."""
+    if isinstance(function, staticmethod | classmethod) or not callable(function):
+        raise TypeError(
+            f"put {decorator} above a function, and below @staticmethod or @classmethod, "
+            f"not above {function!r}"
+        )
+
+
 def check_texts(name: str, values: Collection[str]) -> None:
     """Raise TypeError if a collection isn't one of strings; a string alone isn't one either."""
     if isinstance(values, str) or not isinstance(values, Collection):

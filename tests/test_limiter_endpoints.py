@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, WebSocket
-from fastapi.responses import StreamingResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.testclient import TestClient
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.testclient import WebSocketDenialResponse
@@ -288,3 +288,23 @@ def test_the_decorators_limit_may_depend_on_the_request(limiter: RateLimiter) ->
             responses = [client.get("/", headers={"User": user}) for _ in range(3)]
             assert [response.status_code for response in responses] == expected
             assert ("x-ratelimit-limit" in responses[0].headers) == (expected == LIMITED)
+
+
+def test_a_response_that_is_returned_to_all_tells_each_client_its_own_limit(
+    limiter: RateLimiter,
+) -> None:
+    app, shared = FastAPI(), JSONResponse("hello")
+
+    def client_of(scope: Any) -> str:
+        return dict(scope["headers"])[b"x-client"].decode()
+
+    @app.get("/")
+    @limiter.limit("9/day", identify=client_of)
+    @limiter.limit("99/day")
+    async def hello() -> JSONResponse:
+        return shared
+
+    with TestClient(app) as client:
+        replies = [client.get("/", headers={"X-Client": name}) for name in "aaab"]
+    left = [reply.headers["X-RateLimit-Remaining"] for reply in replies]
+    assert left == ["8", "7", "6", "8"]

@@ -205,7 +205,7 @@ def test_what_is_not_a_proxy_is_named(value: Any) -> None:
         address_behind(value)
 
 
-@pytest.mark.parametrize("value", [*NEVER, None, "5"])
+@pytest.mark.parametrize("value", [*NEVER, None, "5", classmethod(load), staticmethod(load)])
 def test_a_decorator_says_what_it_belongs_above(value: Any) -> None:
     with pytest.raises(TypeError, match=r"put @cache.cached above a function"):
         CACHE.cached()(value)

@@ -17,8 +17,9 @@ import re
 from course_lib.checks import check_text, check_user_id
 from course_lib.limiter.clients import Identity
 
-# Names that a key can hold unchanged. A brace ends a user's name, and "~" begins a digest.
-PLAIN_USER = re.compile("[^}~\ud800-\udfff][^}\ud800-\udfff]{0,99}")
+# Names that a key can hold unchanged. A brace ends a user's name, a colon ends the namespace, and
+# "~" begins a digest.
+PLAIN_USER = re.compile("[^}:~\ud800-\udfff][^}:\ud800-\udfff]{0,99}")
 PLAIN_ENDPOINT = re.compile("[^~\ud800-\udfff][^\ud800-\udfff]{0,199}")
 
 

@@ -109,6 +109,8 @@ class RateLimitMiddleware:
             response = self.on_reject(scope, decision)
             if inspect.isawaitable(response):
                 response = await response
+            if not callable(response):
+                raise TypeError(f"on_reject must return an ASGI response, not {response!r}")
             await response(scope, receive, send_with_headers)
         else:
             await reject(scope, send, decision, headers)
