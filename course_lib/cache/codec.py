@@ -106,7 +106,10 @@ class Values:
             if raw and isinstance(value, bytes):
                 self._codec.decode(value)
                 return escaped(value)
-            return escaped(self._codec.encode(value))
+            content = self._codec.encode(value)
+            if not isinstance(content, bytes):
+                raise TypeError(f"encode returned {type(content).__name__}, not bytes")
+            return escaped(content)
         except (TypeError, ValueError, RecursionError) as error:  # nan, a list inside itself
             kind = TypeError if isinstance(error, TypeError) else ValueError
             raise kind(f"the value of {key!r} can't be stored as {self._form}: {error}") from None

@@ -51,8 +51,10 @@ class Store:
         """The number of times that a policy stood in for Redis, by reason."""
         self._shards = []
         for number in range(shards):
-            tag = namespace if shards == 1 else f"{namespace}:{number}"
-            self._shards.append(Shard(redis, f"{{{tag}}}:".encode()))
+            # A namespace may have the same name as a shard, so the rest of the prefix differs.
+            only = f"{{{namespace}}}:"
+            prefix = only if shards == 1 else f"{{{namespace}:{number}}}shard:"
+            self._shards.append(Shard(redis, prefix.encode()))
 
     async def read(self, key: bytes) -> bytes | None:
         """Return what an entry holds: a value, a lease, or None. If Redis fails, UNAVAILABLE."""
