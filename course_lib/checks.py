@@ -49,7 +49,8 @@ def check_seconds(name: str, value: float, longest: float = LONGEST) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{name} must be a number of seconds, not {value!r}")
     if not 0 < value <= longest:
-        raise ValueError(f"{name} is {value!r}: pass seconds, more than 0 and at most {longest:g}")
+        most = f"{longest:,.15g}"
+        raise ValueError(f"{name} is {value!r}: pass seconds, more than 0 and at most {most}")
     return value
 
 
