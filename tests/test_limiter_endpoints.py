@@ -7,10 +7,10 @@ import functools
 import itertools
 import threading
 from collections.abc import AsyncIterable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import pytest
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, WebSocket
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response, WebSocket
 from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.testclient import TestClient
 from starlette.exceptions import HTTPException as StarletteHTTPException
@@ -308,3 +308,30 @@ def test_a_response_that_is_returned_to_all_tells_each_client_its_own_limit(
         replies = [client.get("/", headers={"X-Client": name}) for name in "aaab"]
     left = [reply.headers["X-RateLimit-Remaining"] for reply in replies]
     assert left == ["8", "7", "6", "8"]
+
+
+class OwnRequest(Request):
+    """A request with methods of the app's own."""
+
+
+def test_requests_and_websockets_are_found_by_any_annotation_that_fastapi_takes(
+    limiter: RateLimiter,
+) -> None:
+    app = FastAPI()
+
+    @app.get("/own")
+    @limiter.limit("9/day")
+    async def own(request: OwnRequest, reply: Annotated[Response, "ours"]) -> str:
+        return request.url.path
+
+    @app.websocket("/live")
+    @limiter.limit("9/day")
+    async def live(websocket: Annotated[WebSocket, "ours"]) -> None:
+        await websocket.accept()
+        await websocket.send_text("hello")
+
+    with TestClient(app) as client:
+        reply = client.get("/own")
+        with client.websocket_connect("/live") as websocket:
+            assert websocket.receive_text() == "hello"
+    assert (reply.text, reply.headers["X-RateLimit-Remaining"]) == ('"/own"', "8")

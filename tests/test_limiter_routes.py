@@ -12,6 +12,7 @@ from fastapi.responses import PlainTextResponse
 from fastapi.testclient import TestClient
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.requests import Request
 from starlette.routing import Host, Mount, Route, Router
 from starlette.staticfiles import StaticFiles
 
@@ -331,6 +332,26 @@ def test_explain_lists_the_limits_of_mounted_apps_too(limiter: RateLimiter) -> N
             "9/minute (* in /v1), and 1/day (/things/{name} in /v1/inner)"
         ),
     }
+
+
+def test_explain_lists_the_middleware_of_a_single_route_and_leaves_it_working(
+    limiter: RateLimiter,
+) -> None:
+    options = middleware(limiter, {"/once": "1/day"})
+    single = [Middleware(RateLimitMiddleware, **options)]
+    files = RateLimitMiddleware(StaticFiles(directory="."), **middleware(limiter, {"*": "2/day"}))
+
+    async def serve(request: Request) -> PlainTextResponse:
+        return PlainTextResponse("served")
+
+    app = Starlette(routes=[Route("/once", serve, middleware=single), Mount("/files", files)])
+    with TestClient(app) as client:
+        assert client.get("/once").status_code == 200
+        assert limiter.explain(app) == {
+            "GET /once": "1/day (/once)",
+            "/files/{path:path}": "2/day (*)",
+        }
+        assert client.get("/once").status_code == 429
 
 
 def test_explain_names_what_is_not_an_app(limiter: RateLimiter) -> None:

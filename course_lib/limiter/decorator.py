@@ -16,7 +16,7 @@ import functools
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 from course_lib.asgi import Scope
 from course_lib.checks import check_decorated
@@ -192,9 +192,15 @@ def _with_parameters(
 
 
 def _find_parameter(signature: inspect.Signature, kind: type) -> str | None:
-    """Return the name of the parameter of this type, None if there is none."""
+    """Return the name of the parameter of this type, None if there is none.
+
+    FastAPI also passes it for a subclass, and for a type in Annotated.
+    """
     for parameter in signature.parameters.values():
-        if parameter.annotation is kind:
+        annotation = parameter.annotation
+        if get_origin(annotation) is Annotated:
+            annotation = get_args(annotation)[0]
+        if isinstance(annotation, type) and issubclass(annotation, kind):
             return parameter.name
     return None
 

@@ -4,6 +4,7 @@ RateLimitMiddleware --> app --> mount --> RateLimitMiddleware --> mounted app --
 "/v1/*", "*"                              its own routes                          its own limit
 """
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -38,10 +39,11 @@ def _limits_by_middleware(app: Any, limiter: Any, mount: str = "") -> Texts:
     texts: Texts = {}
     for route in endpoints_of(routes):
         for _, method in names_of(route):
-            by_layer = [layer.text_for(method, route, mount) for layer in layers]
+            around_route = _layers(route.app, limiter)
+            by_layer = [layer.text_for(method, route, mount) for layer in [*layers, *around_route]]
             texts[method, mount + route.path] = [*filter(None, by_layer)]
     for route in _mounts(routes):
-        inner = _limits_by_middleware(route.mounted, limiter, mount + route.path)
+        inner = _limits_by_middleware(route.app, limiter, mount + route.path)
         for key, found in inner.items():
             texts[key] += found
     return texts
@@ -58,8 +60,9 @@ def _layers(app: Any, limiter: Any) -> Iterator[RouteLimits]:
     """Yield the limits of each middleware of this limiter around an app's routes."""
     while app is not None:
         if getattr(app, "limiter", None) is limiter and hasattr(app, "route_limits"):
-            app.route_limits.check(app.app)
-            yield app.route_limits
+            limits = copy.copy(app.route_limits)  # checking sets the routes that requests match
+            limits.check(app.app)
+            yield limits
         for middleware in getattr(app, "user_middleware", ()):
             options = middleware.kwargs
             if options.get("limiter") is limiter and "limits" in options:

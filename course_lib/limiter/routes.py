@@ -44,9 +44,9 @@ class AppRoute:
             self.pattern = getattr(self._route, "path_regex", None)
 
     @property
-    def mounted(self) -> Any:
-        """The app of a mount."""
-        return self._route.app
+    def app(self) -> Any:
+        """The app of a mount, or what serves this route, with any middleware around it."""
+        return getattr(self._route, "app", None)
 
     def serving(self, scope: Scope) -> "tuple[int, AppRoute | None]":
         """Return how well this matches a request, and the innermost route that serves it."""
