@@ -35,7 +35,7 @@ NOT_A_COUNT = [*NEVER, None, True, 0, "5"]
 NOT_SECONDS = [*NEVER[1:], True, 0, "5"]
 NOT_A_FUNCTION = [*NEVER, True, "5", 0]
 NOT_A_SWITCH = [*NEVER, None, 1, "no"]
-NOT_A_CLIENT = [*NEVER, None, URL, redis.Redis(), BlockingConnectionPool()]
+NOT_A_CLIENT = [*NEVER, None, URL, redis.Redis(), BlockingConnectionPool(), REDIS.pipeline()]
 
 
 async def load() -> int:

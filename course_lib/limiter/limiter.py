@@ -55,8 +55,8 @@ MOST_REPORTED = 1000  # endpoints in `would_reject`
 class RateLimiter:
     """Decides which requests of a user to an endpoint are within their limit.
 
-    - `redis`: an asyncio client, preferably from `redis_client.connect`. A limiter belongs to one
-      event loop.
+    - `redis`: an asyncio client, preferably from `redis_client.connect`: then a limiter works in
+      several event loops, such as those of tests.
     - `algorithm`: see the top of this module. The default never rejects a client that sends its
       requests evenly and within the limit, and needs the same memory for any limit. With "1/second"
       and a request a second, `sliding_window` would reject every other one.

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis, RedisCluster
+from redis.asyncio.client import Pipeline
 from redis.asyncio.sentinel import SentinelConnectionPool
 
 Source = ConnectionPool | RedisCluster
@@ -19,7 +20,7 @@ def source_of(redis: Redis) -> Source:
 
 def check_client(redis: Redis | RedisCluster) -> Any:
     """Return a client. Raises TypeError if it isn't an asyncio client of redis-py."""
-    if not isinstance(redis, Redis | RedisCluster):
+    if not isinstance(redis, Redis | RedisCluster) or isinstance(redis, Pipeline):
         raise TypeError(
             f"redis must be an asyncio client, such as redis_client.connect(url), not {redis!r}"
         )
