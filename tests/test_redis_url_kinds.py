@@ -93,6 +93,8 @@ def test_an_option_that_redis_or_its_client_rejects_is_named_with_its_remedy(
         "timeout=5",
         "lib_name=app&lib_version=1",
         "client_name=app",
+        "socket_read_size=1000",
+        "retry_on_timeout=false",
     ],
 )
 def test_an_option_that_both_accept_is_no_obstacle(

@@ -156,12 +156,14 @@ def plain_client(url: str) -> redis.Redis:
     parsed = address.parse_one(url)
     options = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0, **parsed.options}
     options.pop("timeout", None)  # of a pool that makes callers wait
+    connection_class: type[redis.Connection] | type[redis.UnixDomainSocketConnection]
     if "path" in options:
-        options["unix_socket_path"] = options.pop("path")
+        connection_class = redis.UnixDomainSocketConnection
     else:
         options["host"], options["port"] = parsed.hosts[0]
-        options["ssl"] = parsed.is_encrypted
-    return redis.Redis(retry=Retry(NoBackoff(), 0), **options)
+        connection_class = redis.SSLConnection if parsed.is_encrypted else redis.Connection
+    options["retry"] = Retry(NoBackoff(), 0)
+    return redis.Redis.from_pool(redis.ConnectionPool(connection_class, **options))
 
 
 def find_binary() -> str:

@@ -147,6 +147,7 @@ def parse_options(query: str, engine: str, is_encrypted: bool) -> dict[str, Any]
             ) from None
     _check_tls({name: value for name, value in options.items() if name in OF_TLS})
     _describe_library(options)
+    options.pop("retry_on_timeout", None)  # it's false, as it always is
     return options
 
 
