@@ -1,6 +1,7 @@
 """Check arguments that several subjects take, and raise errors that say what to pass instead."""
 
 from collections.abc import Collection
+from enum import Enum
 from typing import Any
 from uuid import UUID
 
@@ -32,10 +33,12 @@ def encoded(name: str, text: str) -> bytes:
 
 
 def check_user_id(user_id: int | str | UUID) -> str:
-    """Return a user's ID as text.
+    """Return a user's ID as text; of an Enum's member, its value.
 
     Raises TypeError unless it's a whole number, a non-empty string or a UUID.
     """
+    if isinstance(user_id, Enum):
+        user_id = user_id.value  # str() would return its name, if it's also a string
     if isinstance(user_id, bool) or not isinstance(user_id, int | str | UUID) or user_id == "":
         raise TypeError(f"user_id must be a whole number or a non-empty string, not {user_id!r}")
     return str(user_id)

@@ -191,5 +191,4 @@ def checked_key(key: str) -> bytes:
 
 def checked_user(user_id: UserId) -> bytes:
     """Return a user's ID as bytes. Raises TypeError or ValueError if it isn't an ID."""
-    plain_id = str(user_id) if isinstance(user_id, UUID) else user_id
-    return encoded("user_id", check_user_id(plain_id))
+    return encoded("user_id", check_user_id(user_id))
