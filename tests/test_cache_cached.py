@@ -5,7 +5,7 @@ import dataclasses
 import functools
 import logging
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Annotated, Any
 
 import httpx
@@ -109,6 +109,15 @@ async def test_long_arguments_are_in_the_key_as_a_hash(cache: Cache) -> None:
     assert [await length("x" * 5_000), await length("y" * 5_001)] == [5_000, 5_001]
 
 
+def numbers(count: int) -> Iterator[int]:
+    yield from range(count)
+
+
+class Numbers:
+    async def __call__(self) -> AsyncIterator[int]:
+        yield 1
+
+
 async def test_what_cannot_be_cached_is_an_error_that_says_what_to_do(cache: Cache) -> None:
     with pytest.raises(TypeError, match="rows is a generator"):
 
@@ -116,16 +125,25 @@ async def test_what_cannot_be_cached_is_an_error_that_says_what_to_do(cache: Cac
         async def rows() -> AsyncIterator[int]:
             yield 1
 
-    with pytest.raises(ValueError, match="has no argument 'user'"):
+    async def stats(user_id: int) -> int:
+        return user_id
 
-        @cache.cached(user="user")
-        async def stats(user_id: int) -> int:
-            return user_id
+    with pytest.raises(ValueError, match="has no argument 'user'"):
+        cache.cached(user="user")(stats)
+
+    for generator in (functools.partial(numbers, 2), Numbers()):
+        with pytest.raises(TypeError, match="is a generator, which can't be cached"):
+            cache.cached(key="numbers")(generator)
+
+    with pytest.raises(ValueError, match=r"key '\{' of .*stats isn't a format string"):
+        cache.cached(key="{")(stats)
 
     @cache.cached()
     async def read(path: object) -> int:
         return 1
 
+    with pytest.raises(TypeError, match=r"read: missing a required argument: 'path'"):
+        await read()
     with pytest.raises(TypeError, match=r"argument 'path' in a key, .*: pass `key`"):
         await read(object())
 

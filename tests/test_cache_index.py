@@ -1,5 +1,7 @@
 """A user's index lives as long as its entries, and an entry that's written again costs less."""
 
+import enum
+
 import pytest
 
 from course_lib.cache import Cache
@@ -35,3 +37,13 @@ async def test_only_a_new_entry_searches_its_index_for_expired_ones(redis):
     commands = await redis.info("commandstats")
     assert commands["cmdstat_zadd"]["calls"] == 6
     assert commands["cmdstat_zrangebyscore"]["calls"] == 2
+
+
+class Tenant(str, enum.Enum):  # noqa: UP042  as many apps write it
+    SHOP = "shop"
+
+
+async def test_a_member_of_an_enum_is_the_user_of_its_value(redis):
+    cache = Cache(redis)
+    await cache.set("key", "value", user_id=Tenant.SHOP)
+    assert await cache.invalidate_user_cache("shop") == 1

@@ -83,3 +83,14 @@ async def test_a_removal_missed_in_several_shards_is_made_up_for_in_each(
 async def test_an_invalid_number_of_shards_is_an_error(redis: Redis, shards: int) -> None:
     with pytest.raises(ValueError, match="shards is"):
         Cache(redis, shards=shards)
+
+
+async def test_a_namespace_named_like_a_shard_shares_nothing_with_it(redis: Redis) -> None:
+    sharded = Cache(redis, namespace="shop", shards=2)
+    others = [Cache(redis, namespace=f"shop:{number}") for number in range(2)]
+    for other in others:
+        await other.set("key", "kept", user_id=1)
+    await sharded.set("key", "value", user_id=1)
+    assert await sharded.invalidate_user_cache(1) == 1
+    await sharded.clear()
+    assert [await other.get("key") for other in others] == ["kept", "kept"]

@@ -13,7 +13,7 @@ import pydantic
 import pytest
 from redis.asyncio import Redis
 
-from course_lib.cache import Cache
+from course_lib.cache import Cache, JsonCodec
 from course_lib.lab import redis_server
 from tests.conftest import empty_client
 
@@ -208,3 +208,16 @@ async def test_a_wrong_ttl_is_an_error_and_leaves_nothing(
     with pytest.raises((TypeError, ValueError), match="ttl"):
         await look_up(cache, 1, ttl=ttl)
     assert await redis.keys("*") == []
+
+
+class TextCodec(JsonCodec):
+    """A codec that forgets to encode its text."""
+
+    def encode(self, value: Any) -> Any:
+        return super().encode(value).decode()
+
+
+async def test_a_codec_that_returns_no_bytes_is_named(redis: Redis) -> None:
+    cache = Cache(redis, codec=TextCodec())
+    with pytest.raises(TypeError, match=r"'key' can't be stored as .*: encode returned str"):
+        await cache.set("key", 1)

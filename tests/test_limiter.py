@@ -559,7 +559,7 @@ def test_parse_reads_what_str_writes(
         ("5/minute;", ValueError, "write '50/minute'"),
         ("5/minute\n6/hour", ValueError, "write '50/minute'"),
         ("\u0665/minute", ValueError, "write '50/minute'"),
-        ("0/minute", ValueError, r"requests is 0: .* as in Limit\(50, 60.0\)"),
+        ("0/minute", ValueError, "requests is 0: pass a whole number from 1 to 1,000,000,000"),
         ("5/0 seconds", ValueError, "window is 0"),
         ("5/2 years", ValueError, "window is .*: pass seconds, more than 0 and at most"),
         (

@@ -7,11 +7,11 @@ import functools
 import itertools
 import threading
 from collections.abc import AsyncIterable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import pytest
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, WebSocket
-from fastapi.responses import StreamingResponse
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response, WebSocket
+from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.testclient import TestClient
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.testclient import WebSocketDenialResponse
@@ -288,3 +288,50 @@ def test_the_decorators_limit_may_depend_on_the_request(limiter: RateLimiter) ->
             responses = [client.get("/", headers={"User": user}) for _ in range(3)]
             assert [response.status_code for response in responses] == expected
             assert ("x-ratelimit-limit" in responses[0].headers) == (expected == LIMITED)
+
+
+def test_a_response_that_is_returned_to_all_tells_each_client_its_own_limit(
+    limiter: RateLimiter,
+) -> None:
+    app, shared = FastAPI(), JSONResponse("hello")
+
+    def client_of(scope: Any) -> str:
+        return dict(scope["headers"])[b"x-client"].decode()
+
+    @app.get("/")
+    @limiter.limit("9/day", identify=client_of)
+    @limiter.limit("99/day")
+    async def hello() -> JSONResponse:
+        return shared
+
+    with TestClient(app) as client:
+        replies = [client.get("/", headers={"X-Client": name}) for name in "aaab"]
+    left = [reply.headers["X-RateLimit-Remaining"] for reply in replies]
+    assert left == ["8", "7", "6", "8"]
+
+
+class OwnRequest(Request):
+    """A request with methods of the app's own."""
+
+
+def test_requests_and_websockets_are_found_by_any_annotation_that_fastapi_takes(
+    limiter: RateLimiter,
+) -> None:
+    app = FastAPI()
+
+    @app.get("/own")
+    @limiter.limit("9/day")
+    async def own(request: OwnRequest, reply: Annotated[Response, "ours"]) -> str:
+        return request.url.path
+
+    @app.websocket("/live")
+    @limiter.limit("9/day")
+    async def live(websocket: Annotated[WebSocket, "ours"]) -> None:
+        await websocket.accept()
+        await websocket.send_text("hello")
+
+    with TestClient(app) as client:
+        reply = client.get("/own")
+        with client.websocket_connect("/live") as websocket:
+            assert websocket.receive_text() == "hello"
+    assert (reply.text, reply.headers["X-RateLimit-Remaining"]) == ('"/own"', "8")

@@ -286,3 +286,11 @@ def test_a_server_that_can_send_no_denial_closes_the_handshake(limiter: RateLimi
         with pytest.raises(WebSocketDisconnect) as closed, client.websocket_connect("/live"):
             pass
     assert closed.value.code == 1008
+
+
+def test_on_reject_that_returns_no_response_is_named(limiter: RateLimiter) -> None:
+    app = app_with(limiter, {"*": "1/day"}, on_reject=lambda scope, decision: {"error": "slow"})
+    with TestClient(app) as client:
+        assert client.get("/items").status_code == 200
+        with pytest.raises(TypeError, match="on_reject must return an ASGI response, not"):
+            client.get("/items")

@@ -12,6 +12,7 @@ from fastapi.responses import PlainTextResponse
 from fastapi.testclient import TestClient
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.requests import Request
 from starlette.routing import Host, Mount, Route, Router
 from starlette.staticfiles import StaticFiles
 
@@ -309,6 +310,54 @@ def test_explain_lists_every_route_with_its_limit_and_the_log_does_at_start_up(
     with TestClient(app):
         pass
     assert caplog.messages == [f"{route}: {limit}" for route, limit in expected.items()]
+
+
+def test_explain_lists_the_limits_of_mounted_apps_too(limiter: RateLimiter) -> None:
+    app, mounted, inner = (FastAPI(openapi_url=None) for _ in range(3))
+    app.get("/items")(serve_here)
+    mounted.get("/items")(limiter.limit("5/hour")(serve_here))
+    mounted.get("/free")(serve_here)
+    inner.get("/things/{name}")(serve_here)
+    limits = {"/free": None, "*": "9/minute"}
+    mounted.add_middleware(RateLimitMiddleware, **middleware(limiter, limits))
+    wrapped = RateLimitMiddleware(inner, **middleware(limiter, {"/things/{name}": "1/day"}))
+    mounted.mount("/inner", wrapped)
+    app.mount("/v1", mounted)
+    outer = RateLimitMiddleware(app, **middleware(limiter, {"/items": "3/day"}, exempt=["/v1/*"]))
+    assert limiter.explain(outer) == {
+        "GET /items": "3/day (/items)",
+        "GET /v1/items": "9/minute (* in /v1), and 5/hour (its own)",
+        "GET /v1/free": "no limit (/v1/*)",
+        "GET /v1/inner/things/{name}": (
+            "9/minute (* in /v1), and 1/day (/things/{name} in /v1/inner)"
+        ),
+    }
+
+
+def test_explain_lists_the_middleware_of_a_single_route_and_leaves_it_working(
+    limiter: RateLimiter,
+) -> None:
+    options = middleware(limiter, {"/once": "1/day"})
+    single = [Middleware(RateLimitMiddleware, **options)]
+    files = RateLimitMiddleware(StaticFiles(directory="."), **middleware(limiter, {"*": "2/day"}))
+
+    async def serve(request: Request) -> PlainTextResponse:
+        return PlainTextResponse("served")
+
+    app = Starlette(routes=[Route("/once", serve, middleware=single), Mount("/files", files)])
+    with TestClient(app) as client:
+        assert client.get("/once").status_code == 200
+        assert limiter.explain(app) == {
+            "GET /once": "1/day (/once)",
+            "/files/{path:path}": "2/day (*)",
+        }
+        assert client.get("/once").status_code == 429
+
+
+def test_explain_names_what_is_not_an_app(limiter: RateLimiter) -> None:
+    for value in (None, "app", 5, [], serve_here):
+        with pytest.raises(TypeError, match="app must be a Starlette or FastAPI app"):
+            limiter.explain(value)
 
 
 # --- preflights ---

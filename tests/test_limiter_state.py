@@ -311,3 +311,14 @@ async def test_a_decision_sends_nothing_more_for_features_that_are_not_used(redi
     assert (name[:4], keys) == ("EVAL", 2)
     assert state.startswith(index + b":5/86400000000:/")
     assert arguments == [b"", b"5/86400000000 /", 5, 86_400_000_000, 5]
+
+
+@pytest.mark.anyio
+async def test_no_user_can_spend_the_limit_of_another_namespace(redis: Redis) -> None:
+    """Check, because a user's name may be anything that a client sends."""
+    outer = RateLimiter(redis, namespace="shop", algorithm="fixed_window")
+    inner = RateLimiter(redis, namespace="shop:api", algorithm="fixed_window")
+    assert await outer.check_rate_limit("api:42", "/", "1/day")
+    assert await inner.check_rate_limit(42, "/", "1/day")
+    await inner.reset(42)
+    assert not await outer.check_rate_limit("api:42", "/", "1/day")

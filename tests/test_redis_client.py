@@ -14,8 +14,7 @@ from redis.exceptions import ResponseError
 
 from course_lib import redis_client
 from course_lib.lab import redis_server
-from course_lib.redis_client import CircuitBreaker, RedisUnavailable, Script
-from course_lib.redis_client import breaker as breaker_module
+from course_lib.redis_client import CircuitBreaker, RedisUnavailable, Script, outage_log
 
 pytestmark = pytest.mark.anyio
 
@@ -81,7 +80,7 @@ async def test_an_outage_soon_after_another_is_not_logged_and_neither_is_its_end
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(breaker_module, "QUIET", quiet)
+    monkeypatch.setattr(outage_log, "QUIET", quiet)
     caplog.set_level(logging.INFO)
     breaker = CircuitBreaker.of(redis)
     breaker.retry_after = 0.01

@@ -16,6 +16,8 @@ EXAMPLES = {
     "encoding": "latin-1",
     "encoding_errors": "replace",
     "health_check_interval": "30",
+    "lib_name": "app",
+    "lib_version": "1.2",
     "max_connections": "7",
     "password": "p",
     "protocol": "2",
@@ -65,6 +67,8 @@ EXAMPLES = {
         ("socket_tiemout=1", "remove it"),
         ("host=other", "remove it"),
         ("retry=3", "remove it"),
+        ("retry_on_timeout=true", "pass false: a command is tried once"),
+        ("lib_name=a%20b", "pass a name without spaces"),
     ],
 )
 async def test_a_wrong_option_is_named_with_its_remedy(query: str, remedy: str) -> None:
@@ -145,3 +149,22 @@ async def test_the_login_and_the_path_are_decoded() -> None:
     options = redis.connection_pool.connection_kwargs
     names = ["username", "password", "host", "port", "db"]
     assert [options[name] for name in names] == ["us@er", "p/w", "localhost", 1234, 3]
+
+
+@pytest.mark.filterwarnings("error")
+async def test_redis_knows_the_client_by_the_names_in_the_url(
+    own_server: redis_server.RedisServer,
+) -> None:
+    options = "client_name=app&lib_name=shop&lib_version=1.2"
+    redis = redis_client.connect(f"{own_server.url}?{options}")
+    info = await redis.client_info()
+    await redis.aclose()
+    assert info["name"] == "app"
+    if "lib-name" in info:  # since Redis 7.2
+        assert (info["lib-name"], info["lib-ver"]) == ("shop", "1.2")
+
+
+@pytest.mark.parametrize("engine", ["cluster", "sentinel"])
+def test_a_pool_is_for_one_server(engine: str) -> None:
+    with pytest.raises(ValueError, match=f"leads to a {engine}, .* begins with redis://"):
+        redis_client.pool(f"redis+{engine}://localhost/{'name' if engine == 'sentinel' else ''}")

@@ -64,6 +64,7 @@ def test_an_url_that_leads_to_no_redis_is_named_with_its_remedy(
     "option",
     [
         "x=y",
+        "retry_on_timeout=true",
         "db=99",
         "db=x",
         "protocol=9",
@@ -82,7 +83,20 @@ def test_an_option_that_redis_or_its_client_rejects_is_named_with_its_remedy(
         first_cell(f"{own_server.url}?{option}")
 
 
-@pytest.mark.parametrize("option", ["db=3", "protocol=3", "decode_responses=True"])
+@pytest.mark.parametrize(
+    "option",
+    [
+        "db=3",
+        "protocol=3",
+        "decode_responses=True",
+        "decode_responses=false",
+        "timeout=5",
+        "lib_name=app&lib_version=1",
+        "client_name=app",
+        "socket_read_size=1000",
+        "retry_on_timeout=false",
+    ],
+)
 def test_an_option_that_both_accept_is_no_obstacle(
     first_cell: Callable[[str], str], own_server: redis_server.RedisServer, option: str
 ) -> None:

@@ -24,11 +24,11 @@ from redis.asyncio import Redis
 from course_lib.cache.cached import CachedFunctions
 from course_lib.cache.codec import Codec, JsonCodec, UnreadableError, Values
 from course_lib.cache.contents import is_value
-from course_lib.cache.loader import Loader, LoadRequest, check_loader
+from course_lib.cache.loader import Loader, LoadRequest, check_how_it_returns, check_loader
 from course_lib.cache.shared_loads import SharedLoads
-from course_lib.cache.store import Store, UserId, checked_key, checked_user
-from course_lib.cache.ttl import Seconds, Ttl, check_ttl, seconds, ttl_in_ms
-from course_lib.checks import check_seconds
+from course_lib.cache.store import MOST_BYTES, Store, UserId, checked_key, checked_user
+from course_lib.cache.ttl import Seconds, Ttl, check_jitter, check_ttl, seconds, ttl_in_ms
+from course_lib.checks import check_count, check_seconds, check_switch
 
 FOUND = ("hit", "stale")  # the outcomes of lookups that found a value
 
@@ -69,14 +69,12 @@ class Cache(CachedFunctions):
         shards: int = 1,
     ) -> None:
         self._store = Store(redis, namespace, shards)
-        self._values = Values(codec or JsonCodec())
+        self._values = Values(JsonCodec() if codec is None else codec)
         self._shared_loads = SharedLoads(self._store, self._values)
-        if not 0 <= jitter < 1:
-            raise ValueError(f"jitter is {jitter!r}: pass a share of the TTL, from 0 to below 1")
         self.ttl = check_ttl(ttl)
         self.load_timeout = check_seconds("load_timeout", load_timeout)
-        self.jitter = jitter
-        self.max_bytes = max_bytes
+        self.jitter = check_jitter(jitter)
+        self.max_bytes = check_count("max_bytes", max_bytes, MOST_BYTES)
         self.hits = 0
         """Lookups that found a value in Redis."""
         self.misses = 0
@@ -136,6 +134,7 @@ class Cache(CachedFunctions):
         """
         stored_key = checked_key(key)
         user = None if user_id is None else checked_user(user_id)
+        check_switch("raw", raw)
         content = self._values.content(key, value, raw=raw)
         ttl_ms = ttl_in_ms(self.ttl if ttl is None else ttl, value, self.jitter)
         size = len(content)
@@ -214,6 +213,7 @@ class Cache(CachedFunctions):
         stored_key = checked_key(key)
         user = None if user_id is None else checked_user(user_id)
         check_loader(loader)
+        check_how_it_returns(raw, on_outcome)
         ttl = self.ttl if ttl is None else check_ttl(ttl)
         stale_ms = 0 if stale is None else int(1000 * seconds("stale", stale))
         settings = (self.jitter, self.load_timeout, self.max_bytes)

@@ -19,7 +19,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from course_lib.cache.codec import JsonCodec
-from course_lib.cache.ttl import Seconds, Ttl
+from course_lib.cache.ttl import Seconds, Ttl, check_ttl, seconds
+from course_lib.checks import check_decorated
 
 LONGEST_ARGUMENTS = 200  # characters; longer ones are in the key as a hash
 LEFT_OUT = {"HTTPConnection", "Response", "BackgroundTasks", "SecurityScopes"}
@@ -64,6 +65,13 @@ class CachedFunctions:
         when called with an argument that JSON can't express. Raises ValueError if `key` or `user`
         names an argument that the function doesn't have.
         """
+        for name, part in (("key", key), ("user", user)):
+            if part == "" or not isinstance(part, str | Callable | None):
+                raise TypeError(f"{name} must be a non-empty string or a function, not {part!r}")
+        if ttl is not None:
+            check_ttl(ttl)
+        if stale is not None:
+            seconds("stale", stale)
 
         def decorate(function: Function) -> Callable[..., Awaitable[Any]]:
             call = _CachedCall(function, key, user)
@@ -86,10 +94,10 @@ class _CachedCall:
     """A decorated function, and how to derive keys and users from its arguments."""
 
     def __init__(self, function: Function, key: Part | None, user: Part | None) -> None:
-        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-            raise TypeError(
-                f"{function.__qualname__} is a generator, which can't be cached: return a list"
-            )
+        check_decorated("@cache.cached", function)
+        if _is_generator(function):
+            name = getattr(function, "__qualname__", repr(function))
+            raise TypeError(f"{name} is a generator, which can't be cached: return a list")
         self._function = function
         self._key = key
         self._user = user
@@ -109,7 +117,10 @@ class _CachedCall:
 
     def bind(self, arguments: tuple[Any, ...], named: dict[str, Any]) -> inspect.BoundArguments:
         """Return a call's arguments by name, with defaults."""
-        bound = self._signature.bind(*arguments, **named)
+        try:
+            bound = self._signature.bind(*arguments, **named)
+        except TypeError as error:
+            raise TypeError(f"{self._name}: {error}") from None
         bound.apply_defaults()
         return bound
 
@@ -172,6 +183,14 @@ class _CachedCall:
         return None
 
 
+def _is_generator(function: Function) -> bool:
+    """Return True if calling a function, a partial or an object returns a generator."""
+    for called in (function, type(function).__call__):
+        if inspect.isgeneratorfunction(called) or inspect.isasyncgenfunction(called):
+            return True
+    return False
+
+
 def _signature(function: Function) -> inspect.Signature:
     """Return a signature, with annotations that are text evaluated if they can be."""
     try:
@@ -182,7 +201,11 @@ def _signature(function: Function) -> inspect.Signature:
 
 def _check_format(key: str, signature: inspect.Signature, name: str) -> None:
     """Raise ValueError if a format string has a field that no argument can fill."""
-    for _, field, _, _ in string.Formatter().parse(key):
+    try:
+        fields = list(string.Formatter().parse(key))
+    except ValueError as error:
+        raise ValueError(f"the key {key!r} of {name} isn't a format string: {error}") from None
+    for _, field, _, _ in fields:
         argument = re.split(r"[.\[]", field or "")[0]
         if field is not None and argument not in signature.parameters:
             raise ValueError(

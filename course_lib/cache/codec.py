@@ -89,6 +89,10 @@ class Values:
     """Turn values into the content of entries, and back."""
 
     def __init__(self, codec: Codec) -> None:
+        """Check the codec. Raises TypeError if it lacks a method."""
+        methods = getattr(codec, "encode", None), getattr(codec, "decode", None)
+        if isinstance(codec, type) or not all(map(callable, methods)):
+            raise TypeError(f"codec must be an object with encode() and decode(), not {codec!r}")
         self._codec = codec
         self._form = "JSON" if isinstance(codec, JsonCodec) else f"{type(codec).__name__} content"
         self._checked: set[int] = set()  # hashes of raw contents that were decoded successfully
@@ -102,7 +106,10 @@ class Values:
             if raw and isinstance(value, bytes):
                 self._codec.decode(value)
                 return escaped(value)
-            return escaped(self._codec.encode(value))
+            content = self._codec.encode(value)
+            if not isinstance(content, bytes):
+                raise TypeError(f"encode returned {type(content).__name__}, not bytes")
+            return escaped(content)
         except (TypeError, ValueError, RecursionError) as error:  # nan, a list inside itself
             kind = TypeError if isinstance(error, TypeError) else ValueError
             raise kind(f"the value of {key!r} can't be stored as {self._form}: {error}") from None

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from course_lib.cache.codec import Values
 from course_lib.cache.ttl import Ttl, ttl_in_ms
+from course_lib.checks import check_functions, check_switch
 
 log = logging.getLogger(__package__)
 
@@ -88,3 +89,10 @@ def check_loader(loader: Loader) -> None:
         )
     if not callable(loader):
         raise TypeError(f"loader must be an async function without arguments, not {loader!r}")
+
+
+def check_how_it_returns(raw: bool, on_outcome: Callable[[str], object] | None) -> None:
+    """Raise TypeError if an argument of `get_or_set` about its result is of another type."""
+    check_switch("raw", raw)
+    if on_outcome is not None:
+        check_functions(on_outcome=on_outcome)

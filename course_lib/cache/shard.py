@@ -1,6 +1,6 @@
 """Send the commands for one shard of a namespace: one slot of a Redis Cluster.
 
-Keys, for a namespace `cache` with one shard; with several, the first is `{cache:0}:` and so on:
+Keys, for a namespace `cache` with one shard; with several, they begin with `{cache:0}shard:`:
 
     {cache}:entry:<key>      a value, the lease of a load, or both: see `contents.py`
     {cache}:user:<user_id>   the index of a user's entries, values and leases alike: a sorted set,

@@ -25,11 +25,12 @@ from redis.asyncio import Redis
 
 from course_lib.cache.contents import UNAVAILABLE
 from course_lib.cache.shard import ALWAYS, FRESH, Shard
-from course_lib.checks import check_count, check_namespace, check_user_id
-from course_lib.redis_client import RedisUnavailable
+from course_lib.checks import check_count, check_namespace, check_text, check_user_id, encoded
+from course_lib.redis_client import RedisUnavailable, check_client
 
 LONGEST_KEY = 1_024  # characters
 MOST_SHARDS = 1_024
+MOST_BYTES = 512 * 2**20  # that Redis takes for a value
 
 UserId = int | str | UUID
 
@@ -43,14 +44,17 @@ class Store:
     """
 
     def __init__(self, redis: Redis, namespace: str, shards: int) -> None:
+        check_client(redis)
         check_namespace(namespace)
         check_count("shards", shards, MOST_SHARDS)
         self.unavailable: Counter[str] = Counter()
         """The number of times that a policy stood in for Redis, by reason."""
         self._shards = []
         for number in range(shards):
-            tag = namespace if shards == 1 else f"{namespace}:{number}"
-            self._shards.append(Shard(redis, encoded("namespace", f"{{{tag}}}:")))
+            # A namespace may have the same name as a shard, so the rest of the prefix differs.
+            only = f"{{{namespace}}}:"
+            prefix = only if shards == 1 else f"{{{namespace}:{number}}}shard:"
+            self._shards.append(Shard(redis, prefix.encode()))
 
     async def read(self, key: bytes) -> bytes | None:
         """Return what an entry holds: a value, a lease, or None. If Redis fails, UNAVAILABLE."""
@@ -174,21 +178,9 @@ class Store:
             raise
 
 
-def encoded(name: str, text: str) -> bytes:
-    """Return text as UTF-8. Raises ValueError if it can't be encoded."""
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        raise ValueError(
-            f"{name} {text!r} has half of a surrogate pair, which UTF-8 can't encode: "
-            "remove it, for example with text.encode(errors='replace').decode()"
-        ) from None
-
-
 def checked_key(key: str) -> bytes:
     """Return a key as bytes. Raises TypeError or ValueError if it's invalid."""
-    if not isinstance(key, str):
-        raise TypeError(f"key must be a string, not {key!r}")
+    check_text("key", key)
     if not 0 < len(key) <= LONGEST_KEY:
         start = key[:40]
         raise ValueError(
@@ -199,5 +191,4 @@ def checked_key(key: str) -> bytes:
 
 def checked_user(user_id: UserId) -> bytes:
     """Return a user's ID as bytes. Raises TypeError or ValueError if it isn't an ID."""
-    plain_id = str(user_id) if isinstance(user_id, UUID) else user_id
-    return encoded("user_id", check_user_id(plain_id))
+    return encoded("user_id", check_user_id(user_id))

@@ -25,6 +25,15 @@ def check_ttl(ttl: Ttl) -> Ttl:
     return ttl
 
 
+def check_jitter(jitter: float) -> float:
+    """Return a share of the TTL. Raises TypeError or ValueError if it isn't from 0 to below 1."""
+    if isinstance(jitter, bool) or not isinstance(jitter, int | float):
+        raise TypeError(f"jitter must be a number, a share of the TTL, not {jitter!r}")
+    if not 0 <= jitter < 1:
+        raise ValueError(f"jitter is {jitter!r}: pass a share of the TTL, from 0 to below 1")
+    return jitter
+
+
 def ttl_in_ms(ttl: Ttl, value: Any, jitter: float) -> int:
     """Return how long to keep a value, in milliseconds; 0 if it isn't to be stored.
 

@@ -28,6 +28,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from course_lib.lab import lifeline
+from course_lib.redis_client import address
 
 OLDEST = (6, 2)  # the first version with ZADD GT
 START_TIMEOUT = 10.0  # seconds; starting takes about 0.1
@@ -148,10 +149,21 @@ def _wait_until_ready(url: str, child: lifeline.Child) -> None:
 
 
 def plain_client(url: str) -> redis.Redis:
-    """Return a synchronous client that tries each command once and waits at most a second."""
-    return redis.Redis.from_url(
-        url, retry=Retry(NoBackoff(), 0), socket_timeout=1.0, socket_connect_timeout=1.0
-    )
+    """Return a synchronous client that tries each command once and waits at most a second.
+
+    Raises ValueError, as `redis_client.connect` does, if the URL is invalid.
+    """
+    parsed = address.parse_one(url)
+    options = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0, **parsed.options}
+    options.pop("timeout", None)  # of a pool that makes callers wait
+    connection_class: type[redis.Connection] | type[redis.UnixDomainSocketConnection]
+    if "path" in options:
+        connection_class = redis.UnixDomainSocketConnection
+    else:
+        options["host"], options["port"] = parsed.hosts[0]
+        connection_class = redis.SSLConnection if parsed.is_encrypted else redis.Connection
+    options["retry"] = Retry(NoBackoff(), 0)
+    return redis.Redis.from_pool(redis.ConnectionPool(connection_class, **options))
 
 
 def find_binary() -> str:

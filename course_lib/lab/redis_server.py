@@ -19,7 +19,6 @@ from typing import Any
 
 import redis
 
-from course_lib import redis_client
 from course_lib.lab.namespaced_client import Client
 from course_lib.lab.redis_process import RedisServer, new_enough, plain_client
 
@@ -95,13 +94,11 @@ def version() -> str:
 def _check_foreign(url: str) -> None:
     """Check, once, that the server at REDIS_URL can be used; remove our keys from it at the end."""
     try:
-        redis_client.pool(url)  # rejects a wrong URL with the errors of `connect`
         with plain_client(url) as client:
             _check_server(client.info())
             # Servers that are full, read-only or cut off, and users without rights, reject it.
             client.eval(PROBE, 1, f"{KERNEL_NAME}:probe")
-    # TypeError: redis-py passes options of a pool, such as `timeout`, on to its connection.
-    except (redis.RedisError, OSError, ValueError, TypeError) as error:
+    except (redis.RedisError, OSError, ValueError) as error:
         raise _unusable(f"cannot be used: {error}") from None
     except (AttributeError, LookupError) as error:  # redis-py's, at replies it doesn't expect
         raise _unusable(f"points to a server that isn't Redis ({error!r})") from None

@@ -14,6 +14,7 @@ Read `limiter.py` first, then an algorithm in `lua/`. The other files:
     route_limits.py   which limit applies to a request
     route_rule.py     when one key of `limits` applies
     routes.py         which route of the app serves it
+    explanation.py    which limits apply to each route
     decorator.py      a limit for one FastAPI endpoint
     clients.py        which client a request comes from
     request_check.py  the steps that middleware and decorator share

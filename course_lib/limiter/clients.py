@@ -8,6 +8,7 @@ from typing import Literal
 from uuid import UUID
 
 from course_lib.asgi import Scope
+from course_lib.checks import check_text
 
 Identity = int | str | UUID
 """The name of a user or client."""
@@ -43,12 +44,13 @@ def address_behind(
 
     By default, `Forwarded` counts only if there is no `X-Forwarded-For`. If your proxies write just
     one of them, pass it as `header`: a client can send the other.
-    Raises ValueError if a proxy isn't an address or a network, or if the header is another one.
+    Raises ValueError or TypeError if a proxy isn't an address or a network, or if the header is
+    another one.
     """
     if header not in (None, "X-Forwarded-For", "Forwarded"):
         raise ValueError(f"header is {header!r}: choose X-Forwarded-For or Forwarded")
     over_unix_socket = UNIX_SOCKET in proxies
-    networks = [ipaddress.ip_network(proxy) for proxy in proxies if proxy != UNIX_SOCKET]
+    networks = [_network(proxy) for proxy in proxies if proxy != UNIX_SOCKET]
 
     def is_proxy(host: str) -> bool:
         try:
@@ -79,6 +81,15 @@ async def identify_client(
         return client
     client = anonymous(scope) if anonymous else None
     return await client if inspect.isawaitable(client) else client
+
+
+def _network(proxy: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    try:
+        return ipaddress.ip_network(check_text("proxy", proxy))
+    except ValueError as error:
+        raise ValueError(
+            f"proxy {error}: pass an address or a network such as '10.0.0.0/8', or 'unix'"
+        ) from None
 
 
 def _peer(scope: Scope) -> str:

@@ -16,19 +16,22 @@ import functools
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 from course_lib.asgi import Scope
+from course_lib.checks import check_decorated
 from course_lib.limiter.headers import rejection
 from course_lib.limiter.request_check import CheckedRequest
 
 if TYPE_CHECKING:
-    from fastapi import Response, WebSocket
+    from fastapi import WebSocket
 
 Check = Callable[[Scope, str], Awaitable[CheckedRequest | None]]
 """Decides on one request to an endpoint of this name; returns None if it isn't limited."""
 
 Endpoint = Callable[..., Any]
+
+STRICTEST = "course_lib.limiter.strictest"  # where a request's scope has the headers
 
 Kind = Enum("Kind", ["PLAIN", "COROUTINE", "GENERATOR", "ASYNC_GENERATOR"])
 """The kinds of endpoints, by what a call returns."""
@@ -41,6 +44,7 @@ def limit_endpoint(check: Check, endpoint: str | None, text: str) -> Callable[[E
     """
 
     def decorate(function: Endpoint) -> Endpoint:
+        check_decorated("@limiter.limit", function)
         # An app that decorates endpoints has FastAPI; the rest of the limiter works without it.
         from fastapi import WebSocket  # noqa: PLC0415
 
@@ -81,19 +85,18 @@ def _limit_call(
         request, response = kwargs[request_name], kwargs[response_name]
         for parameter in added:
             del kwargs[parameter]
-        checked = await check(request.scope, name)
-        headers = _headers_of(checked)
+        headers = await _checked_headers(check, request.scope, name)
         try:
             if is_coroutine:
                 result = await function(*args, **kwargs)
             else:
                 result = await concurrency.run_in_threadpool(function, *args, **kwargs)
         except HTTPException as error:
-            error.headers = {**headers, **(error.headers or {})}
+            error.headers = {**_strictest(request.scope, headers), **(error.headers or {})}
             raise
         if isinstance(result, Response):
             response = result  # FastAPI sends this one and ignores the parameter
-        _add_headers(response, headers)
+        response.headers.update(_strictest(request.scope, headers))
         return result
 
     return limited, _with_parameters(signature, added)
@@ -106,7 +109,8 @@ def _limit_stream(
     from fastapi import Depends, Request, Response  # noqa: PLC0415
 
     async def check_first(request: Request, response: Response) -> None:
-        _add_headers(response, _headers_of(await check(request.scope, name)))
+        headers = await _checked_headers(check, request.scope, name)
+        response.headers.update(_strictest(request.scope, headers))
 
     check_first.__annotations__ = {"request": Request, "response": Response}
 
@@ -149,10 +153,11 @@ def _limit_websocket(function: Endpoint, websocket_name: str, check: Check, name
     return limited
 
 
-def _headers_of(checked: CheckedRequest | None) -> dict[str, str]:
-    """Return the headers of a checked request. Raises HTTPException (429) if it's rejected."""
+async def _checked_headers(check: Check, scope: Scope, name: str) -> dict[str, str]:
+    """Return the headers of an allowed request. Raises HTTPException (429) if it's rejected."""
     from fastapi import HTTPException  # noqa: PLC0415
 
+    checked = await check(scope, name)
     if checked is None:
         return {}
     if not checked.decision:
@@ -160,11 +165,16 @@ def _headers_of(checked: CheckedRequest | None) -> dict[str, str]:
     return checked.headers
 
 
-def _add_headers(response: "Response", headers: Mapping[str, str]) -> None:
-    """Add the headers, unless the endpoint has a second limit with fewer requests left."""
+def _strictest(scope: Scope, headers: dict[str, str]) -> dict[str, str]:
+    """Return the headers, or those of a second limit with fewer requests left.
+
+    They're kept with the request, because an endpoint may return the same response to each.
+    """
     name = "X-RateLimit-Remaining"
-    if headers and int(response.headers.get(name, headers[name])) >= int(headers[name]):
-        response.headers.update(headers)
+    known = scope.get(STRICTEST)
+    if headers and (not known or int(headers[name]) <= int(known[name])):
+        scope[STRICTEST] = known = headers
+    return known or {}
 
 
 def _with_parameters(
@@ -182,9 +192,15 @@ def _with_parameters(
 
 
 def _find_parameter(signature: inspect.Signature, kind: type) -> str | None:
-    """Return the name of the parameter of this type, None if there is none."""
+    """Return the name of the parameter of this type, None if there is none.
+
+    FastAPI also passes it for a subclass, and for a type in Annotated.
+    """
     for parameter in signature.parameters.values():
-        if parameter.annotation is kind:
+        annotation = parameter.annotation
+        if get_origin(annotation) is Annotated:
+            annotation = get_args(annotation)[0]
+        if isinstance(annotation, type) and issubclass(annotation, kind):
             return parameter.name
     return None
 

@@ -62,7 +62,9 @@ def too_many_requests(decision: Decision, limit: str | Limit) -> dict[str, Any]:
 
         raise HTTPException(**too_many_requests(decision, "50/minute"))
 
-    Raises ValueError if `limit` isn't a limit.
+    Raises ValueError or TypeError if `limit` isn't a limit, or `decision` isn't a decision.
     """
+    if not isinstance(decision, Decision):
+        raise TypeError(f"decision must be what check_rate_limit returns, not {decision!r}")
     headers = rate_limit_headers(decision, limits_of(limit))
     return {"status_code": 429, "detail": rejection(decision), "headers": headers}

@@ -14,11 +14,12 @@ Changing a limit resets its counters, because the limit is part of the key.
 import hashlib
 import re
 
-from course_lib.checks import check_user_id
+from course_lib.checks import check_text, check_user_id
 from course_lib.limiter.clients import Identity
 
-# Names that a key can hold unchanged. A brace ends a user's name, and "~" begins a digest.
-PLAIN_USER = re.compile("[^}~\ud800-\udfff][^}\ud800-\udfff]{0,99}")
+# Names that a key can hold unchanged. A brace ends a user's name, a colon ends the namespace, and
+# "~" begins a digest.
+PLAIN_USER = re.compile("[^}:~\ud800-\udfff][^}:\ud800-\udfff]{0,99}")
 PLAIN_ENDPOINT = re.compile("[^~\ud800-\udfff][^\ud800-\udfff]{0,199}")
 
 
@@ -29,7 +30,8 @@ def index_of(namespace: str, user_id: Identity, algorithm: str) -> str:
 
 
 def endpoint_part(endpoint: str) -> str:
-    """Return an endpoint's name for use in a key."""
+    """Return an endpoint's name for use in a key. Raises TypeError if it isn't a string."""
+    check_text("endpoint", endpoint)
     return _key_part(endpoint, PLAIN_ENDPOINT)
 
 

@@ -25,10 +25,11 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from course_lib.asgi import Scope
-from course_lib.checks import check_namespace
+from course_lib.checks import check_functions, check_namespace, check_switch, check_text
 from course_lib.limiter.clients import Identify, Identity, address
 from course_lib.limiter.decision import Decision, LimitState, decide
 from course_lib.limiter.decorator import limit_endpoint
+from course_lib.limiter.explanation import explain_limits
 from course_lib.limiter.index import FOREIGN_CONTENT, read_index
 from course_lib.limiter.keys import endpoint_part, index_of
 from course_lib.limiter.limits import (
@@ -43,9 +44,8 @@ from course_lib.limiter.request_check import (
     RequestCheck,
     check_limit_of_request,
 )
-from course_lib.limiter.route_limits import explain_limits
 from course_lib.limiter.scripts import REPAIRS, RESET, SCRIPTS, Algorithm
-from course_lib.redis_client import CircuitBreaker, RedisUnavailable
+from course_lib.redis_client import CircuitBreaker, RedisUnavailable, check_client
 
 log = logging.getLogger(__package__)
 
@@ -55,8 +55,8 @@ MOST_REPORTED = 1000  # endpoints in `would_reject`
 class RateLimiter:
     """Decides which requests of a user to an endpoint are within their limit.
 
-    - `redis`: an asyncio client, preferably from `redis_client.connect`. A limiter belongs to one
-      event loop.
+    - `redis`: an asyncio client, preferably from `redis_client.connect`: then a limiter works in
+      several event loops, such as those of tests.
     - `algorithm`: see the top of this module. The default never rejects a client that sends its
       requests evenly and within the limit, and needs the same memory for any limit. With "1/second"
       and a request a second, `sliding_window` would reject every other one.
@@ -81,7 +81,10 @@ class RateLimiter:
         enforce: bool = True,
         clock: Callable[[], float] | None = None,
     ) -> None:
-        if algorithm not in SCRIPTS:
+        check_client(redis)
+        check_switch("enforce", enforce)
+        check_functions(clock=clock)
+        if algorithm not in list(SCRIPTS):
             raise ValueError(f"algorithm is {algorithm!r}: choose one of {', '.join(SCRIPTS)}")
         if on_error not in ("allow", "deny"):
             raise ValueError(f"on_error is {on_error!r}: choose allow or deny")
@@ -104,7 +107,7 @@ class RateLimiter:
         follow, if `limit` isn't a limit or `cost` isn't a cost.
         """
         rules = rules_for(limit, self.algorithm)
-        if cost != 1:
+        if type(cost) is not int or cost != 1:
             rules = rules.with_cost(cost, self.algorithm)
         endpoint = endpoint_part(endpoint)
         member = f"{rules.text} {endpoint}"
@@ -169,6 +172,8 @@ class RateLimiter:
             check_limit_of_request(limit)
         else:
             rules_for(limit, self.algorithm)
+        if endpoint is not None:
+            check_text("endpoint", endpoint)
         request_check = RequestCheck(self, identify, anonymous, cost)
 
         async def check(scope: Scope, name: str) -> CheckedRequest | None:
@@ -183,8 +188,9 @@ class RateLimiter:
             {"GET /health": "no limit (/health)", "GET /api/events": "100/minute (*)", ...}
 
         In parentheses is the key of `limits` that applies, or "its own" for a decorated endpoint.
-        The limits of a mounted app's own middleware aren't included: pass that app instead.
-        Raises ValueError if a key of `limits` matches no route.
+        If a mounted app has the middleware too, both limits apply: "100/minute (*), and 5/minute
+        (/items in /v1)". Raises ValueError if a key of `limits` matches no route, TypeError if the
+        app has no routes.
         """
         return explain_limits(app, self)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from course_lib.asgi import Scope
-from course_lib.checks import check_seconds
+from course_lib.checks import check_count, check_seconds
 
 SECONDS = {
     "second": 1,
@@ -17,6 +17,7 @@ SECONDS = {
     "month": 30 * 86_400,
     "year": 360 * 86_400,
 }
+MOST_REQUESTS = 10**9
 MOST_LOGGED = 1000  # entries for one request in a sliding log
 SHORTEST_WINDOW = 0.001  # seconds: keys expire by the millisecond
 ONE_LIMIT = re.compile(
@@ -41,9 +42,9 @@ class Limit:
     burst: int | None = None
 
     def __post_init__(self) -> None:
-        _check_count("requests", self.requests)
+        check_count("requests", self.requests, MOST_REQUESTS)
         if self.burst is not None:
-            _check_count("burst", self.burst)
+            check_count("burst", self.burst, MOST_REQUESTS)
         check_seconds("window", self.window)
         if self.window < SHORTEST_WINDOW:
             raise ValueError(f"window is {self.window!r}: pass at least {SHORTEST_WINDOW} seconds")
@@ -56,14 +57,6 @@ class Limit:
     def __str__(self) -> str:
         text = f"{self.requests}{_window_text(self.window)}"
         return f"{text} burst {self.burst}" if self.burst else text
-
-
-def _check_count(name: str, value: int) -> None:
-    is_int = isinstance(value, int) and not isinstance(value, bool)
-    if not is_int or not 0 < value <= 10**9:
-        raise ValueError(
-            f"{name} is {value!r}: pass a whole number from 1 to a billion, as in Limit(50, 60.0)"
-        )
 
 
 def _window_text(window: float) -> str:
@@ -80,8 +73,10 @@ def parse(text: str) -> tuple[Limit, ...]:
 
     The syntax is that of `slowapi` and `limits`, in which a month has 30 days and a year 360, plus
     the burst of a token bucket: "30/minute burst 12". Raises ValueError, with an example to follow,
-    if the text isn't a limit.
+    if the text isn't a limit, TypeError if it isn't text.
     """
+    if not isinstance(text, str):
+        raise _wrong_type(text)
     limits = []
     for part in re.split("[;,|]", text):
         match = ONE_LIMIT.fullmatch(part)
@@ -96,6 +91,12 @@ def parse(text: str) -> tuple[Limit, ...]:
         window = number * SECONDS[unit.lower()]
         limits.append(Limit(int(requests), window, int(burst) if burst else None))
     return tuple(limits)
+
+
+def _wrong_type(limit: object) -> TypeError:
+    return TypeError(
+        f"limit must be a string such as '50/minute', or a Limit(50, 60.0), not {limit!r}"
+    )
 
 
 def limits_of(limit: str | Limit) -> tuple[Limit, ...]:
@@ -125,7 +126,7 @@ class Rules(NamedTuple):
 
     def with_cost(self, cost: int, algorithm: str) -> "Rules":
         """Return the rules for a request of this cost. Raises ValueError if it isn't a cost."""
-        _check_count("cost", cost)
+        check_count("cost", cost, MOST_REQUESTS)
         if algorithm == "sliding_log" and cost > MOST_LOGGED:
             raise ValueError(
                 f"cost is {cost}: sliding_log stores an entry for each of them, so it takes at "
@@ -137,9 +138,7 @@ class Rules(NamedTuple):
 def rules_for(limit: str | Limit, algorithm: str) -> Rules:
     """Return the rules for a limit. Raises TypeError or ValueError if it isn't one."""
     if not isinstance(limit, str | Limit):
-        raise TypeError(
-            f"limit must be a string such as '50/minute', or a Limit(50, 60.0), not {limit!r}"
-        )
+        raise _wrong_type(limit)
     return _parse_rules(limit, algorithm)
 
 

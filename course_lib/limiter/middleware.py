@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from course_lib.asgi import App, Message, Receive, Scope, Send
+from course_lib.checks import check_functions
 from course_lib.limiter.clients import Identify, address
 from course_lib.limiter.decision import Decision
 from course_lib.limiter.limiter import RateLimiter
@@ -68,13 +69,16 @@ class RateLimitMiddleware:
         cost: Cost | None = None,
         on_reject: Callable[[Scope, Decision], App | Awaitable[App]] | None = None,
     ) -> None:
+        if not isinstance(limiter, RateLimiter):
+            raise TypeError(f"limiter must be a RateLimiter, not {limiter!r}")
+        check_functions(app=app, tiers=tiers, on_reject=on_reject)
         self.app = app
         self.limiter = limiter
         self.tiers = tiers
         self.on_reject = on_reject
         self._check = RequestCheck(limiter, identify, anonymous, cost)
-        self._limits = RouteLimits(limits, exempt, limiter.algorithm)
-        if tiers is None and any(rule.has_tiers for rule in self._limits.rules):
+        self.route_limits = RouteLimits(limits, exempt, limiter.algorithm)
+        if tiers is None and any(rule.has_tiers for rule in self.route_limits.rules):
             raise ValueError(
                 "a route has a limit for each tier: pass tiers=..., "
                 "a function that returns the tier of a request"
@@ -85,7 +89,7 @@ class RateLimitMiddleware:
         if scope["type"] not in ("http", "websocket"):
             await self._serve_lifespan(scope, receive, send)
             return
-        rule = self._limits.find(scope, self.app)
+        rule = self.route_limits.find(scope, self.app)
         checked = None
         if rule is not None:
             limit = await rule.limit_for(scope, self.tiers)
@@ -105,6 +109,8 @@ class RateLimitMiddleware:
             response = self.on_reject(scope, decision)
             if inspect.isawaitable(response):
                 response = await response
+            if not callable(response):
+                raise TypeError(f"on_reject must return an ASGI response, not {response!r}")
             await response(scope, receive, send_with_headers)
         else:
             await reject(scope, send, decision, headers)
@@ -114,7 +120,7 @@ class RateLimitMiddleware:
 
         async def send_checked(message: Message) -> None:
             if message["type"] == "lifespan.startup.complete":
-                self._limits.start(self.app, scope)
+                self.route_limits.start(self.app, scope)
             await send(message)
 
         await self.app(scope, receive, send_checked)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable
 from typing import NamedTuple, Protocol
 
 from course_lib.asgi import Scope
+from course_lib.checks import check_functions
 from course_lib.limiter.clients import Identify, Identity, address, identify_client
 from course_lib.limiter.decision import Decision
 from course_lib.limiter.headers import rate_limit_headers
@@ -57,6 +58,7 @@ class RequestCheck:
         anonymous: Identify | None,
         cost: Cost | None,
     ) -> None:
+        check_functions(identify=identify, anonymous=anonymous, cost=cost)
         self._limiter = limiter
         self._identify = identify or address
         self._anonymous = anonymous

@@ -8,7 +8,8 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from course_lib.asgi import Scope
-from course_lib.limiter.route_rule import WEBSOCKET, RouteLimit, Rule, example
+from course_lib.checks import check_texts
+from course_lib.limiter.route_rule import NO_LIMIT, WEBSOCKET, RouteLimit, Rule, example
 from course_lib.limiter.routes import (
     AppRoute,
     endpoints_of,
@@ -39,8 +40,13 @@ class RouteLimits:
         """Read `limits`, and the routes that are `exempt`.
 
         Raises ValueError if a key isn't a route, if a limit isn't one, or if a limit could never
-        apply because an earlier key or an exemption covers its route.
+        apply because an earlier key or an exemption covers its route. Raises TypeError for other
+        types.
         """
+        if not isinstance(limits, Mapping):
+            raise TypeError(f"limits must be a dict of limits by route, not {limits!r}")
+        check_texts("limits", limits.keys())
+        check_texts("exempt", exempt)
         exemptions = [Rule(key, None, algorithm) for key in exempt]
         limited = [Rule(key, limit, algorithm) for key, limit in limits.items()]
         self.rules = [*exemptions, *limited]
@@ -102,9 +108,19 @@ class RouteLimits:
         self._known = {}
         texts = {}
         for route in served:
-            for name, method in _names(route):
-                texts[name] = self._text_for(method, route)
+            for name, method in names_of(route):
+                limit = self.text_for(method, route)
+                by_rule = [limit] if limit else []
+                texts[name] = one_text(by_rule + own_limit_of(route))
         return texts
+
+    def text_for(self, method: str, route: AppRoute, mount: str = "") -> str | None:
+        """Return the limit of a route as text, with the path that its app is mounted under."""
+        rule = self._rule_for(method, example(route.path), route)
+        if rule is None:
+            return None
+        place = f" in {mount}" if mount else ""
+        return f"{rule} ({rule.key}{place})"
 
     def _rule_for(self, method: str, path: str, route: AppRoute | None) -> Rule | None:
         """Return the first rule that applies to a request."""
@@ -115,15 +131,6 @@ class RouteLimits:
 
     def _count_routes(self) -> int:
         return 0 if self._router is None else len(self._router.routes)
-
-    def _text_for(self, method: str, route: AppRoute) -> str:
-        path = example(route.path)
-        rule = self._rule_for(method, path, route)
-        text = f"{rule} ({rule.key})" if rule else "no limit"
-        own_limit = getattr(route.endpoint, "rate_limit", None)
-        if own_limit:
-            text = f"{text}, and {own_limit} (its own)"
-        return text
 
     def _is_preflight(self, scope: Scope, route: AppRoute | None) -> bool:
         """Return True if a browser asks whether it may send a request, which CORS answers.
@@ -154,19 +161,19 @@ def _check_reachable(rule: Rule, exemptions: list[Rule], earlier: list[Rule]) ->
             )
 
 
-def explain_limits(app: Any, limiter: Any) -> dict[str, str]:
-    """Return the limit of each route of an app by the middlewares and decorators of a limiter."""
-    text_of: dict[str, str] = RouteLimits({}, (), limiter.algorithm).check(app)
-    for middleware in getattr(app, "user_middleware", ()):
-        options = middleware.kwargs
-        if options.get("limiter") is limiter and "limits" in options:
-            exempt = options.get("exempt", EXEMPT)
-            limits = RouteLimits(options["limits"], exempt, limiter.algorithm)
-            text_of |= limits.check(app)
-    return text_of
+def own_limit_of(route: AppRoute) -> list[str]:
+    """Return the limit of a decorated endpoint as text, in a list; empty if there's none."""
+    own_limit = getattr(route.endpoint, "rate_limit", None)
+    return [f"{own_limit} (its own)"] if own_limit else []
 
 
-def _names(route: AppRoute) -> list[tuple[str, str]]:
+def one_text(limits: list[str]) -> str:
+    """Return the limits of a route as one text. If one applies, an exemption isn't mentioned."""
+    real = [text for text in limits if not text.startswith(NO_LIMIT)]
+    return ", and ".join(real or limits[:1]) or NO_LIMIT
+
+
+def names_of(route: AppRoute) -> list[tuple[str, str]]:
     """Return a route's names for people, one for each method, with the method."""
     if route.methods is None:
         return [(route.path, "GET")]

@@ -10,7 +10,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 
 from course_lib.asgi import Scope
-from course_lib.limiter.limits import LimitOfRequest, OneLimit, rules_for
+from course_lib.limiter.limits import Limit, LimitOfRequest, OneLimit, rules_for
 from course_lib.limiter.routes import AppRoute
 from course_lib.limiter.scripts import Algorithm
 
@@ -38,6 +38,7 @@ OTHER_EXAMPLES = {
     "uuid": "11111111-1111-1111-1111-111111111111",
     "path": "b/c/d",
 }
+NO_LIMIT = "no limit"
 WEBSOCKET = "WEBSOCKET"  # the method of a handshake in a key of `limits`
 
 
@@ -71,7 +72,7 @@ class Rule:
         tiers = limit.values() if isinstance(limit, Mapping) else [limit]
         for own_limit in tiers:
             if own_limit is not None and not callable(own_limit):
-                rules_for(own_limit, algorithm)
+                _check_limit(key, own_limit, algorithm)
 
     @property
     def has_tiers(self) -> bool:
@@ -131,8 +132,16 @@ class Rule:
         return _text(self.limit)
 
 
+def _check_limit(key: str, limit: str | Limit, algorithm: Algorithm) -> None:
+    """Raise what `rules_for` raises, with the route in front."""
+    try:
+        rules_for(limit, algorithm)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{key!r}: {error}") from None
+
+
 def _text(limit: OneLimit) -> str:
-    return "no limit" if limit is None else str(limit)
+    return NO_LIMIT if limit is None else str(limit)
 
 
 @functools.lru_cache(maxsize=1024)

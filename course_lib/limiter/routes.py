@@ -43,6 +43,11 @@ class AppRoute:
         if package in ("starlette", "fastapi"):
             self.pattern = getattr(self._route, "path_regex", None)
 
+    @property
+    def app(self) -> Any:
+        """The app of a mount, or what serves this route, with any middleware around it."""
+        return getattr(self._route, "app", None)
+
     def serving(self, scope: Scope) -> "tuple[int, AppRoute | None]":
         """Return how well this matches a request, and the innermost route that serves it."""
         match, child_scope = self._route.matches(scope)
@@ -111,12 +116,13 @@ def match_by_path(routes: Iterable[AppRoute]) -> bool:
 
 def router_in(app: Any) -> Any:
     """Return the app or router with routes behind any number of middlewares; None without one."""
-    while app is not None and not _has_routes(app):
+    while app is not None and not has_routes(app):
         app = getattr(app, "app", None)
     return app
 
 
-def _has_routes(app: Any) -> bool:
+def has_routes(app: Any) -> bool:
+    """Return True for an app or a router with routes of Starlette's kind."""
     routes = getattr(app, "routes", None)
     return isinstance(routes, list) and all(hasattr(route, "matches") for route in routes)
 

@@ -9,6 +9,7 @@ Read `client.py` first, then `breaker.py`. `refusals.py` has what counts as unav
 
 from course_lib.redis_client.breaker import CircuitBreaker, RedisUnavailable
 from course_lib.redis_client.client import Client, connect, pool
+from course_lib.redis_client.connections import check_client
 from course_lib.redis_client.script import BYTES, Script
 from course_lib.redis_client.verification import verify
 
@@ -18,6 +19,7 @@ __all__ = [
     "Client",
     "RedisUnavailable",
     "Script",
+    "check_client",
     "connect",
     "pool",
     "verify",

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from course_lib.checks import check_text
 from course_lib.redis_client.url_options import parse_options
 
 SCHEMES = {
@@ -39,7 +40,11 @@ class Address:
 
 
 def parse(url: str) -> Address:
-    """Return the parts of a URL. Raises ValueError, with an example to follow, if it's invalid."""
+    """Return the parts of a URL.
+
+    Raises TypeError if it isn't a string, and ValueError, with an example to follow, if it's wrong.
+    """
+    check_text("url", url)
     parts = _split(url)
     scheme, _, engine = parts.scheme.partition("+")
     is_encrypted = scheme == "rediss"
@@ -71,6 +76,17 @@ def parse(url: str) -> Address:
         primary=name,
         sentinel_options=sentinel_options,
     )
+
+
+def parse_one(url: str) -> Address:
+    """Return the parts of a URL of a single server. Raises as `parse` does, also for others."""
+    parsed = parse(url)
+    if parsed.engine != "server":
+        raise ValueError(
+            f"the URL leads to a {parsed.engine}, and only one server is possible here: "
+            "pass a URL that begins with redis://, rediss:// or unix://"
+        )
+    return parsed
 
 
 def _split(url: str) -> SplitResult:

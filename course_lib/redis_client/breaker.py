@@ -21,8 +21,6 @@ A command's life, in `CircuitBreaker.call`. `refusals.py` tells failures from ca
 
 import asyncio
 import copy
-import logging
-import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar, TypeVar
@@ -34,6 +32,7 @@ from course_lib.checks import check_seconds
 from course_lib.redis_client import refusals
 from course_lib.redis_client.connections import (
     Source,
+    check_source,
     forget,
     most_connections,
     node_of,
@@ -41,17 +40,12 @@ from course_lib.redis_client.connections import (
 )
 from course_lib.redis_client.guarded_connection import guard_connections
 from course_lib.redis_client.idle_connections import IdleConnections
-from course_lib.redis_client.settings import check_settings
+from course_lib.redis_client.outage_log import OutageLog
+from course_lib.redis_client.settings import Setting, check_failures, check_settings
 from course_lib.redis_client.slots import Slots
 from course_lib.redis_client.time_limits import CONNECT_TIMEOUT, TimeLimits
 
 T = TypeVar("T")
-
-QUIET = 10.0
-"""Seconds after "Redis is back" until the next warning. A Redis that only rejects writes opens the
-breaker each second, and a read closes it again."""
-
-log = logging.getLogger(__package__)
 
 
 class RedisUnavailable(Exception):  # noqa: N818  a condition that callers handle by their policy
@@ -80,6 +74,8 @@ class CircuitBreaker:
     others wait, and are rejected as soon as the breaker opens.
     """
 
+    failures: int = Setting(check_failures)  # type: ignore[assignment]
+    retry_after: float = Setting(check_seconds)  # type: ignore[assignment]
     _of_sources: ClassVar[WeakKeyDictionary[Source, "CircuitBreaker"]] = WeakKeyDictionary()
 
     def __init__(
@@ -92,22 +88,20 @@ class CircuitBreaker:
         retry_after: float = 1.0,
     ) -> None:
         check_settings(time_limit, connect_timeout, failures, retry_after)
+        check_source(source)
+        if source in self._of_sources:
+            raise ValueError("source has a breaker already: get it from CircuitBreaker.of(redis)")
         self.failures = failures
         self.retry_after = retry_after
         self._limits = TimeLimits(time_limit, connect_timeout)
         self._source = ref(source)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._server = "Redis"
         self._of_nodes: dict[str, CircuitBreaker] = {}  # only in a cluster
-        self._failed = 0  # in a row
-        self._retry_at = 0.0  # on the loop's clock, while open
-        self._has_warned = False  # and not yet said that Redis is back
-        self._quiet_until = 0.0  # no warning until then
         connections = most_connections(source)
         most_idle = connections // 5
         self._connections = connections - most_idle
         self._idle_connections = IdleConnections(most_idle)
-        self._slots = Slots(self._connections)  # only scripts can use the idle ones
+        self._start("Redis")
         guard_connections(source, self)
         self._of_sources[source] = self
 
@@ -230,6 +224,14 @@ class CircuitBreaker:
             self._of_nodes.clear()
         self._loop = loop
 
+    def _start(self, server: str) -> None:
+        """Start closed, for the server of this name. Each node of a cluster fails on its own."""
+        self._server = server
+        self._failed = 0  # in a row
+        self._retry_at = 0.0  # on the loop's clock, while open
+        self._outage_log = OutageLog(server)
+        self._slots = Slots(self._connections)  # only scripts can use the idle ones
+
     def _of_node(self, name: str) -> "CircuitBreaker":
         """Return the breaker of a cluster's node, with the cluster's settings and connections."""
         loop = asyncio.get_running_loop()
@@ -238,11 +240,7 @@ class CircuitBreaker:
         breaker = self._of_nodes.get(name)
         if breaker is None:
             breaker = copy.copy(self)
-            breaker._server = f"Redis at {name}"
-            breaker._failed = 0
-            breaker._has_warned = False
-            breaker._quiet_until = 0.0
-            breaker._slots = Slots(self._connections)
+            breaker._start(f"Redis at {name}")
             self._of_nodes[name] = breaker
         return breaker
 
@@ -271,10 +269,8 @@ class CircuitBreaker:
         raise RedisUnavailable(message, reason) from error
 
     def _note_success(self) -> None:
-        if self.is_open and self._has_warned:
-            log.info("%s is back", self._server)
-            self._has_warned = False
-            self._quiet_until = time.monotonic() + QUIET
+        if self.is_open:
+            self._outage_log.end()
         self._failed = 0
 
     def _note_failure(self, now: float, cause: str) -> None:
@@ -282,11 +278,7 @@ class CircuitBreaker:
         self._retry_at = now + self.retry_after
         if not self.is_open:
             return
-        if not self._has_warned and time.monotonic() >= self._quiet_until:
-            log.warning(
-                "%s is unavailable (%s); retrying every %g s", self._server, cause, self.retry_after
-            )
-            self._has_warned = True
+        self._outage_log.begin(cause, self.retry_after)
         self._slots.reject_waiting(_opened_while_waiting)
         self._limits.reject_connecting(self)
 

@@ -73,9 +73,11 @@ def pool(url: str, *, max_connections: int = 50) -> BlockingConnectionPool:
     """Return a connection pool that never retries. A caller waits up to 20 s for a free connection.
 
     redis-py's own defaults raise when the pool is full, and take 3 to 10 s to report that a server
-    is unavailable.
+    is unavailable. Raises ValueError or TypeError if the URL is invalid or names several servers.
     """
-    return _server_pool(address.parse(url), max_connections, _limits(CONNECT_TIMEOUT, None))
+    check_count("max_connections", max_connections, MOST)
+    parsed = address.parse_one(url)
+    return _server_pool(parsed, max_connections, _limits(CONNECT_TIMEOUT, None))
 
 
 class Client(Redis):

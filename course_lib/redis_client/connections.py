@@ -1,8 +1,10 @@
 """Treat a connection pool and a cluster's client alike; the latter has a pool for each node."""
 
 import asyncio
+from typing import Any
 
 from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis, RedisCluster
+from redis.asyncio.client import Pipeline
 from redis.asyncio.sentinel import SentinelConnectionPool
 
 Source = ConnectionPool | RedisCluster
@@ -10,10 +12,25 @@ Source = ConnectionPool | RedisCluster
 
 
 def source_of(redis: Redis) -> Source:
-    """Return what a client of redis-py takes its connections from."""
-    if isinstance(redis, RedisCluster):
-        return redis
-    return redis.connection_pool
+    """Return what a client of redis-py takes its connections from. Raises TypeError for others."""
+    if isinstance(redis, Redis):
+        return redis.connection_pool
+    return check_client(redis)
+
+
+def check_client(redis: Redis | RedisCluster) -> Any:
+    """Return a client. Raises TypeError if it isn't an asyncio client of redis-py."""
+    if not isinstance(redis, Redis | RedisCluster) or isinstance(redis, Pipeline):
+        raise TypeError(
+            f"redis must be an asyncio client, such as redis_client.connect(url), not {redis!r}"
+        )
+    return redis
+
+
+def check_source(source: Source) -> None:
+    """Raise TypeError if it isn't an asyncio pool or cluster of redis-py."""
+    if not isinstance(source, Source):
+        raise TypeError(f"source must be an asyncio ConnectionPool or cluster, not {source!r}")
 
 
 def most_connections(source: Source) -> int:

@@ -14,6 +14,13 @@ from urllib.parse import parse_qsl
 from redis.asyncio import SSLConnection
 from redis.exceptions import RedisError
 
+try:
+    from redis.driver_info import DriverInfo as _DriverInfo
+except ImportError:  # in redis-py 6
+    DriverInfo: Any = None
+else:
+    DriverInfo = _DriverInfo
+
 SWITCHES = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -61,6 +68,12 @@ def _error_handler(text: str) -> str:
     return text
 
 
+def _false(text: str) -> bool:
+    if SWITCHES[text.lower()]:
+        raise ValueError
+    return False
+
+
 def _word(text: str) -> str:
     is_printable = text.isascii() and text.isprintable()
     if not text or not is_printable or " " in text:
@@ -73,6 +86,7 @@ WHOLE = Kind("a whole number, 0 or more", _whole)
 POSITIVE = Kind("a whole number, 1 or more", _positive)
 SWITCH = Kind("true or false", lambda text: SWITCHES[text.lower()])
 WORD = Kind("a name without spaces", _word)
+ONCE = Kind("false: a command is tried once, and the breaker decides when to retry", _false)
 TEXT = Kind("text", str)
 
 KINDS = {
@@ -82,6 +96,8 @@ KINDS = {
     "encoding": Kind("an encoding that extends ASCII, such as utf-8", _encoding),
     "encoding_errors": Kind("strict, replace or ignore", _error_handler),
     "health_check_interval": WHOLE,
+    "lib_name": WORD,
+    "lib_version": WORD,
     "max_connections": POSITIVE,
     "password": TEXT,
     "protocol": Kind("2 or 3", _protocol),
@@ -91,8 +107,8 @@ KINDS = {
     "username": TEXT,
 }
 OF_ENGINE = {
-    "unix": {"retry_on_timeout": SWITCH, "timeout": SECONDS},
-    "server": {"retry_on_timeout": SWITCH, "socket_keepalive": SWITCH, "timeout": SECONDS},
+    "unix": {"retry_on_timeout": ONCE, "timeout": SECONDS},
+    "server": {"retry_on_timeout": ONCE, "socket_keepalive": SWITCH, "timeout": SECONDS},
     "cluster": {"socket_keepalive": SWITCH},
     "sentinel": {
         "sentinel_password": TEXT,
@@ -130,7 +146,18 @@ def parse_options(query: str, engine: str, is_encrypted: bool) -> dict[str, Any]
                 f"the option {name}={text} in the URL of Redis is wrong: pass {kind.values}"
             ) from None
     _check_tls({name: value for name, value in options.items() if name in OF_TLS})
+    _describe_library(options)
+    options.pop("retry_on_timeout", None)  # it's false, as it always is
     return options
+
+
+def _describe_library(options: dict[str, Any]) -> None:
+    """Replace `lib_name` and `lib_version` by the option that has replaced them in redis-py."""
+    described = {"lib_name", "lib_version"} & options.keys()
+    if described and DriverInfo:
+        fields = {"lib_name": "name", "lib_version": "lib_version"}
+        values = {fields[name]: options.pop(name) for name in described}
+        options["driver_info"] = DriverInfo(**values)
 
 
 def _unknown(name: str, kinds: dict[str, Kind]) -> str:

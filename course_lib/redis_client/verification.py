@@ -7,7 +7,9 @@ from typing import Any
 from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import NoPermissionError
 
+from course_lib.checks import check_texts
 from course_lib.redis_client.breaker import CircuitBreaker
+from course_lib.redis_client.connections import check_client
 from course_lib.redis_client.script import BYTES, Script
 
 OLDEST = (6, 2)  # the first version with ZADD GT, which the limiter needs
@@ -23,12 +25,17 @@ log = logging.getLogger(__package__)
 async def verify(redis: Redis, *, keys: Sequence[str] = KEYS) -> None:
     """Check that Redis responds, is new enough, and lets this user run what we need.
 
-    `keys` has a key in each namespace in use, which nothing else uses. Raises RuntimeError, which
-    says what to do, if the server is too old, is a replica, is part of a cluster that the client
-    doesn't know, or if the user lacks a right. Raises RedisUnavailable if Redis can't be used now,
-    and redis-py's AuthenticationError if the password is wrong. Logs a warning if the eviction
-    policy may remove the cache's indexes.
+    `keys` has a key in each namespace in use, which nothing else uses. Raises TypeError or
+    ValueError if that isn't a list of keys. Raises RuntimeError, which says what to do, if the
+    server is too old, is a replica, is part of a cluster that the client doesn't know, or if the
+    user lacks a right. Raises RedisUnavailable if Redis can't be used now, and redis-py's
+    AuthenticationError if the password is wrong. Logs a warning if the eviction policy may remove
+    the cache's indexes.
     """
+    check_client(redis)
+    check_texts("keys", keys)
+    if not keys:
+        raise ValueError("keys is empty: pass a key in each namespace, such as '{cache}:verify'")
     for server in await _greetings(redis):
         _check_server(server, is_clusters_client=isinstance(redis, RedisCluster))
     for key in keys:
