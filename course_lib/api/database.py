@@ -97,7 +97,10 @@ class EventsDatabase:
     def api_key(self, account: str) -> str | None:
         """Return the API key of an account, or None if there is no such account."""
         users = self.rows(USER_OF_ACCOUNT, (account,))
-        return f"{users[0]['plan']}-{users[0]['id']}" if users else None
+        if not users:
+            return None
+        user = users[0]
+        return f"{user['plan']}-{user['id']}"
 
     def add(self, user: int, event: NewEvent) -> int:
         """Write an event of a user, created now; return its ID.

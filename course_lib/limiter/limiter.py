@@ -196,7 +196,7 @@ class RateLimiter:
 
     async def _run_script(self, index: str, endpoint: str, rules: Rules, member: str) -> Decision:
         """Decide by the script. It spends only if it gets a `member` to add to the index."""
-        # As bytes, because a client may have another encoding than UTF-8.
+        # As bytes, because a client may use an encoding other than UTF-8.
         keys = [index.encode()]
         keys += [f"{index}:{name}:{endpoint}:".encode() for name in rules.names]
         arguments = (self._time(), member.encode(), *rules.arguments)

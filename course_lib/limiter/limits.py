@@ -64,7 +64,9 @@ def _window_text(window: float) -> str:
         multiple, rest = divmod(window, SECONDS[unit])
         if multiple == 0 or rest:
             continue
-        return f"/{unit}" if multiple == 1 else f" per {int(multiple)} {unit}s"
+        if multiple == 1:
+            return f"/{unit}"
+        return f" per {int(multiple)} {unit}s"
     return f" per {float(window)!r} seconds"
 
 

@@ -152,7 +152,8 @@ def _shape(path: str) -> str:
 
 def example(path: str) -> str:
     """Return a path that a route or a key matches."""
-    return PARAMETER.sub(lambda match: EXAMPLES.get(match[1], "a"), path).replace("*", "a/b")
+    without_parameters = PARAMETER.sub(lambda match: EXAMPLES.get(match[1], "a"), path)
+    return without_parameters.replace("*", "a/b")
 
 
 def _pattern(path: str) -> re.Pattern[str]:

@@ -30,7 +30,7 @@ class Script:
         self, redis: Redis, keys: Sequence[str | bytes], *arguments: str | bytes | float
     ) -> Any:
         """Run the script and return its result, strings as bytes. Keys are sent in UTF-8."""
-        # Not in the client's encoding, because a client with another encoding shares our keys.
+        # Not in the client's encoding, because a client with a different encoding shares our keys.
         parts = [part.encode() if isinstance(part, str) else part for part in (*keys, *arguments)]
         # A cluster's client, or one that overrides execute_command to record commands, must see
         # ours.

@@ -63,8 +63,10 @@ async def _send(redis: Redis, options: dict[str, Any], *command: str, **more: An
 
 def _pairs(reply: Any) -> dict[bytes, Any]:
     """Return a reply as a dict: in version 2 of the protocol, names and values alternate."""
-    pairs = reply if isinstance(reply, dict) else dict(zip(reply[::2], reply[1::2], strict=True))
-    return {_bytes(name): value for name, value in pairs.items()}
+    if not isinstance(reply, dict):
+        names, values = reply[::2], reply[1::2]
+        reply = dict(zip(names, values, strict=True))
+    return {_bytes(name): value for name, value in reply.items()}
 
 
 def _check_server(server: dict[bytes, Any], *, is_clusters_client: bool) -> None:
