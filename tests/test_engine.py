@@ -251,6 +251,32 @@ def test_an_await_forgotten_before_the_check_gets_a_sentence_and_no_warning():
         gc.collect()
 
 
+@BOTH
+def test_a_check_without_an_answer_says_how_to_pass_it(exercise):
+    async def awaited():
+        return await exercise.check()
+
+    is_async = isinstance(exercise, DoubledLater)
+    verdict = asyncio.run(awaited()) if is_async else exercise.check()
+    assert verdict.verdict == "not attempted"
+    assert verdict.sentence == "Pass your answer to the check: `ex.doubled.check(doubled)`"
+
+
+def test_a_task_instead_of_its_result_gets_a_sentence():
+    async def returns_task(number):
+        return asyncio.create_task(doubled_later(number))
+
+    assert check(DoubledLater(), returns_task).misconception == "returns_task"
+
+
+def test_a_refusal_shows_a_function_by_its_name():
+    def local(number):
+        return number
+
+    assert brief(local) == "local"
+    assert brief([Doubled().judge, local]) == "[judge, local]"
+
+
 @pytest.mark.parametrize("kind", [Doubled, DoubledLater])
 def test_a_judge_that_fails_says_that_it_is_our_fault(kind):
     class Broken(kind):

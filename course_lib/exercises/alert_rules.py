@@ -122,16 +122,46 @@ def _share_of_all(requests: Requests) -> bool:
     return len(recent) >= 100 and slow / len(requests) > 0.01
 
 
+def _only_old(requests: Requests) -> bool:
+    old = [seconds for timestamp, seconds in requests if NOW - timestamp >= 300]
+    slow = sum(seconds > 0.5 for seconds in old)
+    return len(old) >= 100 and slow / len(old) > 0.01
+
+
 def decisions(rule: Rule) -> list[bool]:
     """Return what a rule decides in each scenario."""
     return [rule(scenario.requests) for scenario in SCENARIOS]
+
+
+def probes(clock: float) -> list[tuple[str, Requests, float]]:
+    """Return misconceptions, each with requests and a time for which such a rule rings.
+
+    They're for a rule that rings in no scenario. `clock` is the real time.
+    """
+    recent = _requests(1_000, 20, NOW - 298, NOW)
+    hundred_slow = _requests(9_000, 180, NOW - 298, NOW)
+    one_enormous = [*recent[1:], (NOW, 3_000.0)]
+    most_slow = _requests(1_000, 600, NOW - 298, NOW)
+    in_milliseconds = [(timestamp, 1_000 * seconds) for timestamp, seconds in recent]
+    swapped = [(seconds, timestamp) for timestamp, seconds in recent]
+    last_seconds = _requests(1_000, 20, NOW - 4, NOW)
+    by_the_clock = [(clock - NOW + timestamp, seconds) for timestamp, seconds in recent]
+    return [
+        ("window_too_short", last_seconds, NOW),
+        ("hundred_slow_ones", hundred_slow, NOW),
+        ("silent", one_enormous, NOW),  # a mean
+        ("silent", most_slow, NOW),  # a median
+        ("another_threshold", in_milliseconds, NOW),
+        ("pairs_swapped", swapped, NOW),
+        ("another_clock", by_the_clock, clock + 7_200),  # by `now`, all of these are old
+    ]
 
 
 RIGHT = _rule()
 RULES: dict[str, list[Rule]] = {
     "half_a_second_itself": [_rule(slow=0.4999)],
     "window_too_short": [_rule(window=window) for window in SHORT_WINDOWS],
-    "whole_history": [_rule(window=window) for window in LONG_WINDOWS],
+    "whole_history": [*(_rule(window=window) for window in LONG_WINDOWS), _only_old],
     "share_of_all": [_share_of_all],
     "trusts_the_order": [
         _of_these(_until_the_first_old),

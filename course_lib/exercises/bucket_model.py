@@ -74,7 +74,8 @@ def variants(case: Case, mistake: str) -> list[Step]:
         come_back = int(case.elapsed * case.rate)
         only_come_back_rounded = case._replace(elapsed=come_back, rate=1)
         only_seconds_rounded = case._replace(elapsed=int(case.elapsed))
-        steps += [step(only_come_back_rounded), step(only_seconds_rounded)]
+        to_the_nearest = case._replace(elapsed=round(case.elapsed * case.rate), rate=1)
+        steps += [step(only_come_back_rounded), step(only_seconds_rounded), step(to_the_nearest)]
     if mistake in ("part_of_a_token", "never_rejects", "takes_when_rejected"):
         steps.append((allowed, max(0, left)))
     return steps
@@ -99,12 +100,16 @@ def _refilled(case: Case, mistake: str) -> float:
         "rate_upside_down": case.elapsed / case.rate,
         "forgets_the_rest": come_back - case.tokens,
         "per_minute": come_back / 60,
+        "rate_ignored": case.elapsed,
+        "elapsed_ignored": case.rate,
     }
     tokens = case.tokens + wrongly.get(mistake, come_back)
     if mistake == "whole_tokens":
         tokens = int(tokens)
     if mistake == "overflows":
         return tokens
+    if mistake == "always_full":
+        return max(case.burst, tokens)
     return min(case.burst, tokens)
 
 
@@ -115,6 +120,7 @@ def _is_allowed(case: Case, tokens: float, mistake: str) -> bool:
         "part_of_a_token": tokens > 0,
         "keeps_the_last": tokens > 1,
         "never_rejects": True,
+        "upside_down": tokens < 1,
     }
     return wrongly.get(mistake, tokens >= 1)
 
@@ -125,6 +131,7 @@ def _left(case: Case, tokens: float, allowed: bool, mistake: str) -> float:
     wrongly = {
         "takes_when_rejected": tokens - 1,
         "takes_nothing": tokens,
+        "upside_down": tokens if allowed else tokens - 1,
         "refill_lost": left if allowed else case.tokens,
     }
     return wrongly.get(mistake, left)

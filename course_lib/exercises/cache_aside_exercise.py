@@ -6,7 +6,7 @@ from typing import Any
 from course_lib.exercises.fakes import FAILURE, RecordingLoader
 from course_lib.exercises.judging import same
 from course_lib.exercises.redis_exercise import Entry, RedisExercise
-from course_lib.exercises.verdict import Refusal, brief
+from course_lib.exercises.verdict import brief
 from course_lib.lab.redis_server import Client
 
 VALUE = {"events": 33, "types": ["view", "click"]}
@@ -38,11 +38,17 @@ class CacheAsideExercise(RedisExercise):
     async def twice(self, redis: Client, answer: Any, user: int, value: Any) -> None:
         """Call twice for a value, which has to be loaded once, whatever it is."""
         load = RecordingLoader({user: value})
+        keys = set(await redis.keys("*"))
         for _ in range(2):
             result = await self.call_async(answer, redis, user, load)
+            if same(result, VALUE) and not load.called:
+                self.refuse_call("key_without_user", user, brief(result), brief(value))
             if not same(result, value) or isinstance(result, bool):
                 self.refuse_call("another_answer", user, brief(result), brief(value))
             if not await redis.exists(f"stats:{user}"):
+                new_keys = set(await redis.keys("*")) - keys
+                if new_keys:
+                    self.refuse_call("shared_key", user, brief(new_keys), f"stats:{user}")
                 self.refuse_call("falsy_not_stored", user, f"nothing stored for {value!r}")
         if len(load.called) > 1:
             mistake = "always_loads" if value else "falsy_hit"
@@ -53,8 +59,12 @@ class CacheAsideExercise(RedisExercise):
     ) -> None:
         """Expect this result after this number of loads."""
         load = RecordingLoader({user: loaded})
+        keys = {f"stats:{user}".encode(), *await redis.keys("*")}
         result = await self.call_async(answer, redis, user, load)
         count = len(load.called)
+        new_keys = set(await redis.keys("*")) - keys
+        if new_keys:
+            self.refuse_call("shared_key", user, brief(new_keys), f"stats:{user}")
         if count != loads or not same(result, expected):
             got = f"{brief(result)}, after {count} loads"
             self.refuse_call("not_from_redis", user, got, brief(expected))
@@ -62,17 +72,12 @@ class CacheAsideExercise(RedisExercise):
     async def failed_load(self, redis: Client, answer: Any) -> None:
         """Try a load that raises an error; it has to reach the caller, and nothing is stored."""
         load = RecordingLoader({13: LookupError(FAILURE)})
-        try:
-            result = await self.call_async(answer, redis, 13, load)
-        except Refusal as refusal:
-            if FAILURE not in refusal.got:
-                raise
-            got, is_hidden = refusal.got, False
-        else:
-            got, is_hidden = brief(result), True
+        got, has_raised = await self.outcome(answer, redis, 13, load)
         mistakes = {
             "failure_stored": await redis.exists("stats:13"),
-            "failure_hidden": is_hidden,
+            "failure_hidden": not has_raised,
+            "another_error": got != f"LookupError: {FAILURE}",
+            "loads_another": load.called != [13],
         }
         call = f"{self.call_for(13)}, and load raises LookupError({FAILURE!r})"
         self.refuse_first(mistakes, call=call, got=got, expected="that error")

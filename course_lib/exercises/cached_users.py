@@ -6,6 +6,7 @@ The exercise `invalidate_user` removes the entries of user 1.
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from course_lib.exercises.fakes import FAILURE
 from course_lib.lab.redis_server import Client
 
 ENTRIES = {
@@ -22,6 +23,24 @@ async def store(redis: Client) -> None:
         for key in keys:
             await redis.set(key, "old")
         await redis.sadd(f"keys:{user}", *keys)
+
+
+class CountedWrite:
+    """A write that counts its calls."""
+
+    calls = 0
+
+    async def __call__(self) -> None:
+        """Count a call."""
+        self.calls += 1
+
+    def __repr__(self) -> str:
+        return "write"
+
+
+async def failing_write() -> None:
+    """Raise LookupError."""
+    raise LookupError(FAILURE)
 
 
 def write_of_user_1(redis: Client, entries_at_write: list[int]) -> Callable[[], Awaitable[None]]:

@@ -38,6 +38,7 @@ from course_lib.exercises.verdict import (
 from course_lib.lab import progress
 from course_lib.lab.show import Card, Markdown
 
+NO_ANSWER = object()  # for a check without an argument
 LONGEST_FACT = 2_000  # characters; an answer may be a megabyte
 RESOURCES = 30.0  # seconds that setting up or cleaning up may take on a busy machine
 
@@ -116,11 +117,10 @@ class Exercise(Judging):
         print(f"{self.name}: the library's (none of yours has passed since the kernel started)")
         return self.solution_answer
 
-    def check(self, answer: Any) -> Verdict | Pending:
+    def check(self, answer: Any = NO_ANSWER) -> Verdict | Pending:
         """Check an answer. Never raises, never hangs."""
         if inspect.iscoroutinefunction(self.judge):
-            call = f"{self._in_notebook}.check({self.name})"
-            return Pending(lambda: self._check_async(answer), call)
+            return Pending(lambda: self._check_async(answer), self._check_in_notebook)
         try:
             return self._conclude(
                 answer, lambda: guard.run(lambda: self._judge(answer), self.limit)
@@ -147,8 +147,12 @@ class Exercise(Judging):
     def _in_notebook(self) -> str:
         return f"ex.{self.name}"
 
+    @property
+    def _check_in_notebook(self) -> str:
+        return f"{self._in_notebook}.check({self.name})"
+
     def _judge(self, answer: Any) -> None:
-        if answer is ...:
+        if answer is ... or answer is NO_ANSWER:
             raise NotAttempted
         guard.run(lambda: self.judge(answer), self.limit)
 
@@ -162,7 +166,7 @@ class Exercise(Judging):
 
     def _judge_async(self, answer: Any) -> None:
         """Judge the answer in an event loop of its own, while the kernel's loop waits."""
-        if answer is ...:
+        if answer is ... or answer is NO_ANSWER:
             raise NotAttempted
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -183,6 +187,8 @@ class Exercise(Judging):
             self._passed.append(answer)
         except NotAttempted:
             sentence = f"Replace the dots in the cell above. Stuck? `{self._in_notebook}.hint()`"
+            if answer is NO_ANSWER:
+                sentence = f"Pass your answer to the check: `{self._check_in_notebook}`"
             verdict = Verdict(NOT_ATTEMPTED, sentence)
         except Refusal as refusal:
             verdict = self._refused(refusal)
@@ -196,7 +202,8 @@ class Exercise(Judging):
         except BaseException as error:  # SystemExit in a task, a cancelled check
             raised = Refusal("raised", call=self._current_call, got=described(error))
             verdict = self._refused(raised)
-        self._last, self._current_call = (answer, verdict), ""
+        shown = "no answer passed" if answer is NO_ANSWER else answer
+        self._last, self._current_call = (shown, verdict), ""
         self._record(verdict)
         return verdict
 

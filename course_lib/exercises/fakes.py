@@ -62,6 +62,9 @@ class RecordingCache(Cache):
 
     was_given_coroutine = False
 
+    def __repr__(self) -> str:
+        return "cache"
+
     async def get_or_set(self, key: str, loader: Any, *arguments: Any, **options: Any) -> Any:
         """Do what the cache does."""
         self.was_given_coroutine |= inspect.iscoroutine(loader)

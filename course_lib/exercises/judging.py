@@ -4,8 +4,10 @@ A refusal has an ID (the misconception) and two sentences: one that names the mi
 the next step. They are in the table `refusals` of the exercise, or of a class it inherits from.
 """
 
+import asyncio
 import copy
 import inspect
+import re
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Mapping
@@ -30,11 +32,22 @@ def nearly_equal(number: Any, other: Any) -> bool:
     return bool(abs(number - other) < 1e-9)
 
 
-def _mistake_behind(error_text: str) -> str:
-    """Return the misconception behind an error: one about coroutines, or "raised"."""
-    if "coroutine" not in error_text:
-        return "raised"
-    return "awaited_twice" if "already" in error_text else "forgotten_await"
+# For some misconceptions: what the messages of the errors that they lead to have in common.
+SIGNS = {
+    "dots_left": "'ellipsis'",
+    "function_for_coroutine": "a coroutine was expected|coroutine or an awaitable is required",
+    "not_awaitable": "can't be used in 'await' expression",
+    "loop_in_a_loop": r"asyncio\.run\(\) cannot be called|event loop is already running",
+    "decodes_nothing": "the JSON object must be .* not NoneType",
+    "awaited_twice": "awaited already|already awaited",
+    "forgotten_await": "coroutine",
+}
+
+
+def mistake_behind(error_text: str) -> str:
+    """Return the misconception behind an error, or "raised" if its message shows none."""
+    found = (mistake for mistake, sign in SIGNS.items() if re.search(sign, error_text))
+    return next(found, "raised")
 
 
 class Judging:
@@ -64,6 +77,43 @@ class Judging:
             "Make a task of it, with `asyncio.create_task(...)`: any number of callers can await "
             "a task.",
         ),
+        "function_for_coroutine": (
+            "A function was passed where its coroutine is needed.",
+            "Call it, with parentheses: `asyncio.create_task(load())`.",
+        ),
+        "dots_left": (
+            "There are still dots in your code: each `...` of the stub stands for something that "
+            "you have to write.",
+            "Replace the dots, one step after another.",
+        ),
+        "not_awaitable": (
+            "You awaited something that can't be awaited: a function that wasn't called, or the "
+            "result of a plain one.",
+            "Call an async function to await it, with parentheses, as in `await load()`; call a "
+            "plain function without `await`.",
+        ),
+        "loop_in_a_loop": (
+            "You tried to start an event loop, but your function is already running in one.",
+            "Write `async def`, and `await` the call.",
+        ),
+        "returns_task": (
+            "Your function returned a task or a future instead of its result.",
+            "Wait for it: `return await ...`.",
+        ),
+        "decodes_nothing": (
+            "Redis had nothing under the key, and your code decoded that: `json.loads(None)` is an "
+            "error.",
+            "First test whether what `redis.get` returned `is None`.",
+        ),
+        "no_answer": (
+            "Your function returned None.",
+            "Make sure that every path ends with a `return`. `print` only shows a value.",
+        ),
+        "another_error": (
+            "An error was raised, and your function replaced it with another one: the caller can "
+            "no longer tell what went wrong.",
+            "Let the error itself go on: don't catch it, or end the `except` with a bare `raise`.",
+        ),
         "cannot_check": (
             "This answer couldn't be checked, and that's our fault.",
             "`report()` prints what to send us.",
@@ -77,6 +127,8 @@ class Judging:
         self, misconception: str, *, call: str = "", got: str = "", expected: str = ""
     ) -> NoReturn:
         """Refuse the answer for a misconception that `all_refusals` names."""
+        if misconception == "wrong_type" and got == "None" and call:
+            misconception = "no_answer"
         raise Refusal(misconception, call=call, got=got, expected=expected)
 
     def refuse_first(
@@ -124,7 +176,8 @@ class Judging:
         except guard.TimeUp:
             raise
         except BaseException as error:
-            self.refuse("raised", call=call, got=described(error), expected=expected)
+            got = described(error)
+            self.refuse(mistake_behind(got), call=call, got=got, expected=expected)
         return self._finished(result, call)
 
     async def call_async(self, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -136,16 +189,19 @@ class Judging:
                 result = function(*arguments)
                 if inspect.isawaitable(result):
                     result = await result
+                is_unfinished = asyncio.isfuture(result)
             except guard.TimeUp:
                 raise
             except BaseException as error:
                 # Frames hold coroutines that were never awaited: the warning has to come now.
                 traceback.clear_frames(error.__traceback__)
                 got = described(error)
-                self.refuse(_mistake_behind(got), call=call, got=got)
+                self.refuse(mistake_behind(got), call=call, got=got)
         for warning in caught:
             if "never awaited" in str(warning.message):
                 self.refuse("forgotten_await", call=call, got=str(warning.message))
+        if is_unfinished:
+            self.refuse("returns_task", call=call, got=f"a {type(result).__name__}")
         return self._finished(result, call)
 
     def called(self, *arguments: Any) -> str:
@@ -163,7 +219,9 @@ class Judging:
     def _begin(self, function: object, arguments: tuple[Any, ...]) -> str:
         """Return the call as text. Refuses what isn't a function."""
         if not callable(function):
-            expected = f"a function named {self.name}"
+            if inspect.iscoroutine(function):
+                function.close()
+            expected = f"the function {self.name} itself, not its result"
             self.refuse("wrong_type", got=brief(function), expected=expected)
         self._current_call = self.called(*arguments)
         return self._current_call

@@ -14,6 +14,7 @@ from typing import Any
 from course_lib.asgi import App
 from course_lib.exercises.answers import as_number
 from course_lib.exercises.engine import Exercise
+from course_lib.exercises.judging import mistake_behind
 from course_lib.exercises.verdict import Refusal, brief, described
 from course_lib.exercises.waiting_apps import REQUEST, Service, WaitingApp, receive
 
@@ -55,15 +56,15 @@ class MiddlewareExercise(Exercise):
             try:
                 response = middleware(scope, receive, send)
                 if not inspect.isawaitable(response):
-                    got, expected = brief(response), "an `async def`"
+                    got, expected = f"{brief(response)}, at once", "an `async def`"
                     self.refuse("wrong_type", call=call, got=got, expected=expected)
                 await response
             except Refusal:
                 raise
             except (Exception, asyncio.CancelledError) as error:
                 if error is not app.failure:
-                    expected = "the app's own errors, and no others"
-                    self.refuse("raised", call=call, got=described(error), expected=expected)
+                    got, expected = described(error), "the app's own errors, and no others"
+                    self.refuse(mistake_behind(got), call=call, got=got, expected=expected)
                 app.error = error
             finally:
                 app.took = time.perf_counter() - start
@@ -94,6 +95,8 @@ class MiddlewareExercise(Exercise):
         mistakes = {
             "wall_clock": duration < -1_000,
             "another_unit": duration > 20,
+            "end_before_start": duration < 0,
+            "rounded": duration == round(duration, 2),
             too_short: not duration > 0.98 * least,  # true of NaN as well
             "too_long": duration > app.took + 0.001,
         }

@@ -1,10 +1,9 @@
 """A page of two cached parts, and scenarios of its requests, for `split_key`."""
 
-import contextlib
 import inspect
 from typing import Any
 
-from course_lib.exercises.fakes import RecordingCache, RecordingLoader
+from course_lib.exercises.fakes import FAILURE, RecordingCache, RecordingLoader
 from course_lib.exercises.judging import same
 from course_lib.exercises.redis_exercise import RedisExercise
 from course_lib.exercises.verdict import NotAttempted, Refusal, brief
@@ -33,14 +32,29 @@ class PageExercise(RedisExercise):
 
     async def failed_load(self, answer: Any, page: Page) -> None:
         """Let the platform's load fail, which must not be stored; then other values are right."""
-        with contextlib.suppress(Refusal):
-            await self.call_async(answer, page.cache, 1, page.load_user, page.load_platform)
+        failing = f"{self.name}(cache, 1, ...), and load_platform raises LookupError({FAILURE!r})"
+        arguments = (page.cache, 1, page.load_user, page.load_platform)
+        got, has_raised = await self.outcome(answer, *arguments)
         page.platform = {"events": 2_000}
         call = f"{self.name}(cache, 1, ...) after load_platform had raised an error"
         loads = page.platform_loads
         await self.parts(answer, page, 1, "kept_in_process" if not loads else "failure_stored")
         if page.platform_loads == loads:
             self.refuse("failure_stored", call=call, got="load_platform wasn't called again")
+        mistakes = {
+            "failure_hidden": not has_raised,
+            "another_error": got != f"LookupError: {FAILURE}",
+        }
+        self.refuse_first(mistakes, call=failing, got=got, expected="that error")
+
+    async def invalidated(self, answer: Any, page: Page) -> None:
+        """Invalidate the entries of user 1, whose part has to be loaded again."""
+        await self.parts(answer, page, 1)
+        await page.cache.invalidate_user_cache(1)
+        await self.parts(answer, page, 1)
+        if len(page.load_user.called) < 2:
+            call = f"{self.name}(cache, 1, ...) after the entries of user 1 were invalidated"
+            self.refuse("user_part_stays", call=call, got="load_user wasn't called again")
 
     async def falsy_parts(self, answer: Any, page: Page) -> None:
         """Get falsy parts twice; each has to be loaded once."""
@@ -58,10 +72,12 @@ class PageExercise(RedisExercise):
         arguments = (page.cache, user, page.load_user, page.load_platform)
         try:
             result = await self.call_async(answer, *arguments)
-        except Refusal:
+        except Refusal as refusal:
             if page.cache.was_given_coroutine:
                 loader = "a function to call on a miss"
                 self.refuse("loader_called", call=call, got="a coroutine", expected=loader)
+            if "missing 1 required positional argument: 'user_id'" in refusal.got:
+                self.refuse("loader_takes_user", call=call, got=refusal.got)
             raise
         parts = result if isinstance(result, dict) else {}
         if any(part is ... for part in parts.values()):

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import EllipsisType
 from typing import Any
 
+from course_lib.exercises.answers import chosen_letters
 from course_lib.lab import progress, session
 from course_lib.lab.show import Card
 
@@ -40,7 +41,7 @@ QUESTIONS = {name: _read(question) for name, question in _FILE["questions"].item
 
 
 def ask(name: str, choice: str | EllipsisType = ...) -> Card:
-    """Show a question, or respond to the letter of a choice and record it.
+    """Show a question, or respond to the letter of a choice, such as "b" or "B)", and record it.
 
     Raises ValueError if there's no question of this name.
     """
@@ -50,7 +51,7 @@ def ask(name: str, choice: str | EllipsisType = ...) -> Card:
         choices = "\n".join(lines)
         how = 'Replace the dots with a letter in quotes, such as "a".'
         return Card("Question", f"{question.text}\n{choices}\n{how}")
-    letter = str(choice).strip().lower()
+    letter = "".join(chosen_letters(choice) or ())
     if letter not in question.choices:
         known = ", ".join(question.choices)
         return Card("Question", f"There is no choice {choice!r}; there are {known}.", "bad")

@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 
 from course_lib.exercises.answers import as_text
 from course_lib.exercises.engine import Exercise
+from course_lib.exercises.verdict import Refusal, brief
 from course_lib.lab import redis_server
 from course_lib.lab.redis_server import Client
 
@@ -92,6 +93,14 @@ class RedisExercise(Exercise):
     async def judge(self, answer: Any) -> None:
         """Judge the answer on this Redis."""
         await self.judge_on(_redis.get(), answer)
+
+    async def outcome(self, answer: Any, *arguments: Any) -> tuple[str, bool]:
+        """Return the result of a call as text and False, or the error it raises and True."""
+        try:
+            result = await self.call_async(answer, *arguments)
+        except Refusal as refusal:
+            return refusal.got, True
+        return brief(result), False
 
     async def judge_on(self, redis: Client, answer: Any) -> None:
         """Judge the answer on a Redis without keys. Subclasses implement this."""

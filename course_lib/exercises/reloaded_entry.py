@@ -70,6 +70,9 @@ class Together:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._redis, name)
 
+    def __repr__(self) -> str:
+        return "redis"
+
     async def get(self, key: str) -> Any:
         """Get the value of a key, when all requests have sent this command, or 50 ms later."""
         value = await self._redis.get(key)

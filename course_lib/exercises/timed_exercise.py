@@ -76,7 +76,7 @@ class TimedExercise(WindowExercise):
         await self.expect_ttls(redis, call, least, 86_400, "expires_too_soon")
         if not all(decisions):
             return
-        if not await self.call_async(answer, redis, "limit:2", 2, 60, NOW):
+        if not await self.decide(answer, redis, "limit:2", 2, 60, NOW):
             call = f"{self.called(redis, 'limit:2', 2, 60, NOW)} after that"
             self.refuse("one_for_all", call=call, got="False")
 

@@ -15,8 +15,12 @@ HEADINGS = {RIGHT: "Right", REFUSED: "Not yet", NOT_ATTEMPTED: "Not attempted ye
 TONES = {RIGHT: "good", REFUSED: "bad", NOT_ATTEMPTED: "plain"}
 PROSE = {"next", "help"}  # labels whose text is a sentence; the others show code
 
-ADDRESS = re.compile(r"<(?:[\w.<>]*\.)?_?(\w+) object at 0x[0-9a-f]+>")
+ADDRESS = re.compile(r"<(?:[\w.<>]*\.)?_?(\w+) object(?: [\w.<>]+)? at 0x[0-9a-f]+>")
 """Matches the repr of an object whose class doesn't define one."""
+FUNCTION = re.compile(
+    r"<(?:function|bound method) (?:[\w<>]+\.)*(\w+|<lambda>)(?: at 0x[0-9a-f]+>| of [^>]*>+)"
+)
+"""Matches the repr of a function or a method."""
 
 _brief = reprlib.Repr()
 _brief.maxstring = _brief.maxother = 200
@@ -84,17 +88,22 @@ class Pending:
 def brief(value: object) -> str:
     """Return a value's repr, shortened if it's long; its type if the repr raises anything."""
     try:
-        return ADDRESS.sub(r"<\1>", _brief.repr(value))
+        return without_addresses(_brief.repr(value))
     except guard.TimeUp:
         raise
     except BaseException:
         return f"<{type(value).__name__}>"
 
 
+def without_addresses(text: str) -> str:
+    """Return a text in which functions are their names, and other objects those of their types."""
+    return ADDRESS.sub(r"<\1>", FUNCTION.sub(r"\1", text))
+
+
 def described(error: BaseException) -> str:
     """Return an error's type and message; the type alone if the message can't be made."""
     try:
-        return f"{type(error).__name__}: {error}"
+        return without_addresses(f"{type(error).__name__}: {error}")
     except guard.TimeUp:
         raise
     except BaseException:

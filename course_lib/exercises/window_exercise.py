@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from course_lib.exercises.answers import as_truth
+from course_lib.exercises.answers import as_text, as_truth
 from course_lib.exercises.redis_exercise import RedisExercise
 from course_lib.exercises.verdict import Refusal, brief
 from course_lib.lab.redis_server import Client
@@ -73,6 +73,14 @@ class WindowExercise(RedisExercise):
             "For some requests your function returns None.",
             "Make sure that every path ends with `return True` or `return False`.",
         ),
+        "score_for_member": (
+            "The member and its score are swapped: Redis expects a number as the score.",
+            "`p.zadd(key, {member: now})`: the member first, then its time.",
+        ),
+        "forgets_after_rejection": (
+            "A rejected request cleared the count: the next ones were all allowed.",
+            "Leave the key alone when you reject; it expires by itself.",
+        ),
         "another_answer": (
             "Those aren't the requests that the limit allows.",
             "Follow the steps of the task with the calls that it shows, one by one.",
@@ -96,6 +104,7 @@ class WindowExercise(RedisExercise):
             "upside_down": [[not decision for decision in right]],
             "one_too_few": [_first_allowed(allowed - 1, total)],
             "one_too_many": [_first_allowed(allowed + 1, total)],
+            "forgets_after_rejection": [_forgetting(allowed, total)],
         }
         mistake = self.recognize(got, patterns, operator.eq) or "another_answer"
         self.refuse(mistake, call=call, got=shown, expected=shown_right)
@@ -105,13 +114,15 @@ class WindowExercise(RedisExercise):
         try:
             return await self.call_async(answer, *arguments)
         except Refusal as refusal:
-            if refusal.got.startswith("TypeError"):
-                mistakes = {
-                    "awaits_queued": "Pipeline'" in refusal.got,
-                    "text_or_none": NO_NUMBER.search(refusal.got),
-                }
-                facts = {"call": refusal.call, "got": refusal.got, "expected": "True or False"}
-                self.refuse_first(mistakes, **facts)
+            is_type_error = refusal.got.startswith("TypeError")
+            mistakes = {
+                "awaits_queued": is_type_error and "ipeline" in refusal.got,
+                "text_or_none": is_type_error and NO_NUMBER.search(refusal.got),
+                "score_for_member": "ZADD" in refusal.got and "valid float" in refusal.got,
+                refusal.misconception: True,
+            }
+            facts = {"call": refusal.call, "got": refusal.got, "expected": "True or False"}
+            self.refuse_first(mistakes, **facts)
             raise
 
     async def at_once(self, answer: Any, limit: int, *arguments: Any) -> None:
@@ -138,9 +149,14 @@ class WindowExercise(RedisExercise):
             got = f"a TTL of {seconds:g} s"
             expected = f"{least:g} to {most:g} s"
             if seconds < 0:
-                self.refuse("no_expiry", call=call, got=f"{brief(key)} has no TTL")
+                self.refuse("no_expiry", call=call, got=f"{as_text(key)} has no TTL")
             if not least <= seconds <= most:
                 self.refuse(mistake, call=call, got=got, expected=expected)
+
+
+def _forgetting(allowed: int, total: int) -> list[bool]:
+    """Return decisions of a limiter that starts over after each request that it rejects."""
+    return [number % (allowed + 1) < allowed for number in range(total)]
 
 
 def _first_allowed(allowed: int, total: int) -> list[bool]:

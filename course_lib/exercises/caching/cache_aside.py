@@ -74,6 +74,11 @@ the caller."""
             'Put everything that the response depends on into the key: `f"stats:{user_id}"`, with '
             "the `f` in front.",
         ),
+        "shared_key": (
+            "The key contains only a part of the user's ID, so users whose IDs share that part "
+            "get the same statistics.",
+            "Put the whole ID into the key: `stats:{user_id}`.",
+        ),
         "another_key": (
             "The value isn't stored under the key that you looked up, so the next lookup misses.",
             "Store it under the key that you looked up, `stats:{user_id}`.",

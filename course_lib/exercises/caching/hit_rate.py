@@ -117,7 +117,7 @@ before the first lookup it's 0.0."""
     def _nothing_looked_up(self, answer: Callable[[int, int], float]) -> None:
         call, expected = self.called(0, 0), "0.0"
         try:
-            result = self.call(answer, 0, 0)
+            result = self.call(answer, 0, 0, expected=expected)
         except Refusal as refusal:
             # The second is Decimal's.
             if refusal.got.startswith(("ZeroDivisionError", "InvalidOperation")):

@@ -1,11 +1,12 @@
 """Exercise: invalidate a user's entries after a write."""
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar
 
 from course_lib.exercises import cached_users
 from course_lib.exercises.answers import as_number, as_text
-from course_lib.exercises.cached_users import ENTRIES, STORED_DURING_WRITE
+from course_lib.exercises.cached_users import ENTRIES, STORED_DURING_WRITE, CountedWrite
 from course_lib.exercises.fakes import FAILURE
 from course_lib.exercises.redis_exercise import RedisExercise
 from course_lib.exercises.verdict import Refusal, brief
@@ -98,6 +99,10 @@ Remember that user 1 isn't user 10. If `write` raises an error, let it go on to 
             "That's not how many entries were removed.",
             "`delete` returns the number of keys that it removed; or count the members of the SET.",
         ),
+        "not_unpacked": (
+            "`delete` got the whole set as if it were one key.",
+            "Put a star in front of the set: `await redis.delete(*keys)`.",
+        ),
         "empty_set": (
             "For a user with nothing cached, `delete` was called without a key, which is an error.",
             "Check first whether there are any; or remove the SET in the same call, so that "
@@ -154,36 +159,27 @@ Remember that user 1 isn't user 10. If `write` raises an error, let it go on to 
 
     async def _another_user(self, redis: Client, answer: Any, user: int, entries: int) -> None:
         """Try a user with this many entries; the write has to happen even if there are none."""
-        writes = 0
-
-        async def write() -> None:
-            nonlocal writes
-            writes += 1
-
+        write = CountedWrite()
         result = await self._call(redis, answer, user, write)
         call = f"{self.name}(redis, {user}, write), for a user with {entries} entries"
         mistakes = {
-            "forgets_write": not writes,
-            "writes_twice": writes > 1,
+            "forgets_write": not write.calls,
+            "writes_twice": write.calls > 1,
             "entries_stay": await redis.exists(f"stats:{user}", f"keys:{user}"),
             "counts_the_set": as_number(result) == entries + 1,
             "another_count": as_number(result) != entries,
         }
-        got = f"{brief(result)}, after {writes} writes"
+        got = f"{brief(result)}, after {write.calls} writes"
         self.refuse_first(mistakes, call=call, got=got, expected=str(entries))
 
     async def _failed_write(self, redis: Client, answer: Any) -> None:
-        async def write() -> None:
-            raise LookupError(FAILURE)
-
-        try:
-            result = await self._call(redis, answer, 10, write)
-        except Refusal as refusal:
-            if FAILURE not in refusal.got:
-                raise
-            return
-        call = f"{self.name}(redis, 10, write), and write raises an error"
-        self.refuse("write_error_hidden", call=call, got=brief(result), expected="that error")
+        got, has_raised = await self.outcome(answer, redis, 10, cached_users.failing_write)
+        mistakes = {
+            "write_error_hidden": not has_raised,
+            "another_error": got != f"LookupError: {FAILURE}",
+        }
+        call = f"{self.name}(redis, 10, write), and write raises LookupError({FAILURE!r})"
+        self.refuse_first(mistakes, call=call, got=got, expected="that error")
 
     async def _call(
         self, redis: Client, answer: Any, user: int, write: Callable[[], Awaitable[object]]
@@ -194,6 +190,7 @@ Remember that user 1 isn't user 10. If `write` raises an error, let it go on to 
             mistakes = {
                 "empty_set": "wrong number of arguments" in refusal.got,
                 "flushes": "FLUSH" in refusal.got,
+                "not_unpacked": re.search("Invalid input of type: '(set|list|tuple)'", refusal.got),
             }
             call = f"{self.name}(redis, {user}, write)"
             self.refuse_first(mistakes, call=call, got=refusal.got)

@@ -55,7 +55,8 @@ don't get its result or its error."""
         ),
         "serves_for_ever": (
             "A caller that came after the load was over got the old result.",
-            "Remove the task from `flights` when it's done: this isn't a cache.",
+            "Remove the task from `flights` when it's done: this isn't a cache. A callback is "
+            "called with the task: `lambda _: flights.pop(key, None)`.",
         ),
         "failure_sticks": (
             "After a load that failed, callers that come later get the old error.",
@@ -157,6 +158,9 @@ don't get its result or its error."""
         call = "three calls of a load that fails"
         if not all(_is_database_error(failure) for failure in failures):
             self.refuse_call("failure_hidden", call, brief(failures), "three errors")
+        errors = {failure.got for failure in failures if isinstance(failure, Refusal)}
+        if errors != {"RuntimeError: no database"}:
+            self.refuse_call("another_error", call, ", ".join(errors), "that error")
         if database.loads > 3:
             got = f"{database.loads - 2} loads"
             self.refuse_call("loads_again", call, got, "1 load, three errors")

@@ -97,6 +97,15 @@ to the caller."""
             "it for every user.",
             "Pass `user_id=` only for the user's part.",
         ),
+        "user_part_stays": (
+            "The user's entries were invalidated, and the user's part is still cached: after a "
+            "write, this user sees the old totals for up to five minutes.",
+            "Pass `user_id=user_id` with the user's part, so that the cache knows whose it is.",
+        ),
+        "loader_takes_user": (
+            "The cache calls a loader without arguments, and this one needs the user.",
+            "Wrap it: `lambda: load_user(user_id)`, with nothing between `lambda` and the colon.",
+        ),
         "same_loader": (
             "Each part has a key of its own, but both come from the same loader.",
             "The platform's part comes from `load_platform`, the user's from `load_user`.",
@@ -114,6 +123,11 @@ to the caller."""
         "failure_stored": (
             "`load_platform` raised an error, and something was stored all the same.",
             "Let the error go on to the caller: `get_or_set` stores nothing then.",
+        ),
+        "failure_hidden": (
+            "`load_platform` raised an error, and your function returned as if nothing had "
+            "happened.",
+            "Let the error go on to the caller: don't catch it.",
         ),
         "another_shape": (
             "That's not a response made of two parts.",
@@ -165,3 +179,5 @@ to the caller."""
         await self.failed_load(answer, Page(redis, {1: {"events": 0}}, LookupError(FAILURE)))
         await redis.clear()
         await self.falsy_parts(answer, Page(redis, {3: 0}, []))
+        await redis.clear()
+        await self.invalidated(answer, Page(redis, {1: {"events": 3}}, {"events": 1_000}))

@@ -14,11 +14,11 @@ from typing import Any, ClassVar
 from course_lib.exercises.answers import from_json
 from course_lib.exercises.judging import same
 from course_lib.exercises.redis_exercise import RedisExercise
-from course_lib.exercises.reloaded_entry import FRESH, NEW, Entry, Together
+from course_lib.exercises.reloaded_entry import FRESH, LAST, NEW, Entry, Together
 from course_lib.exercises.verdict import NotAttempted, brief
 from course_lib.lab.redis_server import Client
 
-STALE = 5  # seconds left of an entry's TTL
+STALE = LAST - 10  # seconds left of an entry's TTL
 OLD = {"events": 33}
 REQUESTS = 10  # at once
 PATIENCE = 1.0  # seconds: even on a busy machine, a result that needs no reload comes sooner
@@ -70,7 +70,8 @@ class Stale(RedisExercise):
         "never_reloads": (
             "The entry was stale, and no reload was started: it stays stale until it expires, and "
             "then a request has to wait.",
-            "If `left` is less than `seconds`, start a reload. `pttl` returns milliseconds.",
+            "If `left` is less than `seconds`, whatever that is, start a reload. `pttl` returns "
+            "milliseconds.",
         ),
         "reloads_fresh": (
             "The entry was fresh, and it was reloaded anyway: every hit costs a load.",
@@ -83,8 +84,8 @@ class Stale(RedisExercise):
         ),
         "never_again": (
             "A reload had ended, the entry was stale again, and no new reload was started.",
-            "Remove the task from `reloads` when it's done, even if it failed: "
-            "`add_done_callback` is called after an error too.",
+            "Remove the task from `reloads` when it's done, even if it failed. A callback is "
+            "called after an error too, with the task as its argument: `lambda _: ...`.",
         ),
         "one_for_all_keys": (
             "While one key was reloaded, a stale entry of another key wasn't.",

@@ -72,6 +72,8 @@ Which **one** index can go, so that every query keeps an equally good plan? Give
 
     def choices(self, answer: Any) -> dict[str, str]:
         """Return the name of the index."""
+        if isinstance(answer, list | tuple) and len(answer) == 1:
+            (answer,) = answer
         if not isinstance(answer, str):
             expected = "the name of an index, as a string"
             self.refuse("wrong_type", got=brief(answer), expected=expected)

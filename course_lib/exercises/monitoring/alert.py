@@ -1,10 +1,11 @@
 """Exercise: a rule for an alert."""
 
 import operator
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-from course_lib.exercises.alert_rules import NOW, RULES, SCENARIOS, Scenario, decisions
+from course_lib.exercises.alert_rules import NOW, RULES, SCENARIOS, Scenario, decisions, probes
 from course_lib.exercises.answers import as_truth
 from course_lib.exercises.engine import Exercise
 from course_lib.exercises.verdict import Refusal, brief
@@ -66,8 +67,8 @@ took. Timestamps are in seconds, like `now`; the list goes back hours, in no par
             "Slow is more than half a second, and `seconds` is in seconds.",
         ),
         "another_share": (
-            "You compare the share with a number other than 1%.",
-            "1% is 0.01 as a share, and 1 in percent.",
+            "You compare the share with a number other than 1%, or you rounded it first.",
+            "1% is 0.01 as a share, and 1 in percent; don't round.",
         ),
         "share_of_all": (
             "You divided the slow recent requests by all requests, old ones included.",
@@ -81,10 +82,24 @@ took. Timestamps are in seconds, like `now`; the list goes back hours, in no par
             "One of three requests at night was slow: that's a third, and it means nothing.",
             "At least 100 requests, or no alert.",
         ),
+        "another_clock": (
+            "Your rule looks at a clock of its own instead of `now`, so it can't be tried on the "
+            "requests of another day.",
+            "Use `now` wherever you need the time.",
+        ),
+        "pairs_swapped": (
+            "You took the timestamp for the duration, and the duration for the timestamp.",
+            "Each pair is `(timestamp, seconds)`.",
+        ),
+        "hundred_slow_ones": (
+            "It takes a hundred *slow* requests to set off your alert. The hundred is for requests "
+            "of any speed.",
+            "Test `len(recent) >= 100`.",
+        ),
         "silent": (
             "One request in fifty took more than half a second, and there was no alert.",
             "A mean or a median hardly moves when that happens: count the slow ones, and divide. "
-            "All times are in seconds.",
+            "1% is 0.01 as a share.",
         ),
         "at_the_bound": (
             "Nearly. At least 100 requests, so 100 is enough; more than 1%, so 1% isn't; slow is "
@@ -112,12 +127,23 @@ took. Timestamps are in seconds, like `now`; the list goes back hours, in no par
         if not wrong:
             return
         first = wrong[0]
-        mistake = first.mistake
         if any(decided):
             known = {name: map(decisions, rules) for name, rules in RULES.items()}
-            mistake = self.recognize(decided, known, operator.eq) or mistake
+            mistake = self.recognize(decided, known, operator.eq) or first.mistake
+        else:
+            mistake = self._silent_because(answer) or first.mistake
         call = f"alert(requests, now): {first.text}"
         self.refuse(mistake, call=call, got=str(not first.rings), expected=str(first.rings))
+
+    def _silent_because(self, answer: Callable[..., Any]) -> str | None:
+        """Return why a rule rings in no scenario, or None if it rings for no probe either."""
+        for mistake, requests, now in probes(time.time()):
+            try:
+                if as_truth(self.call(answer, requests, now)):
+                    return mistake
+            except Refusal:
+                continue
+        return None
 
     def _decision(self, answer: Callable[..., Any], scenario: Scenario) -> bool:
         requests = scenario.requests

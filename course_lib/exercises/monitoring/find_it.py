@@ -21,6 +21,7 @@ SERVICE = {
     "GET /feed": (4_000, 1, 0.02, 0.02, 0.03, 0.04, 3.0),
     "GET /tags": (700, 0, 0.03, 0.02, 0.05, 0.06, 0.1),
     "POST /sync": (500, 0, 0.5, 0.48, 0.6, 0.7, 0.8),
+    "PUT /cart": (2_000, 500, 0.13, 0.1, 0.15, 0.2, 0.5),
     "GET /docs": (40, 0, 0.001, 0.001, 0.002, 0.003, 0.004),
 }
 
@@ -84,6 +85,14 @@ monitor has measured. Its keys are names, such as `"GET /items"`. Each value has
             "You left out the requests that failed, but their users waited too.",
             "Use `count`: it includes the requests that failed.",
         ),
+        "errors_twice": (
+            "You counted the requests that failed twice.",
+            "Use `count`: it includes the requests that failed.",
+        ),
+        "typed_in": (
+            "Right for one service, wrong for another: your answer is the same for both.",
+            "Find the name from the figures in `metrics`.",
+        ),
         "least": ("That's the one with the least to gain.", "`max`, not `min`."),
         "first_listed": (
             "That's the first one in the dict, and the order of a dict isn't a measurement.",
@@ -107,12 +116,15 @@ monitor has measured. Its keys are names, such as `"GET /items"`. Each value has
     def judge(self, answer: Callable[[Mapping[str, Metrics]], str]) -> None:
         """Try two services, in each of which every other rule finds another endpoint."""
         names = list(SERVICE)
-        self._compare(answer, _metrics(1.0, names, names))
+        first = self._compare(answer, _metrics(1.0, names, names))
         backwards = names[::-1]
         other_services = [*names[:5][::-1], *names[5:][::-1]]
-        self._compare(answer, _metrics(0.1, backwards, other_services))
+        self._compare(answer, _metrics(0.1, backwards, other_services), first)
 
-    def _compare(self, answer: Callable[..., Any], metrics: dict[str, Metrics]) -> None:
+    def _compare(
+        self, answer: Callable[..., Any], metrics: dict[str, Metrics], earlier: str = ""
+    ) -> str:
+        """Refuse any endpoint but the right one, and return it."""
         call = "find_it(metrics)"
         result = self.call(answer, metrics)
         if not isinstance(result, str) or result not in metrics:
@@ -120,11 +132,11 @@ monitor has measured. Its keys are names, such as `"GET /items"`. Each value has
         totals = {endpoint: _total(figures) for endpoint, figures in metrics.items()}
         largest = max(totals.values())
         if totals[result] == largest:
-            return
+            return result
         figures = metrics[result]
         requests = f"{figures.count:,} requests of {figures.mean:g} s on average"
         self.refuse(
-            _mistake(result, metrics),
+            "typed_in" if result == earlier else _mistake(result, metrics),
             call=call,
             got=f"{result!r}: {requests}, {totals[result]:,.0f} s in all",
             expected=f"one that people wait {largest:,.0f} s for in all",
@@ -160,6 +172,7 @@ RULES: tuple[tuple[str, Callable[[Metrics], float]], ...] = (
     ("percentile_times_count", lambda figures: figures.p99 * figures.count),
     ("worst_times_count", lambda figures: figures.max * figures.count),
     ("errors_left_out", lambda figures: (figures.count - figures.errors) * figures.mean),
+    ("errors_twice", lambda figures: (figures.count + figures.errors) * figures.mean),
     ("least", lambda figures: -_total(figures)),
 )
 

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from course_lib.exercises.answers import as_number
 from course_lib.exercises.engine import Exercise
+from course_lib.exercises.two_clients import CLIENT, OTHER_CLIENT
 from course_lib.exercises.verdict import brief
 
 REQUESTS = ((200, 0.5), (200, 1.25), (200, 0.502), (503, 0.0048))  # status and seconds
@@ -63,6 +64,11 @@ sent belongs in them."""
             "It contains the body, here with a password.",
             "Write only the five fields that the task asks for.",
         ),
+        "leaks_derived": (
+            "A field changes with what the client sent: a hash, a part or another form of it is "
+            "still the client's.",
+            "Write only the five fields that the task asks for.",
+        ),
         "no_field": ("A field is missing.", "The task lists the five names."),
         "text_for_number": (
             "A number was written as text: a program can't add it up or compare it.",
@@ -108,15 +114,8 @@ sent belongs in them."""
         """Try a quick request, a slow one and a quick error, all with parts that need quoting."""
         for number, (status, seconds) in enumerate(REQUESTS):
             route = ROUTES[number % 2]
-            request = {
-                "id": f'7f"{number}',
-                "method": "POST" if number else "PUT",
-                "route": route,
-                "path": route.replace("{account}", "ada@example.org"),
-                "query": "token=t0ken&q=shoes",
-                "headers": {"authorization": "Bearer s3cret", "cookie": "session=s3ssion"},
-                "body": '{"password": "pa55word"}',
-            }
+            own = {"id": f'7f"{number}', "method": "POST" if number else "PUT", "route": route}
+            request = own | CLIENT | {"path": route.replace("{account}", "ada@example.org")}
             call = f"log_line(request, {status}, {seconds})"
             line = self.call(answer, request, status, seconds)
             if not isinstance(line, str):
@@ -124,6 +123,21 @@ sent belongs in them."""
             self._expect_no_secrets(line, call)
             expected = json.loads(self.solution_answer(request, status, seconds))
             self._compare(line, expected, request, call)
+        self._expect_the_same_for_another_client(answer)
+
+    def _expect_the_same_for_another_client(self, answer: Callable[..., str]) -> None:
+        """Expect that no field changes if only what the client sends does."""
+        own = {"id": "7f", "method": "GET", "route": "/items"}
+        requests = [own | CLIENT, own | OTHER_CLIENT, own | CLIENT]
+        first, other, again = (
+            self._fields(self.call(answer, request, 200, 0.1), "") for request in requests
+        )
+        for name, value in first.items():
+            # A field that changes by itself, such as the time, has changed in the third line too.
+            if again.get(name) == value != other.get(name):
+                call = "log_line(request, 200, 0.1), for two clients"
+                got = f"{name}: {brief(value)} and {brief(other.get(name))}"
+                self.refuse("leaks_derived", call=call, got=got, expected="the same for both")
 
     def _expect_no_secrets(self, line: str, call: str) -> None:
         mistakes = {

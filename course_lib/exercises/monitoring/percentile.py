@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from course_lib.exercises.answers import as_number
 from course_lib.exercises.engine import Exercise
-from course_lib.exercises.verdict import brief
+from course_lib.exercises.verdict import Refusal, brief
 from course_lib.lab import bench
 
 # Numbers of samples and percentiles, for ranks that are whole numbers and that aren't.
@@ -72,6 +72,10 @@ from 1 to 100."""
             "You counted the ranks from the longest sample.",
             "Sort from the shortest up.",
         ),
+        "rounded_sample": (
+            "You rounded the sample, so no request took exactly that long.",
+            "Return the sample unchanged; round only the rank.",
+        ),
         "rank_itself": (
             "That's the rank, not the sample that has it.",
             "Step 3: pick it from the sorted samples.",
@@ -89,7 +93,8 @@ from 1 to 100."""
         ),
         "sorts_the_callers": (
             "The caller's list is sorted now: the order in which the requests came is lost.",
-            "`sorted(samples)` makes a new list; `samples.sort()` changes the old one.",
+            "`sorted(samples)` makes a new list; `samples.sort()` changes the old one, and returns "
+            "None.",
         ),
         "same_twice": (
             "Equal times were counted once. Two requests that took equally long are two samples.",
@@ -123,7 +128,12 @@ from 1 to 100."""
         right = bench.percentile(before, percent)
         expected = brief(right)
         call = f"percentile(samples, {percent}), of {len(before)} samples"
-        result = self.call(answer, samples, percent, copied=False, expected=expected)
+        try:
+            result = self.call(answer, samples, percent, copied=False, expected=expected)
+        except Refusal as refusal:
+            if samples != before and sorted(samples) == sorted(before):
+                self.refuse("sorts_the_callers", call=call, got=refusal.got, expected=expected)
+            raise
         number = as_number(result)
         if number is None:
             self.refuse("wrong_type", call=call, got=brief(result), expected="a number")
@@ -176,4 +186,8 @@ def _mistakes(samples: list[float], percent: int) -> dict[str, list[float]]:
         "float_rank": [at(math.ceil(percent / 100 * count) - 1)],
         "one_too_far": [at(rank)],
         "rounded_down": [at(exact - 1), at(round(exact) - 1)],
+        "rounded_sample": [
+            int(at(rank - 1)),
+            *(round(at(rank - 1), places) for places in (0, 1, 2)),
+        ],
     }

@@ -92,14 +92,21 @@ Let the app's errors go on to the caller. When it works, have `timer` return `ti
             "`time.time()` is for dates. For durations use `time.perf_counter()`, which can't be "
             "set.",
         ),
+        "end_before_start": (
+            "You subtracted the end from the start, so the recorded time is negative.",
+            "`time.perf_counter() - start`",
+        ),
+        "rounded": (
+            "You recorded a rounded time: most requests would be recorded as 0 or 0.01.",
+            "Record the difference as is.",
+        ),
         "shared_clock": (
             "Of two concurrent requests, the second overwrote the start of the first, which was "
             "recorded as too short.",
             "Keep `start` in a variable of the inner function, so that each request has its own.",
         ),
         "too_long": (
-            "The recorded time is longer than the request took: the clock was started before this "
-            "request, perhaps once for all of them.",
+            "The recorded time is longer than the request took: the clock was started before it.",
             "Start the clock inside `timed`, which runs once for each request.",
         ),
         "another_unit": (

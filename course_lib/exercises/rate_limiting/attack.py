@@ -43,6 +43,10 @@ thousand."""
             "both.",
             "Move the first burst towards the end of its window.",
         ),
+        "not_used_up": (
+            "Your requests are in two windows, but they don't use up either of them.",
+            "`limit` requests fit into each window, not into both together.",
+        ),
         "evenly": (
             "Spread evenly, your requests are what the limit was made for, and hardly more than "
             "that get through.",
@@ -81,7 +85,8 @@ thousand."""
             replayed = await replay(moments, "fixed_window", Limit(limit, seconds))
             most, allowed = replayed.most(seconds), sum(replayed.passed)
             times = len(set(moments))
-            rounds.append(_Round(call, limit, seconds, most, allowed, times))
+            windows = len({moment // seconds for moment in moments})
+            rounds.append(_Round(call, limit, seconds, most, allowed, times, windows))
         worst = min(rounds, key=lambda one: one.share)
         if worst.share == 2:
             return
@@ -90,6 +95,7 @@ thousand."""
             "one_limit_only": any(one.share == 2 for one in rounds),
             "evenly": is_spread,
             "not_all": worst.share > 1,
+            "not_used_up": worst.allowed <= worst.limit and worst.windows > 1,
             "one_window": worst.allowed <= worst.limit,
             "too_far_apart": True,
         }
@@ -131,6 +137,8 @@ class _Round:
     """All requests that got through."""
     times: int
     """Different times at which requests were sent."""
+    windows: int
+    """Windows in which requests were sent."""
 
     @property
     def share(self) -> float:

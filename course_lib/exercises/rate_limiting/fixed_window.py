@@ -84,13 +84,13 @@ identifies the client:
         """Send five requests of one client, the first of them alone, then one of another."""
         arguments = (redis, "limit:7", 3, seconds)
         call = f"five times {self.called(*arguments)}"
-        first = await self.call_async(answer, *arguments)
+        first = await self.decide(answer, *arguments)
         if not await redis.keys("*"):
             self.refuse("not_in_redis", call=self.called(*arguments), got="no key in Redis")
         await self.expect_ttls(redis, call, seconds / 2, seconds, "another_lifetime")
-        others = [await self.call_async(answer, *arguments) for _ in range(4)]
+        others = [await self.decide(answer, *arguments) for _ in range(4)]
         self.expect(call, [first, *others], [True, True, True, False, False])
-        if not await self.call_async(answer, redis, "limit:8", 3, seconds):
+        if not await self.decide(answer, redis, "limit:8", 3, seconds):
             call = f"{self.called(redis, 'limit:8', 3, seconds)} after that"
             self.refuse("one_for_all", call=call, got="False")
 
@@ -103,7 +103,7 @@ identifies the client:
         for key in await redis.keys("*"):
             await redis.pexpire(key, seconds * 100)
         for client in ("limit:7", "limit:8"):  # the first is rejected, the second is allowed
-            await self.call_async(answer, redis, client, 3, seconds)
+            await self.decide(answer, redis, client, 3, seconds)
         keys = {as_text(key) for key in await redis.keys("*")}
         ttls = [await redis.pttl(key) for key in keys]
         if max(ttls, default=0) <= seconds * 100:
@@ -115,7 +115,7 @@ identifies the client:
         start = time.monotonic()
         allowed = 0
         while time.monotonic() - start < 1.5:
-            allowed += bool(await self.call_async(answer, redis, "limit:10", 1, 1))
+            allowed += bool(await self.decide(answer, redis, "limit:10", 1, 1))
             if allowed > 1:
                 return
             await asyncio.sleep(0.1)
@@ -129,7 +129,7 @@ identifies the client:
         by_turns = itertools.cycle([answer, in_another_process(answer)])
         allowed = 0
         for _ in range(5):
-            decision = await self.call_async(next(by_turns), *arguments)
+            decision = await self.decide(next(by_turns), *arguments)
             allowed += bool(decision)
         if allowed != 3:
             call = f"five times {self.called(*arguments)}, by two processes in turn"
@@ -140,7 +140,7 @@ identifies the client:
         arguments = (interrupted, "limit:11", 5, seconds)
         allowed = 0
         for _ in range(5):
-            decision = await self.call_async(answer, *arguments)
+            decision = await self.decide(answer, *arguments)
             allowed += bool(decision)
         allowed += sum(count <= 5 for count in interrupted.counts)
         if allowed > 5:

@@ -17,6 +17,8 @@ from course_lib.exercises.rejecting_service import (
 )
 from course_lib.exercises.verdict import Refusal, brief
 
+SLIPS = ("AttributeError", "NameError", "TypeError")  # errors that are never raised on purpose
+
 
 class PoliteClient(Exercise):
     """Wait as long as the server says, and give up in time."""
@@ -95,6 +97,11 @@ and returns the response, with `.status_code` and `.headers`; `sleep(seconds)` w
             "You called `time.sleep` instead of the `sleep` that your function was given.",
             "Call the argument, `sleep(...)`: your function's caller decides how to wait.",
         ),
+        "first_response": (
+            "You sent again and threw the new response away: your function still looks at the "
+            "first one.",
+            "Keep each response: `response = send()`.",
+        ),
         "another_answer": (
             "That's not the last response.",
             "Return the response itself, as `send()` returned it.",
@@ -135,15 +142,19 @@ and returns the response, with `.status_code` and `.headers`; `sleep(seconds)` w
             with no_other_sleep():
                 result = self.call(answer, service.send, service.sleep)
         except Refusal as refusal:
+            is_at_the_end = len(service.responses) == min(len(plan), 3)
+            is_slip = refusal.got.startswith(SLIPS)
             mistakes = {
                 "own_sleep": OTHER_SLEEP in refusal.got,
                 "missing_header": refusal.got.startswith("KeyError"),
-                "raises_at_the_end": len(service.responses) == min(len(plan), 3),
+                "raises_at_the_end": is_at_the_end and not is_slip,
                 refusal.misconception: True,
             }
             got = f"{service.log()}, then {refusal.got}"
             self.refuse_first(mistakes, call=call, got=got, expected="the last response")
         mistake = service.mistake()
+        if len(service.responses) > 1 and result is service.responses[0]:
+            mistake = "first_response"
         if not service.responses or (not mistake and result is not service.responses[-1]):
             mistake = "another_answer"
         if mistake:

@@ -49,10 +49,6 @@ Write `token_bucket(tokens, elapsed, rate, burst)`: the last request left `token
             "The two results are in the wrong order.",
             "First whether the request is allowed, then the tokens that are left.",
         ),
-        "no_answer": (
-            "For some calls your function returns None.",
-            "Make sure that every path ends with `return True, ...` or `return False, ...`.",
-        ),
         "one_result": (
             "Without the tokens that are left, the next request can't know what's in the bucket.",
             "Return both: `True` or `False`, and the tokens.",
@@ -70,6 +66,22 @@ Write `token_bucket(tokens, elapsed, rate, burst)`: the last request left `token
             "The bucket holds more than `burst`: a client that was away all night could send "
             "thousands of requests at once in the morning.",
             "Step 1: `min(burst, ...)`, before you take a token.",
+        ),
+        "always_full": (
+            "The bucket is full after each refill, whatever was left in it.",
+            "`min(burst, ...)` is the smaller of the two, `max` the larger.",
+        ),
+        "rate_ignored": (
+            "The rate makes no difference: a token comes back each second.",
+            "`rate` tokens come back each second, for `elapsed` seconds.",
+        ),
+        "elapsed_ignored": (
+            "As many tokens come back after a second as after an hour.",
+            "`rate` tokens come back each second, for `elapsed` seconds.",
+        ),
+        "upside_down": (
+            "Requests that should be allowed are rejected, and the other way around.",
+            "True means that the request is allowed.",
         ),
         "filled_at_once": (
             "The bucket is full again as soon as any time has passed: that's a window, and a very "
@@ -158,6 +170,7 @@ Write `token_bucket(tokens, elapsed, rate, burst)`: the last request left `token
         if explains_all:
             return explains_all
         variants = {name: bucket_model.variants(cases[first], name) for name in self.refusals}
+        variants.pop("upside_down")  # one wrong decision isn't all of them
         return self.recognize(steps[first], variants, same_step) or "another_answer"
 
     def _step(self, answer: Any, case: Case) -> Step:

@@ -52,6 +52,11 @@ From 2 seconds to 0.5 seconds is 4 times faster."""
             "Here the change made it slower, and your answer calls that faster.",
             "Divide the old time by the new, whichever is longer: a loss comes out below 1.",
         ),
+        "loss_is_a_ratio": (
+            "Here the change made it slower, and your answer isn't the ratio of the two times: a "
+            "loss is a ratio too, between 0 and 1.",
+            "Divide the old time by the new, whichever is longer, without an `if`.",
+        ),
         "rounded": (
             "Part of the fraction is lost.",
             "Divide with `/`, which keeps it. Round only when you print the number.",
@@ -91,6 +96,8 @@ From 2 seconds to 0.5 seconds is 4 times faster."""
             "one_too_few": [ratio - 1, 100 * (ratio - 1)],
         }
         mistake = self.recognize(got, mistakes)
+        if not mistake and ratio < 1 and got <= 0:
+            mistake = "loss_is_a_ratio"
         if not mistake and not nearly_equal(got, ratio):  # true of NaN as well
             mistake = "rounded" if abs(got - ratio) < 1 else "another_number"
         if mistake:

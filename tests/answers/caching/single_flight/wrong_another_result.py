@@ -2,7 +2,7 @@ import asyncio
 
 
 async def answer(flights, key, load):
-    if key not in flights or flights[key].done():
+    if key not in flights:
         flights[key] = asyncio.create_task(load())
-    await asyncio.wait([flights[key]])
-    return flights[key]
+        flights[key].add_done_callback(lambda _: flights.pop(key, None))
+    return await asyncio.gather(asyncio.shield(flights[key]))

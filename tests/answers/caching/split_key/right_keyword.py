@@ -1,4 +1,4 @@
 async def answer(cache, user_id, load_user, load_platform):
-    user = await cache.get_or_set(f"user:{user_id}", lambda: load_user(user_id), ttl=300)
+    user = await cache.get_or_set(f"user:{user_id}", lambda: load_user(user_id), ttl=300, user_id=user_id)
     platform = await cache.get_or_set("platform", load_platform, ttl=60.0)
     return {"user": user, "platform": platform}

@@ -1,0 +1,3 @@
+import asyncio
+async def answer(flights, key, load):
+    return await asyncio.shield(load)

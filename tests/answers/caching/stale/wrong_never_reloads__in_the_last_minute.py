@@ -1,0 +1,9 @@
+import asyncio, json
+async def answer(redis, key, reload, reloads, seconds):
+    stored, left = await redis.get(key), await redis.pttl(key)
+    if stored is None:
+        return await reload()
+    if left < 60_000 and key not in reloads:
+        reloads[key] = asyncio.create_task(reload())
+        reloads[key].add_done_callback(lambda _: reloads.pop(key, None))
+    return json.loads(stored)

@@ -1,0 +1,1 @@
+answer = ["idx_user_id"]

@@ -1,0 +1,3 @@
+async def answer(redis, key, limit, seconds):
+    count = ...
+    return count <= limit

@@ -1,0 +1,11 @@
+async def answer(redis, key, limit, seconds, now):
+    window = int(now // seconds)
+    async with redis.pipeline() as p:
+        p.incr(f"{key}:{window}")
+        p.expire(f"{key}:{window}", 2 * seconds)
+        p.get(f"{key}:{window - 1}")
+        answers = await p.execute()
+    ok = answers[0] + 0.5 * int(answers[2] or 0) <= limit
+    if not ok:
+        await redis.decr(f"{key}:{window}")
+    return ok
