@@ -1,4 +1,4 @@
-"""What an app and a server send each other counts for what it is, and is passed on unchanged."""
+"""The monitor counts an app's messages for what they are, and passes them on unchanged."""
 
 import asyncio
 import json
@@ -50,7 +50,7 @@ def raises(error: BaseException) -> ASGIApp:
 
 
 def server_with(*messages: Message) -> Receive:
-    """Return a server's `receive`, which waits for ever after the last message."""
+    """Return a server's `receive`, which never returns after the last message."""
     waiting = list(messages)
 
     async def receive() -> Message:

@@ -11,6 +11,7 @@ request starts the task too.
 from collections.abc import Container
 
 from course_lib.asgi import App, Message, Receive, Scope, Send
+from course_lib.monitor.arguments import check_endpoints
 from course_lib.monitor.endpoints import own_endpoint
 from course_lib.monitor.monitor import PerformanceMonitor
 from course_lib.monitor.request import Timed, TimedRequest
@@ -46,7 +47,7 @@ class PerformanceMiddleware:
     ) -> None:
         self.app = app
         self.monitor = monitor
-        self.ignore = ignore
+        self.ignore = check_endpoints("ignore", ignore)
         self._background = monitor.background
         self._mark = f"course_lib.monitor.{id(monitor)}"  # of a scope whose request is being timed
 
