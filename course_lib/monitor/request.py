@@ -42,11 +42,9 @@ from course_lib.monitor.request_ids import Headers, id_in, new_id, with_id
 FAILED = 500
 
 DISCONNECT_CHECK_AFTER = 0.1  # seconds; before that, hardly any client has given up
-LAST_MESSAGES = {
-    "http.response.body",
-    "http.response.pathsend",
-    "http.response.zerocopysend",
-}  # those that end a response, unless they have `more_body`
+# Those that end a response, unless they have `more_body`.
+LAST_MESSAGES = {"http.response.body", "http.response.pathsend", "http.response.zerocopysend"}
+MESSAGES_TO_RECEIVE = 2  # an empty body and a disconnect
 STEPS_TO_RECEIVE = 10  # of the event loop: a server takes one, `BaseHTTPMiddleware` several
 
 _now = time.perf_counter  # looked up once, because every request calls it
@@ -250,7 +248,10 @@ class TimedRequest(Timed):
         behalf, without waiting, and keep the messages for the app. Some servers send an empty body
         before the disconnect.
         """
-        while message := await self._receive_at_once():
+        for _ in range(MESSAGES_TO_RECEIVE):
+            message = await self._receive_at_once()
+            if message is None:
+                return
             self.unread += (message,)
             self.disconnected = message["type"] == "http.disconnect"
             if self.disconnected or message.get("more_body"):
