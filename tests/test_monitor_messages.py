@@ -182,7 +182,7 @@ async def test_a_file_that_the_server_sends_itself_counts_with_its_size(
     ("messages", "status"),
     [
         ([DISCONNECT], 499),
-        ([BODY, DISCONNECT], 499),  # from servers such as Hypercorn and Granian
+        ([BODY, DISCONNECT], 499),  # from servers such as Hypercorn
         ([BODY], 200),
         ([BODY, BODY], 200),
         ([{**BODY, "more_body": True}, BODY], 200),
