@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
+from redis import Redis as BlockingRedis
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 from starlette.testclient import TestClient
@@ -22,7 +24,14 @@ from course_lib.advisor import recommend_indexes
 from course_lib.api import create_app
 from course_lib.lab import redis_server
 from course_lib.limiter import RateLimiter
-from course_lib.monitor import PerformanceMonitor, background, figures, prometheus, workers
+from course_lib.monitor import (
+    PerformanceMiddleware,
+    PerformanceMonitor,
+    background,
+    figures,
+    prometheus,
+    workers,
+)
 from course_lib.monitor.entries import MAX_ENTRIES, MAX_NAME, OTHERS
 
 PREFIX = "{monitor}:0.01:"
@@ -62,9 +71,13 @@ WRONG: list[Callable[[PerformanceMonitor], None]] = [
     lambda monitor: monitor.log_request(7, 0.1),  # type: ignore[arg-type]
     lambda monitor: monitor.log_request("GET /", 0.1, "200"),  # type: ignore[arg-type]
     lambda monitor: monitor.log_request("GET /", -1),
+    lambda monitor: monitor.log_request("GET /", 0.1, first_byte=math.nan),
+    lambda monitor: monitor.log_request("GET /", 0.1, size="5"),  # type: ignore[arg-type]
+    lambda monitor: monitor.log_request("GET /", 0.1, size=-1),
     lambda monitor: monitor.log_query("SELECT 1", math.nan, endpoint="GET /"),
     lambda monitor: monitor.log_query(b"SELECT 1", 0.1, endpoint="GET /"),  # type: ignore[arg-type]
     lambda monitor: monitor.count("name", -1),
+    lambda monitor: monitor.count("name", 2**60),
     lambda monitor: monitor.count("name", 0.5),  # type: ignore[arg-type]
     lambda monitor: monitor.count(None),  # type: ignore[arg-type]
 ]
@@ -80,6 +93,25 @@ def test_a_wrong_value_is_refused_and_counted_and_disturbs_no_other(
     assert counts(monitor) == {"GET /a": 1}
     assert monitor.get_slow_queries() == []
     assert monitor.get_counts() == {"monitor_refused": 1}
+
+
+@pytest.mark.parametrize("slow", ["0.5", None, True, -1, math.nan])
+def test_a_wrong_limit_of_slow_raises_when_the_app_starts(slow: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match="slow is"):
+        PerformanceMonitor(slow=slow)
+
+
+def test_a_client_that_blocks_raises_when_the_app_starts() -> None:
+    with pytest.raises(TypeError, match=r"redis_client\.connect"):
+        PerformanceMonitor(redis=BlockingRedis())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("ignore", [["/metrics"], ["get /metrics"], [""], "GET /metrics"])
+def test_what_could_ignore_nothing_or_too_much_raises_when_the_app_starts(
+    monitor: PerformanceMonitor, ignore: Any
+) -> None:
+    with pytest.raises((TypeError, ValueError), match="ignore"):
+        PerformanceMiddleware(FastAPI(), monitor=monitor, ignore=ignore)
 
 
 def test_numbers_of_other_kinds_are_durations_too(monitor: PerformanceMonitor) -> None:
@@ -118,6 +150,17 @@ def test_watched_counters_are_in_the_figures_and_in_prometheus(monitor: Performa
     assert 'app_counts_total{name="cache_unavailable:timeout"} 2\n' in prometheus(monitor)
     unavailable.update({f"reason {number}": 1 for number in range(MAX_ENTRIES)})
     assert monitor.get_counts()[OTHERS] == 1
+
+
+def test_a_watched_value_that_is_no_count_is_left_out_and_logged(
+    monitor: PerformanceMonitor, caplog: pytest.LogCaptureFixture
+) -> None:
+    values: dict[str, Any] = {"good": 1, "negative": -1, "text": "1", "half": 0.5}
+    monitor.watch("mine", values)
+    assert monitor.get_counts() == monitor.get_counts() == {"mine:good": 1}
+    assert len(caplog.records) == 3
+    with pytest.raises(TypeError, match="counter is"):
+        monitor.watch("mine", [1])  # type: ignore[arg-type]
 
 
 def test_what_limits_that_are_tried_out_would_reject_is_in_the_metrics_of_the_api(

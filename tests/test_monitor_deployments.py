@@ -6,8 +6,6 @@ import logging
 import os
 import re
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -64,86 +62,6 @@ def counted(monitor: PerformanceMonitor) -> dict[str, int]:
 
 
 # --- processes --------------------------------------------------------------------------------
-
-
-def test_forked_workers_add_up_without_what_was_counted_before_the_fork(
-    any_server: redis_server.RedisServer,
-) -> None:
-    client = redis_client.connect(any_server.url)
-    monitor = PerformanceMonitor(redis=client, namespace=f"forked-{os.getpid()}-{id(client)}")
-    monitor.log_request("GET /x", 0.1)  # a request that warms up the app
-    children = []
-    for number in range(3):
-        child = os.fork()
-        if not child:
-            for _ in range(number + 1):
-                monitor.log_request("GET /x", 0.1)
-            asyncio.run(monitor.merged())
-            os._exit(0)
-        children.append(child)
-    for child in children:
-        assert os.waitpid(child, 0)[1] == 0
-    whole = asyncio.run(monitor.merged())
-    assert (counted(whole), whole.workers) == ({"GET /x": 1 + 1 + 2 + 3}, 4)
-
-
-SIBLINGS = """
-import sys
-from course_lib.monitor.siblings import count_siblings
-print("started", flush=True)
-sys.stdin.readline()
-print(count_siblings(), flush=True)
-sys.stdin.readline()
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_workers_with_the_same_socket_find_one_another() -> None:
-    command = [sys.executable, "-c", SIBLINGS]
-    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with socket.create_server(("127.0.0.1", 0)) as shared:
-        workers = [subprocess.Popen(command, pass_fds=[shared.fileno()], **pipes) for _ in range(2)]
-        other_child = subprocess.Popen(command, **pipes)
-        children = [*workers, other_child]
-        started = [read(child) for child in children]
-        assert started == ["started"] * 3
-        found = [ask(child) for child in children]
-        for child in children:
-            child.communicate("\n")
-    assert found == ["1", "1", "0"]
-
-
-OWN_SOCKET = """
-import socket, sys
-own = socket.create_server(("127.0.0.1", int(sys.argv[1])), reuse_port=True)
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_workers_with_sockets_of_their_own_at_the_same_address_find_one_another() -> None:
-    with socket.socket() as reserved:  # bound, but it doesn't listen
-        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        reserved.bind(("127.0.0.1", 0))
-        command = [sys.executable, "-c", OWN_SOCKET + SIBLINGS, str(reserved.getsockname()[1])]
-        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        workers = [subprocess.Popen(command, **pipes) for _ in range(3)]
-        assert [read(worker) for worker in workers] == ["started"] * 3
-        found = [ask(worker) for worker in workers]
-        for worker in workers:
-            worker.communicate("\n")
-    assert found == ["2"] * 3
-
-
-def read(child: "subprocess.Popen[str]") -> str:
-    assert child.stdout
-    return child.stdout.readline().strip()
-
-
-def ask(child: "subprocess.Popen[str]") -> str:
-    assert child.stdin
-    child.stdin.write("\n")
-    child.stdin.flush()
-    return read(child)
 
 
 @pytest.mark.anyio

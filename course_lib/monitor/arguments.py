@@ -1,6 +1,14 @@
 """Check what is handed in for counting: a wrong value would fail later, with all others."""
 
 import math
+from collections.abc import Container, Iterable, Mapping
+from typing import Any
+
+import redis
+
+from course_lib.monitor.endpoints import METHODS, OTHER, UNKNOWN
+
+MOST_TIMES = 2**50  # the largest count that is taken at once; larger ones could overflow
 
 
 def check_request(endpoint: str, duration: float, status: int = 200) -> float:
@@ -8,7 +16,7 @@ def check_request(endpoint: str, duration: float, status: int = 200) -> float:
     if not isinstance(status, int):
         raise TypeError(f"status is {status!r}: pass a whole number, such as 200")
     check_name("endpoint", endpoint)
-    return check_seconds(duration)
+    return check_seconds("duration", duration)
 
 
 def check_name(argument: str, name: str) -> str:
@@ -18,30 +26,75 @@ def check_name(argument: str, name: str) -> str:
     return name
 
 
-def check_seconds(duration: float) -> float:
-    """Return a duration as a float.
+def check_seconds(argument: str, value: float) -> float:
+    """Return a number of seconds as a float.
 
     Raises TypeError if it isn't a number, ValueError if it's negative, infinite or NaN.
     """
-    if isinstance(duration, str | bytes | bool):
-        raise TypeError(f"duration is {duration!r}: pass a number of seconds")
+    if isinstance(value, str | bytes | bool):
+        raise TypeError(f"{argument} is {value!r}: pass a number of seconds")
     try:
-        seconds = float(duration)
+        seconds = float(value)
     except OverflowError:  # a whole number that's larger than any float
         seconds = math.inf
     if not 0 <= seconds < math.inf:
-        raise ValueError(f"duration is {duration!r}: pass seconds, 0 or more")
+        raise ValueError(f"{argument} is {value!r}: pass seconds, 0 or more")
     return seconds
 
 
-def check_times(times: int) -> int:
+def check_times(argument: str, times: int) -> int:
     """Return how often something happened.
 
-    Raises TypeError if it isn't a whole number, ValueError if it's negative: Prometheus takes a
-    count that falls for a restart.
+    Raises TypeError if it isn't a whole number, ValueError if it's out of range. It can't be
+    negative, because Prometheus takes a count that falls for a restart.
     """
     if not isinstance(times, int):
-        raise TypeError(f"times is {times!r}: pass a whole number")
-    if times < 0:
-        raise ValueError(f"times is {times!r}: a count can't fall, so pass 0 or more")
+        raise TypeError(f"{argument} is {times!r}: pass a whole number")
+    if not is_count(times):
+        raise ValueError(f"{argument} is {times!r}: pass a number from 0 to {MOST_TIMES:,}")
     return times
+
+
+def is_count(value: object) -> bool:
+    """Return True if a value can be added to a count."""
+    return isinstance(value, int) and 0 <= value <= MOST_TIMES
+
+
+def check_slow(slow: float) -> float:
+    """Return the duration from which a request is slow. Raises TypeError or ValueError."""
+    if isinstance(slow, bool) or not isinstance(slow, int | float):
+        raise TypeError(f"slow is {slow!r}: pass seconds, or math.inf if nothing is slow")
+    if not slow >= 0:
+        raise ValueError(f"slow is {slow!r}: pass seconds, 0 or more")
+    return slow
+
+
+def check_client(client: Any) -> None:
+    """Raise TypeError if a client isn't an asyncio client."""
+    if isinstance(client, redis.Redis):
+        raise TypeError("redis is a client that blocks: pass one from redis_client.connect")
+
+
+def check_counter(counter: Mapping[str, int]) -> Mapping[str, int]:
+    """Return a counter that's watched. Raises TypeError if it isn't a mapping."""
+    if not isinstance(counter, Mapping):
+        raise TypeError(f"counter is {counter!r}: pass a dict, or a collections.Counter")
+    return counter
+
+
+def check_endpoints(argument: str, endpoints: Container[str]) -> Container[str]:
+    """Return a set of endpoints.
+
+    Raises ValueError at one without a method, which would match no request, and TypeError if
+    they're text. A container that can't be iterated over isn't checked.
+    """
+    if isinstance(endpoints, str):
+        raise TypeError(f"{argument} is {endpoints!r}: pass a list, such as [{endpoints!r}]")
+    if not isinstance(endpoints, Iterable):
+        return endpoints
+    checked = frozenset(endpoints)
+    for endpoint in checked:
+        method, _, path = endpoint.partition(" ")
+        if endpoint != UNKNOWN and not (path and method in METHODS | {OTHER}):
+            raise ValueError(f"{argument} has {endpoint!r}: name the method too, like 'GET /path'")
+    return checked

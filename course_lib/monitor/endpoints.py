@@ -10,6 +10,7 @@ from typing import Any
 from course_lib.asgi import Scope
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "WEBSOCKET"})
+OTHER = "OTHER"  # stands for a method that HTTP doesn't have
 UNKNOWN = "(unknown path)"
 NO_MATCH, FULL_MATCH = 0, 2  # values of starlette.routing.Match; 1 means another method
 
@@ -37,7 +38,7 @@ def endpoint_of(scope: Scope, app: Any = None) -> str:
         if template is None:
             return UNKNOWN
     method = scope.get("method", "WEBSOCKET")
-    return f"{method if method in METHODS else 'OTHER'} {template}"
+    return f"{method if method in METHODS else OTHER} {template}"
 
 
 def own_endpoint(scope: Scope, app: Any, root_path: str) -> str:

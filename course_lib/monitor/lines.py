@@ -7,6 +7,7 @@ failed requests, slow requests and slow statements at WARNING.
 import json
 import logging
 import sysconfig
+import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 from traceback import StackSummary, walk_tb
@@ -25,13 +26,19 @@ lines = logging.getLogger(__name__)
 
 
 def write_line(level: int, **fields: Any) -> None:
-    """Log one JSON object. Pass names and figures only, never anything that a client sent."""
+    """Log one JSON object. Pass names and figures only, never anything that a client sent.
+
+    A log handler that raises disturbs no response: its error is printed.
+    """
     line = {
         "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "level": logging.getLevelName(level),
         **fields,
     }
-    lines.log(level, "%s", json.dumps(line))
+    try:
+        lines.log(level, "%s", json.dumps(line))
+    except Exception:
+        traceback.print_exc()
 
 
 def describe(error: BaseException) -> dict[str, str]:

@@ -11,10 +11,16 @@ request starts the task too.
 from collections.abc import Container
 
 from course_lib.asgi import App, Message, Receive, Scope, Send
+from course_lib.monitor.arguments import check_endpoints
 from course_lib.monitor.endpoints import own_endpoint
 from course_lib.monitor.monitor import PerformanceMonitor
 from course_lib.monitor.request import Timed, TimedRequest
 from course_lib.monitor.websocket import TimedWebSocket
+
+TIMED: dict[str, type[TimedRequest | TimedWebSocket]] = {
+    "http": TimedRequest,
+    "websocket": TimedWebSocket,
+}
 
 
 class PerformanceMiddleware:
@@ -41,28 +47,28 @@ class PerformanceMiddleware:
     ) -> None:
         self.app = app
         self.monitor = monitor
-        self.ignore = ignore
+        self.ignore = check_endpoints("ignore", ignore)
         self._background = monitor.background
         self._mark = f"course_lib.monitor.{id(monitor)}"  # of a scope whose request is being timed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, or the app's lifespan."""
-        if scope["type"] != "http":
-            await self._serve_other(scope, receive, send)
+        """Serve one request or WebSocket, or the app's lifespan."""
+        timed_type = TIMED.get(scope["type"])
+        if timed_type is None:
+            await self._serve_untimed(scope, receive, send)
             return
         if not self._background.is_running:
             self.monitor.start()
         if self._mark in scope and self._is_timed(scope):
             await self.app(scope, receive, send)
             return
-        request = scope[self._mark] = TimedRequest(self, scope, receive, send)
+        timed = scope[self._mark] = timed_type(self, scope, receive, send)
         try:
-            await self.app(scope, request.receive, request.send)
+            await self.app(scope, timed.receive, timed.send)
         except BaseException as error:
-            request.record_failure(error, scope)
+            timed.record_failure(error, scope)
             raise
-        if not request.recorded:
-            request.record_unfinished()
+        timed.record_return()
 
     def ignores(self, endpoint: str, scope: Scope, mounted_at: str) -> bool:
         """Return True if requests to an endpoint aren't counted."""
@@ -72,21 +78,11 @@ class PerformanceMiddleware:
             return False
         return own_endpoint(scope, self.app, mounted_at) in self.ignore
 
-    async def _serve_other(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve the app's lifespan, or a WebSocket."""
+    async def _serve_untimed(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
-            return
-        if scope["type"] != "websocket":
+        else:
             await self.app(scope, receive, send)
-            return
-        if not self._background.is_running:
-            self.monitor.start()
-        if self._mark in scope and self._is_timed(scope):
-            await self.app(scope, receive, send)
-            return
-        web_socket = scope[self._mark] = TimedWebSocket(self, scope, receive, send)
-        await web_socket.serve(self.app)
 
     def _is_timed(self, scope: Scope) -> bool:
         """Return True if a middleware around this one is timing the request."""

@@ -24,7 +24,15 @@ from typing import Any
 from redis.asyncio import Redis
 
 from course_lib.checks import check_namespace
-from course_lib.monitor.arguments import check_name, check_request, check_times
+from course_lib.monitor.arguments import (
+    check_client,
+    check_counter,
+    check_name,
+    check_request,
+    check_seconds,
+    check_slow,
+    check_times,
+)
 from course_lib.monitor.background import Background
 from course_lib.monitor.entries import Counters, Counts, Request
 from course_lib.monitor.forks import call_in_child
@@ -62,7 +70,8 @@ class PerformanceMonitor(Readings):
         namespace: str = "monitor",
     ) -> None:
         check_namespace(namespace)
-        self.slow = slow
+        check_client(redis)
+        self.slow = check_slow(slow)
         self.relative_error = relative_error
         self.workers = 1
         """The number of live processes whose requests are counted here."""
@@ -76,8 +85,7 @@ class PerformanceMonitor(Readings):
         self._prefix = f"{{{namespace}}}:{relative_error:g}:"
         self._watched: dict[str, Mapping[str, int]] = {}
         self._start_at_zero()
-        if redis is not None:
-            call_in_child(self._start_at_zero)
+        call_in_child(self._start_at_zero)
 
     def _start_at_zero(self) -> None:
         """Forget everything counted: a forked child is another worker."""
@@ -112,9 +120,12 @@ class PerformanceMonitor(Readings):
             and type(endpoint) is str
             and type(status) is int
             and 0 <= duration < _INFINITE
+            and first_byte == size == 0
         ):
             try:
                 duration = check_request(endpoint, duration, status)
+                first_byte = check_seconds("first_byte", first_byte)
+                check_times("size", size)
             except (TypeError, ValueError):
                 self._count_refused()
                 raise
@@ -147,11 +158,11 @@ class PerformanceMonitor(Readings):
     def count(self, name: str, times: int = 1) -> None:
         """Count anything by a name, such as "cache_hit".
 
-        Raises TypeError if a type is wrong, ValueError if `times` is negative.
+        Raises TypeError if a type is wrong, ValueError if `times` is negative or over 2**50.
         """
         try:
             check_name("name", name)
-            check_times(times)
+            check_times("times", times)
         except (TypeError, ValueError):
             self._count_refused()
             raise
@@ -161,9 +172,10 @@ class PerformanceMonitor(Readings):
     def watch(self, name: str, counter: Mapping[str, int]) -> None:
         """Include a counter that other code keeps, each of its keys as "name:key".
 
-        For example `monitor.watch("cache_unavailable", cache.unavailable)`.
+        For example `monitor.watch("cache_unavailable", cache.unavailable)`. Raises TypeError if
+        it isn't a mapping. A value that isn't a whole number of 0 or more is left out, and logged.
         """
-        self._watched[name] = counter
+        self._watched[name] = check_counter(counter)
 
     def _count_lag(self, lags: Sequence[float]) -> None:
         with self._lock:

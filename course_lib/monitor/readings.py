@@ -1,11 +1,16 @@
 """Read what a monitor has counted: metrics of endpoints, slow statements, lag, and counts."""
 
+import logging
 import threading
 from collections import Counter
 from collections.abc import Mapping
+from functools import lru_cache
 
+from course_lib.monitor.arguments import is_count
 from course_lib.monitor.entries import OTHERS, Counters, Counts, Metrics, Request, SlowQuery
 from course_lib.monitor.histogram import Histogram
+
+log = logging.getLogger(__package__)
 
 
 class Readings:
@@ -67,7 +72,10 @@ class Readings:
             counts = Counts(self._counters.counts)
         for name, counter in self._watched.items():
             for key, times in dict(counter).items():
-                counts.add(f"{name}:{key}", times)
+                if is_count(times):
+                    counts.add(f"{name}:{key}", times)
+                else:
+                    _warn_of(f"{name}:{key}")
         return dict(counts)
 
     def get_event_loop_lag(self) -> Metrics | None:
@@ -87,3 +95,9 @@ class Readings:
             for entry in self._counters.endpoints.values():
                 durations.merge(entry)
         return durations
+
+
+@lru_cache  # once for each counter
+def _warn_of(counter: str) -> None:
+    problem = "The watched counter %r isn't a whole number of 0 or more, so it's left out"
+    log.warning(problem, counter)

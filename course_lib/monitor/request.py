@@ -21,7 +21,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Container
-from typing import Protocol
+from contextlib import suppress
+from pathlib import Path
+from typing import ClassVar, Protocol
 
 from course_lib.asgi import App, Message, Receive, Scope, Send
 from course_lib.monitor.endpoints import endpoint_of
@@ -35,9 +37,14 @@ from course_lib.monitor.lines import (
     write_line,
 )
 from course_lib.monitor.monitor import PerformanceMonitor
-from course_lib.monitor.request_ids import id_in, new_id, with_id
+from course_lib.monitor.request_ids import Headers, id_in, new_id, with_id
+
+FAILED = 500
 
 DISCONNECT_CHECK_AFTER = 0.1  # seconds; before that, hardly any client has given up
+# Those that end a response, unless they have `more_body`.
+LAST_MESSAGES = {"http.response.body", "http.response.pathsend", "http.response.zerocopysend"}
+MESSAGES_TO_RECEIVE = 2  # an empty body and a disconnect
 STEPS_TO_RECEIVE = 10  # of the event loop: a server takes one, `BaseHTTPMiddleware` several
 
 _now = time.perf_counter  # looked up once, because every request calls it
@@ -61,6 +68,9 @@ class Middleware(Protocol):
 class Timed:
     """A request, or a WebSocket's handshake, that a middleware records once when it ends."""
 
+    LATE_FAILURE: ClassVar[str]
+    """The name that counts what an app raises after its request has been recorded."""
+
     __slots__ = (
         "disconnected",
         "first_byte",
@@ -71,7 +81,7 @@ class Timed:
         "receive_from_server",
         "receiving",
         "recorded",
-        "request_id",
+        "response_headers",
         "scope",
         "send_to_server",
         "size",
@@ -89,12 +99,12 @@ class Timed:
         self.mounted_at: str = scope["root_path"] if "app_root_path" in scope else ""
         self.inner: tuple[Middleware, str] | None = None  # that of a mounted app
         self.status = 0  # until the response starts
-        self.request_id = ""
+        self.response_headers: Headers = ()
         self.is_logged = False  # before it's known if the request will be slow, or fail
         self.recorded = False
         self.disconnected = False
         self.receiving = False  # True while the app waits for a message
-        self.unread: Message | None = None  # received by `check_disconnect`, not yet by the app
+        self.unread: tuple[Message, ...] = ()  # received by `check_disconnect`, not yet by the app
         self.first_byte = 0.0  # seconds until the response started
         self.size = 0  # of the response's body
         middleware.monitor.in_progress += 1
@@ -128,12 +138,23 @@ class Timed:
         finally:
             self.scope = _NO_SCOPE  # the scope refers to this object: break the cycle
 
-    def record_late_failure(self, name: str, error: Exception, scope: Scope) -> None:
+    def record_failure(self, error: BaseException, scope: Scope) -> None:
+        """Record a request whose app raised `error`.
+
+        Servers cancel an app that no client waits for, and close its coroutine when they end.
+        """
+        if not self.recorded:
+            is_ended = isinstance(error, asyncio.CancelledError | GeneratorExit)
+            self.record(DISCONNECTED if self.disconnected or is_ended else FAILED, error)
+        elif isinstance(error, Exception) and not self.disconnected:
+            self._record_late_failure(error, scope)
+
+    def _record_late_failure(self, error: Exception, scope: Scope) -> None:
         """Count and log what an app raised after its request had been recorded."""
         endpoint = endpoint_of(scope, self.middleware.app)
         if self._is_ignored(endpoint, scope):
             return
-        self.middleware.monitor.count(name)
+        self.middleware.monitor.count(self.LATE_FAILURE)
         write_line(logging.WARNING, route=endpoint, error=type(error).__name__)
 
     def _is_ignored(self, endpoint: str, scope: Scope) -> bool:
@@ -153,11 +174,13 @@ class Timed:
         error: BaseException | None,
     ) -> None:
         headers = self.scope["headers"]
+        # The app may have set an ID of its own.
+        lower_names = [(name.lower(), value) for name, value in self.response_headers]
         failure = describe(error) if error else self.scope.get(FAILURE, {})
         self.scope[LOGGED] = True
         write_line(
             level,
-            request_id=self.request_id or id_in(headers) or new_id(headers),
+            request_id=id_in(lower_names) or id_in(headers) or new_id(headers),
             route=endpoint,
             status=status,
             duration_ms=milliseconds(duration),
@@ -168,12 +191,15 @@ class Timed:
 class TimedRequest(Timed):
     """One request: when it started, how it was answered, and whether its client is still there."""
 
+    LATE_FAILURE = "error_after_response"
+
     __slots__ = ()
 
     async def receive(self) -> Message:
         """Return the server's next message for the app, and notice a disconnect."""
         if self.unread:
-            message, self.unread = self.unread, None
+            message, *others = self.unread
+            self.unread = tuple(others)
             return message
         self.receiving = True
         try:
@@ -202,8 +228,9 @@ class TimedRequest(Timed):
         )
         headers = self.scope["headers"]
         if request_id := id_in(headers) or (self.is_logged and new_id(headers)):
-            message["headers"] = with_id(message.get("headers", ()), request_id)
-            self.request_id = id_in(message["headers"]) or request_id  # the app's own, if any
+            complete = with_id(message.get("headers", ()), request_id)
+            message = {**message, "headers": complete}  # the app may send the same one again
+        self.response_headers = message.get("headers", ())
         # An app that's receiving, or has a message to receive, learns of a disconnect by itself.
         if duration > DISCONNECT_CHECK_AFTER and not self.receiving and not self.unread:
             return self.start_late_response(message)
@@ -217,19 +244,32 @@ class TimedRequest(Timed):
     async def check_disconnect(self) -> None:
         """Find out whether the client has disconnected.
 
-        An app that isn't receiving is never told, and what it sends is dropped. So receive once on
-        its behalf, without waiting, and keep the message for the app.
+        An app that isn't receiving is never told, and what it sends is dropped. So receive on its
+        behalf, without waiting, and keep the messages for the app. Some servers send an empty body
+        before the disconnect.
         """
+        for _ in range(MESSAGES_TO_RECEIVE):
+            message = await self._receive_at_once()
+            if message is None:
+                return
+            self.unread += (message,)
+            self.disconnected = message["type"] == "http.disconnect"
+            if self.disconnected or message.get("more_body"):
+                return
+
+    async def _receive_at_once(self) -> Message | None:
+        """Return the server's next message, or None if it has none yet."""
         receiving = asyncio.ensure_future(self.receive_from_server())
-        for _ in range(STEPS_TO_RECEIVE):
-            await asyncio.sleep(0)  # lets it run until it has a message, or has to wait for one
-            if receiving.done():
-                break
-        if not receiving.done():
-            receiving.cancel()
-        elif not receiving.exception():
-            self.unread = receiving.result()
-            self.disconnected = self.unread["type"] == "http.disconnect"
+        try:
+            for _ in range(STEPS_TO_RECEIVE):
+                await asyncio.sleep(0)  # lets it run until it has a message, or has to wait for one
+                if receiving.done():
+                    break
+        finally:
+            receiving.cancel()  # does nothing if it's done
+        if not receiving.done() or receiving.cancelled() or receiving.exception():
+            return None
+        return receiving.result()
 
     async def send_body(self, message: Message) -> None:
         """Pass on what follows the start of the response, and record the request at the end."""
@@ -240,26 +280,18 @@ class TimedRequest(Timed):
             raise
         if body := message.get("body"):
             self.size += len(body)
+        elif message["type"] == "http.response.pathsend":  # a file that the server sends itself
+            with suppress(OSError):  # it may be gone by now
+                self.size += Path(message["path"]).stat().st_size
         # Don't record the request until its last byte has been sent.
-        if self.status and not message.get("more_body"):
+        is_last = not message.get("more_body") and message["type"] in LAST_MESSAGES
+        if is_last and self.status:
             self.record(DISCONNECTED if self.disconnected else self.status)
 
-    def record_failure(self, error: BaseException, scope: Scope) -> None:
-        """Record a request whose app raised `error`.
-
-        Servers cancel an app that no client waits for, and CancelledError isn't an Exception.
-        """
-        if self.recorded:
-            if isinstance(error, Exception) and not self.disconnected:
-                self.record_late_failure("error_after_response", error, scope)
-            return
-        disconnected = self.disconnected or not isinstance(error, Exception)
-        self.record(DISCONNECTED if disconnected else 500, error)
-
-    def record_unfinished(self) -> None:
-        """Record a request whose app returned before its response was complete.
+    def record_return(self) -> None:
+        """Record a request whose app returned, unless its response was complete.
 
         If the response had started, the client left: Starlette then ends a stream quietly.
         """
-        disconnected = self.disconnected or self.status
-        self.record(DISCONNECTED if disconnected else 500)
+        if not self.recorded:
+            self.record(DISCONNECTED if self.disconnected or self.status else FAILED)

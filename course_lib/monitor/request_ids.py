@@ -6,7 +6,9 @@ from collections.abc import Iterable
 
 HEADER = b"x-request-id"
 SAFE = re.compile(rb"[A-Za-z0-9._:/+=@~-]{1,128}")
-TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*")
+TRACE_ID = rb"(?!0{32})([0-9a-f]{32})"
+PARENT_ID = rb"(?!0{16})[0-9a-f]{16}"
+TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-%b-%b-[0-9a-f]{2}.*" % (TRACE_ID, PARENT_ID))
 
 Headers = Iterable[tuple[bytes, bytes]]
 

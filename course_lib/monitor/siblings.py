@@ -43,11 +43,11 @@ def count_siblings() -> int:
 def _count_sharing(listening: set[str]) -> int:
     """Return the number of siblings that have one of these sockets open."""
     parent = os.getppid()
-    try:
-        children = (PROC / f"{parent}/task/{parent}/children").read_text().split()
-    except OSError:
-        return 0
-    siblings = [int(child) for child in children if int(child) != os.getpid()]
+    children: set[int] = set()
+    for thread in (PROC / f"{parent}/task").glob("*/children"):  # each has those that it forked
+        with suppress(OSError):
+            children |= set(map(int, thread.read_text().split()))
+    siblings = children - {os.getpid()}
     names_of_siblings = [{name for name, _ in _sockets(sibling)} for sibling in siblings]
     return sum([bool(listening & names) for names in names_of_siblings])
 

@@ -11,28 +11,20 @@ What an app raises after it has accepted is logged, and counted as "websocket_er
 
 import logging
 
-from course_lib.asgi import App, Message, Scope
+from course_lib.asgi import Message, Scope
 from course_lib.monitor.entries import DISCONNECTED
 from course_lib.monitor.lines import lines
-from course_lib.monitor.request import Timed
+from course_lib.monitor.request import FAILED, Timed
 
-ACCEPTED, FORBIDDEN, FAILED = 101, 403, 500
+ACCEPTED, FORBIDDEN = 101, 403
 
 
 class TimedWebSocket(Timed):
     """One WebSocket. Its `status` is 0 until the handshake has ended."""
 
-    __slots__ = ()
+    LATE_FAILURE = "websocket_error"
 
-    async def serve(self, app: App) -> None:
-        """Run the app until the WebSocket is closed."""
-        scope = self.scope
-        try:
-            await app(scope, self.receive, self.send)
-        except BaseException as error:
-            self._end(scope, error)
-            raise
-        self._end(scope, None)
+    __slots__ = ()
 
     async def receive(self) -> Message:
         """Return the server's next message for the app, and notice a disconnect."""
@@ -43,7 +35,11 @@ class TimedWebSocket(Timed):
 
     async def send(self, message: Message) -> None:
         """Pass one of the app's messages on to the server, and record the end of the handshake."""
-        await self.send_to_server(message)
+        try:
+            await self.send_to_server(message)
+        except OSError:  # the server found the connection closed
+            self.disconnected = True
+            raise
         if self.status:
             return
         if message["type"] == "websocket.accept":
@@ -57,14 +53,16 @@ class TimedWebSocket(Timed):
             self.is_logged = lines.isEnabledFor(logging.INFO)
             self.record(self.status)
 
-    def _end(self, scope: Scope, error: BaseException | None) -> None:
-        monitor = self.middleware.monitor
-        failed = isinstance(error, Exception) and not self.disconnected
+    def record_failure(self, error: BaseException, scope: Scope) -> None:
+        """Record a WebSocket whose app raised `error`."""
+        self._close()
+        super().record_failure(error, scope)
+
+    def record_return(self) -> None:
+        """Record a WebSocket whose app returned, unless its handshake is already recorded."""
+        self._close()
+        self.record(DISCONNECTED if self.disconnected else FAILED)
+
+    def _close(self) -> None:
         if self.status == ACCEPTED:
-            monitor.open_websockets -= 1
-        if self.recorded:
-            if isinstance(error, Exception) and failed:
-                self.record_late_failure("websocket_error", error, scope)
-            return
-        left = self.disconnected or (error is not None and not failed)
-        self.record(DISCONNECTED if left else FAILED, error)
+            self.middleware.monitor.open_websockets -= 1
