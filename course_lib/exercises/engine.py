@@ -7,7 +7,7 @@
 
 An exercise is one class in one file, in the order in which a reader needs its parts. Its check
 goes by behavior, on inputs that the learner hasn't seen. It never raises and never hangs. Once
-solved, an exercise stays solved, whatever is tried later.
+solved, an exercise stays solved, no matter what the learner tries later.
 """
 
 import asyncio

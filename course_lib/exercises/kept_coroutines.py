@@ -32,7 +32,7 @@ class KeptCoroutines:
         return asyncio.Task(coroutine, loop=loop, **options)
 
     def free_ended(self) -> None:
-        """Let go of the coroutines that have ended; keep the others for good."""
+        """Let go of the coroutines that have ended; keep the others."""
         for coroutine in self._coroutines:
             if getattr(coroutine, "cr_frame", None):
                 ctypes.pythonapi.Py_IncRef(ctypes.py_object(coroutine))

@@ -93,7 +93,7 @@ def copy(*statements: str, rows: int | None = None) -> Copy:
     """Return a copy of the seeded file for this process alone.
 
     Runs `statements`, then ANALYZE, on the copy; without statements the copy equals the seeded
-    file byte for byte. `rows` selects the seeded file with another number of events.
+    file byte for byte. `rows` selects the seeded file with a different number of events.
 
     Raises RuntimeError if `MOST_COPIES` copies are open, OSError, which says what to do, if the
     disk is too full.

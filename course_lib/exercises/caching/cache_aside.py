@@ -27,7 +27,7 @@ class CacheAside(CacheAsideExercise):
 3. **store** what you loaded, as JSON, for 300 seconds: `await redis.set(key, text, ex=seconds)`
 4. **return** the value; on a hit, decode it from JSON first
 
-Any stored value is a hit, even one such as `0` or `[]`. If `load` raises an error, let it go on to
+Any stored value is a hit, even one such as `0` or `[]`. If `load` raises an error, let it reach
 the caller."""
     imports = "import json\n\n\n"
     stub = (
@@ -63,11 +63,11 @@ the caller."""
         "failure_stored": (
             "`load` raised an error, and something was stored all the same: for 300 seconds every "
             "request would get it.",
-            "Let the error go on to the caller. Nothing after `await load(...)` runs then.",
+            "Let the error reach the caller. Nothing after `await load(...)` runs then.",
         ),
         "failure_hidden": (
             "`load` raised an error, and your function returned as if nothing had happened.",
-            "Let the error go on to the caller: don't catch it.",
+            "Let the error reach the caller: don't catch it.",
         ),
         "key_without_user": (
             "The key doesn't contain the user, so every user gets the statistics of the first one.",

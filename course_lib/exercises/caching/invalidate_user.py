@@ -30,7 +30,7 @@ the write is done, other requests may add entries, and add their keys to the SET
   least one
 - **write**: `await write()` puts the event into the database, and commits it
 
-Remember that user 1 isn't user 10. If `write` raises an error, let it go on to the caller."""
+Remember that user 1 isn't user 10. If `write` raises an error, let it reach the caller."""
     stub = """async def invalidate_user(redis, user_id, write):
     ...
     return ..."""
@@ -63,7 +63,7 @@ Remember that user 1 isn't user 10. If `write` raises an error, let it go on to 
         ),
         "write_error_hidden": (
             "`write` raised an error, and your function returned as if the event were stored.",
-            "Let the error go on to the caller: don't catch it.",
+            "Let the error reach the caller: don't catch it.",
         ),
         "writes_twice": (
             "`write` was called more than once: the event was added twice.",

@@ -22,8 +22,8 @@ user. Cache each half under its own key, with `await cache.get_or_set(key, loade
 - the **platform's** part, `await load_platform()`, for 60 seconds, under one key for all users
 
 Return `{"user": ..., "platform": ...}`. A loader is an async function without arguments. If yours
-takes an argument, wrap it: `lambda: load_user(user_id)`. If a loader raises an error, let it go on
-to the caller."""
+takes an argument, wrap it: `lambda: load_user(user_id)`. If a loader raises an error, let it reach
+the caller."""
     stub = """async def split_key(cache, user_id, load_user, load_platform):
     user = await cache.get_or_set(
         f"stats:user:{user_id}", lambda: load_user(user_id), ttl=300, user_id=user_id
@@ -122,12 +122,12 @@ to the caller."""
         ),
         "failure_stored": (
             "`load_platform` raised an error, and something was stored all the same.",
-            "Let the error go on to the caller: `get_or_set` stores nothing then.",
+            "Let the error reach the caller: `get_or_set` stores nothing then.",
         ),
         "failure_hidden": (
             "`load_platform` raised an error, and your function returned as if nothing had "
             "happened.",
-            "Let the error go on to the caller: don't catch it.",
+            "Let the error reach the caller: don't catch it.",
         ),
         "another_shape": (
             "That's not a response made of two parts.",

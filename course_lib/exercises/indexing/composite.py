@@ -35,7 +35,7 @@ already in order."""
             "Put the column with `=` first, then the one that sorts.",
         ),
         "still_sorted": (
-            "The index finds the user's rows, but in another order than the query wants: SQLite "
+            "The index finds the user's rows, but not in the order that the query asks for: SQLite "
             "fetches and sorts them all to keep twenty.",
             "After the equality, name the column of the ORDER BY.",
         ),

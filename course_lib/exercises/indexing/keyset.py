@@ -94,7 +94,7 @@ have the same `created_at`. The index is on `(user_id, created_at)`."""
             "Keep `user_id = :user_id`, and put an OR in parentheses: AND binds more tightly.",
         ),
         "not_twenty": (
-            "The page begins with the right row, but has another number of rows.",
+            "The page begins with the right row, but has a different number of rows.",
             "Keep `LIMIT 20`.",
         ),
         "scans": (

@@ -144,7 +144,7 @@ from 1 to 100."""
             left = f"{len(samples)} samples left"
             self.refuse("removes_samples", call=call, got=left, expected=f"{len(before)}")
         if samples != before:
-            order = "samples in another order"
+            order = "samples in a different order"
             self.refuse("sorts_the_callers", call=call, got=order, expected="the order unchanged")
 
 

@@ -33,7 +33,7 @@ returns when it's done. Complete the four steps:
 3. **record**, however the request ends: `record(scope["path"], seconds)`
 4. **warn** if it took more than half a second: `log.warning(...)`
 
-Let the app's errors go on to the caller. When it works, have `timer` return `timed`."""
+Let the app's errors reach the caller. When it works, have `timer` return `timed`."""
     imports = 'import logging\nimport time\n\nlog = logging.getLogger("timer")\n\n\n'
     stub = (
         imports
