@@ -15,7 +15,7 @@ import warnings
 
 import pytest
 
-from course_lib.exercises import guard, surroundings
+from course_lib.exercises import guard, surroundings, welcome
 
 LIMIT = 1.0
 
@@ -169,3 +169,27 @@ def test_other_threads_are_not_kept_from_ending_the_process():
 
     guard.run(starts_a_thread, LIMIT)
     assert outcomes == [None]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_an_answer_leaves_running_is_ended():
+    threads, other = [], threading.Event()
+
+    def spins():
+        while True:
+            time.sleep(0.001)
+
+    def starts_a_thread(before, after):
+        thread = threading.Thread(target=spins, daemon=True)
+        threads.append(thread)
+        thread.start()
+        return before / after
+
+    waiting = threading.Thread(target=other.wait)
+    waiting.start()  # before the check, so it isn't the answer's
+    assert welcome.times_faster.check(starts_a_thread).verdict == "right"
+    for thread in threads:
+        thread.join(10)
+    assert not any(thread.is_alive() for thread in threads)
+    assert waiting.is_alive()
+    other.set()
