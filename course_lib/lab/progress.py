@@ -88,13 +88,13 @@ def _is_whole(entry: Record, kind: str) -> bool:
     return all(_is_one_of(types, entry.get(name)) for name, types in fields.items())
 
 
-def _is_one_of(types: tuple[type, ...], value: Any) -> bool:
+def _is_one_of(types: tuple[type, ...], value: object) -> bool:
     """Return True if a value has one of the types, and can be calculated with or printed."""
-    if isinstance(value, bool) or not isinstance(value, types):
+    if type(value) not in types:
         return False
     if isinstance(value, str):
         return value.isprintable()
-    return abs(value) < LARGEST  # False for NaN
+    return isinstance(value, int | float) and abs(value) < LARGEST  # False for NaN
 
 
 def latest(kind: str, lesson: str) -> dict[str, Record]:
