@@ -298,6 +298,7 @@ def test_seeding_says_that_it_waits_for_another_process_and_goes_on_after_it(dat
         waiting = pool.submit(events.path)
         printed = ""
         while not printed:
+            time.sleep(0.1)  # what's printed in the middle of readouterr() is lost
             printed = capsys.readouterr().out
         assert printed.startswith("Waiting: another process is creating")
         fcntl.flock(lock, fcntl.LOCK_UN)
