@@ -128,9 +128,10 @@ def test_after_the_file_is_replaced_all_threads_read_and_write_the_new_one(
 
 
 def test_a_file_that_is_gone_or_damaged_is_503_until_it_is_back(db: Path, seeded: Path) -> None:
-    with serve.here(create_app(db)) as server:
+    with serve.here(create_app(db, monitor=True)) as server:
         assert server.get("/api/events").status_code == 200
         db.unlink()
+        assert server.get("/dashboard/figures").status_code == 200, "without the plans"
         assert server.get("/api/events").status_code == 503
         assert server.client.post("/api/events", json=BODY).status_code == 503
         db.write_bytes(b"SQLite format 3\0" + b"\xaa" * 8192)

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import resource
+import runpy
 import shutil
 import signal
 import sqlite3
@@ -275,6 +276,21 @@ def test_a_data_folder_that_cannot_be_created_is_named_with_the_remedy(data, mon
         events.path()
 
 
+def test_a_fifo_in_place_of_the_lock_is_an_error_and_no_wait(data):
+    data.mkdir(exist_ok=True)
+    os.mkfifo(data / "table.db.lock")
+    with pytest.raises(OSError, match="cannot create the table"):
+        events.seed(data / "table.db", rows=10)
+
+
+@pytest.mark.parametrize(
+    ("value", "folder"), [("", paths.ROOT / "data"), ("~/events", Path.home() / "events")]
+)
+def test_the_data_folder_is_never_the_current_one_by_accident(value, folder, monkeypatch):
+    monkeypatch.setenv("COURSE_DATA", value)
+    assert runpy.run_path(paths.__file__)["DATA"] == folder
+
+
 def test_seeding_says_that_it_waits_for_another_process_and_goes_on_after_it(data, capsys):
     data.mkdir()
     with open(data / f"events-{SMALL}.db.lock", "w") as lock, ThreadPoolExecutor() as pool:
@@ -282,6 +298,7 @@ def test_seeding_says_that_it_waits_for_another_process_and_goes_on_after_it(dat
         waiting = pool.submit(events.path)
         printed = ""
         while not printed:
+            time.sleep(0.1)  # what's printed in the middle of readouterr() is lost
             printed = capsys.readouterr().out
         assert printed.startswith("Waiting: another process is creating")
         fcntl.flock(lock, fcntl.LOCK_UN)

@@ -102,7 +102,7 @@ def make_timer_slow(monkeypatch):
         return before
 
     set_timer = signal.setitimer
-    monkeypatch.setattr(signal, "setitimer", set_slowly)
+    monkeypatch.setattr(guard, "_set_timer", set_slowly)
     monkeypatch.setattr(guard, "REPEAT", 0.01)
 
 

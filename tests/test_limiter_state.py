@@ -213,6 +213,10 @@ async def test_foreign_content_in_the_index_is_removed(
     assert len(caplog.messages) == 2 + len(junk)
     await redis.zadd(index, {"junk": 1e300})
     assert await limiter.check_rate_limit(1, "/newer", "3/day")
+    for key in await redis.keys("*/newer*"):
+        await redis.set(key, "junk")
+    await redis.zadd(index, {"junk": 1e300})
+    assert await limiter.check_rate_limit(1, "/newer", "3/day"), "with both of them damaged"
     assert all([await redis.pttl(key) > 0 for key in await redis.keys("*")])
 
 

@@ -192,6 +192,23 @@ def test_a_timer_that_an_answer_leaves_behind_does_not_reach_the_next_one():
     in_private_loop(asyncio.sleep(0.04))
 
 
+def test_settings_of_the_loop_that_an_answer_changes_do_not_reach_the_next_one():
+    async def changes_the_loop():
+        loop = asyncio.get_running_loop()
+        loop.set_debug(True)
+        loop.set_exception_handler(lambda *_: sys.exit())
+        loop.set_task_factory(lambda *_, **__: 1 / 0)
+
+    in_private_loop(changes_the_loop())
+
+    async def uses_the_loop():
+        loop = asyncio.get_running_loop()
+        loop.call_soon(lambda: 1 / 0)  # goes to the exception handler
+        return await asyncio.gather(asyncio.sleep(0, loop.get_debug()))
+
+    assert in_private_loop(uses_the_loop()) == [False]
+
+
 def test_a_lock_of_the_learners_can_be_used_in_one_check_after_another():
     lock = asyncio.Lock()
 

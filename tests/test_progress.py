@@ -2,8 +2,10 @@
 
 import fcntl
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -31,7 +33,7 @@ def test_the_last_record_of_a_name_counts():
 
 def test_kinds_and_lessons_are_kept_apart():
     solve("first", lesson="other")
-    progress.record("prediction", "tiny", "first", guess=3)
+    progress.record("prediction", "tiny", "first", guess=3, sure=80, unit="")
     assert progress.verdicts("tiny") == {}
     assert progress.latest("prediction", "tiny")["first"]["guess"] == 3
 
@@ -82,10 +84,29 @@ def test_a_damaged_line_is_skipped(damage):
 
 def test_a_record_with_a_field_of_another_type_is_skipped():
     whole = {"kind": "prediction", "lesson": "tiny", "guess": 3, "sure": 80, "unit": "ms"}
-    for damage in ({"guess": None}, {"sure": "very"}, {"unit": 3}, {"name": ["a"]}, {}):
+    damaged = [
+        {"guess": None},
+        {"guess": True},
+        {"guess": 10**400},
+        {"guess": float("nan")},
+        {"sure": "very"},
+        {"unit": 3},
+        {"name": ["a"]},
+        {"name": "\ud800"},
+    ]
+    for damage in [*damaged, {}]:
         with progress.file().open("a") as stream:
             stream.write(json.dumps(whole | {"name": "first"} | damage) + "\n")
     assert [record["guess"] for record in progress.records("prediction", "tiny")] == [3]
+
+
+@pytest.mark.parametrize("put", [os.mkfifo, Path.mkdir, lambda file: file.symlink_to("/dev/zero")])
+def test_what_is_no_file_never_stops_the_lesson(put, capsys):
+    progress.file().parent.mkdir(parents=True, exist_ok=True)
+    put(progress.file())
+    solve("first")
+    assert "isn't a file" in capsys.readouterr().out
+    assert progress.verdicts("tiny") == {}
 
 
 def test_a_line_that_was_cut_short_does_not_damage_the_next():

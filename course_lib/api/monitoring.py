@@ -34,7 +34,8 @@ def add_monitoring(app: FastAPI, monitor: PerformanceMonitor, database: EventsDa
 
     @lru_cache(maxsize=100)
     def plan_in_period(statement: str, _: int) -> str | None:
-        with suppress(ValueError, sqlite3.Error):  # not a query, or a locked table
+        # Not a query, a locked table, or no file.
+        with suppress(ValueError, sqlite3.Error, OSError):
             return str(analyze_query_performance(database.path, statement))
         return None
 

@@ -21,7 +21,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, ClassVar
 
-from course_lib.exercises import guard
+from course_lib.exercises import guard, left_threads
 from course_lib.exercises.judging import Judging
 from course_lib.exercises.private_loop import PrivateLoop
 from course_lib.exercises.verdict import (
@@ -154,7 +154,8 @@ class Exercise(Judging):
     def _judge(self, answer: Any) -> None:
         if answer is ... or answer is NO_ANSWER:
             raise NotAttempted
-        guard.run(lambda: self.judge(answer), self.limit)
+        with left_threads.ended_afterwards(answer):
+            guard.run(lambda: self.judge(answer), self.limit)
 
     async def _check_async(self, answer: Any) -> Verdict:
         try:
@@ -172,7 +173,7 @@ class Exercise(Judging):
             warnings.simplefilter("ignore")
             gc.collect()  # coroutines that an earlier answer never awaited aren't this one's
         resources = AsyncExitStack()
-        with PrivateLoop() as loop:
+        with left_threads.ended_afterwards(answer), PrivateLoop() as loop:
             loop.run(resources.enter_async_context(self.resources()), RESOURCES)
             try:
                 loop.run(self.judge(answer), self.limit)

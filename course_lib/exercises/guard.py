@@ -18,6 +18,8 @@ less than half of its limit, it gets up to four times that limit.
 
 An alarm can't reach code in C that doesn't return (a huge `sum`, a long SQL statement). For SQL,
 connections that are passed to an answer have a progress handler (`limited`).
+
+What an answer changes in the process is restored afterwards (`surroundings.py`).
 """
 
 import contextlib
@@ -34,6 +36,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from types import CoroutineType, FrameType
 from typing import Any, Self, TypeVar
+
+from course_lib.exercises import surroundings
 
 T = TypeVar("T")
 REPEAT = 0.001  # seconds between alarms
@@ -52,6 +56,9 @@ _add_pending_call = ctypes.pythonapi.Py_AddPendingCall
 _add_pending_call.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
 _is_true = ctypes.cast(ctypes.pythonapi.PyObject_IsTrue, ctypes.c_void_p)
 _own_globals = globals()
+# An answer may replace the names in these modules.
+_clock, _processor_time = time.monotonic, time.process_time
+_set_handler, _set_timer = signal.signal, signal.setitimer
 
 
 class TimeUp(BaseException):
@@ -72,7 +79,7 @@ def run(answer: Callable[[], T], limit: float) -> T:
     with _recursion_limit(), _output_cut():
         alarm = _Alarm(limit)
         try:
-            with alarm:
+            with alarm, surroundings.restored():
                 return alarm.call(answer)
         except BaseException as error:
             # What TimeUp interrupted may have made another error of it.
@@ -95,11 +102,11 @@ def limited(connection: sqlite3.Connection, seconds: float = 1.0) -> sqlite3.Con
 
     That's processor time, up to four times as long by the clock: a statement never waits.
     """
-    worked = time.process_time() + seconds
-    end = time.monotonic() + MOST_LIMITS * seconds
+    worked = _processor_time() + seconds
+    end = _clock() + MOST_LIMITS * seconds
 
     def is_over() -> bool:
-        return time.process_time() > worked or time.monotonic() > end
+        return _processor_time() > worked or _clock() > end
 
     connection.set_progress_handler(is_over, 10_000)
     return connection
@@ -123,8 +130,8 @@ class _Alarm:
         self.was_stopped = False
         self.has_rung = False
         self._seconds = seconds
-        self._started = time.monotonic()
-        self._worked_before = time.process_time()
+        self._started = _clock()
+        self._worked_before = _processor_time()
         self._is_set = False
         self._is_running = False
         self._alarms = itertools.count()
@@ -142,19 +149,19 @@ class _Alarm:
         self._is_set = True
         # Errors in destructors; `append` works even where no Python function can be called.
         self._report, sys.unraisablehook = sys.unraisablehook, self._lost.append
-        self._stop_handler = signal.signal(signal.SIGINT, self._on_stop)
-        self._handler = signal.signal(signal.SIGALRM, self._on_alarm)
+        self._stop_handler = _set_handler(signal.SIGINT, self._on_stop)
+        self._handler = _set_handler(signal.SIGALRM, self._on_alarm)
         # Repeated by the system: near the recursion limit the handler can't even be called.
-        self._timer = signal.setitimer(signal.ITIMER_REAL, self._seconds, REPEAT)
+        self._timer = _set_timer(signal.ITIMER_REAL, self._seconds, REPEAT)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._is_set = False
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        _set_timer(signal.ITIMER_REAL, 0)
         sys.unraisablehook = self._report
-        signal.signal(signal.SIGALRM, self._handler)
-        signal.signal(signal.SIGINT, self._stop_handler)
-        signal.setitimer(signal.ITIMER_REAL, *self._timer)
+        _set_handler(signal.SIGALRM, self._handler)
+        _set_handler(signal.SIGINT, self._stop_handler)
+        _set_timer(signal.ITIMER_REAL, *self._timer)
         for lost in self._lost:
             is_ours = isinstance(lost.exc_value, TimeUp | RecursionError)
             if not is_ours and not isinstance(lost.object, CoroutineType):
@@ -163,7 +170,7 @@ class _Alarm:
 
     def _on_stop(self, _signal: int, _frame: FrameType | None) -> None:
         self.was_stopped = True
-        signal.setitimer(signal.ITIMER_REAL, REPEAT, REPEAT)
+        _set_timer(signal.ITIMER_REAL, REPEAT, REPEAT)
 
     def _on_alarm(self, _signal: int, frame: FrameType | None) -> None:
         # Calls no Python function, because near the recursion limit there's no space for its frame.
@@ -171,8 +178,8 @@ class _Alarm:
         if not self._is_set or not self._is_running:
             return  # it was pending when the answer ended
         if not self.has_rung and not self.was_stopped:
-            passed = time.monotonic() - self._started
-            worked = time.process_time() - self._worked_before
+            passed = _clock() - self._started
+            worked = _processor_time() - self._worked_before
             is_starved = passed * WORKING < worked < self._seconds / 2
             if is_starved and passed < MOST_LIMITS * self._seconds:
                 return

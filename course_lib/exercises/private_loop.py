@@ -52,6 +52,7 @@ class PrivateLoop:
         Stopped if the learner presses Stop.
         """
         loop = _loop()
+        _set_up(loop)
         executor = ThreadPoolExecutor(thread_name_prefix="answer")
         loop.set_default_executor(executor)
         task = loop.create_task(coroutine, context=self._context)
@@ -71,14 +72,21 @@ def _loop() -> asyncio.BaseEventLoop:
     loop: asyncio.BaseEventLoop | None = getattr(_threads, "loop", None)
     if loop is None or loop.is_closed():
         loop = _threads.loop = asyncio.SelectorEventLoop()
-        loop.set_exception_handler(lambda *_: None)  # of tasks that no one awaits anymore
-        loop.set_task_factory(KeptCoroutines())
+        _threads.coroutines = KeptCoroutines()
         atexit.register(loop.close)
     return loop
 
 
+def _set_up(loop: asyncio.BaseEventLoop) -> None:
+    """Give the loop its settings, which an answer may have changed."""
+    loop.set_debug(False)
+    loop.set_exception_handler(lambda *_: None)  # of tasks that no one awaits anymore
+    loop.set_task_factory(_threads.coroutines)
+
+
 def _clean_up(loop: Any) -> None:
     """Cancel the tasks that are left, several times; give up a loop in which anything goes on."""
+    _set_up(loop)
     try:
         guard.run(lambda: loop.run_until_complete(_cancel_others()), CLEAN_UP)
     except guard.Stopped:
@@ -86,7 +94,7 @@ def _clean_up(loop: Any) -> None:
     except BaseException:
         pass  # a task may raise anything when it's cancelled
     finally:
-        loop.get_task_factory().free_ended()
+        _threads.coroutines.free_ended()
         if _is_busy(loop):
             _give_up(loop)
 

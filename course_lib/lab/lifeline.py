@@ -212,7 +212,7 @@ def _guard_folder() -> None:
     """Create a folder and print its path; at end-of-file wait for the children and remove it."""
     # The folder gets its real name once it's locked, so no sweep sees it without a lock.
     try:
-        hidden = Path(tempfile.mkdtemp(prefix="." + PREFIX))
+        hidden = Path(tempfile.mkdtemp(prefix="." + PREFIX)).absolute()
     except OSError:
         return  # without printing a path, which `folder` reports
     with open(hidden / LOCK, "w") as lock:

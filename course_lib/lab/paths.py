@@ -5,5 +5,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = ROOT / "notebooks"
-DATA = Path(os.environ.get("COURSE_DATA", ROOT / "data"))
-WORK = Path(os.environ.get("COURSE_WORK", ROOT / "work"))
+# An empty variable counts as unset: its path would be the current folder.
+DATA = Path(os.environ.get("COURSE_DATA") or ROOT / "data").expanduser()
+WORK = Path(os.environ.get("COURSE_WORK") or ROOT / "work").expanduser()

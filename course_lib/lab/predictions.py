@@ -23,7 +23,7 @@ CLOSE = 2  # a guess within this factor counts as close
 CLOSE_SHARE = 0.1  # the same for a share, as a part of the whole
 ABOUT_EXACT = 0.01
 # A share has a largest value, so a difference says more than a factor: "%" or "of 50".
-SHARE = re.compile(r"%|of ([\d,]+)\b")
+SHARE = re.compile(r"%|of ([1-9][\d,]*)\b")
 
 
 def predict(

@@ -20,11 +20,16 @@ Record = dict[str, Any]
 # damaged line.
 FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
     "verdict": {"name": (str,), "verdict": (str,)},
-    "prediction": {"name": (str,), "guess": (int, float, str)},
+    "prediction": {
+        "name": (str,),
+        "guess": (int, float, str),
+        "sure": (int, float),
+        "unit": (str,),
+    },
     "measurement": {"name": (str,), "measured": (int, float, str)},
     "question": {"name": (str,)},
 }
-OPTIONAL = {"sure": (int, float), "unit": (str,)}
+LARGEST = 1e300
 
 
 def file() -> Path:
@@ -43,6 +48,8 @@ def record(kind: str, lesson: str, name: str, **facts: object) -> None:
         return
     try:
         file().parent.mkdir(parents=True, exist_ok=True)
+        if file().exists() and not file().is_file():
+            raise OSError(f"{file()} isn't a file")  # a FIFO would wait for a reader
         with file().open("ab+") as stream:
             file_lock.acquire(
                 stream,
@@ -82,9 +89,17 @@ def records(kind: str, lesson: str) -> list[Record]:
 
 def _is_whole(entry: Record, kind: str) -> bool:
     """Return True if a record has its fields, and in the types that we write."""
-    present = {name: types for name, types in OPTIONAL.items() if name in entry}
-    fields = FIELDS.get(kind, {"name": (str,)}) | present
-    return all(isinstance(entry.get(name), types) for name, types in fields.items())
+    fields = FIELDS.get(kind, {"name": (str,)})
+    return all(_is_one_of(types, entry.get(name)) for name, types in fields.items())
+
+
+def _is_one_of(types: tuple[type, ...], value: object) -> bool:
+    """Return True if a value has one of the types, and can be calculated with or printed."""
+    if type(value) not in types:
+        return False
+    if isinstance(value, str):
+        return value.isprintable()
+    return isinstance(value, int | float) and abs(value) < LARGEST  # False for NaN
 
 
 def latest(kind: str, lesson: str) -> dict[str, Record]:
@@ -110,6 +125,8 @@ def reset(lesson: str) -> None:
 def _entries() -> list[Record]:
     """Return the file's lines, oldest first; skip damaged ones."""
     try:
+        if not file().is_file():
+            return []
         lines = file().read_bytes().splitlines()
     except OSError:
         return []

@@ -180,13 +180,18 @@ def _lock_of(target: Path) -> Path:
 @contextmanager
 def _locked(target: Path) -> Iterator[IO[str]]:
     """Let one process at a time seed `target`; the system releases the lock of a killed process."""
-    with open(_lock_of(target), "a") as lock:
+    with open(_lock_of(target), "a", opener=_without_waiting) as lock:
         file_lock.acquire(
             lock,
             waiting_for=f"another process is creating {target} (if it's suspended, as by Ctrl-Z, "
             "continue or end it)",
         )
         yield lock
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file; raise OSError for a FIFO, which would wait for a reader."""
+    return os.open(path, flags | os.O_NONBLOCK, 0o666)
 
 
 def _create(target: Path, rows: int) -> None:

@@ -19,6 +19,7 @@ local redis = {
     for _, foreign in ipairs({"WRONGTYPE", "not an integer", "invalid expire"}) do
       if string.find(failed, foreign) then
         server.call("DEL", key)
+        return server.pcall(...)  -- fails again if an argument was read from what was deleted
       end
     end
     return server.call(...)

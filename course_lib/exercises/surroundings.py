@@ -1,0 +1,180 @@
+"""Restore what an answer may have changed for the whole process, and keep it from ending it.
+
+    names of modules (`time.time = ...`)      signals, tracing, garbage collection, warnings
+    the folder, the environment, the locale   resource limits, and a limit for memory
+
+A learner changes these by accident, as with a clock patched for a test. Later checks, and the
+kernel itself, would then fail in ways that no refusal explains.
+"""
+
+import asyncio
+import builtins
+import contextlib
+import copy
+import gc
+import inspect
+import json
+import locale
+import os
+import random
+import resource
+import signal
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+MODULES = (
+    asyncio,
+    builtins,
+    contextlib,
+    copy,
+    inspect,
+    json,
+    os,
+    random,
+    signal,
+    sys,
+    threading,
+    time,
+    warnings,
+)
+SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE)
+LIMITS = (
+    resource.RLIMIT_CPU,
+    resource.RLIMIT_DATA,
+    resource.RLIMIT_FSIZE,
+    resource.RLIMIT_NOFILE,
+)
+MOST_MEMORY = 2**30  # bytes that an answer may take; beyond, Python raises MemoryError
+
+_end_process = os._exit
+
+
+def restored() -> contextlib.ExitStack:
+    """Return a context that restores the process's state at its end.
+
+    A process that the answer forked is ended there. While the context is entered, the main thread
+    can't end the process or change the alarm: these calls raise RuntimeError. It may take a
+    gigabyte of memory more.
+    """
+    stack = contextlib.ExitStack()  # calls the last function first, and all of them
+    for number in SIGNALS:
+        handler = signal.getsignal(number)
+        if handler is not None:
+            stack.callback(signal.signal, number, handler)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    stack.callback(signal.pthread_sigmask, signal.SIG_SETMASK, mask)
+    for limit in LIMITS:
+        stack.callback(_set_limit, limit, resource.getrlimit(limit))
+    stack.callback(locale.setlocale, locale.LC_ALL, locale.setlocale(locale.LC_ALL))
+    stack.callback(_set_environment, dict(os.environ))
+    stack.callback(_set_folder, _folder())
+    stack.callback(_set_filters, warnings.filters, list(warnings.filters))
+    stack.callback(gc.enable if gc.isenabled() else gc.disable)
+    stack.callback(gc.set_threshold, *gc.get_threshold())
+    stack.callback(sys.setswitchinterval, sys.getswitchinterval())
+    stack.callback(sys.settrace, sys.gettrace())
+    stack.callback(sys.setprofile, sys.getprofile())
+    stack.callback(sys.modules.update, dict(sys.modules))
+    for module in MODULES:
+        stack.callback(vars(module).update, dict(vars(module)))
+    stack.callback(_end_forked, os.getpid())
+    _limit_memory()
+    _refuse_to_end()
+    return stack
+
+
+def _set_limit(limit: int, values: tuple[int, int]) -> None:
+    try:
+        resource.setrlimit(limit, values)
+    except ValueError:  # the answer lowered the hard limit, which can't be raised again
+        _, hard = resource.getrlimit(limit)
+        resource.setrlimit(limit, (hard, hard))
+
+
+def _set_environment(variables: dict[str, str]) -> None:
+    if dict(os.environ) == variables:
+        return
+    os.environ.clear()
+    os.environ.update(variables)
+    time.tzset()
+
+
+def _folder() -> str:
+    try:
+        return os.getcwd()
+    except OSError:  # it was removed
+        return ""
+
+
+def _set_folder(folder: str) -> None:
+    with contextlib.suppress(OSError):
+        os.chdir(folder)
+
+
+def _set_filters(filters: Any, content: list[Any]) -> None:
+    if list(filters) != content:
+        filters[:] = content
+        warnings._filters_mutated()  # type: ignore[attr-defined]
+
+
+def _end_forked(parent: int) -> None:
+    if os.getpid() != parent:
+        _end_process(0)
+
+
+def _limit_memory() -> None:
+    """Let the process take `MOST_MEMORY` more; do nothing if its size is unknown, as on macOS."""
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return
+    _, _, rest = status.partition("VmData:")
+    used = int(rest.split()[0]) * 1024
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    most = used + MOST_MEMORY
+    if soft == resource.RLIM_INFINITY or soft > most:
+        resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
+
+
+def _refuse_to_end() -> None:
+    """Replace the calls that would end the process, or the alarm of a check's time limit."""
+
+    def is_own(arguments: tuple[Any, ...]) -> bool:
+        return arguments[0] in (os.getpid(), 0) and arguments[1] != signal.SIGINT
+
+    def has_alarm(arguments: tuple[Any, ...]) -> bool:
+        return signal.SIGALRM in (arguments[0], *_signals(arguments[-1]))
+
+    for name in ("_exit", "abort", "execv", "execve"):
+        _refuse(os, name)
+    _refuse(os, "kill", is_own)
+    for name in ("setitimer", "alarm"):
+        _refuse(signal, name)
+    for name in ("signal", "pthread_sigmask"):
+        _refuse(signal, name, has_alarm)
+
+
+def _signals(argument: Any) -> tuple[Any, ...]:
+    return tuple(argument) if isinstance(argument, list | tuple | set | frozenset) else ()
+
+
+def _refuse(
+    module: Any, name: str, condition: Callable[[tuple[Any, ...]], bool] = lambda _: True
+) -> None:
+    real, process = getattr(module, name), os.getpid()
+
+    def refused(*arguments: Any) -> Any:
+        is_main = threading.current_thread() is threading.main_thread()
+        if is_main and os.getpid() == process and condition(arguments):
+            raise RuntimeError(
+                f"{module.__name__}.{name}() isn't called: it would end the kernel, or the time "
+                "limit of this check"
+            )
+        return real(*arguments)
+
+    setattr(module, name, refused)

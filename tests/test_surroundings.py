@@ -1,0 +1,195 @@
+"""Whatever an answer changes in the process, the next check finds it as it was."""
+
+import asyncio
+import builtins
+import gc
+import itertools
+import json
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+import warnings
+
+import pytest
+
+from course_lib.exercises import guard, surroundings, welcome
+
+LIMIT = 1.0
+
+
+def patches_builtins():
+    builtins.isinstance = builtins.len = lambda *_: 1 / 0
+
+
+def stops_the_clock():
+    time.time = time.monotonic = time.perf_counter = lambda: 1 / 0
+
+
+def patches_json_and_asyncio():
+    json.loads = asyncio.sleep = None
+
+
+def deletes_modules():
+    for name in ("json", "warnings", "course_lib.lab.progress"):
+        sys.modules.pop(name, None)
+
+
+def takes_stdout_away():
+    sys.stdout = sys.excepthook = None
+
+
+def turns_warnings_into_errors():
+    warnings.simplefilter("error")
+
+
+def disables_garbage_collection():
+    gc.disable()
+    gc.set_threshold(0)
+
+
+def clears_the_environment():
+    os.environ.clear()
+    os.environ["TZ"] = "Nowhere"
+
+
+def leaves_for_another_folder():
+    os.chdir("/")
+
+
+def lowers_the_limits():
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, most))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+
+
+def traces():
+    sys.settrace(lambda *_: None)
+    sys.setprofile(lambda *_: None)
+
+
+def ignores_termination():
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def state():
+    limits = [resource.getrlimit(limit) for limit in surroundings.LIMITS]
+    hooks = [sys.stdout, sys.excepthook, sys.gettrace(), sys.getprofile()]
+    handlers = [signal.getsignal(number) for number in surroundings.SIGNALS]
+    collection = [gc.isenabled(), gc.get_threshold()]
+    names = [dict(vars(module)) for module in (builtins, time, json, asyncio, signal)]
+    return [
+        limits,
+        hooks,
+        handlers,
+        collection,
+        names,
+        dict(os.environ),
+        dict(sys.modules),
+        os.getcwd(),
+        list(warnings.filters),
+    ]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        patches_builtins,
+        stops_the_clock,
+        patches_json_and_asyncio,
+        deletes_modules,
+        takes_stdout_away,
+        turns_warnings_into_errors,
+        disables_garbage_collection,
+        clears_the_environment,
+        leaves_for_another_folder,
+        lowers_the_limits,
+        traces,
+        ignores_termination,
+    ],
+)
+def test_what_an_answer_changes_in_the_process_is_restored(answer):
+    before = state()
+    guard.run(answer, LIMIT)
+    assert state() == before
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: os._exit(1),
+        lambda: os.abort(),  # noqa: PLW0108  the name that is there when it runs
+        lambda: os.execv(sys.executable, [sys.executable, "--version"]),
+        lambda: os.kill(os.getpid(), signal.SIGKILL),
+        lambda: signal.setitimer(signal.ITIMER_REAL, 0),
+        lambda: signal.signal(signal.SIGALRM, signal.SIG_DFL),
+        lambda: signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM]),
+    ],
+)
+def test_an_answer_cannot_end_the_process_or_its_own_time_limit(call):
+    with pytest.raises(RuntimeError, match="isn't called"):
+        guard.run(call, LIMIT)
+
+
+def test_an_answer_that_stops_the_clock_is_ended_all_the_same():
+    def spins():
+        stops_the_clock()
+        time.process_time = time.time
+        while True:
+            pass
+
+    with pytest.raises(guard.TimeUp):
+        guard.run(spins, 0.1)
+
+
+def test_a_process_that_an_answer_forks_ends_with_the_answer():
+    children = []
+    guard.run(lambda: children.append(os.fork()), LIMIT)
+    _, status = os.waitpid(children[0], 0)
+    assert status == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the process's size comes from /proc")
+def test_an_answer_that_takes_all_memory_is_ended_by_a_memory_error(monkeypatch):
+    monkeypatch.setattr(surroundings, "MOST_MEMORY", 2**26)
+    with pytest.raises(MemoryError):
+        guard.run(lambda: list(itertools.count()), LIMIT)
+
+
+def test_other_threads_are_not_kept_from_ending_the_process():
+    # ipykernel ends the kernel in a thread when JupyterLab is gone.
+    outcomes = []
+    alive = threading.Thread(target=lambda: outcomes.append(os.kill(os.getpid(), 0)))
+
+    def starts_a_thread():
+        alive.start()
+        alive.join()
+
+    guard.run(starts_a_thread, LIMIT)
+    assert outcomes == [None]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_an_answer_leaves_running_is_ended():
+    threads, other = [], threading.Event()
+
+    def spins():
+        while True:
+            time.sleep(0.001)
+
+    def starts_a_thread(before, after):
+        thread = threading.Thread(target=spins, daemon=True)
+        threads.append(thread)
+        thread.start()
+        return before / after
+
+    waiting = threading.Thread(target=other.wait)
+    waiting.start()  # before the check, so it isn't the answer's
+    assert welcome.times_faster.check(starts_a_thread).verdict == "right"
+    for thread in threads:
+        thread.join(10)
+    assert not any(thread.is_alive() for thread in threads)
+    assert waiting.is_alive()
+    other.set()
