@@ -349,6 +349,11 @@ def proposed(sql: str) -> set[tuple[tuple[str, ...], str]]:
             "SELECT 1 FROM people p WHERE EXISTS (SELECT * FROM places q WHERE q.city = p.city)",
             [("city",)],
         ),
+        (  # either of the others may be read first
+            "SELECT 1 FROM people p JOIN places q ON p.city = q.city JOIN places r"
+            " ON p.name = r.land WHERE p.born = 3",
+            [("city", "born", "name"), ("name", "born", "city")],
+        ),
         ("SELECT born AS b, count(*) FROM people GROUP BY b", [("born",)]),
         ("SELECT name, born FROM people ORDER BY 2, 1", [("born", "name")]),
         ("SELECT DISTINCT city FROM people", [("city",)]),

@@ -106,7 +106,7 @@ def explain_recommendation(
             verification = Verification(measurements, costs, measured, chosen)
             chosen = verification.run(deadline=at(0.95), end=at(1.05))
             analysis = statistics.needed(analysis, chosen)
-            explanation = Explanation(measurements, inserts, measured, skipped)
+            explanation = Explanation(measurements, inserts, measured, skipped, rows)
             return explanation.of(chosen, at(1.06), analysis, verification.unverified)
     except OutOfTime:
         raise TimeoutError(
