@@ -358,6 +358,16 @@ def proposed(sql: str) -> set[tuple[tuple[str, ...], str]]:
         ("SELECT name, born FROM people ORDER BY 2, 1", [("born", "name")]),
         ("SELECT DISTINCT city FROM people", [("city",)]),
         (
+            "SELECT born, name FROM people WHERE city = 'x' UNION ALL"
+            " SELECT 1, land FROM places WHERE city = 'y' ORDER BY name LIMIT 3",
+            [("city", "name", "+born"), ("city", "land")],
+        ),
+        (
+            "SELECT * FROM people WHERE city = 'x' UNION SELECT * FROM people WHERE boss = 3"
+            " UNION ALL SELECT * FROM people WHERE name = 'x' ORDER BY born",
+            [("city", "born"), ("boss", "born"), ("name", "born")],
+        ),
+        (
             "SELECT id, rank() OVER (PARTITION BY city ORDER BY born DESC) FROM people",
             [("city", "born DESC")],
         ),
