@@ -305,10 +305,9 @@ def test_an_existing_index_is_used_and_not_recommended_again(notes, tmp_path):
     with closing(sqlite3.connect(db)) as connection, connection:
         connection.execute("CREATE INDEX idx_notes_author ON notes(author, at)")
     assert statements(db, "SELECT sum(at) FROM notes WHERE author = 7") == []
-    (other,) = statements(
-        db, "SELECT sum(length(title)) FROM notes WHERE author = 7 AND kind = 'alarm'"
-    )
-    assert "idx_notes_author " not in other
+    # This one needs the title of many rows, so that the difference is far more than noise.
+    query = "SELECT sum(length(title)) FROM notes WHERE author BETWEEN 7 AND 60"
+    assert statements(db, query) == ["CREATE INDEX idx_notes_author_2 ON notes(author, title)"]
 
 
 # --- from a query to possible indexes -------------------------------------------------------------

@@ -64,8 +64,10 @@ def _orders_of_unions(select: Node) -> Iterator[Order]:
         for node, descending in _directed(union.args.get("order")):
             # A name is one of the first SELECT's: in the others, its place counts.
             if isinstance(node, exp.Column) and node.name.lower() in names:
-                node = exp.Literal.number(names.index(node.name.lower()) + 1)
-            order.append((node, descending))
+                place = exp.Literal.number(names.index(node.name.lower()) + 1)
+                order.append((place, descending))
+            else:
+                order.append((node, descending))
         yield order
         union = union.parent
 
