@@ -5,6 +5,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
@@ -13,6 +14,7 @@ from course_lib.advisor.costs import Costs
 from course_lib.advisor.inserts import Inserts
 from course_lib.advisor.measurements import NO_INDEXES, Measurements
 from course_lib.advisor.reads import Reads
+from course_lib.advisor.schema import Index
 from course_lib.advisor.search import Search
 from course_lib.advisor.trial import Trial
 from course_lib.advisor.verification import Verification
@@ -68,6 +70,18 @@ def test_a_query_whose_share_of_the_time_is_gone_still_gets_its_index(searching)
     search, (query, _) = searching
     best = search._best_for(query, end=time.perf_counter())
     assert [index.keys for index in best] == [("a",)]
+
+
+def test_of_two_indexes_that_are_about_as_fast_the_first_proposed_is_taken(searching, monkeypatch):
+    search, (query, _) = searching
+    first, second = Index("t", ("a",)), Index("t", ("a", "b"))
+    query = replace(query, candidates=(first, second))
+    seconds = {frozenset({first}): 1.05, frozenset({first, second}): 1.0}
+    measurements = search.measurements
+    monkeypatch.setattr(measurements, "mean", lambda *_: 100.0)
+    monkeypatch.setattr(measurements, "mean_below", lambda _, chosen, __: seconds.get(chosen, 1.0))
+    monkeypatch.setattr(measurements, "used", lambda _, chosen: chosen - {first} or chosen)
+    assert search._best_for(query, math.inf) == {first}
 
 
 def test_what_was_found_for_a_query_is_kept_when_time_runs_out(searching, monkeypatch):
