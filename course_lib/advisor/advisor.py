@@ -10,7 +10,7 @@ the hottest and the median value of the column. Five phases share the time, `sec
 
     until 25%   copy the database, and read the queries
     until 35%   time the queries without indexes, then try ANALYZE alone
-    until 80%   search (until 60% if the queries are slow, because verifying then takes longer)
+    until 80%   search (until 70% if the queries are slow, because verifying then takes longer)
     until 95%   verify: time the queries again with the indexes found
     until 110%  explain; up to here, times that are still missing are measured
 """
@@ -101,12 +101,12 @@ def explain_recommendation(
             costs = Costs(measurements, inserts, measured, rows)
             # Verifying needs the most care: the slower the queries, the more time is reserved.
             once = sum(measurements.times.values())
-            reserved = min(max(0.15 * seconds, once), 0.35 * seconds)
+            reserved = min(max(0.15 * seconds, once), 0.25 * seconds)
             chosen = Search(measurements, costs, measured).run(until=at(0.95) - reserved)
             verification = Verification(measurements, costs, measured, chosen)
             chosen = verification.run(deadline=at(0.95), end=at(1.05))
             analysis = statistics.needed(analysis, chosen)
-            explanation = Explanation(measurements, inserts, measured, skipped)
+            explanation = Explanation(measurements, inserts, measured, skipped, rows)
             return explanation.of(chosen, at(1.06), analysis, verification.unverified)
     except OutOfTime:
         raise TimeoutError(

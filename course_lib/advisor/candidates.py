@@ -62,7 +62,8 @@ def _tests_one_column(where: str, columns: Keys) -> bool:
 
 def _key_orders(equal: Keys, joined: Keys, tails: list[Keys]) -> list[Keys]:
     """Return the orders of keys to try, without duplicates."""
-    heads = dict.fromkeys([joined + equal, equal])  # as the inner and as the outer table of a join
+    # As the inner table of a join, whichever table is read before it, and as the outer one.
+    heads = [(key, *equal, *joined) for key in joined] + [equal]
     orders = [head + tail for head in heads for tail in tails]
     if equal:
         orders += [tail + equal for tail in tails]

@@ -40,16 +40,20 @@ class Costs:
         self.lowest = math.inf
         self.cheapest: Indexes | None = None
 
-    def of(self, chosen: Indexes) -> float:
-        """Return the cost of a set of indexes.
+    def of(self, chosen: Indexes, below: float = math.inf) -> float:
+        """Return the cost of a set of indexes; infinity if it isn't `below` this.
 
         It's the logarithm of the seconds, so that shares count and not units, plus the space.
         Raises OutOfTime at the deadline.
         """
         self._check_time()
         space = sum(self.trial.bytes[index] for index in chosen) / self.trial.copy.bytes
-        seconds = self._reads(chosen) + self._writes(chosen)
-        cost = math.log(seconds) + COST_OF_SPACE * space
+        writes = self._writes(chosen)
+        most = math.exp(below - COST_OF_SPACE * space)
+        reads = self._reads(chosen, most - writes)
+        if math.isinf(reads):
+            return math.inf
+        cost = math.log(reads + writes) + COST_OF_SPACE * space
         if cost < self.lowest:
             self.lowest = cost
             self.cheapest = chosen
@@ -59,13 +63,17 @@ class Costs:
         if time.perf_counter() > self.trial.copy.deadline:
             raise OutOfTime
 
-    def _reads(self, chosen: Indexes) -> float:
+    def _reads(self, chosen: Indexes, most: float) -> float:
+        """Return the seconds of the queries; infinity if they take more than `most`."""
         total = 0.0
         for query in self.queries:
-            seconds = query.frequency * self.measurements.mean(query, chosen)
-            if self.measurements.is_slower(query, chosen):
+            left = (most - total) / query.frequency
+            seconds = query.frequency * self.measurements.mean_below(query, chosen, left)
+            if seconds < math.inf and self.measurements.is_slower(query, chosen):
                 seconds *= PENALTY
             total += seconds
+            if total > most:
+                return math.inf
         return total
 
     def _writes(self, chosen: Indexes) -> float:
@@ -81,9 +89,14 @@ class Costs:
     def pruned(self, chosen: Indexes) -> Indexes:
         """Drop the index that is worth least, repeatedly, until each is worth its cost."""
         while chosen:
-            smaller_sets = [chosen - {index} for index in chosen]
-            cheapest = min(smaller_sets, key=self.of)
-            if self.of(cheapest) >= self.of(chosen) + LEAST_GAIN:
+            least = self.of(chosen) + LEAST_GAIN
+            cheapest = None
+            for index in chosen:
+                cost = self.of(chosen - {index}, below=least)
+                if cost < least:
+                    least = cost
+                    cheapest = chosen - {index}
+            if cheapest is None:
                 break
             chosen = cheapest
         return chosen

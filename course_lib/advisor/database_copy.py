@@ -180,14 +180,15 @@ def columns_of(create_index: str) -> str:
 def _temporary_folder() -> Iterator[str]:
     """Yield a folder that goes when the block or this process ends, even if it's killed."""
     with tempfile.TemporaryDirectory(prefix="advisor-") as folder:
-        shell = shutil.which("sh")
-        if shell is None:  # then a killed process leaves the folder
+        command = ["sh", "-c", _REMOVE_AT_THE_END, "sh", folder]
+        try:
+            remover = subprocess.Popen(
+                command, stdin=subprocess.PIPE, cwd="/", start_new_session=True
+            )
+        except OSError:  # no shell, or no right to start one: only a killed process leaves files
             yield folder
             return
-        command = [shell, "-c", _REMOVE_AT_THE_END, "sh", folder]
-        with subprocess.Popen(
-            command, stdin=subprocess.PIPE, cwd="/", start_new_session=True
-        ) as remover:
+        with remover:
             try:
                 yield folder
             finally:

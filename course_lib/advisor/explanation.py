@@ -1,6 +1,6 @@
 """Explain a set of indexes: what each serves, gains and costs, from the measurements."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from statistics import fmean
 
@@ -14,7 +14,10 @@ from course_lib.advisor.workload import Query
 
 
 class Explanation:
-    """Turns measurements into a `Recommendation`. `skipped` are queries that weren't measured."""
+    """Turns measurements into a `Recommendation`.
+
+    `skipped` are queries that weren't measured; `rows` the inserts expected for each table.
+    """
 
     def __init__(
         self,
@@ -22,12 +25,14 @@ class Explanation:
         inserts: Inserts,
         queries: Sequence[Query],
         skipped: dict[str, str],
+        rows: Mapping[str, float],
     ) -> None:
         self.measurements = measurements
         self.trial = measurements.trial
         self.inserts = inserts
         self.queries = queries
         self.skipped = skipped
+        self.rows = rows
         self.names: dict[str, str] = {}  # of the existing and the recommended indexes
 
     def of(
@@ -57,7 +62,8 @@ class Explanation:
             serves, gain = served[index]
             write, least, most = self.inserts.interval(index)
             size = self.trial.bytes[index]
-            indexes.append(Advice(statement, serves, gain, size, write, (least, most)))
+            rows = self.rows[index.table]
+            indexes.append(Advice(statement, serves, gain, size, write, (least, most), rows))
         doubtful = [index for index in unverified if index not in kept]
         return Recommendation(
             indexes=tuple(indexes),

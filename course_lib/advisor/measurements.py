@@ -50,6 +50,7 @@ class Measurements:
         self.trial = trial
         self.reads = reads
         self.times: Times = {}
+        self._at_least: Times = {}  # of runs that were stopped before their limit
         self.limits: dict[Query, float] = {}
         self._as_it_was: dict[Query, Measurement] = {}
         self._known: dict[tuple[Query, Indexes], Measurement] = {}
@@ -61,6 +62,39 @@ class Measurements:
             self.trial.show(chosen)
             self._known[query, relevant] = self._measure_shown(query)
         return self._known[query, relevant]
+
+    def mean_below(self, query: Query, chosen: Indexes, most: float) -> float:
+        """Return the mean seconds of the runs of a query; infinity if it takes more than `most`.
+
+        A run is stopped as soon as the mean must be higher, so comparing bad sets costs little.
+        """
+        relevant = frozenset(index for index in chosen if index.table in query.tables)
+        if (query, relevant) not in self._known:
+            self.trial.show(chosen)
+            if not self._runs_below(query, most * len(query.runs)):
+                return math.inf
+        mean = self.mean(query, chosen)
+        return mean if mean <= most else math.inf
+
+    def _runs_below(self, query: Query, most: float) -> bool:
+        """Time the runs of a query that aren't known: do they take at most this long together?"""
+        keys = [(run, self.reads.plan(run)) for run in query.runs]
+        left = most - sum(self.times.get(key, 0.0) for key in keys)
+        for number, key in enumerate(keys):
+            if key not in self.times:
+                if left < self._at_least.get(key, 0.0):
+                    return False
+                full_limit = self._limit_of_run(query, number)
+                limit = min(full_limit, left + SLACK)
+                seconds = self.reads.seconds(key[0], limit)
+                if seconds >= limit < full_limit:
+                    self._at_least[key] = limit
+                    return False
+                self.times[key] = seconds
+                left -= seconds
+            if number == 0 and self.times[key] >= self.limit(query):
+                return True  # the others aren't tried
+        return True
 
     def _measure_shown(self, query: Query) -> Measurement:
         seconds = list[float]()

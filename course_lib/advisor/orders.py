@@ -18,7 +18,7 @@ def read_orders(table: SelectTable, uses: Sequence[Use] = ()) -> tuple[Keys, ...
 
     `uses` are those of this SELECT by outer queries, whose orders count too.
     """
-    orders = list(_orders(table.select))
+    orders = [*_orders(table.select), *_orders_of_unions(table.select)]
     for use in uses:
         orders += _orders_inside(use)
     keys = [_order_keys(table, order) for order in orders]
@@ -50,6 +50,26 @@ def _orders(select: Node) -> Iterator[Order]:
         for call in select.find_all(exp.Anonymous):
             if call.name.lower() in ("min", "max") and len(call.expressions) == 1:
                 yield _ascending(call.expressions)
+
+
+def _orders_of_unions(select: Node) -> Iterator[Order]:
+    """Yield the orders of the UNIONs that a SELECT is a part of: SQLite merges sorted parts."""
+    union = select.parent
+    while isinstance(union, exp.SetOperation):
+        first = union.this
+        while isinstance(first, exp.SetOperation):
+            first = first.this
+        names = [selected.alias_or_name.lower() for selected in first.selects]
+        order: Order = []
+        for node, descending in _directed(union.args.get("order")):
+            # A name is one of the first SELECT's: in the others, its place counts.
+            if isinstance(node, exp.Column) and node.name.lower() in names:
+                place = exp.Literal.number(names.index(node.name.lower()) + 1)
+                order.append((place, descending))
+            else:
+                order.append((node, descending))
+        yield order
+        union = union.parent
 
 
 def _order_keys(table: SelectTable, order: Order) -> Keys:

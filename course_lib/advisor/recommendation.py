@@ -13,7 +13,8 @@ class Advice:
 
     `gain` is how much longer the workload would take without it, in seconds: the time of each query
     multiplied by its frequency. `write` is what it adds to the insert of a row, in seconds: the
-    median of several measurements, and `write_interval` the least and the most.
+    median of several measurements, and `write_interval` the least and the most. `inserts` are the
+    rows that its table is expected to get while the workload runs once.
     """
 
     statement: str
@@ -22,6 +23,7 @@ class Advice:
     bytes: int
     write: float
     write_interval: tuple[float, float] = (0.0, 0.0)
+    inserts: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -87,11 +89,21 @@ class Recommendation:
         """The seconds of the workload with everything that's recommended."""
         return sum(timing.frequency * timing.after for timing in self.queries)
 
+    @property
+    def writing(self) -> float:
+        """The seconds that the indexes add to the inserts while the workload runs once."""
+        return sum(advice.inserts * advice.write for advice in self.indexes)
+
     def __str__(self) -> str:
         summary = [
             f"the workload takes {_ms(self.before)} now,"
             f" {_ms(self.after)} with what is recommended here"
         ]
+        if any(advice.inserts for advice in self.indexes):
+            summary.append(
+                f"the indexes add {_ms(self.writing)} to the inserts that are expected with it;"
+                " an index that saves less than it adds is not here (writes=0 ignores inserts)"
+            )
         return "\n".join(summary + [line for table in self._tables() for line in as_lines(table)])
 
     def _repr_html_(self) -> str:
@@ -135,7 +147,7 @@ class Recommendation:
             "; ".join(advice.serves),
             f"{_ms(advice.gain)} more, {share:.1%} of the {_ms(self.before)} that it takes now",
             f"{advice.bytes / 1e6:.2f} MB",
-            _write(advice),
+            f"{_write(advice)}, {advice.inserts:,.0f} inserts expected",
         )
 
 

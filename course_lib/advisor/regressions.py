@@ -22,9 +22,9 @@ class Regressions:
         self._slower = SLOWER
 
     def first(self, chosen: Indexes) -> Query | None:
-        """Return the first query that seems slower with these indexes."""
+        """Return the first query that seems slower with these indexes, and because of them."""
         for query in self.queries:
-            if self._is_slower(query, chosen):
+            if self._is_slower(query, chosen) and self.suspects(query, chosen):
                 return query
         return None
 
@@ -69,8 +69,9 @@ class Regressions:
         unknown = Indexes()
         for query in self.queries:
             try:
-                if self.measurements.is_slower(query, chosen):
-                    return self.suspects(query, chosen)
+                is_slower = self.measurements.is_slower(query, chosen)
+                if is_slower and (suspects := self.suspects(query, chosen)):
+                    return suspects
             except OutOfTime:
                 unknown |= _on_tables_of(query, chosen)
         return unknown

@@ -19,11 +19,12 @@ from course_lib.advisor.candidates import MOST_COLUMNS
 from course_lib.advisor.constants import without_constant_heads
 from course_lib.advisor.costs import LEAST_GAIN, Costs
 from course_lib.advisor.database_copy import OutOfTime
-from course_lib.advisor.measurements import FASTER, Measurements
+from course_lib.advisor.measurements import FASTER, NO_INDEXES, Measurements
 from course_lib.advisor.schema import Index, Indexes
 from course_lib.advisor.workload import Query
 
 SHARE_FOR_QUERIES = 0.6  # of the search's time, to find the best indexes for each query
+LEAST_TIME = 0.1  # seconds to time a query with all of its candidates
 
 
 class Search:
@@ -52,41 +53,53 @@ class Search:
 
     def _best_for_each_query(self) -> Indexes:
         deadline = self.trial.copy.deadline
+        best = dict.fromkeys(self.queries, Indexes())
         # First an equal share of the time for each, so that a slow query leaves some for others.
         for position, query in enumerate(self.queries):
             now = time.perf_counter()
             share = (deadline - now) / (len(self.queries) - position)
-            self._best_for(query, now + share)
+            best[query] = self._best_for(query, now + share)
         # Then again, with all the time that is left. What was measured is known.
-        best = Indexes()
         for query in self.queries:
-            best |= self._best_for(query, deadline)
-        return best
+            if time.perf_counter() < deadline:
+                best[query] = self._best_for(query, deadline, best[query])
+        return Indexes().union(*best.values())
 
-    def _best_for(self, query: Query, end: float) -> Indexes:
+    def _best_for(self, query: Query, end: float, best: Indexes = NO_INDEXES) -> Indexes:
         """Return the indexes that make one query fastest, as far as found before `end`."""
-        fastest = self.measurements.mean(query)
-        best = Indexes()
-        built: list[Index] = []
+        fastest = self.measurements.mean(query, best)
 
         def attempts() -> Iterator[Indexes]:
-            for index in query.candidates:
-                if self.trial.build(index):
-                    built.append(index)
-                    yield frozenset({index})
+            built = list(self._built_before(query, end))
+            # SQLite's own choice of all is rarely far from the best, and is found soon.
             yield frozenset(built)
+            for index in built:
+                yield frozenset({index})
             for index in built:  # a join may need a second index beside the best
                 yield best | {index}
 
         with suppress(OutOfTime):
+            least = LEAST_TIME  # building may have taken all, and the first attempt is the best
             for indexes in attempts():
-                mean = self.measurements.mean(query, indexes)
-                if mean < FASTER * fastest:
-                    fastest = mean
-                    best = self.measurements.used(query, indexes)
-                if time.perf_counter() > end:
+                left = max(end - time.perf_counter(), least)
+                if left <= 0:
                     break
+                most = min(FASTER * fastest, left / len(query.runs))
+                mean = self.measurements.mean_below(query, indexes, most)
+                if mean < most:
+                    best = self.measurements.used(query, indexes)
+                    # About as fast as SQLite's choice is enough: the order of proposals decides.
+                    fastest = mean / FASTER**2 if least else mean
+                least = 0.0
         return best
+
+    def _built_before(self, query: Query, end: float) -> Iterator[Index]:
+        """Build the candidates of a query, and yield those that could be."""
+        for index in query.candidates:
+            if self.trial.build(index):
+                yield index
+            if time.perf_counter() > end:
+                return
 
     def _improve(self, chosen: Indexes) -> None:
         """Prune a set, take the first step that makes it cheaper, and repeat until none does."""
@@ -95,8 +108,9 @@ class Search:
         while chosen not in seen:
             seen.add(chosen)
             cost = self.costs.of(chosen)
+            least = cost - LEAST_GAIN
             for neighbor in self._neighbors(chosen):
-                if self.costs.of(neighbor) < cost - LEAST_GAIN:
+                if self.costs.of(neighbor, below=least) < least:
                     chosen = neighbor
                     break
             chosen = self.costs.pruned(chosen)
