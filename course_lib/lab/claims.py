@@ -34,7 +34,7 @@ class Claim:
 
     @property
     def is_judged(self) -> bool:
-        """Whether the table in use has the rows that the claim is about."""
+        """True if the claim is about any table, or one with as many rows as the current one."""
         return self.any_rows or events.rows() == events.ROWS
 
     def holds(self, measured: float) -> bool:
