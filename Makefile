@@ -58,7 +58,10 @@ $(whole): pyproject.toml requirements.txt course_lib/lab/overrides.json .venv/bi
 test fuzz lint check: export PYTHONDONTWRITEBYTECODE :=
 test fuzz lint check: export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/bytecode
 
-test: lint  ## run every check and test; list the slowest at the end
+test: setup  ## run every check and test; list the slowest at the end
+# mypy uses one core. On the other, collecting the tests compiles once what every worker imports.
+	@$(python) -m pytest -q --collect-only >/dev/null 2>&1 & \
+		$(MAKE) --no-print-directory lint && wait
 	$(python) -m pytest -q -n 4 --max-worker-restart 2 -rs --durations=15
 
 fuzz: setup  ## run every test that makes up its own inputs, with 100 times as many; takes long

@@ -2,10 +2,12 @@
 
 import contextlib
 import gc
+import itertools
 import os
 import re
 import secrets
 import shutil
+import tempfile
 from operator import itemgetter
 from pathlib import Path
 
@@ -48,6 +50,16 @@ def pytest_collection_finish():
     gc.freeze()
 
 
+number_of_tests = itertools.count(1)
+
+
+def pytest_runtest_logfinish():
+    """Do the same after every 50 tests, because pytest keeps objects of each test."""
+    if next(number_of_tests) % 50 == 0:
+        gc.collect()
+        gc.freeze()
+
+
 def pytest_xdist_make_scheduler(config, log):
     """Send tests to workers one by one, except for those that share a JupyterLab and a browser."""
     return BrowserTogether(config, log)
@@ -67,7 +79,8 @@ class BrowserTogether(LoadScopeScheduling):
 @pytest.fixture(autouse=True)
 def work(tmp_path_factory, monkeypatch):
     """Replace work/ with a temporary folder, in this process and in every child."""
-    folder = tmp_path_factory.mktemp("work")
+    # Not mktemp, which lists the folders of all earlier tests to find the next number.
+    folder = Path(tempfile.mkdtemp(prefix="work", dir=tmp_path_factory.getbasetemp()))
     monkeypatch.setattr(paths, "WORK", folder)
     monkeypatch.setenv("COURSE_WORK", str(folder))
     monkeypatch.setenv("COURSE_SHORT", "1")

@@ -2,6 +2,7 @@
 
 import asyncio
 import builtins
+import cProfile
 import gc
 import itertools
 import json
@@ -114,6 +115,13 @@ def test_what_an_answer_changes_in_the_process_is_restored(answer):
     before = state()
     guard.run(answer, LIMIT)
     assert state() == before
+
+
+def test_an_answer_can_be_checked_under_a_profiler():
+    with cProfile.Profile():
+        profiler = sys.getprofile()
+        assert guard.run(lambda: 1, LIMIT) == 1
+        assert sys.getprofile() is profiler
 
 
 @pytest.mark.parametrize(

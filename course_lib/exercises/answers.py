@@ -9,7 +9,8 @@ from course_lib.exercises import guard
 def as_number(value: object) -> float | None:
     """Return a number of any kind (int, Fraction, Decimal, NumPy's) as a float, else None."""
     try:
-        if isinstance(value, bool) or not isinstance(value, SupportsFloat):
+        # int and float come first, because a protocol is slow to check.
+        if isinstance(value, bool) or not isinstance(value, int | float | SupportsFloat):
             return None
         return float(value)
     except guard.TimeUp:

@@ -77,8 +77,8 @@ def restored() -> contextlib.ExitStack:
     stack.callback(gc.enable if gc.isenabled() else gc.disable)
     stack.callback(gc.set_threshold, *gc.get_threshold())
     stack.callback(sys.setswitchinterval, sys.getswitchinterval())
-    stack.callback(sys.settrace, sys.gettrace())
-    stack.callback(sys.setprofile, sys.getprofile())
+    stack.callback(_set_hook, sys.gettrace, sys.settrace, sys.gettrace())
+    stack.callback(_set_hook, sys.getprofile, sys.setprofile, sys.getprofile())
     stack.callback(sys.modules.update, dict(sys.modules))
     for module in MODULES:
         stack.callback(vars(module).update, dict(vars(module)))
@@ -120,6 +120,12 @@ def _set_filters(filters: Any, content: list[Any]) -> None:
     if list(filters) != content:
         filters[:] = content
         warnings._filters_mutated()  # type: ignore[attr-defined]
+
+
+def _set_hook(get: Callable[[], Any], set_to: Callable[[Any], None], hook: Any) -> None:
+    # cProfile's own hook is an object that can't be set again, so leave it alone.
+    if get() is not hook:
+        set_to(hook if callable(hook) else None)
 
 
 def _end_forked(parent: int) -> None:
