@@ -72,7 +72,6 @@ def apps() -> dict[str, WaitingApp]:
         "/left": WaitingApp(failure=asyncio.CancelledError("the client disconnected")),
         "/long": WaitingApp(wait=0.15),
         "/short": WaitingApp(wait=0.02),
-        "/nearly-slow": WaitingApp(wait=0.42),
         "/slow": WaitingApp(wait=0.55),
         "/slow-failure": WaitingApp(wait=0.55, failure=ValueError("the app's own")),
     }

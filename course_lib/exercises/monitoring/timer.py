@@ -14,7 +14,9 @@ from course_lib.exercises.answers import as_number
 from course_lib.exercises.clock_and_log import clock_set_back, warnings_logged
 from course_lib.exercises.middleware_exercise import MiddlewareExercise
 from course_lib.exercises.verdict import brief
-from course_lib.exercises.waiting_apps import Service, apps
+from course_lib.exercises.waiting_apps import Service, WaitingApp, apps
+
+TRIES = 4
 
 log = logging.getLogger("timer")
 
@@ -178,10 +180,21 @@ Let the app's errors reach the caller. When it works, have `timer` return `timed
                 await self.send(middleware, service, path)
             await self._two_at_once(middleware, service)
             await self.lifespan(middleware, service)
-            slow = ("/nearly-slow", "/slow", "/slow-failure")
-            await asyncio.gather(*(self.send(middleware, service, path) for path in slow))
+            await asyncio.gather(
+                self._nearly_slow(middleware, service),
+                self.send(middleware, service, "/slow"),
+                self.send(middleware, service, "/slow-failure"),
+            )
         for path, app in service.apps.items():
             self.expect_warning(path, app)
+
+    async def _nearly_slow(self, middleware: Any, service: Service) -> None:
+        """Send a request of less than half a second, again if a busy machine makes it longer."""
+        for _ in range(TRIES):
+            app = service.apps["/nearly-slow"] = WaitingApp(wait=0.42)
+            await self.send(middleware, service, "/nearly-slow")
+            if app.took < 0.5:
+                break
 
     async def _two_at_once(self, middleware: Any, service: Service) -> None:
         """Send a short request while a long one is waiting."""
