@@ -21,6 +21,7 @@ def table(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "DATA", tmp_path)
 
 
+@pytest.mark.measures
 def test_each_set_is_measured_and_a_missing_one_is_skipped():
     contest = workload.contest({"none": [], "absent": None, "one": [INDEX]}, QUERIES, rows=ROWS)
     assert list(contest.sets) == ["none", "one"]
