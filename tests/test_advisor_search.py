@@ -53,9 +53,9 @@ def test_a_run_that_can_only_be_too_slow_is_stopped(searching, monkeypatch):
     measurements.use({})
     limits = []
 
-    def stopped(_reads: Reads, _run, limit: float) -> float:
-        limits.append(limit)
-        return limit
+    def stopped(_reads: Reads, _run, _limit: float, most_work: float) -> float:
+        limits.append(most_work)
+        return most_work
 
     with monkeypatch.context() as patch:
         patch.setattr(Reads, "seconds", stopped)

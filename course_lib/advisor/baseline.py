@@ -34,10 +34,13 @@ def measure_without_indexes(
 def _measure_all(
     measurements: Measurements, queries: Sequence[Query], skipped: dict[str, str]
 ) -> list[Query]:
-    """Measure each query for a short time, and return those that could be measured."""
+    """Measure each query for a short time, and return those that could be measured.
+
+    Half of the time is left: on a busy machine a query may be stopped late.
+    """
     measured = []
     for position, query in enumerate(queries):
-        share = _left(measurements) / (len(queries) - position)
+        share = _left(measurements) / (len(queries) - position) / 2
         measurements.limits[query] = min(SOON, share, measurements.reads.limit)
         try:
             measurements.measure(query)

@@ -25,7 +25,7 @@ SLOWER, NOISE = 1.3, 20e-6
 
 ROUNDS = 2  # of the comparison in which times without and with indexes alternate
 
-SLACK = 0.02  # seconds for which a busy machine may take the processor away
+SLACK = 0.02  # seconds: a shorter limit would stop runs whose first execution is just uncached
 
 NO_INDEXES: Indexes = frozenset()
 
@@ -86,7 +86,7 @@ class Measurements:
                     return False
                 full_limit = self._limit_of_run(query, number)
                 limit = min(full_limit, left + SLACK)
-                seconds = self.reads.seconds(key[0], limit)
+                seconds = self.reads.seconds(key[0], self.limit(query), limit)
                 if seconds >= limit < full_limit:
                     self._at_least[key] = limit
                     return False
@@ -105,16 +105,18 @@ class Measurements:
                 known = {**self.trial.by_name, **self.trial.copy.indexes}
                 index_names.update(Plan.from_rows(plan, indexes=known).indexes)
             if (run, plan) not in self.times:
-                limit = self._limit_of_run(query, number)
+                limit, most_work = self.limit(query), self._limit_of_run(query, number)
                 # A query that was stopped as it's written isn't tried with other values: it has
                 # taken enough of the time that others need.
-                was_stopped = bool(seconds) and seconds[0] >= self.limit(query)
-                self.times[run, plan] = limit if was_stopped else self.reads.seconds(run, limit)
+                if seconds and seconds[0] >= limit:
+                    self.times[run, plan] = most_work
+                else:
+                    self.times[run, plan] = self.reads.seconds(run, limit, most_work)
             seconds.append(self.times[run, plan])
         return Measurement(tuple(seconds), frozenset(index_names))
 
     def _limit_of_run(self, query: Query, number: int) -> float:
-        """Return how long a run may take.
+        """Return how many seconds a run may work.
 
         A time that's longer than without indexes needn't be known exactly.
         """
@@ -156,13 +158,13 @@ class Measurements:
         self._known = {(query, NO_INDEXES): known for query, known in self._as_it_was.items()}
         self._as_it_was = {}
 
-    def compare_again(self, query: Query, chosen: Indexes) -> None:
-        """Time a query again, alternately without and with the indexes; keep the shortest times.
+    def compare_again(self, query: Query, chosen: Indexes, other: Indexes = NO_INDEXES) -> None:
+        """Time a query again, alternately with two sets of indexes; keep the shortest times.
 
         A busy machine makes single timings too long, and all of these could be on one side.
         """
         times: Times = {}
-        for indexes in (NO_INDEXES, chosen) * ROUNDS:
+        for indexes in (other, chosen) * ROUNDS:
             self.trial.show(indexes)
             for run in query.runs:
                 key = (run, self.reads.plan(run))
