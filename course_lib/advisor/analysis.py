@@ -7,6 +7,7 @@ them. They're refreshed only if that makes the workload faster and no query slow
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing, suppress
+from functools import partial
 from statistics import fmean
 
 from course_lib.advisor.database_copy import DatabaseCopy, OutOfTime
@@ -75,11 +76,12 @@ class Statistics:
         )
 
     def _surely_slower(self) -> bool:
-        """Check whether a query is slower now, and again if it's timed once more."""
+        """Check whether a query is slower with the new statistics, whenever it's timed again."""
         for query in self.queries:
-            if self.measurements.is_slower(query, NO_INDEXES):
-                self.measurements.compare_again(query, NO_INDEXES)
-        return self._slower(NO_INDEXES)
+            is_slower = partial(self.measurements.is_slower, query, NO_INDEXES)
+            if self.measurements.confirms(is_slower, query, NO_INDEXES):
+                return True
+        return False
 
     def _slower(self, chosen: Indexes) -> bool:
         return any(self.measurements.is_slower(query, chosen) for query in self.queries)

@@ -8,6 +8,7 @@ decide.
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from course_lib.advisor.database_copy import OutOfTime
 from course_lib.advisor.measurements import FASTER, NOISE, Measurements
@@ -67,13 +68,12 @@ def _as_fast(
 ) -> bool:
     """Check that no run of a query is slower with the exchanged index, apart from noise.
 
-    If one seems slower, both indexes are timed again, because single timings may be wrong.
+    If one seems slower, both indexes are timed again, because a timing may be wrong by chance.
     """
     for query in queries:
-        if _is_slower(measurements, query, exchanged, chosen):
-            measurements.compare_again(query, exchanged, chosen)
-            if _is_slower(measurements, query, exchanged, chosen):
-                return False
+        is_slower = partial(_is_slower, measurements, query, exchanged, chosen)
+        if measurements.confirms(is_slower, query, exchanged, chosen):
+            return False
     return True
 
 

@@ -8,12 +8,12 @@ seconds, and most sets of indexes lead to a plan that has been timed already:
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from statistics import fmean
 from typing import TypeAlias
 
-from course_lib.advisor.reads import PlanRows, Reads, Run
+from course_lib.advisor.reads import SLOW, PlanRows, Reads, Run
 from course_lib.advisor.schema import Indexes
 from course_lib.advisor.trial import Trial
 from course_lib.advisor.workload import Query
@@ -24,6 +24,7 @@ FASTER = 0.9  # an index has to reduce the time of some query to this share, or 
 SLOWER, NOISE = 1.3, 20e-6
 
 ROUNDS = 2  # of the comparison in which times without and with indexes alternate
+MOST_COMPARISONS = 5  # to confirm that a query is slower; one is enough if it takes long
 
 SLACK = 0.02  # seconds: a shorter limit would stop runs whose first execution is just uncached
 
@@ -173,6 +174,25 @@ class Measurements:
         for key, seconds in times.items():
             self.times[key] = min(seconds, self.times.get(key, math.inf))
         self._forget_known(query)
+
+    def confirms(
+        self,
+        is_slower: Callable[[], bool],
+        query: Query,
+        chosen: Indexes,
+        other: Indexes = NO_INDEXES,
+    ) -> bool:
+        """Compare a query again while it seems slower; return whether it does in the end.
+
+        Chance only adds to a time, so the shortest times of a query that isn't slower show that.
+        """
+        for _ in range(MOST_COMPARISONS):
+            if not is_slower():
+                return False
+            self.compare_again(query, chosen, other)
+            if self.mean(query, chosen) > SLOW:
+                break
+        return is_slower()
 
     def slowdown(self, query: Query, chosen: Indexes) -> float:
         """Return how many times as long a query takes with the indexes as before."""
