@@ -23,6 +23,8 @@ FASTER = 0.9  # an index has to reduce the time of some query to this share, or 
 # A query has become slower if it takes this many times as long, and this many seconds more.
 SLOWER, NOISE = 1.3, 20e-6
 
+CLEARLY = 3.0  # times as fast: no chance measurement of a slow query is so wrong
+
 ROUNDS = 2  # of the comparison in which times without and with indexes alternate
 MOST_COMPARISONS = 5  # to confirm that a query is slower; one is enough if it takes long
 
