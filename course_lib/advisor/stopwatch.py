@@ -17,7 +17,7 @@ else:
     import resource
 
     _worked = time.thread_time
-    # Where a thread's own reads aren't counted, those of the whole process are.
+    # If a system doesn't count the reads of a thread, those of the process count.
     _WHO = getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF)
 
     def _blocks_read() -> int:
