@@ -105,6 +105,16 @@ def test_a_set_costs_infinity_if_it_is_not_cheaper(searching):
     assert search.costs.of(NO_INDEXES, below=cost + 0.1) == cost
 
 
+def test_inserts_are_timed_only_if_some_are_expected(searching, monkeypatch):
+    search, _ = searching
+    timed = []
+    monkeypatch.setattr(Inserts, "seconds", lambda _, table, *index: timed.append(table) or 1.0)
+    without = search.costs.of(NO_INDEXES)
+    assert not timed
+    search.costs.writes = {"t": 1.0}
+    assert search.costs.of(NO_INDEXES) > without and timed == ["t"]
+
+
 def test_a_query_that_no_index_made_slower_drops_none(searching):
     search, queries = searching
     measurements = search.measurements
