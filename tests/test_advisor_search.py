@@ -53,9 +53,9 @@ def test_a_run_that_can_only_be_too_slow_is_stopped(searching, monkeypatch):
     measurements.use({})
     limits = []
 
-    def stopped(_reads: Reads, _run, limit: float) -> float:
-        limits.append(limit)
-        return limit
+    def stopped(_reads: Reads, _run, _limit: float, most_work: float) -> float:
+        limits.append(most_work)
+        return most_work
 
     with monkeypatch.context() as patch:
         patch.setattr(Reads, "seconds", stopped)
@@ -103,6 +103,16 @@ def test_a_set_costs_infinity_if_it_is_not_cheaper(searching):
     cost = search.costs.of(NO_INDEXES)
     assert search.costs.of(NO_INDEXES, below=cost - 0.1) == math.inf
     assert search.costs.of(NO_INDEXES, below=cost + 0.1) == cost
+
+
+def test_inserts_are_timed_only_if_some_are_expected(searching, monkeypatch):
+    search, _ = searching
+    timed = []
+    monkeypatch.setattr(Inserts, "seconds", lambda _, table, *index: timed.append(table) or 1.0)
+    without = search.costs.of(NO_INDEXES)
+    assert not timed
+    search.costs.writes = {"t": 1.0}
+    assert search.costs.of(NO_INDEXES) > without and timed == ["t"]
 
 
 def test_a_query_that_no_index_made_slower_drops_none(searching):

@@ -46,8 +46,8 @@ def test_an_index_that_a_single_long_timing_made_look_good_is_dropped(tmp_path, 
 
         seconds = Reads.seconds
 
-        def first_too_long(reads: Reads, run, limit: float) -> float:
-            return too_long.pop((run, reads.plan(run)), None) or seconds(reads, run, limit)
+        def first_too_long(reads: Reads, run, *limits: float) -> float:
+            return too_long.pop((run, reads.plan(run)), None) or seconds(reads, run, *limits)
 
         monkeypatch.setattr(Reads, "seconds", first_too_long)
         costs = Costs(measurements, Inserts(trial), queries, {"t": 0.0})

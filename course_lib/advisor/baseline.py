@@ -14,6 +14,7 @@ from course_lib.advisor.measurements import Measurements
 from course_lib.advisor.workload import Query
 
 SOON = 0.1  # seconds
+FIRST_SHARE = 0.25  # of the time for a query, until each has been tried
 
 
 def measure_without_indexes(
@@ -34,11 +35,14 @@ def measure_without_indexes(
 def _measure_all(
     measurements: Measurements, queries: Sequence[Query], skipped: dict[str, str]
 ) -> list[Query]:
-    """Measure each query for a short time, and return those that could be measured."""
+    """Measure each query for a short time, and return those that could be measured.
+
+    Most of the time is left, because a busy machine may stop a query late.
+    """
     measured = []
     for position, query in enumerate(queries):
         share = _left(measurements) / (len(queries) - position)
-        measurements.limits[query] = min(SOON, share, measurements.reads.limit)
+        measurements.limits[query] = min(SOON, FIRST_SHARE * share, measurements.reads.limit)
         try:
             measurements.measure(query)
             measured.append(query)

@@ -78,12 +78,15 @@ class Costs:
 
     def _writes(self, chosen: Indexes) -> float:
         total = 0.0
-        for table in self.tables:
+        # Timing inserts takes long, and if there are none, it isn't needed.
+        written = {table for table in self.tables if self.writes[table]}
+        for table in written:
             self._check_time()
             total += self.writes[table] * self.inserts.seconds(table)
         for index in chosen:
-            self._check_time()
-            total += self.writes[index.table] * self.inserts.seconds(index.table, index)
+            if index.table in written:
+                self._check_time()
+                total += self.writes[index.table] * self.inserts.seconds(index.table, index)
         return total
 
     def pruned(self, chosen: Indexes) -> Indexes:

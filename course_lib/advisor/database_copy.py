@@ -142,9 +142,14 @@ class DatabaseCopy:
         return connection
 
     @contextmanager
-    def bounded(self, connection: sqlite3.Connection, end: float = math.inf) -> Iterator[None]:
-        """Interrupt what the connection runs at `end`; raise OutOfTime at the deadline."""
-        with self._watchdog.watch(connection, min(end, self.deadline)):
+    def bounded(
+        self, connection: sqlite3.Connection, end: float = math.inf, most_work: float = math.inf
+    ) -> Iterator[None]:
+        """Interrupt what the connection runs at `end`; raise OutOfTime at the deadline.
+
+        Interrupt it earlier if it has taken `most_work` seconds of the processor.
+        """
+        with self._watchdog.watch(connection, min(end, self.deadline), most_work):
             try:
                 yield
             finally:

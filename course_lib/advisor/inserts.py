@@ -6,6 +6,7 @@ from contextlib import closing
 from statistics import median
 
 from course_lib.advisor.schema import Index, Table
+from course_lib.advisor.stopwatch import Stopwatch
 from course_lib.advisor.trial import Trial
 from course_lib.optimizer.database import quoted
 
@@ -92,10 +93,10 @@ class Inserts:
             """)
             rows = connection.execute("SELECT rowid FROM advisor_deleted").fetchall()
             insert = f"INSERT INTO {name}({columns}) SELECT * FROM advisor_deleted WHERE rowid = ?"
-            start = time.perf_counter()
+            stopwatch = Stopwatch()
             for row in rows:
                 connection.execute(insert, row)
-            seconds = time.perf_counter() - start
+            seconds = stopwatch.seconds()
             connection.execute("PRAGMA journal_mode = DELETE")
         return seconds / len(rows) if rows else 0.0
 

@@ -8,12 +8,12 @@ seconds, and most sets of indexes lead to a plan that has been timed already:
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from statistics import fmean
 from typing import TypeAlias
 
-from course_lib.advisor.reads import PlanRows, Reads, Run
+from course_lib.advisor.reads import SLOW, PlanRows, Reads, Run
 from course_lib.advisor.schema import Indexes
 from course_lib.advisor.trial import Trial
 from course_lib.advisor.workload import Query
@@ -23,9 +23,12 @@ FASTER = 0.9  # an index has to reduce the time of some query to this share, or 
 # A query has become slower if it takes this many times as long, and this many seconds more.
 SLOWER, NOISE = 1.3, 20e-6
 
-ROUNDS = 2  # of the comparison in which times without and with indexes alternate
+CLEARLY = 3.0  # times as fast: no chance measurement of a slow query is so wrong
 
-SLACK = 0.02  # seconds for which a busy machine may take the processor away
+ROUNDS = 2  # of the comparison in which times without and with indexes alternate
+MOST_COMPARISONS = 5  # to confirm that a query is slower; one is enough if it takes long
+
+SLACK = 0.02  # seconds: a shorter limit would stop runs whose first execution is just uncached
 
 NO_INDEXES: Indexes = frozenset()
 
@@ -86,7 +89,7 @@ class Measurements:
                     return False
                 full_limit = self._limit_of_run(query, number)
                 limit = min(full_limit, left + SLACK)
-                seconds = self.reads.seconds(key[0], limit)
+                seconds = self.reads.seconds(key[0], self.limit(query), limit)
                 if seconds >= limit < full_limit:
                     self._at_least[key] = limit
                     return False
@@ -105,16 +108,18 @@ class Measurements:
                 known = {**self.trial.by_name, **self.trial.copy.indexes}
                 index_names.update(Plan.from_rows(plan, indexes=known).indexes)
             if (run, plan) not in self.times:
-                limit = self._limit_of_run(query, number)
+                limit, most_work = self.limit(query), self._limit_of_run(query, number)
                 # A query that was stopped as it's written isn't tried with other values: it has
                 # taken enough of the time that others need.
-                was_stopped = bool(seconds) and seconds[0] >= self.limit(query)
-                self.times[run, plan] = limit if was_stopped else self.reads.seconds(run, limit)
+                if seconds and seconds[0] >= limit:
+                    self.times[run, plan] = most_work
+                else:
+                    self.times[run, plan] = self.reads.seconds(run, limit, most_work)
             seconds.append(self.times[run, plan])
         return Measurement(tuple(seconds), frozenset(index_names))
 
     def _limit_of_run(self, query: Query, number: int) -> float:
-        """Return how long a run may take.
+        """Return how many seconds a run may work.
 
         A time that's longer than without indexes needn't be known exactly.
         """
@@ -156,13 +161,13 @@ class Measurements:
         self._known = {(query, NO_INDEXES): known for query, known in self._as_it_was.items()}
         self._as_it_was = {}
 
-    def compare_again(self, query: Query, chosen: Indexes) -> None:
-        """Time a query again, alternately without and with the indexes; keep the shortest times.
+    def compare_again(self, query: Query, chosen: Indexes, other: Indexes = NO_INDEXES) -> None:
+        """Time a query again, alternately with two sets of indexes; keep the shortest times.
 
         A busy machine makes single timings too long, and all of these could be on one side.
         """
         times: Times = {}
-        for indexes in (NO_INDEXES, chosen) * ROUNDS:
+        for indexes in (other, chosen) * ROUNDS:
             self.trial.show(indexes)
             for run in query.runs:
                 key = (run, self.reads.plan(run))
@@ -171,6 +176,25 @@ class Measurements:
         for key, seconds in times.items():
             self.times[key] = min(seconds, self.times.get(key, math.inf))
         self._forget_known(query)
+
+    def confirms(
+        self,
+        is_slower: Callable[[], bool],
+        query: Query,
+        chosen: Indexes,
+        other: Indexes = NO_INDEXES,
+    ) -> bool:
+        """Compare a query again while it seems slower; return whether it does in the end.
+
+        Chance only adds to a time, so the shortest times of a query that isn't slower show that.
+        """
+        for _ in range(MOST_COMPARISONS):
+            if not is_slower():
+                return False
+            self.compare_again(query, chosen, other)
+            if self.mean(query, chosen) > SLOW:
+                break
+        return is_slower()
 
     def slowdown(self, query: Query, chosen: Indexes) -> float:
         """Return how many times as long a query takes with the indexes as before."""

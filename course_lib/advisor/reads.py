@@ -1,5 +1,6 @@
 """Plan and time the statements of a workload on a copy."""
 
+import math
 import sqlite3
 import time
 from collections import deque
@@ -10,14 +11,14 @@ from typing import Any, TypeAlias
 
 from course_lib.advisor.database_copy import DatabaseCopy
 from course_lib.advisor.statement import Statement
+from course_lib.advisor.stopwatch import Stopwatch
 from course_lib.optimizer import analyze_query_performance
 
 PlanRows: TypeAlias = tuple[tuple[int, int, int, str], ...]  # of EXPLAIN QUERY PLAN
 
 MOST_TIMINGS = 5  # of one query; the shortest counts
 ENOUGH = 0.01  # seconds: after so much work, a query isn't repeated
-# A faster query is timed twice at least: if the processor went to another process for a time slice,
-# a query of 20 microseconds seems to take 10 milliseconds, and that must not be its only timing.
+# A faster query is timed twice at least, because the first execution may find its pages uncached.
 SLOW = 0.05
 
 NOT_MEASURED = (
@@ -89,15 +90,17 @@ class Reads:
             plan += tuple(self.copy.reader.execute(f"EXPLAIN QUERY PLAN {check}", _nulls(check)))
         return plan
 
-    def seconds(self, run: Run, limit: float) -> float:
-        """Return the shortest of several timings, to the last row; `limit` if it takes longer."""
-        shortest = limit
+    def seconds(self, run: Run, limit: float, most_work: float = math.inf) -> float:
+        """Return the shortest of several timings by a `Stopwatch`, to the last row.
+
+        Return the lower of the limits if a run takes longer: `limit` is of the time that passes,
+        `most_work` of the processor's, which other processes don't take away.
+        """
+        shortest = min(limit, most_work)
         for number in range(1, MOST_TIMINGS + 1):
-            elapsed = self._time(run, limit)
-            if elapsed is None and limit < SLOW:  # perhaps the processor was away for that long
-                elapsed = self._time(run, limit)
+            elapsed = self._time(run, limit, most_work)
             if elapsed is None:
-                return limit
+                return min(limit, most_work)
             shortest = min(shortest, elapsed)
             if number == 1 and elapsed < SLOW:
                 continue
@@ -105,15 +108,15 @@ class Reads:
                 break
         return shortest
 
-    def _time(self, run: Run, limit: float) -> float | None:
-        """Return the seconds of one execution; None if it was interrupted after `limit`."""
+    def _time(self, run: Run, limit: float, most_work: float) -> float | None:
+        """Return the seconds of one execution; None if it was interrupted at a limit."""
         reader = self.copy.reader
         reader.text_factory = bytes  # so that text which isn't UTF-8 is no error
         if run.changes:
             reader.execute("BEGIN IMMEDIATE")
-        start = time.perf_counter()
+        stopwatch = Stopwatch()
         try:
-            with self.copy.bounded(reader, start + limit):
+            with self.copy.bounded(reader, time.perf_counter() + limit, most_work):
                 try:
                     _fetch_all(reader, run)
                 except sqlite3.IntegrityError:
@@ -122,7 +125,7 @@ class Reads:
                     if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
                         raise
                     return None
-            return time.perf_counter() - start
+            return stopwatch.seconds()
         finally:
             if reader.in_transaction:
                 reader.execute("ROLLBACK")

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 
 from course_lib.advisor.database_copy import OutOfTime
 from course_lib.advisor.measurements import SLOWER, Measurements
@@ -32,7 +33,8 @@ class Regressions:
         """Time a query again, because the first time may be chance: is it still slower?"""
         self.measurements.forget(query)
         self.measurements.compare_again(query, chosen)
-        return self._is_slower(query, chosen)
+        is_slower = partial(self._is_slower, query, chosen)
+        return self.measurements.confirms(is_slower, query, chosen)
 
     def _is_slower(self, query: Query, chosen: Indexes) -> bool:
         return self.measurements.is_slower(query, chosen, slower=self._slower)

@@ -19,7 +19,7 @@ from course_lib.advisor.candidates import MOST_COLUMNS
 from course_lib.advisor.constants import without_constant_heads
 from course_lib.advisor.costs import LEAST_GAIN, Costs
 from course_lib.advisor.database_copy import OutOfTime
-from course_lib.advisor.measurements import FASTER, NO_INDEXES, Measurements
+from course_lib.advisor.measurements import CLEARLY, FASTER, NO_INDEXES, Measurements
 from course_lib.advisor.schema import Index, Indexes
 from course_lib.advisor.workload import Query
 
@@ -79,6 +79,7 @@ class Search:
                 yield best | {index}
 
         with suppress(OutOfTime):
+            is_sqlites_choice = False
             least = LEAST_TIME  # building may have taken all, and the first attempt is the best
             for indexes in attempts():
                 left = max(end - time.perf_counter(), least)
@@ -86,12 +87,31 @@ class Search:
                     break
                 most = min(FASTER * fastest, left / len(query.runs))
                 mean = self.measurements.mean_below(query, indexes, most)
-                if mean < most:
+                is_faster = mean < most
+                if is_faster and not is_sqlites_choice:
+                    is_faster = self._is_surely_faster(query, indexes, best)
+                if is_faster:
                     best = self.measurements.used(query, indexes)
+                    is_sqlites_choice = least > 0
                     # About as fast as SQLite's choice is enough: the order of proposals decides.
-                    fastest = mean / FASTER**2 if least else mean
+                    fastest = mean / FASTER**2 if is_sqlites_choice else mean
                 least = 0.0
         return best
+
+    def _is_surely_faster(self, query: Query, indexes: Indexes, best: Indexes) -> bool:
+        """Check that a query is faster than with the best so far; compare if it isn't clear.
+
+        If no time is left to compare, the indexes that were proposed first stay.
+        """
+        measurements = self.measurements
+
+        def is_best_slower() -> bool:
+            return measurements.mean(query, indexes) < FASTER * measurements.mean(query, best)
+
+        seconds = measurements.mean(query, indexes)
+        if not best or CLEARLY * seconds < measurements.mean(query, best):
+            return True
+        return measurements.confirms(is_best_slower, query, best, indexes)
 
     def _built_before(self, query: Query, end: float) -> Iterator[Index]:
         """Build the candidates of a query, and yield those that could be."""

@@ -9,13 +9,11 @@ from itertools import permutations
 
 from course_lib.advisor.costs import Costs
 from course_lib.advisor.database_copy import OutOfTime
-from course_lib.advisor.measurements import FASTER, Measurements, Times
+from course_lib.advisor.measurements import CLEARLY, FASTER, Measurements, Times
 from course_lib.advisor.reads import SLOW
 from course_lib.advisor.regressions import Regressions
 from course_lib.advisor.schema import Index, Indexes
 from course_lib.advisor.workload import Query
-
-CLEARLY = 3.0  # times as fast: no chance measurement of a slow query is so wrong
 
 
 class Verification:

@@ -1,9 +1,10 @@
-"""Interrupt a connection when its time is over, whatever a row costs.
+"""Interrupt a connection when its time or its work is over, whatever a row costs.
 
 SQLite's progress handler counts instructions. If each takes milliseconds, as with text search or
 megabytes of JSON, it's called too seldom. A thread looks at the clock.
 """
 
+import math
 import sqlite3
 import threading
 import time
@@ -20,15 +21,25 @@ class Watchdog:
         self._lock = threading.Lock()
         self._watched: sqlite3.Connection | None = None
         self._end = 0.0
+        self._start = 0.0
+        self._start_of_work = 0.0
+        self._most_work = math.inf
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="advisor-watchdog", daemon=True)
         self._thread.start()
 
     @contextmanager
-    def watch(self, connection: sqlite3.Connection, end: float) -> Iterator[None]:
-        """Interrupt what the connection runs in this block after `end`, of `perf_counter`."""
+    def watch(
+        self, connection: sqlite3.Connection, end: float, most_work: float = math.inf
+    ) -> Iterator[None]:
+        """Interrupt what the connection runs in this block after `end`, of `perf_counter`.
+
+        Interrupt it earlier if it has taken `most_work` seconds of the processor.
+        """
         with self._lock:
             self._watched, self._end = connection, end
+            self._start, self._start_of_work = time.perf_counter(), time.process_time()
+            self._most_work = most_work
         try:
             yield
         finally:
@@ -43,5 +54,11 @@ class Watchdog:
     def _run(self) -> None:
         while not self._stopped.wait(TICK):
             with self._lock:
-                if self._watched is not None and time.perf_counter() > self._end:
+                if self._watched is not None and self._is_over():
                     self._watched.interrupt()
+
+    def _is_over(self) -> bool:
+        now = time.perf_counter()
+        # No thread works for longer than the time that passed, whatever other threads do.
+        work = min(now - self._start, time.process_time() - self._start_of_work)
+        return now > self._end or work > self._most_work
