@@ -153,15 +153,10 @@ def plain_client(url: str) -> redis.Redis:
 
     Raises ValueError, as `redis_client.connect` does, if the URL is invalid.
     """
-    parsed = address.parse_one(url)
-    options = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0, **parsed.options}
+    classes = (redis.UnixDomainSocketConnection, redis.SSLConnection, redis.Connection)
+    connection_class, of_url = address.parse_one(url).connection(*classes)
+    options = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0, **of_url}
     options.pop("timeout", None)  # of a pool that makes callers wait
-    connection_class: type[redis.Connection] | type[redis.UnixDomainSocketConnection]
-    if "path" in options:
-        connection_class = redis.UnixDomainSocketConnection
-    else:
-        options["host"], options["port"] = parsed.hosts[0]
-        connection_class = redis.SSLConnection if parsed.is_encrypted else redis.Connection
     options["retry"] = Retry(NoBackoff(), 0)
     return redis.Redis.from_pool(redis.ConnectionPool(connection_class, **options))
 

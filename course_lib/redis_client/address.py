@@ -10,11 +10,13 @@ Options of redis-py's connections can follow, for example `?ssl_ca_certs=/etc/ca
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from course_lib.checks import check_text
 from course_lib.redis_client.url_options import parse_options
+
+T = TypeVar("T")
 
 SCHEMES = {
     f"{scheme}{engine}"
@@ -37,6 +39,14 @@ class Address:
     is_encrypted: bool
     primary: str  # the name that sentinels know it by
     sentinel_options: dict[str, Any]
+
+    def connection(self, unix: T, encrypted: T, plain: T) -> tuple[T, dict[str, Any]]:
+        """Return which of redis-py's connection classes reaches the server, and its options."""
+        if "path" in self.options:
+            return unix, dict(self.options)
+        host, port = self.hosts[0]
+        options = {**self.options, "host": host, "port": port}
+        return (encrypted if self.is_encrypted else plain), options
 
 
 def parse(url: str) -> Address:

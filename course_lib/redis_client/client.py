@@ -135,13 +135,10 @@ def _limits(connect_timeout: float, time_limit: float | None) -> dict[str, Any]:
 def _server_pool(
     parsed: address.Address, max_connections: int, limits: dict[str, Any]
 ) -> BlockingConnectionPool:
-    options = {"max_connections": max_connections, "timeout": 20, **limits, **parsed.options}
-    if "path" in options:
-        options["connection_class"] = UnixDomainSocketConnection
-    else:
-        options["host"], options["port"] = parsed.hosts[0]
-        options["connection_class"] = SSLConnection if parsed.is_encrypted else Connection
-    return BlockingConnectionPool(**options)
+    classes = (UnixDomainSocketConnection, SSLConnection, Connection)
+    connection_class, of_url = parsed.connection(*classes)
+    options = {"max_connections": max_connections, "timeout": 20, **limits, **of_url}
+    return BlockingConnectionPool(connection_class=connection_class, **options)
 
 
 def _sentinel_pool(
