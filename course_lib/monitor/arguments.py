@@ -2,9 +2,6 @@
 
 import math
 from collections.abc import Container, Iterable, Mapping
-from typing import Any
-
-import redis
 
 from course_lib.monitor.endpoints import METHODS, OTHER, UNKNOWN
 
@@ -67,12 +64,6 @@ def check_slow(slow: float) -> float:
     if not slow >= 0:
         raise ValueError(f"slow is {slow!r}: pass seconds, 0 or more")
     return slow
-
-
-def check_client(client: Any) -> None:
-    """Raise TypeError if a client isn't an asyncio client."""
-    if isinstance(client, redis.Redis):
-        raise TypeError("redis is a client that blocks: pass one from redis_client.connect")
 
 
 def check_counter(counter: Mapping[str, int]) -> Mapping[str, int]:
