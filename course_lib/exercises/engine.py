@@ -152,8 +152,6 @@ class Exercise(Judging):
         return f"{self._in_notebook}.check({self.name})"
 
     def _judge(self, answer: Any) -> None:
-        if answer is ... or answer is NO_ANSWER:
-            raise NotAttempted
         with left_threads.ended_afterwards(answer):
             guard.run(lambda: self.judge(answer), self.limit)
 
@@ -167,8 +165,6 @@ class Exercise(Judging):
 
     def _judge_async(self, answer: Any) -> None:
         """Judge the answer in an event loop of its own, while the kernel's loop waits."""
-        if answer is ... or answer is NO_ANSWER:
-            raise NotAttempted
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             gc.collect()  # coroutines that an earlier answer never awaited aren't this one's
@@ -183,6 +179,8 @@ class Exercise(Judging):
     def _conclude(self, answer: Any, judge: Callable[[], object]) -> Verdict:
         """Run `judge`, turn what it returns or raises into a verdict, and record it."""
         try:
+            if answer is ... or answer is NO_ANSWER:
+                raise NotAttempted
             judge()
             verdict = Verdict(RIGHT, f"{self.praise} (Compare: `{self._in_notebook}.solution()`.)")
             self._passed.append(answer)
