@@ -75,8 +75,7 @@ class CacheAsideExercise(RedisExercise):
         got, has_raised = await self.outcome(answer, redis, 13, load)
         mistakes = {
             "failure_stored": await redis.exists("stats:13"),
-            "failure_hidden": not has_raised,
-            "another_error": got != f"LookupError: {FAILURE}",
+            **self.error_mistakes(got, has_raised, hidden="failure_hidden"),
             "loads_another": load.called != [13],
         }
         call = f"{self.call_for(13)}, and load raises LookupError({FAILURE!r})"

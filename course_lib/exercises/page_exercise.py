@@ -41,10 +41,7 @@ class PageExercise(RedisExercise):
         await self.parts(answer, page, 1, "kept_in_process" if not loads else "failure_stored")
         if page.platform_loads == loads:
             self.refuse("failure_stored", call=call, got="load_platform wasn't called again")
-        mistakes = {
-            "failure_hidden": not has_raised,
-            "another_error": got != f"LookupError: {FAILURE}",
-        }
+        mistakes = self.error_mistakes(got, has_raised, hidden="failure_hidden")
         self.refuse_first(mistakes, call=failing, got=got, expected="that error")
 
     async def invalidated(self, answer: Any, page: Page) -> None:

@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 
 from course_lib.exercises.answers import as_text
 from course_lib.exercises.engine import Exercise
+from course_lib.exercises.fakes import FAILURE
 from course_lib.exercises.verdict import Refusal, brief
 from course_lib.lab import redis_server
 from course_lib.lab.redis_server import Client
@@ -101,6 +102,14 @@ class RedisExercise(Exercise):
         except Refusal as refusal:
             return refusal.got, True
         return brief(result), False
+
+    @staticmethod
+    def error_mistakes(got: str, has_raised: bool, *, hidden: str) -> dict[str, bool]:
+        """Return what may be wrong with the `outcome` of a call whose loader or write failed.
+
+        `hidden` is the misconception if no error reached the caller.
+        """
+        return {hidden: not has_raised, "another_error": got != f"LookupError: {FAILURE}"}
 
     async def judge_on(self, redis: Client, answer: Any) -> None:
         """Judge the answer on a Redis without keys. Subclasses implement this."""

@@ -174,10 +174,7 @@ Remember that user 1 isn't user 10. If `write` raises an error, let it reach the
 
     async def _failed_write(self, redis: Client, answer: Any) -> None:
         got, has_raised = await self.outcome(answer, redis, 10, cached_users.failing_write)
-        mistakes = {
-            "write_error_hidden": not has_raised,
-            "another_error": got != f"LookupError: {FAILURE}",
-        }
+        mistakes = self.error_mistakes(got, has_raised, hidden="write_error_hidden")
         call = f"{self.name}(redis, 10, write), and write raises LookupError({FAILURE!r})"
         self.refuse_first(mistakes, call=call, got=got, expected="that error")
 
