@@ -65,8 +65,8 @@ def explain_recommendation(
     `before` is measured on the database's own statistics: missing, stale or fresh. A query runs as
     it's written, with other literals for comparison, and only an index that it uses in this form
     counts. An index that no time was left to verify isn't recommended: `unverified` has it. Queries
-    and inserts are timed by the processor, plus waits for the disk when it's read: other processes
-    don't change the advice, as long as they leave it time to measure.
+    and inserts are measured in processor time, plus waits for the disk if it's read. So other
+    processes don't change the advice, as long as there's time to measure.
 
     A query runs only on the copy, only if it's a single SELECT, UPDATE or DELETE that names a
     table, and is stopped after a twentieth of `seconds`, earlier if many are slow. What it changes

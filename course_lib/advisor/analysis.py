@@ -76,7 +76,7 @@ class Statistics:
         )
 
     def _surely_slower(self) -> bool:
-        """Check whether a query is slower with the new statistics, whenever it's timed again."""
+        """Check whether a query is slower with the new statistics, each time it's measured."""
         for query in self.queries:
             is_slower = partial(self.measurements.is_slower, query, NO_INDEXES)
             if self.measurements.confirms(is_slower, query, NO_INDEXES):

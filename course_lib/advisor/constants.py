@@ -30,7 +30,7 @@ def without_constant_heads(
         for index in [index for index in trial.built if index in chosen]:
             for other in _alternatives(trial, index):
                 exchanged = chosen - {index} | {other}
-                # With the same columns, no difference but a large one has a cause.
+                # With the same columns, only a large difference isn't chance.
                 is_moved = {*other.columns} == {*index.columns}
                 slower = CLEARLY if is_moved else 1 / FASTER
                 is_built = trial.build(other)

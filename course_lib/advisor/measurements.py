@@ -28,7 +28,7 @@ CLEARLY = 3.0  # times as fast: no chance measurement of a slow query is so wron
 ROUNDS = 2  # of the comparison in which times without and with indexes alternate
 MOST_COMPARISONS = 5  # to confirm that a query is slower; one is enough if it takes long
 
-SLACK = 0.02  # seconds: a shorter limit would stop runs whose first execution is just uncached
+SLACK = 0.02  # seconds: a shorter limit would stop runs that are slow only when nothing is cached
 
 NO_INDEXES: Indexes = frozenset()
 
@@ -186,7 +186,7 @@ class Measurements:
     ) -> bool:
         """Compare a query again while it seems slower; return whether it does in the end.
 
-        Chance only adds to a time, so the shortest times of a query that isn't slower show that.
+        Chance only makes times longer, so repeated comparisons clear a query that isn't slower.
         """
         for _ in range(MOST_COMPARISONS):
             if not is_slower():

@@ -1,7 +1,7 @@
-"""Time work by the processor, so that other processes make nothing seem slower.
+"""Measure work in processor time, so that other processes don't make it seem slower.
 
-On a busy machine a query waits for a processor, and a wait isn't the query's own cost. A wait for
-the disk is: if the disk was read, all the time that passed counts.
+On a busy machine a query also waits for a processor, which isn't a cost of the query. Waiting for
+the disk is one: if the disk was read, all the time that passed counts.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Interrupt a connection when its time or its work is over, whatever a row costs.
+"""Interrupt a connection when its time or its work is over, however much a row costs.
 
 SQLite's progress handler counts instructions. If each takes milliseconds, as with text search or
 megabytes of JSON, it's called too seldom. A thread looks at the clock.
@@ -59,6 +59,6 @@ class Watchdog:
 
     def _is_over(self) -> bool:
         now = time.perf_counter()
-        # No thread works for longer than the time that passed, whatever other threads do.
+        # Processor time is that of all threads, but one can't work for longer than time passed.
         work = min(now - self._start, time.process_time() - self._start_of_work)
         return now > self._end or work > self._most_work

@@ -112,7 +112,8 @@ class Judging:
         "another_error": (
             "An error was raised, and your function replaced it with another one: the caller can "
             "no longer tell what went wrong.",
-            "Let the error itself go on: don't catch it, or end the `except` with a bare `raise`.",
+            "Let the error itself reach the caller: don't catch it, or end the `except` with a "
+            "bare `raise`.",
         ),
         "cannot_check": (
             "This answer couldn't be checked, and that's our fault.",

@@ -3,8 +3,8 @@
     names of modules (`time.time = ...`)      signals, tracing, garbage collection, warnings
     the folder, the environment, the locale   resource limits, and a limit for memory
 
-A learner changes these by accident, as with a clock patched for a test. Later checks, and the
-kernel itself, would then fail in ways that no refusal explains.
+A learner changes these by accident, for example by patching the clock for a test. Later checks,
+and the kernel itself, would then fail in ways that no refusal explains.
 """
 
 import asyncio
@@ -57,9 +57,9 @@ _end_process = os._exit
 def restored() -> contextlib.ExitStack:
     """Return a context that restores the process's state at its end.
 
-    A process that the answer forked is ended there. While the context is entered, the main thread
-    can't end the process or change the alarm: these calls raise RuntimeError. It may take a
-    gigabyte of memory more.
+    A process that the answer forked is ended there. Until then, calls by the main thread that would
+    end the process or change the alarm raise RuntimeError, and the process can take at most a
+    gigabyte more of memory.
     """
     stack = contextlib.ExitStack()  # calls the last function first, and all of them
     for number in SIGNALS:
@@ -134,7 +134,7 @@ def _end_forked(parent: int) -> None:
 
 
 def _limit_memory() -> None:
-    """Let the process take `MOST_MEMORY` more; do nothing if its size is unknown, as on macOS."""
+    """Allow the process `MOST_MEMORY` more; do nothing if its size is unknown, as on macOS."""
     try:
         status = Path("/proc/self/status").read_text()
     except OSError:
