@@ -72,6 +72,26 @@ def wrapped(function: Any) -> Any:
     return wrapper
 
 
+def test_an_endpoint_may_have_parameters_called_request_and_response(limiter: RateLimiter) -> None:
+    app = FastAPI()
+
+    @app.get("/call")
+    @limiter.limit("2/day")
+    async def call(request: str, response: str, _request: str) -> list[str]:
+        return [request, response, _request]
+
+    @app.get("/stream")
+    @limiter.limit("2/day")
+    async def stream(checked: str) -> AsyncIterable[str]:
+        yield checked
+
+    query = {"request": "1", "response": "2", "_request": "3", "checked": "4"}
+    with TestClient(app) as client:
+        answers = [client.get(path, params=query) for path in ("/call", "/stream")]
+    assert [answer.json() for answer in answers] == [["1", "2", "3"], "4"]
+    assert {answer.headers["x-ratelimit-remaining"] for answer in answers} == {"1"}
+
+
 @pytest.mark.parametrize(
     ("endpoint", "options", "text"),
     [

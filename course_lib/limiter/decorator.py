@@ -70,8 +70,8 @@ def _limit_call(
     from fastapi import Request, Response, concurrency  # noqa: PLC0415
     from starlette.exceptions import HTTPException  # noqa: PLC0415
 
-    request_name = _find_parameter(signature, Request) or "_request"
-    response_name = _find_parameter(signature, Response) or "_response"
+    request_name = _find_parameter(signature, Request) or _unused_name(signature, "request")
+    response_name = _find_parameter(signature, Response) or _unused_name(signature, "response")
     kinds = {request_name: Request, response_name: Response}
     added = {name: kind for name, kind in kinds.items() if name not in signature.parameters}
     is_coroutine = _kind_of(function) is Kind.COROUTINE
@@ -113,12 +113,13 @@ def _limit_stream(
         response.headers.update(_strictest(request.scope, headers))
 
     check_first.__annotations__ = {"request": Request, "response": Response}
+    added = _unused_name(signature, "checked")
 
     if _kind_of(function) is Kind.ASYNC_GENERATOR:
 
         @_wraps(function)
         async def limited(*args: Any, **kwargs: Any) -> Any:
-            kwargs.pop("_checked", None)
+            kwargs.pop(added, None)
             async with contextlib.aclosing(function(*args, **kwargs)) as items:
                 async for item in items:
                     yield item
@@ -127,10 +128,10 @@ def _limit_stream(
 
         @_wraps(function)
         def limited(*args: Any, **kwargs: Any) -> Any:
-            kwargs.pop("_checked", None)
+            kwargs.pop(added, None)
             yield from function(*args, **kwargs)
 
-    return limited, _with_parameters(signature, {}, _checked=Depends(check_first))
+    return limited, _with_parameters(signature, {}, **{added: Depends(check_first)})
 
 
 def _limit_websocket(function: Endpoint, websocket_name: str, check: Check, name: str) -> Endpoint:
@@ -189,6 +190,13 @@ def _with_parameters(
         parameters.append(inspect.Parameter(name, keyword, default=default))
     parameters.sort(key=lambda parameter: parameter.kind)
     return signature.replace(parameters=parameters)
+
+
+def _unused_name(signature: inspect.Signature, name: str) -> str:
+    """Return a name for a parameter that the endpoint doesn't have."""
+    while name in signature.parameters:
+        name = f"_{name}"
+    return name
 
 
 def _find_parameter(signature: inspect.Signature, kind: type) -> str | None:
