@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from course_lib import redis_client
 from course_lib.lab import redis_server
-from course_lib.limiter import Algorithm, Limit, RateLimiter, too_many_requests
+from course_lib.limiter import Algorithm, Decision, Limit, RateLimiter, too_many_requests
 from course_lib.limiter.headers import rate_limit_headers
 from course_lib.redis_client import RedisUnavailable
 from tests.conftest import empty_client
@@ -102,9 +102,29 @@ async def test_a_cost_above_a_limit_takes_the_whole_of_it(
 
 
 @pytest.mark.anyio
+@each_algorithm
+async def test_a_cost_of_zero_spends_nothing_and_reports_what_is_left(
+    redis: Redis, algorithm: Algorithm
+) -> None:
+    clock = Clock()
+    limiter = RateLimiter(redis, algorithm=algorithm, clock=clock)
+
+    async def check(cost: int) -> Decision:
+        return await limiter.check_rate_limit(1, "/", "2/minute", cost=cost)
+
+    assert await check(0) == (True, 2, 2, 0.0, 0.0)
+    assert await redis.keys() == []
+    spent = await check(2)
+    assert await check(0) == spent._replace(retry_after=0.0)
+    assert not await check(1)
+    clock.now -= 61  # the counters of the window that comes again are beyond the limit
+    assert await check(0)
+
+
+@pytest.mark.anyio
 async def test_what_is_no_cost_is_refused(redis: Redis) -> None:
     limiter = RateLimiter(redis, algorithm="sliding_log")
-    for cost, words in ((0, "cost is 0"), (1.5, "cost is 1.5"), (1001, "use token_bucket")):
+    for cost, words in ((-1, "cost is -1"), (1.5, "cost is 1.5"), (1001, "use token_bucket")):
         with pytest.raises(ValueError, match=words):
             await limiter.check_rate_limit(1, "/", "10/hour", cost=cost)  # type: ignore[arg-type]
 

@@ -129,7 +129,7 @@ WRONG: list[tuple[Callable[..., Any], str, list[Any]]] = [
     (check, "user_id", [*NEVER[:1], *NEVER[2:], None, True, ""]),
     (check, "endpoint", NOT_TEXT),
     (check, "limit", NOT_TEXT),
-    (check, "cost", [*NOT_A_COUNT, 1.0]),
+    (check, "cost", [*NEVER, None, True, "5", 1.0]),
     (limit, "limit", NOT_TEXT),
     (limit, "identify", NOT_A_FUNCTION),
     (limit, "anonymous", NOT_A_FUNCTION),

@@ -103,14 +103,15 @@ class RateLimiter:
 
         `limit` is "50/minute", "10 per 5 seconds", several joined by ";", or a `Limit`. A request
         is allowed, and counted, only if all of them allow it. It uses up `cost` requests of each,
-        or the whole of a limit that is smaller. Raises ValueError or TypeError, with an example to
-        follow, if `limit` isn't a limit or `cost` isn't a cost.
+        or the whole of a limit that is smaller. With `cost=0` it uses up nothing, so it's always
+        allowed, and the decision has what's left. Raises ValueError or TypeError, with an example
+        to follow, if `limit` isn't a limit or `cost` isn't a whole number from 0.
         """
         rules = rules_for(limit, self.algorithm)
         if type(cost) is not int or cost != 1:
             rules = rules.with_cost(cost, self.algorithm)
         endpoint = endpoint_part(endpoint)
-        member = f"{rules.text} {endpoint}"
+        member = f"{rules.text} {endpoint}" if cost else ""
         decision = await self._run_script(self._index(user_id), endpoint, rules, member)
         if decision.allowed or self.enforce:
             return decision

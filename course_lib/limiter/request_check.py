@@ -1,6 +1,8 @@
 """Check a request against its limit: the steps that the middleware and the decorator share."""
 
 import inspect
+import logging
+import math
 import re
 from collections.abc import Awaitable
 from typing import NamedTuple, Protocol
@@ -10,10 +12,20 @@ from course_lib.checks import check_functions
 from course_lib.limiter.clients import Identify, Identity, address, identify_client
 from course_lib.limiter.decision import Decision
 from course_lib.limiter.headers import rate_limit_headers
-from course_lib.limiter.limits import Cost, Limit, LimitOfRequest, OneLimit, rules_for
+from course_lib.limiter.limits import (
+    MOST_LOGGED,
+    MOST_REQUESTS,
+    Cost,
+    Limit,
+    LimitOfRequest,
+    OneLimit,
+    rules_for,
+)
 from course_lib.limiter.scripts import Algorithm
 
 SCOPE_TYPE = re.compile("Any|Scope|Mapping|dict", re.IGNORECASE)  # as a scope may be annotated
+
+log = logging.getLogger(__package__)
 
 
 def check_limit_of_request(limit: LimitOfRequest) -> None:
@@ -63,6 +75,7 @@ class RequestCheck:
         self._identify = identify or address
         self._anonymous = anonymous
         self._cost = cost
+        self._logged: set[str] = set()  # the endpoints whose wrong cost has been logged
 
     async def check(
         self, scope: Scope, endpoint: str, limit: OneLimit | LimitOfRequest
@@ -76,9 +89,30 @@ class RequestCheck:
         client = await identify_client(scope, self._identify, self._anonymous)
         if client is None:
             return None
-        cost = self._cost(scope) if self._cost else 1
-        if inspect.isawaitable(cost):
-            cost = await cost
+        cost = await self._cost_of(scope, endpoint) if self._cost else 1
         decision = await self._limiter.check_rate_limit(client, endpoint, limit, cost=cost)
         limits = rules_for(limit, self._limiter.algorithm).limits
         return CheckedRequest(decision, rate_limit_headers(decision, limits))
+
+    async def _cost_of(self, scope: Scope, endpoint: str) -> int:
+        """Return what a request costs; 1 if the function returns nonsense, which is logged once."""
+        assert self._cost
+        cost = self._cost(scope)
+        if inspect.isawaitable(cost):
+            cost = await cost
+        most = MOST_LOGGED if self._limiter.algorithm == "sliding_log" else MOST_REQUESTS
+        is_number = isinstance(cost, int | float) and not isinstance(cost, bool)
+        if is_number and 0 <= cost <= most:
+            return math.ceil(cost)
+        counted = most if is_number and cost > most else 1
+        if endpoint not in self._logged:
+            self._logged.add(endpoint)
+            log.warning(
+                "the cost of a request to %s isn't a number from 0 to %d, but of type %s: it "
+                "counts as %d; check the function that you passed as `cost`",
+                endpoint,
+                most,
+                type(cost).__name__,
+                counted,
+            )
+        return counted

@@ -18,7 +18,7 @@ local function check(limit)
   local left = math.floor(((requests - count) * window - previous * ends_in) / window)
   limit.remaining = math.max(left, 0)
   limit.reset_after = count > 0 and ends_in + window or previous > 0 and ends_in or 0
-  if left >= cost then
+  if limit.remaining >= cost then
     limit.retry_after = 0
   elseif count + cost <= requests then  -- until enough of the previous window has slid out
     limit.retry_after = ends_in - math.floor((requests - count - cost) * window / previous)
