@@ -151,6 +151,32 @@ def test_a_middleware_around_an_app_knows_its_routes(limiter: RateLimiter, root_
     assert statuses(around, f"{root_path}/things") == LIMITED
 
 
+def test_a_limit_that_an_app_shares_with_its_mount_counts_a_request_once(
+    limiter: RateLimiter,
+) -> None:
+    mounted, app = FastAPI(), FastAPI()
+    mounted.get("/things")(serve_here)
+    app.mount("/v1", mounted)
+    for one in (mounted, app):
+        one.add_middleware(RateLimitMiddleware, **middleware(limiter, {"*": "2/day"}))
+
+    @app.get("/batch")
+    async def batch(request: Request) -> list[int]:
+        """Send two requests to the app, as a batch does, and return their statuses."""
+        found = []
+
+        async def send(message: Any) -> None:
+            found.append(message.get("status", 0))
+
+        for _ in range(2):
+            await app({**request.scope, "path": "/v1/things"}, request.receive, send)
+        return [status for status in found if status]
+
+    assert statuses(app, "/v1/things") == LIMITED
+    client = TestClient(app, client=("10.0.0.2", 1))
+    assert client.get("/batch").json() == [200, 429]
+
+
 def test_the_middleware_of_a_mount_knows_the_routes_of_its_router(limiter: RateLimiter) -> None:
     async def thing(_: Any) -> PlainTextResponse:
         return PlainTextResponse("a thing")

@@ -5,7 +5,7 @@ import logging
 import math
 import re
 from collections.abc import Awaitable
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from course_lib.asgi import Scope
 from course_lib.checks import check_functions
@@ -24,6 +24,7 @@ from course_lib.limiter.limits import (
 from course_lib.limiter.scripts import Algorithm
 
 SCOPE_TYPE = re.compile("Any|Scope|Mapping|dict", re.IGNORECASE)  # as a scope may be annotated
+COUNTED = "course_lib.limiter.counted"  # where a request's scope has what has counted it
 
 log = logging.getLogger(__package__)
 
@@ -80,7 +81,11 @@ class RequestCheck:
     async def check(
         self, scope: Scope, endpoint: str, limit: OneLimit | LimitOfRequest
     ) -> CheckedRequest | None:
-        """Decide on a request and count it if it's allowed; return None if it isn't limited."""
+        """Decide on a request and count it if it's allowed; return None if it isn't limited.
+
+        An app that is mounted in another may have the same limit. Then the request has been counted
+        already, and gets the same decision.
+        """
         if callable(limit):
             own_limit = limit(scope)
             limit = await own_limit if inspect.isawaitable(own_limit) else own_limit
@@ -89,10 +94,16 @@ class RequestCheck:
         client = await identify_client(scope, self._identify, self._anonymous)
         if client is None:
             return None
+        counter = self._limiter, str(client), endpoint, limit
+        counted = _find_counted(scope, counter)
+        if counted:
+            return counted
         cost = await self._cost_of(scope, endpoint) if self._cost else 1
         decision = await self._limiter.check_rate_limit(client, endpoint, limit, cost=cost)
         limits = rules_for(limit, self._limiter.algorithm).limits
-        return CheckedRequest(decision, rate_limit_headers(decision, limits))
+        checked = CheckedRequest(decision, rate_limit_headers(decision, limits))
+        scope.setdefault(COUNTED, {})[counter] = scope.get("root_path", ""), checked
+        return checked
 
     async def _cost_of(self, scope: Scope, endpoint: str) -> int:
         """Return what a request costs; 1 if the function returns nonsense, which is logged once."""
@@ -116,3 +127,14 @@ class RequestCheck:
                 counted,
             )
         return counted
+
+
+def _find_counted(scope: Scope, counter: tuple[Any, ...]) -> CheckedRequest | None:
+    """Return the decision on a request that an app around this one has counted; None if none has.
+
+    An endpoint may send requests to its own app, with a copy of its scope. They count: they aren't
+    inside a mount of the app that has counted the first one.
+    """
+    mount, checked = scope.get(COUNTED, {}).get(counter, ("", None))
+    is_mounted_in_it = len(scope.get("root_path", "")) > len(mount)
+    return checked if is_mounted_in_it else None
