@@ -21,10 +21,10 @@ MOST_REQUESTS = 10**9
 MOST_LOGGED = 1000  # entries for one request in a sliding log
 SHORTEST_WINDOW = 0.001  # seconds: keys expire by the millisecond
 ONE_LIMIT = re.compile(
-    r"\s*([0-9]+)"  # requests
+    r"\s*([0-9]{1,20})"  # requests
     r"\s*(?:/|per)"
-    rf"\s*([0-9]+(?:\.[0-9]+)?)?\s*({'|'.join(SECONDS)})s?"  # "5 seconds", "minute"
-    r"\s*(?:burst\s*([0-9]+)\s*)?",
+    rf"\s*([0-9]{{1,20}}(?:\.[0-9]+)?)?\s*({'|'.join(SECONDS)})s?"  # "5 seconds", "minute"
+    r"\s*(?:burst\s*([0-9]{1,20})\s*)?",
     re.IGNORECASE,
 )
 
