@@ -3,10 +3,10 @@
 FastAPI passes an endpoint what its signature declares. So the decorated function also declares what
 the check needs, if the endpoint doesn't:
 
-    endpoint                       also declares               checked
-    function, object, partial      a Request and a Response    when it's called
-    with a WebSocket parameter     nothing                     when it's called, before `accept`
-    generator: FastAPI streams it  a dependency                before the stream starts
+    endpoint                       also declares                       checked
+    function, object, partial      an HTTPConnection and a Response    when it's called
+    with a WebSocket parameter     nothing                             before `accept`
+    generator: FastAPI streams it  a dependency                        before the stream starts
 
 None of that appears in the OpenAPI schema.
 """
@@ -67,12 +67,14 @@ def limit_endpoint(check: Check, endpoint: str | None, text: str) -> Callable[[E
 def _limit_call(
     function: Endpoint, signature: inspect.Signature, check: Check, name: str
 ) -> tuple[Endpoint, inspect.Signature]:
-    from fastapi import Request, Response, concurrency  # noqa: PLC0415
+    from fastapi import Response, concurrency  # noqa: PLC0415
     from starlette.exceptions import HTTPException  # noqa: PLC0415
+    from starlette.requests import HTTPConnection  # noqa: PLC0415
 
-    request_name = _find_parameter(signature, Request) or _unused_name(signature, "request")
+    # A dependency may serve a WebSocket too, which has no Request.
+    request_name = _find_parameter(signature, HTTPConnection) or _unused_name(signature, "request")
     response_name = _find_parameter(signature, Response) or _unused_name(signature, "response")
-    kinds = {request_name: Request, response_name: Response}
+    kinds = {request_name: HTTPConnection, response_name: Response}
     added = {name: kind for name, kind in kinds.items() if name not in signature.parameters}
     is_coroutine = _kind_of(function) is Kind.COROUTINE
 
@@ -106,13 +108,14 @@ def _limit_stream(
     function: Endpoint, signature: inspect.Signature, check: Check, name: str
 ) -> tuple[Endpoint, inspect.Signature]:
     """Limit a generator, by a dependency: in the generator itself, 200 would have been sent."""
-    from fastapi import Depends, Request, Response  # noqa: PLC0415
+    from fastapi import Depends, Response  # noqa: PLC0415
+    from starlette.requests import HTTPConnection  # noqa: PLC0415
 
-    async def check_first(request: Request, response: Response) -> None:
+    async def check_first(request: HTTPConnection, response: Response) -> None:
         headers = await _checked_headers(check, request.scope, name)
         response.headers.update(_strictest(request.scope, headers))
 
-    check_first.__annotations__ = {"request": Request, "response": Response}
+    check_first.__annotations__ = {"request": HTTPConnection, "response": Response}
     added = _unused_name(signature, "checked")
 
     if _kind_of(function) is Kind.ASYNC_GENERATOR:
@@ -145,7 +148,10 @@ def _limit_websocket(function: Endpoint, websocket_name: str, check: Check, name
         if checked is None or checked.decision:
             return await function(*args, **kwargs)
         detail = rejection(checked.decision)
-        if "websocket.http.response" not in websocket.scope.get("extensions", {}):
+        can_respond = "websocket.http.response" in websocket.scope.get("extensions", {})
+        endpoint: Any = websocket.scope.get("endpoint")
+        is_endpoint = inspect.unwrap(endpoint) is inspect.unwrap(function)
+        if not (can_respond and is_endpoint):  # after a dependency, the endpoint would be called
             raise WebSocketException(1008, detail)  # a server responds with 403
         response = JSONResponse({"detail": detail}, 429, checked.headers)
         await websocket.send_denial_response(response)
@@ -155,15 +161,21 @@ def _limit_websocket(function: Endpoint, websocket_name: str, check: Check, name
 
 
 async def _checked_headers(check: Check, scope: Scope, name: str) -> dict[str, str]:
-    """Return the headers of an allowed request. Raises HTTPException (429) if it's rejected."""
-    from fastapi import HTTPException  # noqa: PLC0415
+    """Return the headers of an allowed request.
+
+    Raises HTTPException (429) if it's rejected, or WebSocketException if it's a handshake.
+    """
+    from fastapi import HTTPException, WebSocketException  # noqa: PLC0415
 
     checked = await check(scope, name)
     if checked is None:
         return {}
-    if not checked.decision:
-        raise HTTPException(429, rejection(checked.decision), checked.headers)
-    return checked.headers
+    if checked.decision:
+        return checked.headers
+    detail = rejection(checked.decision)
+    if scope["type"] == "websocket":
+        raise WebSocketException(1008, detail)
+    raise HTTPException(429, detail, checked.headers)
 
 
 def _strictest(scope: Scope, headers: dict[str, str]) -> dict[str, str]:
