@@ -285,3 +285,54 @@ async def test_a_key_with_an_unknown_argument_is_an_error_when_the_function_is_d
     with pytest.raises(ValueError, match="has no argument"):
         cache.cached(key=key)(times)
     assert cache.cached(key="{{user}}:{x!r:>5}:{factor.real}")(times)
+
+
+async def test_an_ordinary_function_that_raises_stop_iteration_fails_at_once(cache: Cache) -> None:
+    @cache.cached()
+    def first_of_none() -> int:
+        return next(iter(()))
+
+    with pytest.raises(RuntimeError, match="first_of_none raised StopIteration"):
+        await first_of_none()
+
+
+async def test_functions_that_would_get_each_others_values_are_refused(cache: Cache) -> None:
+    def profile_of(user_id: int, **options: Any) -> None:
+        @cache.cached(**options)
+        async def load() -> int:
+            return user_id
+
+    profile_of(1)
+    profile_of(1)
+    profile_of(2, key="profile:2")
+    with pytest.raises(ValueError, match="variable 'user_id'"):
+        profile_of(2)
+
+    async def twin(a: int) -> int:
+        return a
+
+    cache.cached()(twin)
+    first = twin
+
+    async def twin(a: int) -> int:  # type: ignore[no-redef]
+        return -a
+
+    with pytest.raises(ValueError, match="other code"):
+        cache.cached()(twin)
+    cache.cached()(first)
+
+    class Users:
+        async def count(self) -> int:
+            return 1
+
+    cache.cached()(Users().count)
+    with pytest.raises(ValueError, match="other objects"):
+        cache.cached()(Users().count)
+
+
+async def test_a_cell_that_runs_again_replaces_its_function(cache: Cache) -> None:
+    for version, cell in enumerate(("/tmp/ipykernel_1/11.py", "/tmp/ipykernel_1/22.py")):
+        code = f"async def stats() -> int: return {version}"
+        names: dict[str, Any] = {"__name__": "__main__"}
+        exec(compile(code, cell, "exec"), names)
+        cache.cached()(names["stats"])
