@@ -33,3 +33,13 @@ def test_values_that_json_cannot_express_are_shown_as_text_or_null(odd_table: Pa
     assert shown == [("blob \ufffd", None), ("\ufffd", 5)]
     assert (totals["user"]["events"], totals["user"]["duration_ms"]) == (2, 5)
     assert [total["type"] for total in totals["user"]["by_type"]] == ["view", "view"]
+
+
+def test_times_whose_sum_is_no_integer_of_sqlite_are_added_up_as_floats(table: Path) -> None:
+    with closing(sqlite3.connect(table, isolation_level=None)) as file:
+        for event in range(2):
+            statement = f"INSERT INTO events({COLUMNS}) VALUES (8, 'view', 200, ?, '', 0, 0, '')"
+            file.execute(statement, (2**63 - 1 - event,))
+    with serve.here(create_app(table)) as server:
+        user = server.client.get("/api/stats?user_id=8").json()["user"]
+    assert user["duration_ms"] == user["by_type"][0]["duration_ms"] >= 2.0**63

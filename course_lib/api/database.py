@@ -27,6 +27,9 @@ TOTALS_OF_USER = """
     FROM events WHERE user_id = ? GROUP BY type ORDER BY events DESC, type
 """
 
+APPROXIMATE_TOTALS_OF_USER = TOTALS_OF_USER.replace("sum(", "total(")
+"""The same as floats, for sums that are larger than any integer of SQLite's."""
+
 TOTALS_BY_TYPE = (
     "SELECT type, count(*) AS events FROM events GROUP BY type ORDER BY events DESC, type"
 )
@@ -76,7 +79,12 @@ class EventsDatabase:
 
         Runs one statement.
         """
-        by_type = self.rows(TOTALS_OF_USER, (user,))
+        try:
+            by_type = self.rows(TOTALS_OF_USER, (user,))
+        except sqlite3.OperationalError as error:
+            if str(error) != "integer overflow":
+                raise
+            by_type = self.rows(APPROXIMATE_TOTALS_OF_USER, (user,))
         return {
             "user_id": user,
             "events": sum(row["events"] for row in by_type),
