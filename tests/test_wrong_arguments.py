@@ -115,7 +115,7 @@ WRONG: list[tuple[Callable[..., Any], str, list[Any]]] = [
     (get_or_set, "ttl", NOT_SECONDS),
     (get_or_set, "stale", NOT_SECONDS),
     (get_or_set, "raw", NOT_A_SWITCH),
-    (get_or_set, "on_outcome", NOT_A_FUNCTION),
+    (get_or_set, "on_outcome", [*NOT_A_FUNCTION, load]),
     (decorate_load, "ttl", NOT_SECONDS),
     (decorate_load, "stale", NOT_SECONDS),
     (decorate_load, "key", [*NEVER, "", 5]),
