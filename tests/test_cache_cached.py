@@ -287,6 +287,26 @@ async def test_a_key_with_an_unknown_argument_is_an_error_when_the_function_is_d
     assert cache.cached(key="{{user}}:{x!r:>5}:{factor.real}")(times)
 
 
+async def test_arguments_of_different_types_have_different_keys(cache: Cache) -> None:
+    @dataclasses.dataclass
+    class Cat:
+        name: str
+
+    @dataclasses.dataclass
+    class Dog:
+        name: str
+
+    @cache.cached()
+    async def kind_of(value: Any) -> str:
+        return type(value).__name__
+
+    number = uuid.UUID(int=1)
+    values: list[Any] = [Cat("Tom"), Dog("Tom"), {"name": "Tom"}, number, str(number), 1, "1", True]
+    kinds = [type(value).__name__ for value in values]
+    for _ in range(2):
+        assert [await kind_of(value) for value in values] == kinds
+
+
 async def test_an_ordinary_function_that_raises_stop_iteration_fails_at_once(cache: Cache) -> None:
     @cache.cached()
     def first_of_none() -> int:

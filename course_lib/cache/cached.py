@@ -11,6 +11,7 @@ import asyncio
 import functools
 import hashlib
 import inspect
+import json
 import logging
 import re
 import string
@@ -18,7 +19,7 @@ import typing
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from course_lib.cache.codec import JsonCodec
+from course_lib.cache.codec import json_form
 from course_lib.cache.function_names import FunctionNames
 from course_lib.cache.ttl import Seconds, Ttl, check_ttl, seconds
 from course_lib.checks import check_decorated
@@ -179,7 +180,9 @@ class _CachedCall:
         if is_dependency and hasattr(value, "__dict__") and not hasattr(value, "model_dump"):
             value = vars(value)  # a page, as an object with `offset` and `limit`
         try:
-            return JsonCodec().encode(value).decode()
+            return (
+                _ARGUMENTS.encode(value).encode().decode()
+            )  # ValueError for half a surrogate pair
         except (TypeError, ValueError):
             if not is_dependency:
                 raise TypeError(
@@ -226,6 +229,16 @@ def _check_format(key: str, signature: inspect.Signature, name: str) -> None:
                 f"{name} has no argument {argument!r}, which is in its key {key!r}: name one that "
                 "it has"
             )
+
+
+def _typed_form(value: Any) -> dict[str, Any]:
+    """Return what JSON can't express in JSON's form, with its type: two types may have one form."""
+    return {type(value).__qualname__: json_form(value)}
+
+
+_ARGUMENTS = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_typed_form
+)
 
 
 def _belongs_to_request(value: Any) -> bool:
