@@ -10,6 +10,7 @@ import redis
 from redis.asyncio import BlockingConnectionPool
 
 from course_lib import redis_client
+from course_lib.api import create_app
 from course_lib.cache import Cache, JsonCodec
 from course_lib.limiter import (
     Decision,
@@ -75,6 +76,10 @@ def new_middleware(**options: Any) -> RateLimitMiddleware:
     app: Any = load
     required = {"app": app, "limiter": LIMITER, "limits": {"*": "5/minute"}}
     return RateLimitMiddleware(**{**required, **options})
+
+
+def new_app(**options: Any) -> Any:
+    return create_app(**{"db_path": "/no/such/file", "redis_url": URL, **options})
 
 
 def new_limit(**options: Any) -> Limit:
@@ -144,6 +149,12 @@ WRONG: list[tuple[Callable[..., Any], str, list[Any]]] = [
     (new_middleware, "tiers", NOT_A_FUNCTION),
     (new_middleware, "cost", NOT_A_FUNCTION),
     (new_middleware, "on_reject", NOT_A_FUNCTION),
+    (new_app, "indexes", NOT_A_SWITCH),
+    (new_app, "cache", NOT_A_SWITCH),
+    (new_app, "monitor", NOT_A_SWITCH),
+    (new_app, "user_ttl", [*NOT_SECONDS, None]),
+    (new_app, "platform_ttl", [*NOT_SECONDS, None]),
+    (new_app, "namespace", [*NOT_TEXT, "", "{a}", "\ud800"]),
     (new_limit, "requests", NOT_A_COUNT),
     (new_limit, "window", [*NOT_SECONDS, None]),
     (new_limit, "burst", [*NEVER, True, 0, "5"]),
