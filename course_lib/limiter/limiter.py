@@ -67,7 +67,7 @@ class RateLimiter:
     - `clock`: returns the time in seconds, instead of the server's clock; for tests. Keys expire by
       the server's clock all the same.
 
-    `unavailable` counts the decisions that `on_error` made, by the reason why Redis couldn't;
+    `unavailable` counts what was decided or read without Redis, by the reason why Redis couldn't;
     `would_reject` the requests, by endpoint, that were allowed only because nothing is enforced.
     """
 
@@ -125,7 +125,7 @@ class RateLimiter:
         """
         index = self._index(user_id)
         decisions: dict[str, Decision] = {}
-        for endpoint, rules in await read_index(self._redis, index):
+        for endpoint, rules in await read_index(self._redis, index, self.unavailable):
             decision = await self._run_script(index, endpoint, rules, "")
             known = decisions.get(endpoint)
             is_strictest = known is None or decision.remaining < known.remaining
