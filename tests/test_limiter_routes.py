@@ -160,6 +160,7 @@ def test_a_limit_that_an_app_shares_with_its_mount_counts_a_request_once(
     for one in (mounted, app):
         one.add_middleware(RateLimitMiddleware, **middleware(limiter, {"*": "2/day"}))
 
+    @mounted.get("/batch")
     @app.get("/batch")
     async def batch(request: Request) -> list[int]:
         """Send two requests to the app, as a batch does, and return their statuses."""
@@ -169,12 +170,14 @@ def test_a_limit_that_an_app_shares_with_its_mount_counts_a_request_once(
             found.append(message.get("status", 0))
 
         for _ in range(2):
-            await app({**request.scope, "path": "/v1/things"}, request.receive, send)
+            scope = {**request.scope, "path": "/v1/things", "root_path": ""}
+            await app(scope, request.receive, send)
         return [status for status in found if status]
 
     assert statuses(app, "/v1/things") == LIMITED
-    client = TestClient(app, client=("10.0.0.2", 1))
-    assert client.get("/batch").json() == [200, 429]
+    for path in ("/batch", "/v1/batch"):
+        client = TestClient(app, client=(f"host of {path}", 1))
+        assert client.get(path).json() == [200, 429]
 
 
 def test_the_middleware_of_a_mount_knows_the_routes_of_its_router(limiter: RateLimiter) -> None:

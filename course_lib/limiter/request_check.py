@@ -102,7 +102,7 @@ class RequestCheck:
         decision = await self._limiter.check_rate_limit(client, endpoint, limit, cost=cost)
         limits = rules_for(limit, self._limiter.algorithm).limits
         checked = CheckedRequest(decision, rate_limit_headers(decision, limits))
-        scope.setdefault(COUNTED, {})[counter] = scope.get("root_path", ""), checked
+        scope.setdefault(COUNTED, {})[counter] = scope.get("app"), checked
         return checked
 
     async def _cost_of(self, scope: Scope, endpoint: str) -> int:
@@ -132,9 +132,9 @@ class RequestCheck:
 def _find_counted(scope: Scope, counter: tuple[Any, ...]) -> CheckedRequest | None:
     """Return the decision on a request that an app around this one has counted; None if none has.
 
-    An endpoint may send requests to its own app, with a copy of its scope. They count: they aren't
-    inside a mount of the app that has counted the first one.
+    An endpoint may send requests to its own app, with a copy of its scope. They count, because the
+    app that has counted the first one has put itself into the scope again.
     """
-    mount, checked = scope.get(COUNTED, {}).get(counter, ("", None))
-    is_mounted_in_it = len(scope.get("root_path", "")) > len(mount)
+    app, checked = scope.get(COUNTED, {}).get(counter, (None, None))
+    is_mounted_in_it = app is not None and scope.get("app") is not app
     return checked if is_mounted_in_it else None
