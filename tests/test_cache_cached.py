@@ -317,16 +317,21 @@ async def test_an_ordinary_function_that_raises_stop_iteration_fails_at_once(cac
 
 
 async def test_functions_that_would_get_each_others_values_are_refused(cache: Cache) -> None:
-    def profile_of(user_id: int, **options: Any) -> None:
+    @dataclasses.dataclass
+    class User:
+        name: str
+
+    def profile_of(user_id: Any, **options: Any) -> None:
         @cache.cached(**options)
-        async def load() -> int:
+        async def load() -> Any:
             return user_id
 
-    profile_of(1)
-    profile_of(1)
-    profile_of(2, key="profile:2")
-    with pytest.raises(ValueError, match="variable 'user_id'"):
-        profile_of(2)
+    profile_of(User("Zoë"))
+    profile_of(User("Zoë"))
+    for other in (User("Ann"), 1, None):
+        profile_of(other, key="profile:other")
+        with pytest.raises(ValueError, match="variable 'user_id'"):
+            profile_of(other)
 
     async def twin(a: int) -> int:
         return a

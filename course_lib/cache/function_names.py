@@ -8,11 +8,17 @@ their entries, and so do two calls of a function that defines this one, if it us
         async def load() -> dict: ...  # reads user_id, which isn't in its key
 """
 
+import dataclasses
 from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+from enum import Enum
 from typing import Any
 from uuid import UUID
 
 Function = Callable[..., Any]
+
+PLAIN = (str, int, float, bytes, tuple, Decimal, Enum, UUID, date)
 
 
 class FunctionNames:
@@ -52,7 +58,7 @@ def _difference(one: Function, other: Function) -> str | None:
 
 
 def _variables(function: Function) -> dict[str, Any]:
-    """Return the plain values that a function uses from the function around it."""
+    """Return the data that a function uses from the function around it."""
     code = getattr(function, "__code__", None)
     cells = getattr(function, "__closure__", None) or ()
     variables = {}
@@ -61,6 +67,13 @@ def _variables(function: Function) -> dict[str, Any]:
             value = cell.cell_contents
         except ValueError:  # it isn't assigned yet
             continue
-        if value is None or isinstance(value, str | int | float | bytes | UUID):
+        if _is_data(value):
             variables[name] = value
     return variables
+
+
+def _is_data(value: Any) -> bool:
+    """Return True for a value that can be compared, unlike a session, and doesn't change."""
+    kind = type(value)
+    is_model = dataclasses.is_dataclass(kind) or hasattr(kind, "model_dump")  # Pydantic's
+    return value is None or is_model or isinstance(value, PLAIN)
