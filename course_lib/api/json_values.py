@@ -12,11 +12,14 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+CHANGED_TYPES = frozenset({bytes, float})
+
 
 def json_values(row: Sequence[Any]) -> Sequence[Any]:
     """Return a row's values in a form that JSON can express."""
-    has_other_types = not {bytes, float}.isdisjoint(map(type, row))
-    return [_json_value(value) for value in row] if has_other_types else row
+    if CHANGED_TYPES.isdisjoint(map(type, row)):
+        return row
+    return [_json_value(value) for value in row]
 
 
 def text_of(content: bytes) -> str:

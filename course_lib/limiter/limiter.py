@@ -166,8 +166,9 @@ class RateLimiter:
         `limit` may be a function that returns the limit of a request from its scope, or None for
         no limit. `identify`, `anonymous` and `cost` are those of `RateLimitMiddleware`; all of
         these functions may be async. `endpoint` is the name to count under, by default the
-        function's module and name. Every response carries the headers of `headers.py`, also if the
-        endpoint raises HTTPException. Raises what `check_rate_limit` raises for a bad limit.
+        function's module and name: functions of one name share the limit. Every response carries
+        the headers of `headers.py`, also if the endpoint raises HTTPException. Raises what
+        `check_rate_limit` raises for a bad limit.
         """
         if callable(limit):
             check_limit_of_request(limit)
