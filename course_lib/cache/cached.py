@@ -180,9 +180,9 @@ class _CachedCall:
         if is_dependency and hasattr(value, "__dict__") and not hasattr(value, "model_dump"):
             value = vars(value)  # a page, as an object with `offset` and `limit`
         try:
-            return (
-                _ARGUMENTS.encode(value).encode().decode()
-            )  # ValueError for half a surrogate pair
+            text = _ARGUMENTS.encode(value)
+            text.encode()  # ValueError for half of a surrogate pair
+            return text
         except (TypeError, ValueError):
             if not is_dependency:
                 raise TypeError(

@@ -24,7 +24,7 @@ from course_lib.limiter.limits import (
 from course_lib.limiter.scripts import Algorithm
 
 SCOPE_TYPE = re.compile("Any|Scope|Mapping|dict", re.IGNORECASE)  # as a scope may be annotated
-COUNTED = "course_lib.limiter.counted"  # where a request's scope has what has counted it
+COUNTED = "course_lib.limiter.counted"  # the checks of a request and the apps that know them
 
 log = logging.getLogger(__package__)
 
@@ -94,15 +94,15 @@ class RequestCheck:
         client = await identify_client(scope, self._identify, self._anonymous)
         if client is None:
             return None
+        limits = rules_for(limit, self._limiter.algorithm).limits
         counter = self._limiter, str(client), endpoint, limit
         counted = _find_counted(scope, counter)
         if counted:
             return counted
         cost = await self._cost_of(scope, endpoint) if self._cost else 1
         decision = await self._limiter.check_rate_limit(client, endpoint, limit, cost=cost)
-        limits = rules_for(limit, self._limiter.algorithm).limits
         checked = CheckedRequest(decision, rate_limit_headers(decision, limits))
-        scope.setdefault(COUNTED, {})[counter] = scope.get("app"), checked
+        scope.setdefault(COUNTED, {})[counter] = [scope.get("app")], checked
         return checked
 
     async def _cost_of(self, scope: Scope, endpoint: str) -> int:
@@ -132,9 +132,15 @@ class RequestCheck:
 def _find_counted(scope: Scope, counter: tuple[Any, ...]) -> CheckedRequest | None:
     """Return the decision on a request that an app around this one has counted; None if none has.
 
-    An endpoint may send requests to its own app, with a copy of its scope. They count, because the
-    app that has counted the first one has put itself into the scope again.
+    An endpoint may send other requests to these apps, with copies of its scope. They count, because
+    their app has seen the scope before.
     """
-    app, checked = scope.get(COUNTED, {}).get(counter, (None, None))
-    is_mounted_in_it = app is not None and scope.get("app") is not app
-    return checked if is_mounted_in_it else None
+    counted: dict[tuple[Any, ...], tuple[list[Any], CheckedRequest]] = scope.get(COUNTED, {})
+    if counter not in counted:
+        return None
+    apps, checked = counted[counter]
+    app = scope.get("app")
+    if app in apps:
+        return None
+    apps.append(app)
+    return checked
