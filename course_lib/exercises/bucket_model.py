@@ -118,6 +118,7 @@ def _is_allowed(case: Case, tokens: float, mistake: str) -> bool:
     wrongly = {
         "decides_before_refill": case.tokens >= 1,
         "part_of_a_token": tokens > 0,
+        "decides_after_taking": tokens >= 2,
         "keeps_the_last": tokens > 1,
         "never_rejects": True,
         "upside_down": tokens < 1,
@@ -131,6 +132,7 @@ def _left(case: Case, tokens: float, allowed: bool, mistake: str) -> float:
     wrongly = {
         "takes_when_rejected": tokens - 1,
         "takes_nothing": tokens,
+        "decides_after_taking": tokens - 1 if tokens >= 1 else tokens,
         "upside_down": tokens if allowed else tokens - 1,
         "refill_lost": left if allowed else case.tokens,
     }

@@ -26,7 +26,7 @@ class WindowExercise(RedisExercise):
             "Write first, and decide by what that write returns.",
         ),
         "not_in_redis": (
-            "Nothing is counted in Redis. No other process can see your variables: four workers "
+            "Nothing is counted in Redis, so no other process can know the count: four workers "
             "would allow four times as many requests.",
             "Count in Redis, under the key.",
         ),
@@ -36,7 +36,7 @@ class WindowExercise(RedisExercise):
             "Count under the key that you're given; it identifies the client.",
         ),
         "no_expiry": (
-            "A key has no TTL: Redis keeps it forever, one for each client that ever came.",
+            "A key has no TTL: Redis keeps it forever, and one more for each new client.",
             "Give every key a TTL, in seconds, with `expire`.",
         ),
         "never_refuses": (

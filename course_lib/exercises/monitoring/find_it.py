@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from course_lib.exercises.engine import Exercise
-from course_lib.exercises.verdict import brief
+from course_lib.exercises.verdict import Refusal, brief
 from course_lib.monitor import Metrics
 
 # Requests, errors, and the mean, P50, P90, P99 and longest in seconds.
@@ -23,6 +23,7 @@ SERVICE = {
     "POST /sync": (500, 0, 0.5, 0.48, 0.6, 0.7, 0.8),
     "PUT /cart": (2_000, 500, 0.13, 0.1, 0.15, 0.2, 0.5),
     "GET /docs": (40, 0, 0.001, 0.001, 0.002, 0.003, 0.004),
+    "PUT /photo": (600, 0, 0.03, 0.02, 0.06, 0.08, 0.2),
 }
 
 
@@ -93,6 +94,15 @@ monitor has measured. Its keys are names, such as `"GET /items"`. Each value has
             "Right for one service, wrong for another: your answer is the same for both.",
             "Find the name from the figures in `metrics`.",
         ),
+        "compares_names": (
+            "That's the last name in the alphabet: without a `key`, `max` compares the names.",
+            "Give `max` a `key`: a function that returns the total time of a name.",
+        ),
+        "name_for_figures": (
+            "A loop over `metrics`, or a `key` of `max`, gets the names. The figures aren't in a "
+            "name, but in `metrics[name]`.",
+            "Write `metrics[name].mean`, not `name.mean`.",
+        ),
         "least": ("That's the one with the least to gain.", "`max`, not `min`."),
         "first_listed": (
             "That's the first one in the dict, and the order of a dict isn't a measurement.",
@@ -126,7 +136,12 @@ monitor has measured. Its keys are names, such as `"GET /items"`. Each value has
     ) -> str:
         """Refuse any endpoint but the right one, and return it."""
         call = "find_it(metrics)"
-        result = self.call(answer, metrics)
+        try:
+            result = self.call(answer, metrics)
+        except Refusal as refusal:
+            is_name = "'str' object has no attribute" in refusal.got
+            mistake = "name_for_figures" if is_name else refusal.misconception
+            self.refuse(mistake, call=call, got=refusal.got)
         if not isinstance(result, str) or result not in metrics:
             self.refuse("not_a_name", call=call, got=brief(result), expected="a key of metrics")
         totals = {endpoint: _total(figures) for endpoint, figures in metrics.items()}
@@ -183,5 +198,7 @@ def _mistake(endpoint: str, metrics: Mapping[str, Metrics]) -> str:
         scores = {name: rule(figures) for name, figures in metrics.items()}
         if endpoint == max(scores, key=scores.__getitem__):
             return mistake
+    if endpoint == max(metrics):
+        return "compares_names"
     first, *_ = metrics
     return "first_listed" if endpoint == first else "another_endpoint"

@@ -60,9 +60,8 @@ from 1 to 100."""
             "Rank 1 has index 0: subtract one, after rounding up.",
         ),
         "rounded_down": (
-            "You rounded the rank down or to the nearest, so too few samples are at or below the "
-            "result.",
-            "Round up: `math.ceil`.",
+            "Your rank is too low: too few samples are at or below the result.",
+            "The rank is `n * percent / 100`, with all `n` samples, rounded up: `math.ceil`.",
         ),
         "not_sorted": (
             "That's the sample at this position in the order in which they came.",

@@ -57,6 +57,10 @@ identifies the client:
             "client that keeps sending, even slowly.",
             "Only the request that opens the window, with a count of 1, sets the TTL.",
         ),
+        "no_expiry": (
+            "A key has no TTL: Redis keeps it forever, and one more for each new client.",
+            "Call `expire` if `incr` returned 1: that's the request that opens the window.",
+        ),
         "another_lifetime": (
             "The window doesn't have the right length.",
             "Pass `seconds` itself. `expire` is in seconds, `pexpire` in milliseconds.",

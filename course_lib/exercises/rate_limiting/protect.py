@@ -176,4 +176,8 @@ def _statuses(responses: Responses) -> Counter[int]:
 
 
 def _shown(statuses: Mapping[int, int]) -> str:
-    return ", ".join(f"{count} times {status}" for status, count in statuses.items())
+    parts = []
+    for status, count in statuses.items():
+        how_often = "once" if count == 1 else f"{count} times"
+        parts.append(f"{how_often} {status}")
+    return ", ".join(parts)

@@ -110,6 +110,11 @@ Write `token_bucket(tokens, elapsed, rate, burst)`: the last request left `token
             "through.",
             "It's allowed if there's at least 1.",
         ),
+        "decides_after_taking": (
+            "The request takes a token and is rejected all the same, because you decided by what "
+            "was left after that.",
+            "Decide first, as in `allowed = tokens >= 1`, then take.",
+        ),
         "keeps_the_last": (
             "There's a whole token in the bucket, and the request is rejected.",
             "Exactly 1 is enough.",
