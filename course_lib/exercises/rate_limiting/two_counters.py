@@ -78,6 +78,10 @@ isn't allowed.
             "This request wasn't counted with the others, so one too many is allowed.",
             "`incr` returns the count with this request in it; compare it with `limit` as is.",
         ),
+        "itself_twice": (
+            "This request is counted twice, so the last one that should be allowed is rejected.",
+            "`incr` returns the count with this request in it; compare it with `limit` as is.",
+        ),
         "rounded_down": (
             "Sometimes one too many is allowed: you rounded the weighted count down to a whole "
             "number, or compared it without this request.",
@@ -115,7 +119,7 @@ isn't allowed.
         """Count the allowed requests of this window and of the previous one."""
         counts: dict[float, int] = {}
         decisions = []
-        own = mistake != "itself_left_out"
+        own = {"itself_left_out": 0, "itself_twice": 2}.get(mistake, 1)
         for now in moments:
             window = 0 if mistake == "another_clock" else now // seconds
             share = _share(now, seconds, mistake)
