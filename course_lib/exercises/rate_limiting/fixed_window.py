@@ -27,8 +27,8 @@ class FixedWindow(WindowExercise):
 identifies the client:
 
 1. **count**: `await redis.incr(key)` adds one and returns the new count, in a single step
-2. **expire once**: the request that opens the window, and no other, sets the key's TTL, with
-   `await redis.expire(key, seconds)`
+2. **expire once**: the request that opens the window, and no other, sets the key's TTL, the
+   seconds until Redis deletes it, with `await redis.expire(key, seconds)`
 3. **return** `True` if the request is allowed, otherwise `False`"""
     stub = """async def fixed_window(redis, key, limit, seconds):
     count = ...  # 1 count
