@@ -65,7 +65,7 @@ class Judging:
         ),
         "wrong_type": (
             "That's not the kind of answer the task asks for.",
-            "Compare it with the stub: what should it return?",
+            "Compare it with the stub, and with what's expected.",
         ),
         "forgotten_await": (
             "A coroutine was created but never awaited, so it never ran.",

@@ -86,10 +86,17 @@ sent belongs in them."""
             "The level isn't in capital letters, so a search for `WARNING` doesn't find the line.",
             'Write `"WARNING"` and `"INFO"`, as in the task.',
         ),
+        "level_at_the_bound": (
+            "A request that took exactly half a second isn't a `WARNING`: it has to take more.",
+            "Compare with `>`: `seconds > 0.5`.",
+        ),
+        "level_by_status": (
+            "A quick error got `WARNING`, but here that's for slow requests only.",
+            "Leave the status out of the level; it has a field of its own.",
+        ),
         "another_level": (
-            "The level is wrong: `WARNING` is for requests that took more than half a second, "
-            "whatever the status.",
-            "`seconds` is in seconds; and the status already marks a quick error.",
+            "The level is wrong: `WARNING` is for requests that took more than half a second.",
+            "Half a second is 0.5, because `seconds` is in seconds.",
         ),
         "another_value": (
             "A field doesn't have the value that the task asks for.",
@@ -157,7 +164,7 @@ sent belongs in them."""
                 self.refuse("no_field", call=call, got=line, expected=name)
             got = fields[name]
             if got != value and not _is_rounded(got, value):
-                mistake = _mistake(name, got, request)
+                mistake = _mistake(name, got, request, expected)
                 shown = f"{name}: {brief(got)}"
                 self.refuse(mistake, call=call, got=shown, expected=brief(value))
 
@@ -179,7 +186,9 @@ def _is_rounded(got: object, value: object) -> bool:
     return isinstance(value, float) and number is not None and abs(number - value) < 1
 
 
-def _mistake(name: str, got: object, request: Mapping[str, Any]) -> str:
+def _mistake(
+    name: str, got: object, request: Mapping[str, Any], expected: Mapping[str, Any]
+) -> str:
     """Return the misconception about this field."""
     if name in {"status", "duration_ms"} and isinstance(got, str):
         return "text_for_number"
@@ -188,6 +197,14 @@ def _mistake(name: str, got: object, request: Mapping[str, Any]) -> str:
     if name == "route" and got == request["route"]:
         return "no_method"
     if name == "level":
-        is_lower = got in ("info", "warning", "Info", "Warning")
-        return "level_case" if is_lower else "another_level"
+        return _level_mistake(got, expected)
     return "another_value"
+
+
+def _level_mistake(got: object, expected: Mapping[str, Any]) -> str:
+    """Return the misconception about the level, from the request for which it's wrong."""
+    if got in ("info", "warning", "Info", "Warning"):
+        return "level_case"
+    if expected["duration_ms"] == 500:
+        return "level_at_the_bound"
+    return "level_by_status" if expected["status"] >= 500 else "another_level"
