@@ -93,7 +93,10 @@ class MiddlewareExercise(Exercise):
         }
         self.refuse_first(mistakes, call=call, got=got, expected=expected)
         duration = number or 0.0
+        clocks = (time.perf_counter, time.monotonic, time.time)
+        is_reading = duration > 20 and any(abs(duration - clock()) < 60 for clock in clocks)
         mistakes = {
+            "not_a_difference": is_reading,
             "wall_clock": duration < -1_000,
             "another_unit": duration > 20,
             "end_before_start": duration < 0,

@@ -101,7 +101,10 @@ class WindowExercise(RedisExercise):
         allowed, total = right.count(True), len(got)
         patterns = {
             "never_refuses": [_first_allowed(total, total)],
-            "upside_down": [[not decision for decision in right]],
+            "upside_down": [
+                _first_rejected(allowed, total),
+                _first_rejected(allowed - 1, total),  # >= for <=
+            ],
             "one_too_few": [_first_allowed(allowed - 1, total)],
             "one_too_many": [_first_allowed(allowed + 1, total)],
             "forgets_after_rejection": [_forgetting(allowed, total)],
@@ -157,6 +160,11 @@ class WindowExercise(RedisExercise):
 def _forgetting(allowed: int, total: int) -> list[bool]:
     """Return decisions of a limiter that starts over after each request that it rejects."""
     return [number % (allowed + 1) < allowed for number in range(total)]
+
+
+def _first_rejected(rejected: int, total: int) -> list[bool]:
+    """Return decisions that reject the first requests and allow the rest."""
+    return [False] * rejected + [True] * (total - rejected)
 
 
 def _first_allowed(allowed: int, total: int) -> list[bool]:

@@ -142,6 +142,8 @@ monitor has measured. Its keys are names, such as `"GET /items"`. Each value has
             is_name = "'str' object has no attribute" in refusal.got
             mistake = "name_for_figures" if is_name else refusal.misconception
             self.refuse(mistake, call=call, got=refusal.got)
+        if result is None:
+            self.refuse("no_answer", call=call, got="None", expected="a key of metrics")
         if not isinstance(result, str) or result not in metrics:
             self.refuse("not_a_name", call=call, got=brief(result), expected="a key of metrics")
         totals = {endpoint: _total(figures) for endpoint, figures in metrics.items()}

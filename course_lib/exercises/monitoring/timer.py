@@ -111,6 +111,11 @@ Let the app's errors reach the caller. When it works, have `timer` return `timed
             "The recorded time is longer than the request took: the clock was started before it.",
             "Start the clock inside `timed`, which runs once for each request.",
         ),
+        "not_a_difference": (
+            "You recorded a reading of the clock. What counts is how far it has moved since the "
+            "start.",
+            "Record `time.perf_counter() - start`.",
+        ),
         "another_unit": (
             "That's not in seconds.",
             "`perf_counter` counts seconds: record the difference as is.",
@@ -121,7 +126,7 @@ Let the app's errors reach the caller. When it works, have `timer` return `timed
         ),
         "never_records": (
             "The app responded to the request, and `record` wasn't called.",
-            "Don't forget step 3.",
+            "Put step 3 in the `finally:` of a `try:` around step 2: that always runs.",
         ),
         "records_twice": (
             "One request was recorded twice.",

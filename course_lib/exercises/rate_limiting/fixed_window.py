@@ -47,10 +47,10 @@ identifies the client:
     )
     refusals: ClassVar = {
         "lock_in_process": (
-            "Your requests wait for each other, but another process counted between your read and "
-            "your write, and its count was lost.",
-            "A lock works within one process. Let Redis count: `incr` reads and writes in one "
-            "step, for every process.",
+            "Another process counted between your read and your write, so too many requests were "
+            "allowed.",
+            "A lock in one process doesn't stop the others. Let Redis count: `incr` reads and "
+            "writes in one step, for every process.",
         ),
         "renewed": (
             "A request that didn't open the window restarted its TTL: the window never ends for a "

@@ -44,6 +44,10 @@ decorator `@limiter.limit("<limit>")`. Then return the app."""
             "The endpoint responds no matter how many requests it gets.",
             "One line is missing: `@limiter.limit(...)`.",
         ),
+        "not_applied": (
+            "`limiter.limit(...)` returns a decorator, and nothing is decorated with it.",
+            "Write it with an `@`, on the line above `async def`.",
+        ),
         "above_the_route": (
             "You created a limited function, but the route has the other one: `@app.post` "
             "registers what's below it, and the limit was added only afterwards.",
@@ -143,7 +147,9 @@ decorator `@limiter.limit("<limit>")`. Then return the app."""
         is_broken = first.status_code != 200 or first.json() != {"title": "LUNCH ON FRIDAY"}
         has_other_count = set(statuses) == {200, 429} and statuses[200] != 50
         has_other_limit = limiter.limits and limiter.limits != ["50/minute"]
+        is_unused = limiter.limits and not limiter.is_applied
         mistakes = {
+            "not_applied": is_unused,
             "endpoint_broken": is_broken,
             "another_limit": has_other_count or (not failures and has_other_limit),
             "another_route": not failures and limiter.is_on_a_route(app),

@@ -111,8 +111,7 @@ Write `token_bucket(tokens, elapsed, rate, burst)`: the last request left `token
             "It's allowed if there's at least 1.",
         ),
         "decides_after_taking": (
-            "The request takes a token and is rejected all the same, because you decided by what "
-            "was left after that.",
+            "You decided by the tokens that were left after taking one, not by those before.",
             "Decide first, as in `allowed = tokens >= 1`, then take.",
         ),
         "keeps_the_last": (
