@@ -32,8 +32,8 @@ sent belongs in them."""
     stub = imports + "def log_line(request, status, seconds):\n    return ..."
     hints = (
         "Make a dict of the five fields, and let `json.dumps` write it: that's one line.",
-        "Which parts of `request` come from the client, and which from your own code? Only `route` "
-        "is from your code.",
+        "Which parts of `request` come from the client, and which from your own code? Write only "
+        "`id`, `method` and `route`.",
         '`"duration_ms": seconds * 1000`, and `"level": "WARNING" if seconds > 0.5 else "INFO"`.',
     )
     praise = "A program can add it up, and there's no password in it."
