@@ -35,8 +35,8 @@ class Bucket(Exercise):
         "number.",
     )
     praise = (
-        "From a microsecond to a day in at most 2,000 counts, each percentile within 1%, and all "
-        "of it adds up."
+        "It goes from a microsecond to a day in at most 2,000 counts, each percentile is "
+        "within 1%, and all of it adds up."
     )
     refusals: ClassVar = {
         "equal_widths": (

@@ -49,7 +49,7 @@ monitor has measured. Its keys are names, such as `"GET /items"`. Each value has
         "the name.",
     )
     praise = (
-        "How often times how long: the mean tells you little about a single request, and "
+        "That's how often times how long: the mean tells you little about a single request, and "
         "everything about the sum."
     )
     refusals: ClassVar = {

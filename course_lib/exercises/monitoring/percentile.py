@@ -45,8 +45,8 @@ from 1 to 100."""
         "Step 3: ranks count from 1 and Python's indexes from 0, so rank 5 has index 4.",
     )
     praise = (
-        "A time that a request really took. (NumPy's default, and most spreadsheets', lies between "
-        "two requests.)"
+        "That's a time that a request really took. (NumPy's default, and most spreadsheets', lies "
+        "between two requests.)"
     )
     refusals: ClassVar = {
         "interpolates": (

@@ -60,8 +60,8 @@ Let the app's errors reach the caller. When it works, have `timer` return `timed
         "then an `if` for step 4.",
     )
     praise = (
-        "Until the app is done, even if the request fails or its client leaves, and by a clock "
-        "that can't be set."
+        "It measures until the app is done, even if the request fails or its client leaves, by a "
+        "clock that can't be set."
     )
     refusals: ClassVar = {
         "failure_unrecorded": (

@@ -38,7 +38,7 @@ decorator `@limiter.limit("<limit>")`. Then return the app."""
         "Between `@app.post(...)` and `async def`: "
         '`@limiter.limit("50/minute")`. Then `return app`.',
     )
-    praise = "Fifty a minute for each client, and requests above the limit cost you nothing."
+    praise = "Each client gets fifty a minute, and requests above the limit cost you nothing."
     refusals: ClassVar = {
         "unlimited": (
             "The endpoint responds no matter how many requests it gets.",

@@ -43,7 +43,7 @@ isn't allowed.
     # 4 take back
     return ...  # and return"""
     hints = (
-        "The previous window has the number `window - 1`. Its key has to exist still, so a key "
+        "The previous window has the number `window - 1`. Its key still has to exist, so a key "
         "needs a TTL of two windows.",
         "`now % seconds` seconds of this window have passed. So what share of the previous window "
         "is left?",
@@ -51,8 +51,8 @@ isn't allowed.
         "that with `limit`.",
     )
     praise = (
-        "Two numbers for each client, however many requests it sends; and a rejected request "
-        "doesn't count."
+        "It keeps two numbers for each client, however many requests it sends; and a rejected "
+        "request doesn't count."
     )
     windows_kept = 2
     refusals: ClassVar = {
