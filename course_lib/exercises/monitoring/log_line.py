@@ -4,8 +4,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from course_lib.exercises.answers import as_number
 from course_lib.exercises.engine import Exercise
+from course_lib.exercises.log_fields import is_rounded, mistake_in
 from course_lib.exercises.two_clients import CLIENT, OTHER_CLIENT
 from course_lib.exercises.verdict import brief
 
@@ -163,8 +163,8 @@ sent belongs in them."""
             if name not in fields:
                 self.refuse("no_field", call=call, got=line, expected=name)
             got = fields[name]
-            if got != value and not _is_rounded(got, value):
-                mistake = _mistake(name, got, request, expected)
+            if got != value and not is_rounded(got, value):
+                mistake = mistake_in(name, got, request, expected)
                 shown = f"{name}: {brief(got)}"
                 self.refuse(mistake, call=call, got=shown, expected=brief(value))
 
@@ -179,32 +179,3 @@ sent belongs in them."""
         if len(line.splitlines()) > 1:
             self.refuse("several_lines", call=call, got=line, expected="one line")
         return fields
-
-
-def _is_rounded(got: object, value: object) -> bool:
-    number = as_number(got)
-    return isinstance(value, float) and number is not None and abs(number - value) < 1
-
-
-def _mistake(
-    name: str, got: object, request: Mapping[str, Any], expected: Mapping[str, Any]
-) -> str:
-    """Return the misconception about this field."""
-    if name in {"status", "duration_ms"} and isinstance(got, str):
-        return "text_for_number"
-    if name == "duration_ms":
-        return "another_unit"
-    if name == "route" and got == request["route"]:
-        return "no_method"
-    if name == "level":
-        return _level_mistake(got, expected)
-    return "another_value"
-
-
-def _level_mistake(got: object, expected: Mapping[str, Any]) -> str:
-    """Return the misconception about the level, from the request for which it's wrong."""
-    if got in ("info", "warning", "Info", "Warning"):
-        return "level_case"
-    if expected["duration_ms"] == 500:
-        return "level_at_the_bound"
-    return "level_by_status" if expected["status"] >= 500 else "another_level"
