@@ -139,6 +139,16 @@ def test_an_error_of_the_answer_is_shown_with_its_type_and_message(exercise):
     assert facts["got"] == "LookupError: own words"
 
 
+@pytest.mark.parametrize("kind", [Doubled, DoubledLater])
+def test_an_error_of_the_answer_is_shown_with_the_line_that_it_came_from(kind):
+    def answer(number):
+        twice = number + missing  # noqa: F821
+        return twice
+
+    assert dict(check(kind(), answer).facts)["line"] == "twice = number + missing  # noqa: F821"
+    assert "line" not in dict(check(kind(), lambda number: number**2).facts)
+
+
 def test_an_endless_answer_is_shown_with_the_call_and_the_limit(exercise):
     facts = dict(exercise.check(endless).facts)
     assert facts["called"] == "doubled(3)"

@@ -59,6 +59,7 @@ def test_dots_lock_nothing():
         (30, ..., "How sure are you?"),
         (30, True, "How sure are you?"),
         (30, 101, "from 0 (a coin toss) to 100 (certain)"),
+        (30, 0.7, "from 0 (a coin toss) to 100 (certain)"),
         (30, -1, "from 0 (a coin toss) to 100 (certain)"),
         (30, "very", "from 0 (a coin toss) to 100 (certain)"),
         (30, float("nan"), "from 0 (a coin toss) to 100 (certain)"),

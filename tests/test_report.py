@@ -183,6 +183,8 @@ def test_what_is_off_and_its_options_change_nothing():
         ({"index": True}, r"no fix 'index'; there are\n  indexes"),
         ({"limits": True}, "limits is True; write"),
         ({"limits": "lots"}, "'lots' is not a limit"),
+        ({"algorithm": "bucket"}, "algorithm is 'bucket'; choose one of fixed_window, "),
+        ({"limits": "5/second burst 9", "algorithm": "sliding_log"}, "only token_bucket has a"),
         ({"cache": True, "platform_ttl": 61}, "60 seconds old at most"),
         ({"cache": True, "user_ttl": 0}, "user_ttl is 0; write a number of seconds above 0"),
         ({"cache": True, "user_ttl": "5"}, "user_ttl is '5'"),

@@ -57,6 +57,7 @@ SCENARIOS = (
         (8_000, 0),
     ),
     Scenario("count_not_share", False, "3,000 recent requests, 20 slow", (3_000, 20)),
+    Scenario("count_not_share", False, "5,000 recent requests, 3 slow", (5_000, 3)),
     Scenario("count_not_share", True, "150 recent requests, 3 slow", (150, 3)),
     Scenario("too_few", False, "3 recent requests, 1 slow", (3, 1), (400, 0)),
     Scenario("no_requests", False, "no requests at all", (0, 0)),

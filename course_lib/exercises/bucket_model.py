@@ -70,14 +70,20 @@ def variants(case: Case, mistake: str) -> list[Step]:
     steps = [(allowed, left)]
     if mistake == "overflows":
         steps.append((allowed, min(case.burst, left)))  # cut to full, but only after taking
+        tokens = case.tokens + min(case.burst, case.elapsed * case.rate)  # only the refill is cut
+        steps.append((tokens >= 1, tokens - 1 if tokens >= 1 else tokens))
     if mistake == "whole_tokens":
         come_back = int(case.elapsed * case.rate)
         only_come_back_rounded = case._replace(elapsed=come_back, rate=1)
         only_seconds_rounded = case._replace(elapsed=int(case.elapsed))
         to_the_nearest = case._replace(elapsed=round(case.elapsed * case.rate), rate=1)
         steps += [step(only_come_back_rounded), step(only_seconds_rounded), step(to_the_nearest)]
-    if mistake in ("part_of_a_token", "never_rejects", "takes_when_rejected"):
+    if mistake in ("part_of_a_token", "never_rejects"):
         steps.append((allowed, max(0, left)))
+    if mistake == "refill_lost":
+        steps.append((allowed, left if allowed else 0))
+    if mistake == "decides_after_taking":
+        steps.append((left > 0, left))
     return steps
 
 
@@ -118,6 +124,7 @@ def _is_allowed(case: Case, tokens: float, mistake: str) -> bool:
     wrongly = {
         "decides_before_refill": case.tokens >= 1,
         "part_of_a_token": tokens > 0,
+        "decides_after_taking": tokens >= 2,
         "keeps_the_last": tokens > 1,
         "never_rejects": True,
         "upside_down": tokens < 1,
@@ -131,6 +138,7 @@ def _left(case: Case, tokens: float, allowed: bool, mistake: str) -> float:
     wrongly = {
         "takes_when_rejected": tokens - 1,
         "takes_nothing": tokens,
+        "decides_after_taking": tokens - 1 if tokens >= 1 else tokens,
         "upside_down": tokens if allowed else tokens - 1,
         "refill_lost": left if allowed else case.tokens,
     }

@@ -228,6 +228,7 @@ class Exercise(Judging):
         facts = {
             "called": refusal.call,
             "got": refusal.got,
+            "line": self._raised_in if refusal.misconception == "raised" else "",
             "expected": refusal.expected,
             "next": next_step,
             "help": f"`{self._in_notebook}.hint()`",

@@ -107,6 +107,11 @@ class RecordingLimiter(RateLimiter):
 
         return recorded
 
+    @property
+    def is_applied(self) -> bool:
+        """True if its decorator has decorated a function."""
+        return bool(self._limited)
+
     def is_on_a_route(self, app: FastAPI) -> bool:
         """Return True if a limited function responds at a route of the app."""
         endpoints = [getattr(route, "endpoint", None) for route in app.routes]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, NoReturn
 
 from course_lib.exercises import guard
-from course_lib.exercises.verdict import NotAttempted, Refusal, brief, described
+from course_lib.exercises.verdict import NotAttempted, Refusal, brief, described, last_line
 
 
 def same(got: Any, expected: Any) -> bool:
@@ -57,7 +57,7 @@ class Judging:
     refusals: ClassVar[Mapping[str, tuple[str, str]]] = {
         "raised": (
             "Your code raised an error.",
-            "Read the error, then try the same call in a cell of your own.",
+            "The error says what Python couldn't do. Look for the cause in the line it came from.",
         ),
         "endless": (
             "Your code didn't finish in time.",
@@ -65,12 +65,12 @@ class Judging:
         ),
         "wrong_type": (
             "That's not the kind of answer the task asks for.",
-            "Compare it with the stub: what should it return?",
+            "Compare it with the stub, and with what's expected.",
         ),
         "forgotten_await": (
             "A coroutine was created but never awaited, so it never ran.",
-            "Put `await` in front of each asynchronous call, such as `await load(...)`. If the "
-            "stub is a plain `def`, don't make it `async`.",
+            "Put `await` in front of each call of an `async` function. If the stub is a plain "
+            "`def`, don't make it `async`.",
         ),
         "awaited_twice": (
             "Two callers awaited the same coroutine, and a coroutine can be awaited only once.",
@@ -123,6 +123,7 @@ class Judging:
     """For each misconception's ID: the sentence that names it, and the next step."""
 
     _current_call = ""  # shown if the answer has to be stopped
+    _raised_in = ""  # the learner's line that raised an error
 
     def refuse(
         self, misconception: str, *, call: str = "", got: str = "", expected: str = ""
@@ -178,6 +179,7 @@ class Judging:
             raise
         except BaseException as error:
             got = described(error)
+            self._raised_in = last_line(function, error)
             self.refuse(mistake_behind(got), call=call, got=got, expected=expected)
         return self._finished(result, call)
 
@@ -194,6 +196,7 @@ class Judging:
             except guard.TimeUp:
                 raise
             except BaseException as error:
+                self._raised_in = last_line(function, error)
                 # Frames hold coroutines that were never awaited: the warning has to come now.
                 traceback.clear_frames(error.__traceback__)
                 got = described(error)
@@ -224,7 +227,7 @@ class Judging:
                 function.close()
             expected = f"the function {self.name} itself, not its result"
             self.refuse("wrong_type", got=brief(function), expected=expected)
-        self._current_call = self.called(*arguments)
+        self._current_call, self._raised_in = self.called(*arguments), ""
         return self._current_call
 
     def _finished(self, result: Any, call: str) -> Any:

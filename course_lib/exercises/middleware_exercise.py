@@ -15,7 +15,7 @@ from course_lib.asgi import App
 from course_lib.exercises.answers import as_number
 from course_lib.exercises.engine import Exercise
 from course_lib.exercises.judging import mistake_behind
-from course_lib.exercises.verdict import Refusal, brief, described
+from course_lib.exercises.verdict import Refusal, brief, described, last_line
 from course_lib.exercises.waiting_apps import REQUEST, Service, WaitingApp, receive
 
 MISSING = {"/fails": "failure_unrecorded", "/left": "cancelled_unrecorded"}
@@ -64,6 +64,7 @@ class MiddlewareExercise(Exercise):
             except (Exception, asyncio.CancelledError) as error:
                 if error is not app.failure:
                     got, expected = described(error), "the app's own errors, and no others"
+                    self._raised_in = last_line(middleware, error)
                     self.refuse(mistake_behind(got), call=call, got=got, expected=expected)
                 app.error = error
             finally:
@@ -92,7 +93,10 @@ class MiddlewareExercise(Exercise):
         }
         self.refuse_first(mistakes, call=call, got=got, expected=expected)
         duration = number or 0.0
+        clocks = (time.perf_counter, time.monotonic, time.time)
+        is_reading = duration > 20 and any(abs(duration - clock()) < 60 for clock in clocks)
         mistakes = {
+            "not_a_difference": is_reading,
             "wall_clock": duration < -1_000,
             "another_unit": duration > 20,
             "end_before_start": duration < 0,

@@ -3,6 +3,7 @@
 import html
 import re
 import reprlib
+import traceback
 from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass
 from typing import Any
@@ -108,6 +109,16 @@ def described(error: BaseException) -> str:
         raise
     except BaseException:
         return type(error).__name__
+
+
+def last_line(function: object, error: BaseException) -> str:
+    """Return the last line of the function's file that ran before the error, "" if unknown."""
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return ""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.line or "" for frame in frames if frame.filename == code.co_filename]
+    return lines[-1] if lines else ""
 
 
 def _row(label: str, text: str) -> str:

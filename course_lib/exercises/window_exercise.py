@@ -26,7 +26,7 @@ class WindowExercise(RedisExercise):
             "Write first, and decide by what that write returns.",
         ),
         "not_in_redis": (
-            "Nothing is counted in Redis. No other process can see your variables: four workers "
+            "Nothing is counted in Redis, so no other process can know the count: four workers "
             "would allow four times as many requests.",
             "Count in Redis, under the key.",
         ),
@@ -36,7 +36,7 @@ class WindowExercise(RedisExercise):
             "Count under the key that you're given; it identifies the client.",
         ),
         "no_expiry": (
-            "A key has no TTL: Redis keeps it forever, one for each client that ever came.",
+            "A key has no TTL: Redis keeps it forever, and one more for each new client.",
             "Give every key a TTL, in seconds, with `expire`.",
         ),
         "never_refuses": (
@@ -101,7 +101,10 @@ class WindowExercise(RedisExercise):
         allowed, total = right.count(True), len(got)
         patterns = {
             "never_refuses": [_first_allowed(total, total)],
-            "upside_down": [[not decision for decision in right]],
+            "upside_down": [
+                _first_rejected(allowed, total),
+                _first_rejected(allowed - 1, total),  # >= for <=
+            ],
             "one_too_few": [_first_allowed(allowed - 1, total)],
             "one_too_many": [_first_allowed(allowed + 1, total)],
             "forgets_after_rejection": [_forgetting(allowed, total)],
@@ -157,6 +160,11 @@ class WindowExercise(RedisExercise):
 def _forgetting(allowed: int, total: int) -> list[bool]:
     """Return decisions of a limiter that starts over after each request that it rejects."""
     return [number % (allowed + 1) < allowed for number in range(total)]
+
+
+def _first_rejected(rejected: int, total: int) -> list[bool]:
+    """Return decisions that reject the first requests and allow the rest."""
+    return [False] * rejected + [True] * (total - rejected)
 
 
 def _first_allowed(allowed: int, total: int) -> list[bool]:

@@ -49,12 +49,15 @@ def predict(
         )
     is_choice = isinstance(guess, str) and not unit
     if not _is_number(guess) and not is_choice:
-        expected = "a number, without its unit" if unit else "a number or the letter of a choice"
+        expected = (
+            "a number, without quotes or unit" if unit else "a number or the letter of a choice"
+        )
         return Card("Not locked", f"A guess is {expected}; this is {guess!r}.")
-    if not _is_number(sure) or not 0 <= sure <= 100:
+    if not _is_number(sure) or not (sure == 0 or 1 <= sure <= 100):  # 0.7 is meant as 70
         return Card(
             "Not locked",
-            "How sure are you? Set sure= to a number from 0 (a coin toss) to 100 (certain).",
+            "How sure are you? Set sure= to a percentage, such as 70, "
+            "from 0 (a coin toss) to 100 (certain).",
         )
     if isinstance(guess, str):
         guess = guess.strip().lower()

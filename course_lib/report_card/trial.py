@@ -20,8 +20,9 @@ from IPython.display import display
 
 from course_lib import api
 from course_lib.lab import events, plots, serve, session, show
+from course_lib.lab.replays import ALGORITHMS
 from course_lib.lab.serve import Server
-from course_lib.limiter import parse
+from course_lib.limiter.limits import rules_for
 from course_lib.report_card import traffic
 from course_lib.report_card.budget import Trial, measures
 
@@ -74,10 +75,13 @@ def _check_fixes(fixes: Fixes) -> None:
         if name not in FIXES:
             lines = [f"  {known}: {meaning}" for known, meaning in FIXES.items()]
             raise ValueError("\n".join([f"there is no fix {name!r}; there are", *lines]))
+    algorithm = fixes.get("algorithm") or "token_bucket"
+    if algorithm not in ALGORITHMS:
+        raise ValueError(f"algorithm is {algorithm!r}; choose one of {', '.join(ALGORITHMS)}")
     if limit := fixes.get("limits"):
         if not isinstance(limit, str):
             raise ValueError(f"limits is {limit!r}; write {FIXES['limits']}")
-        parse(limit)
+        rules_for(limit, algorithm)
     _check_ttls(fixes)
 
 

@@ -79,7 +79,7 @@ took. Timestamps are in seconds, like `now`; the list goes back hours, in no par
             "True means that someone has to get up.",
         ),
         "too_few": (
-            "One of three requests at night was slow: that's a third, and it means nothing.",
+            "There were fewer than 100 requests: a share of so few means nothing.",
             "At least 100 requests, or no alert.",
         ),
         "another_clock": (

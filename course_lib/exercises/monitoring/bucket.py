@@ -35,8 +35,8 @@ class Bucket(Exercise):
         "number.",
     )
     praise = (
-        "From a microsecond to a day in at most 2,000 counts, each percentile within 1%, and all "
-        "of it adds up."
+        "It goes from a microsecond to a day in at most 2,000 counts, each percentile is "
+        "within 1%, and all of it adds up."
     )
     refusals: ClassVar = {
         "equal_widths": (
@@ -89,7 +89,7 @@ class Bucket(Exercise):
             start = shortest.setdefault(number, duration)
             if duration > 1.0201 * start:
                 mistake = self._why_too_wide(answer, number, duration)
-                got = f"{number}, as for {start:.4g} s, which is {duration / start - 1:.2%} shorter"
+                got = f"{number}, as for {start:.4g} s; this is {duration / start - 1:.2%} longer"
                 self.refuse(mistake, call=call, got=got, expected="another bucket")
             previous = number
         if len(shortest) > 2_000:

@@ -4,8 +4,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from course_lib.exercises.answers import as_number
 from course_lib.exercises.engine import Exercise
+from course_lib.exercises.log_fields import is_rounded, mistake_in
 from course_lib.exercises.two_clients import CLIENT, OTHER_CLIENT
 from course_lib.exercises.verdict import brief
 
@@ -32,8 +32,8 @@ sent belongs in them."""
     stub = imports + "def log_line(request, status, seconds):\n    return ..."
     hints = (
         "Make a dict of the five fields, and let `json.dumps` write it: that's one line.",
-        "Which parts of `request` come from the client, and which from your own code? Only `route` "
-        "is from your code.",
+        "Which parts of `request` come from the client, and which from your own code? Write only "
+        "`id`, `method` and `route`.",
         '`"duration_ms": seconds * 1000`, and `"level": "WARNING" if seconds > 0.5 else "INFO"`.',
     )
     praise = "A program can add it up, and there's no password in it."
@@ -86,10 +86,17 @@ sent belongs in them."""
             "The level isn't in capital letters, so a search for `WARNING` doesn't find the line.",
             'Write `"WARNING"` and `"INFO"`, as in the task.',
         ),
+        "level_at_the_bound": (
+            "A request that took exactly half a second isn't a `WARNING`: it has to take more.",
+            "Compare with `>`: `seconds > 0.5`.",
+        ),
+        "level_by_status": (
+            "A quick error got `WARNING`, but here that's for slow requests only.",
+            "Leave the status out of the level; it has a field of its own.",
+        ),
         "another_level": (
-            "The level is wrong: `WARNING` is for requests that took more than half a second, "
-            "whatever the status.",
-            "`seconds` is in seconds; and the status already marks a quick error.",
+            "The level is wrong: `WARNING` is for requests that took more than half a second.",
+            "Half a second is 0.5, because `seconds` is in seconds.",
         ),
         "another_value": (
             "A field doesn't have the value that the task asks for.",
@@ -156,8 +163,8 @@ sent belongs in them."""
             if name not in fields:
                 self.refuse("no_field", call=call, got=line, expected=name)
             got = fields[name]
-            if got != value and not _is_rounded(got, value):
-                mistake = _mistake(name, got, request)
+            if got != value and not is_rounded(got, value):
+                mistake = mistake_in(name, got, request, expected)
                 shown = f"{name}: {brief(got)}"
                 self.refuse(mistake, call=call, got=shown, expected=brief(value))
 
@@ -172,22 +179,3 @@ sent belongs in them."""
         if len(line.splitlines()) > 1:
             self.refuse("several_lines", call=call, got=line, expected="one line")
         return fields
-
-
-def _is_rounded(got: object, value: object) -> bool:
-    number = as_number(got)
-    return isinstance(value, float) and number is not None and abs(number - value) < 1
-
-
-def _mistake(name: str, got: object, request: Mapping[str, Any]) -> str:
-    """Return the misconception about this field."""
-    if name in {"status", "duration_ms"} and isinstance(got, str):
-        return "text_for_number"
-    if name == "duration_ms":
-        return "another_unit"
-    if name == "route" and got == request["route"]:
-        return "no_method"
-    if name == "level":
-        is_lower = got in ("info", "warning", "Info", "Warning")
-        return "level_case" if is_lower else "another_level"
-    return "another_value"

@@ -11,7 +11,7 @@ from course_lib.exercises.verdict import Refusal, brief
 from course_lib.lab import bench
 
 # Numbers of samples and percentiles, for ranks that are whole numbers and that aren't.
-CASES = ((37, 90), (20, 30), (10, 95), (37, 1), (25, 28), (20, 100), (1, 50))
+CASES = ((37, 90), (20, 30), (10, 95), (37, 1), (25, 28), (20, 100), (1, 50), (28, 25))
 MOSTLY_EQUAL: list[float] = [500, *[10] * 6, 7, 10, 10]
 
 
@@ -45,8 +45,8 @@ from 1 to 100."""
         "Step 3: ranks count from 1 and Python's indexes from 0, so rank 5 has index 4.",
     )
     praise = (
-        "A time that a request really took. (NumPy's default, and most spreadsheets', lies between "
-        "two requests.)"
+        "That's a time that a request really took. (NumPy's default, and most spreadsheets', lies "
+        "between two requests.)"
     )
     refusals: ClassVar = {
         "interpolates": (
@@ -60,9 +60,8 @@ from 1 to 100."""
             "Rank 1 has index 0: subtract one, after rounding up.",
         ),
         "rounded_down": (
-            "You rounded the rank down or to the nearest, so too few samples are at or below the "
-            "result.",
-            "Round up: `math.ceil`.",
+            "Your rank is too low: too few samples are at or below the result.",
+            "The rank is `n * percent / 100`, with all `n` samples, rounded up: `math.ceil`.",
         ),
         "not_sorted": (
             "That's the sample at this position in the order in which they came.",
@@ -87,8 +86,8 @@ from 1 to 100."""
         ),
         "mean": ("That's the mean, whatever the percentage.", "Sort, count, pick."),
         "float_rank": (
-            "28% of 25 samples is number 7. But in floating point, `28 / 100 * 25` is "
-            "7.000000000000001, and that rounds up to 8.",
+            "The rank is a whole number here, but in floating point you got a little more, and "
+            "rounded that up: for instance, `28 / 100 * 25` is 7.000000000000001.",
             "Multiply first, then divide: `len(samples) * percent / 100`.",
         ),
         "sorts_the_callers": (
@@ -183,7 +182,10 @@ def _mistakes(samples: list[float], percent: int) -> dict[str, list[float]]:
         "rank_itself": [rank],
         "share_of_longest": [max(samples) * percent / 100],
         "mean": [sum(samples) / count],
-        "float_rank": [at(math.ceil(percent / 100 * count) - 1)],
+        "float_rank": [
+            at(math.ceil(percent / 100 * count) - 1),
+            at(math.ceil(count / 100 * percent) - 1),
+        ],
         "one_too_far": [at(rank)],
         "rounded_down": [at(exact - 1), at(round(exact) - 1)],
         "rounded_sample": [

@@ -60,8 +60,8 @@ Let the app's errors reach the caller. When it works, have `timer` return `timed
         "then an `if` for step 4.",
     )
     praise = (
-        "Until the app is done, even if the request fails or its client leaves, and by a clock "
-        "that can't be set."
+        "It measures until the app is done, even if the request fails or its client leaves, by a "
+        "clock that can't be set."
     )
     refusals: ClassVar = {
         "failure_unrecorded": (
@@ -111,6 +111,11 @@ Let the app's errors reach the caller. When it works, have `timer` return `timed
             "The recorded time is longer than the request took: the clock was started before it.",
             "Start the clock inside `timed`, which runs once for each request.",
         ),
+        "not_a_difference": (
+            "You recorded a reading of the clock. What counts is how far it has moved since the "
+            "start.",
+            "Record `time.perf_counter() - start`.",
+        ),
         "another_unit": (
             "That's not in seconds.",
             "`perf_counter` counts seconds: record the difference as is.",
@@ -121,7 +126,7 @@ Let the app's errors reach the caller. When it works, have `timer` return `timed
         ),
         "never_records": (
             "The app responded to the request, and `record` wasn't called.",
-            "Don't forget step 3.",
+            "Put step 3 in the `finally:` of a `try:` around step 2: that always runs.",
         ),
         "records_twice": (
             "One request was recorded twice.",

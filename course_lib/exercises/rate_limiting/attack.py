@@ -31,7 +31,7 @@ thousand."""
         "`[time] * limit` is a list of `limit` requests at the same time. Join two such lists "
         "with `+`; the time of the second one is `seconds`.",
     )
-    praise = "Twice the limit within one stretch, and you broke none of the limiter's rules."
+    praise = "You got twice the limit within one stretch, and broke none of the limiter's rules."
     refusals: ClassVar = {
         "one_window": (
             "All the requests that got through belong to one window, so they're no more than the "
@@ -78,7 +78,7 @@ thousand."""
     async def judge(self, answer: Any) -> None:
         """Measure the most that gets through in some stretch, for three limits."""
         rounds = []
-        for limit, seconds in ((100, 60), (7, 10), (30, 3_600)):
+        for limit, seconds in ((100, 60), (7, 10), (150, 3_600)):
             call = self.called(limit, seconds)
             result = await self.call_async(answer, limit, seconds)
             moments = self._moments(call, result)

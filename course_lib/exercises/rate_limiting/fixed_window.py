@@ -27,8 +27,8 @@ class FixedWindow(WindowExercise):
 identifies the client:
 
 1. **count**: `await redis.incr(key)` adds one and returns the new count, in a single step
-2. **expire once**: the request that opens the window, and no other, sets the key's TTL, with
-   `await redis.expire(key, seconds)`
+2. **expire once**: the request that opens the window, and no other, sets the key's TTL, the
+   seconds until Redis deletes it, with `await redis.expire(key, seconds)`
 3. **return** `True` if the request is allowed, otherwise `False`"""
     stub = """async def fixed_window(redis, key, limit, seconds):
     count = ...  # 1 count
@@ -47,15 +47,19 @@ identifies the client:
     )
     refusals: ClassVar = {
         "lock_in_process": (
-            "Your requests wait for each other, but another process counted between your read and "
-            "your write, and its count was lost.",
-            "A lock works within one process. Let Redis count: `incr` reads and writes in one "
-            "step, for every process.",
+            "Another process counted between your read and your write, so too many requests were "
+            "allowed.",
+            "A lock in one process doesn't stop the others. Let Redis count: `incr` reads and "
+            "writes in one step, for every process.",
         ),
         "renewed": (
             "A request that didn't open the window restarted its TTL: the window never ends for a "
             "client that keeps sending, even slowly.",
             "Only the request that opens the window, with a count of 1, sets the TTL.",
+        ),
+        "no_expiry": (
+            "A key has no TTL: Redis keeps it forever, and one more for each new client.",
+            "Call `expire` if `incr` returned 1: that's the request that opens the window.",
         ),
         "another_lifetime": (
             "The window doesn't have the right length.",

@@ -52,7 +52,8 @@ and returns the response, with `.status_code` and `.headers`; `sleep(seconds)` w
             "In between, `sleep(...)`, for as long as `Retry-After` says.",
         ),
         "too_early": (
-            "The wait was shorter than `Retry-After` says, so the next request was in vain.",
+            "The wait was shorter than `Retry-After` says: a real server would reject the next "
+            "request too.",
             "Wait the full time that this response gives; the next one may give another.",
         ),
         "too_long": (

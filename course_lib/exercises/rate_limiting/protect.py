@@ -38,11 +38,15 @@ decorator `@limiter.limit("<limit>")`. Then return the app."""
         "Between `@app.post(...)` and `async def`: "
         '`@limiter.limit("50/minute")`. Then `return app`.',
     )
-    praise = "Fifty a minute for each client, and requests above the limit cost you nothing."
+    praise = "Each client gets fifty a minute, and requests above the limit cost you nothing."
     refusals: ClassVar = {
         "unlimited": (
             "The endpoint responds no matter how many requests it gets.",
             "One line is missing: `@limiter.limit(...)`.",
+        ),
+        "not_applied": (
+            "`limiter.limit(...)` returns a decorator, and nothing is decorated with it.",
+            "Write it with an `@`, on the line above `async def`.",
         ),
         "above_the_route": (
             "You created a limited function, but the route has the other one: `@app.post` "
@@ -143,7 +147,9 @@ decorator `@limiter.limit("<limit>")`. Then return the app."""
         is_broken = first.status_code != 200 or first.json() != {"title": "LUNCH ON FRIDAY"}
         has_other_count = set(statuses) == {200, 429} and statuses[200] != 50
         has_other_limit = limiter.limits and limiter.limits != ["50/minute"]
+        is_unused = limiter.limits and not limiter.is_applied
         mistakes = {
+            "not_applied": is_unused,
             "endpoint_broken": is_broken,
             "another_limit": has_other_count or (not failures and has_other_limit),
             "another_route": not failures and limiter.is_on_a_route(app),
@@ -176,4 +182,8 @@ def _statuses(responses: Responses) -> Counter[int]:
 
 
 def _shown(statuses: Mapping[int, int]) -> str:
-    return ", ".join(f"{count} times {status}" for status, count in statuses.items())
+    parts = []
+    for status, count in statuses.items():
+        how_often = "once" if count == 1 else f"{count} times"
+        parts.append(f"{how_often} {status}")
+    return ", ".join(parts)

@@ -42,7 +42,10 @@ another: `"30/minute burst 12"`."""
             "There's no algorithm of that name.",
             "Choose one of the four that the task names.",
         ),
-        "no_limit": ("The limiter doesn't understand this limit.", "Write it as the task does."),
+        "no_limit": (
+            "The limiter doesn't understand this limit.",
+            'Write it like `"30/minute burst 12"`, with numbers of your own.',
+        ),
         "longer_window": (
             "A longer window also has space for bursts; but the longer it is, the more requests "
             "can come at once, and the longer a rejected client has to wait.",
@@ -51,6 +54,11 @@ another: `"30/minute burst 12"`."""
         "window_too_small": (
             "Visitors are rejected: three pages within a few seconds are more than this window "
             "allows, although on average they stay below it.",
+            "A larger number would serve them. What would the attacker do with it?",
+        ),
+        "window_remembers": (
+            "Visitors are rejected: three pages fit into this window, but it still counts them "
+            "when a visitor opens the next ones.",
             "A larger number would serve them. What would the attacker do with it?",
         ),
         "window_too_large": (
@@ -94,7 +102,8 @@ another: `"30/minute burst 12"`."""
         is_bucket, burst = algorithm == "token_bucket", limit.burst or limit.requests
         mistakes = {
             "longer_window": not is_bucket and limit.window != 60,
-            "window_too_small": not is_bucket and rejected,
+            "window_too_small": not is_bucket and rejected and limit.requests < PAGES,
+            "window_remembers": not is_bucket and rejected,
             "window_too_large": not is_bucket,
             "burst_too_small": rejected and burst < PAGES,
             "rate_too_small": rejected,
@@ -123,7 +132,7 @@ another: `"30/minute burst 12"`."""
         try:
             rules = [limit] if isinstance(limit, Limit) else parse(limit)
         except (TypeError, ValueError) as error:
-            self.refuse("no_limit", got=f"{brief(limit)}: {error}")
+            self.refuse("no_limit", got=str(error))
         if len(rules) > 1:
             self.refuse("no_limit", got="several limits", expected="one limit")
         if rules[0].burst and algorithm != "token_bucket":

@@ -52,7 +52,7 @@ between, and returns a list of their results.
         "The count includes this request. If it's above `limit`: `await redis.zrem(key, member)`, "
         "and False.",
     )
-    praise = "Exact over any stretch of time; and a rejected request leaves nothing behind."
+    praise = "It's exact over any stretch of time, and a rejected request leaves nothing behind."
     windows_kept = 1
     refusals: ClassVar = {
         "same_moment": (

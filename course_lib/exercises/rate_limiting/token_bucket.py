@@ -7,7 +7,7 @@ seconds since the last request --> refill, up to the burst --+--> a whole token:
 from typing import Any, ClassVar
 
 from course_lib.exercises import bucket_model
-from course_lib.exercises.answers import as_number
+from course_lib.exercises.answers import as_number, as_truth
 from course_lib.exercises.bucket_model import CASES, Case, Step, same_step, same_steps
 from course_lib.exercises.engine import Exercise
 from course_lib.exercises.verdict import NotAttempted, brief
@@ -110,6 +110,10 @@ Write `token_bucket(tokens, elapsed, rate, burst)`: the last request left `token
             "through.",
             "It's allowed if there's at least 1.",
         ),
+        "decides_after_taking": (
+            "You decided by the tokens that were left after taking one, not by those before.",
+            "Decide first, as in `allowed = tokens >= 1`, then take.",
+        ),
         "keeps_the_last": (
             "There's a whole token in the bucket, and the request is rejected.",
             "Exactly 1 is enough.",
@@ -179,21 +183,16 @@ Write `token_bucket(tokens, elapsed, rate, burst)`: the last request left `token
         call, expected = self.called(*case), "True or False, and the tokens that are left"
         if result is None:
             self.refuse("no_answer", call=call, got="None", expected=expected)
-        if _is_truth(result):
+        if as_truth(result) is not None:
             self.refuse("one_result", call=call, got=brief(result), expected=expected)
         if not isinstance(result, tuple | list) or len(result) != 2:
             self.refuse("wrong_type", call=call, got=brief(result), expected=expected)
         allowed, tokens = result
         if allowed is ... or tokens is ...:
             raise NotAttempted
-        if _is_truth(tokens) and not _is_truth(allowed):
+        if as_truth(tokens) is not None and as_truth(allowed) is None:
             self.refuse("swapped", call=call, got=brief(result), expected=expected)
         number = as_number(tokens)
-        if not _is_truth(allowed) or number is None:
+        if as_truth(allowed) is None or number is None:
             self.refuse("wrong_type", call=call, got=brief(result), expected=expected)
         return bool(allowed), number
-
-
-def _is_truth(value: Any) -> bool:
-    """Return True for True and False, NumPy's included."""
-    return type(value).__name__ in ("bool", "bool_")

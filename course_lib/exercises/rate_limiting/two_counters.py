@@ -43,7 +43,7 @@ isn't allowed.
     # 4 take back
     return ...  # and return"""
     hints = (
-        "The previous window has the number `window - 1`. Its key has to exist still, so a key "
+        "The previous window has the number `window - 1`. Its key still has to exist, so a key "
         "needs a TTL of two windows.",
         "`now % seconds` seconds of this window have passed. So what share of the previous window "
         "is left?",
@@ -51,8 +51,8 @@ isn't allowed.
         "that with `limit`.",
     )
     praise = (
-        "Two numbers for each client, however many requests it sends; and a rejected request "
-        "doesn't count."
+        "It keeps two numbers for each client, however many requests it sends; and a rejected "
+        "request doesn't count."
     )
     windows_kept = 2
     refusals: ClassVar = {
@@ -76,6 +76,10 @@ isn't allowed.
         ),
         "itself_left_out": (
             "This request wasn't counted with the others, so one too many is allowed.",
+            "`incr` returns the count with this request in it; compare it with `limit` as is.",
+        ),
+        "itself_twice": (
+            "This request is counted twice, so the last one that should be allowed is rejected.",
             "`incr` returns the count with this request in it; compare it with `limit` as is.",
         ),
         "rounded_down": (
@@ -115,7 +119,7 @@ isn't allowed.
         """Count the allowed requests of this window and of the previous one."""
         counts: dict[float, int] = {}
         decisions = []
-        own = mistake != "itself_left_out"
+        own = {"itself_left_out": 0, "itself_twice": 2}.get(mistake, 1)
         for now in moments:
             window = 0 if mistake == "another_clock" else now // seconds
             share = _share(now, seconds, mistake)

@@ -24,7 +24,8 @@ From 2 seconds to 0.5 seconds is 4 times faster."""
         "`return before / after`",
     )
     praise = (
-        "A ratio: the old time over the new. It means the same on a slow machine and on a fast one."
+        "That's a ratio: the old time over the new. It means the same on a slow machine and on a "
+        "fast one."
     )
     refusals: ClassVar = {
         "upside_down": (

@@ -4,7 +4,7 @@ import json
 def answer(request, status, seconds):
     return json.dumps(
         {
-            "level": "INFO",
+            "level": "WARNING" if seconds > 0.5 or status >= 500 else "INFO",
             "request_id": request["id"],
             "route": f"{request['method']} {request['route']}",
             "status": status,

@@ -1,0 +1,5 @@
+async def answer(redis, key, limit, seconds):
+    count = await redis.incr(key)
+    if count == 1:
+        await redis.expire(key, seconds)
+    return count >= limit

@@ -1,0 +1,1 @@
+answer = ("token_bucket", "30/minute, burst 40")

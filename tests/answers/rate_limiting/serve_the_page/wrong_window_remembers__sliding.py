@@ -1,0 +1,1 @@
+answer = ("sliding_window", "40/minute")
