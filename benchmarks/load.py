@@ -77,7 +77,7 @@ def measure(users: int, workers: int, seconds: float) -> list[str]:
     return [
         *(f"{users}", f"{workers}", f"{together.requests:,}"),
         f"{together.requests / max(side.seconds for side in loads):,.0f}",
-        *(f"{together.failures():,}", f"{together.refused():,}"),
+        *(f"{together.failures():,}", f"{together.rejected():,}"),
         *map(show.duration, times),
     ]
 

@@ -73,7 +73,7 @@ def test_128_users_get_every_response_and_only_logins_are_rejected(on):
 
 def test_the_limit_holds_back_the_attacker_and_no_honest_client(on):
     attack = traffic.attack(on, LIMIT)
-    assert attack.honest_refused == 0
+    assert attack.honest_rejected == 0
     assert 20 <= attack.admitted <= attack.most
     assert attack.sent(traffic.ATTACKER) > attack.most
     assert attack.sent(traffic.HONEST) + attack.sent(traffic.ATTACKER) == attack.load.requests

@@ -6,10 +6,10 @@ from typing import Any
 from matplotlib.ticker import NullFormatter
 
 from course_lib.lab.picture import Picture
-from course_lib.lab.plot_axes import COLOURS, Unit, formatter, titled_axes
+from course_lib.lab.plot_axes import COLORS, Unit, formatter, titled_axes
 from course_lib.lab.show import number
 
-LINE_STYLES = ("-", "--", ":", "-.")  # for readers who can't tell the colours apart
+LINE_STYLES = ("-", "--", ":", "-.")  # for readers who can't tell the colors apart
 
 Curve = Sequence[tuple[float, float]]
 
@@ -36,9 +36,9 @@ def lines(
     ends = []
     for index, (name, points) in enumerate(curves.items()):
         xs, ys = zip(*points, strict=True)
-        colour = COLOURS[index % len(COLOURS)]
+        color = COLORS[index % len(COLORS)]
         style = LINE_STYLES[index % len(LINE_STYLES)]
-        axes.plot(xs, ys, style, color=colour, linewidth=2.5, label=name)
+        axes.plot(xs, ys, style, color=color, linewidth=2.5, label=name)
         heights.extend(ys)
         first, last = unit(ys[0]), unit(ys[-1])
         ends.append(f"{name} from {first} to {last}")

@@ -201,7 +201,7 @@ def _admitted(attack: Attack) -> Measure:
     text = f"{share:.0%} of {attack.sent(ATTACKER)}"
     if unanswered := attack.load.unanswered(ATTACKER):
         text += f", {unanswered} unanswered"
-    if rejected := attack.honest_refused:
+    if rejected := attack.honest_rejected:
         text += f"; of the honest {attack.sent(HONEST)}, {rejected} rejected"
     return Measure(
         "attacker's requests not rejected",
@@ -209,7 +209,7 @@ def _admitted(attack: Attack) -> Measure:
         text,
         ADMITTED_SHARE,
         f"at most {ADMITTED_SHARE:.0%}, and no honest one rejected",
-        met=attack.honest_refused == 0 and 0 < share <= ADMITTED_SHARE,
+        met=attack.honest_rejected == 0 and 0 < share <= ADMITTED_SHARE,
     )
 
 

@@ -38,7 +38,7 @@ PICTURES = {
     "caching": ("01_caching", "hit.plot("),
     "rate_limiting": ("03_rate_limiting", "is four different promises"),
 }
-COLOURS = 64  # in a picture's palette; enough for smooth edges
+COLORS = 64  # in a picture's palette; enough for smooth edges
 # Keys in the metadata of an executed copy.
 RUN_OF = "run_of"  # a digest of what was run
 RUN_ON = "run_on"  # the date and the machine
@@ -154,7 +154,7 @@ def _small(png: bytes) -> bytes:
     white = Image.new("RGBA", picture.size, "white")
     on_white = Image.alpha_composite(white, picture).convert("RGB")
     stream = io.BytesIO()
-    on_white.quantize(COLOURS).save(stream, format="png", optimize=True)
+    on_white.quantize(COLORS).save(stream, format="png", optimize=True)
     return stream.getvalue()
 
 
