@@ -57,7 +57,7 @@ def servers(stack: ExitStack, workers: int) -> list[serve.Server]:
 
 def sender(users: int, seconds: float) -> Callable[[serve.Server], Load]:
     def send(server: serve.Server) -> Load:
-        return load(traffic.schedule(server), users=users, seconds=seconds)
+        return load(traffic.schedule(server.url), users=users, seconds=seconds)
 
     return send
 
