@@ -32,6 +32,8 @@ from course_lib.tools.running import filled, run
 from course_lib.tools.site_pages import Page, from_markdown, write
 
 SITE = paths.ROOT / "site"
+# The pages beside those in docs/.
+PAGES = ("data/README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md")
 # The README's pictures: each is drawn by the cell of this lesson that contains these words.
 PICTURES = {
     "indexing": ("02_indexing", "first.plot("),
@@ -91,7 +93,7 @@ def executed(lesson: Path, folder: Path, *, again: bool = False) -> NotebookNode
 def build(lessons: Mapping[Path, NotebookNode], folder: Path) -> None:
     """Write the site: README.md as its index, executed lessons, the reference, and the docs."""
     docs = sorted((paths.ROOT / "docs").glob("*.md"))
-    docs += [paths.ROOT / name for name in ("data/README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
+    docs += [paths.ROOT / name for name in PAGES]
     contents = {
         "Start": [_markdown_page(paths.ROOT / "README.md", "index")],
         "Lessons": [_lesson_page(lesson, notebook) for lesson, notebook in lessons.items()],
