@@ -100,7 +100,7 @@ def _of_these(select: Callable[[Requests], Requests]) -> Rule:
 
 
 def _recent(requests: Requests, window: float = 300) -> list[float]:
-    return [seconds for moment, seconds in requests if NOW - moment <= window]
+    return [seconds for timestamp, seconds in requests if NOW - timestamp <= window]
 
 
 def _until_the_first_old(requests: Requests) -> Requests:

@@ -47,8 +47,10 @@ SIGNS = {
 
 def mistake_behind(error_text: str) -> str:
     """Return the misconception behind an error, or "raised" if its message shows none."""
-    found = (mistake for mistake, sign in SIGNS.items() if re.search(sign, error_text))
-    return next(found, "raised")
+    for mistake, sign in SIGNS.items():
+        if re.search(sign, error_text):
+            return mistake
+    return "raised"
 
 
 class Judging:
