@@ -14,7 +14,12 @@ from course_lib.exercises.waiting_apps import Service
 def clock_set_back() -> Iterator[None]:
     """Set `time.time` back by an hour, a moment from now and until the end."""
     real, start = time.time, time.perf_counter()
-    time.time = lambda: real() - 3_600 * (time.perf_counter() - start > 0.02)
+
+    def set_back() -> float:
+        is_set_back = time.perf_counter() - start > 0.02
+        return real() - 3_600 if is_set_back else real()
+
+    time.time = set_back
     try:
         yield
     finally:

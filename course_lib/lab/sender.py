@@ -193,10 +193,9 @@ def _bytes_of(route: dict[str, Any], key: Any, host: str) -> bytes:
 def _gaps(plan: dict[str, Any]) -> Iterator[float]:
     """Yield the seconds between the starts of requests: even, or as of independent users."""
     rate = plan["rate"]
-    if not plan["poisson"]:
-        return itertools.repeat(1 / rate)
     generator = random.Random(plan["seed"])
-    return iter(lambda: generator.expovariate(rate), None)
+    while True:
+        yield generator.expovariate(rate) if plan["poisson"] else 1 / rate
 
 
 async def _send_closed(sender: _Sender, requests: Requests, users: int, end: float) -> None:

@@ -107,11 +107,9 @@ def build(lessons: Mapping[Path, NotebookNode], folder: Path) -> None:
 def save_pictures(lessons: Mapping[Path, NotebookNode], folder: Path) -> None:
     """Save the README's pictures as small PNG files. Exit if no lesson draws one of them."""
     folder.mkdir(parents=True, exist_ok=True)
+    cells_of = {file.stem: notebook.cells for file, notebook in lessons.items()}
     for name, (lesson, words) in PICTURES.items():
-        cells = []
-        for file, notebook in lessons.items():
-            if file.stem == lesson:
-                cells = notebook.cells
+        cells = cells_of.get(lesson, ())
         drawn = [_png(cell) for cell in cells if words in cell.source]
         picture = next(filter(None, drawn), None)
         if picture is None:

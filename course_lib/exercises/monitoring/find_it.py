@@ -111,12 +111,7 @@ monitor has measured. Its keys are names, such as `"GET /items"`. Each value has
     @staticmethod
     def find_it(metrics):
         """Return the endpoint that took the most time in all."""
-
-        def seconds_in_all(endpoint):
-            measured = metrics[endpoint]
-            return measured.count * measured.mean
-
-        return max(metrics, key=seconds_in_all)
+        return max(metrics, key=lambda endpoint: metrics[endpoint].count * metrics[endpoint].mean)
 
     def judge(self, answer: Callable[[Mapping[str, Metrics]], str]) -> None:
         """Try two services, in each of which every other rule finds another endpoint."""
