@@ -6,6 +6,7 @@ import cProfile
 import gc
 import itertools
 import json
+import logging
 import os
 import resource
 import signal
@@ -56,6 +57,10 @@ def takes_stdout_away():
 
 def turns_warnings_into_errors():
     warnings.simplefilter("error")
+
+
+def disables_logging():
+    logging.disable()
 
 
 def disables_garbage_collection():
@@ -122,6 +127,7 @@ def state():
         list(sys.path),
         list(sys.meta_path),
         socket.getdefaulttimeout(),
+        logging.root.manager.disable,
         umask,
     ]
 
@@ -136,6 +142,7 @@ def state():
         deletes_modules,
         takes_stdout_away,
         turns_warnings_into_errors,
+        disables_logging,
         disables_garbage_collection,
         clears_the_environment,
         leaves_for_another_folder,

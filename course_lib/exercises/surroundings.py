@@ -12,6 +12,7 @@ and the kernel itself, would then fail in ways that no refusal explains.
 import contextlib
 import gc
 import locale
+import logging
 import os
 import resource
 import signal
@@ -84,6 +85,7 @@ def _keep_process(stack: contextlib.ExitStack) -> None:
 def _keep_interpreter(stack: contextlib.ExitStack) -> None:
     """Let the stack restore Python's own settings."""
     stack.callback(_set_filters, warnings.filters, list(warnings.filters))
+    stack.callback(logging.disable, logging.root.manager.disable)
     stack.callback(gc.enable if gc.isenabled() else gc.disable)
     stack.callback(gc.set_threshold, *gc.get_threshold())
     stack.callback(sys.setswitchinterval, sys.getswitchinterval())
