@@ -38,7 +38,7 @@ def test_both_sides_get_the_same_requests(off, on):
 
 
 def test_the_stats_are_requested_one_at_a_time(off):
-    alone = traffic.ask_alone(off, "testing")
+    alone = traffic.send_alone(off, "testing")
     assert requests_by_route(alone) == {traffic.STATS: 3}
     assert alone.errors == 0
 

@@ -83,7 +83,7 @@ class Trial:
 
     @property
     def alone_seconds(self) -> float:
-        """The median of the stats, in seconds, asked one at a time; nan if all of them failed."""
+        """The median latency of the stats, one request at a time, in seconds; nan if all failed."""
         latencies = self.alone.latencies()
         return percentile(latencies, 50) if latencies else math.nan
 

@@ -1,9 +1,9 @@
 """Send the report card's traffic: a mix of requests, many users, and an attack.
 
-    send_mix(server)  --> Load     10 requests a second, the same ones each time
-    ask_alone(server) --> Load     the stats, one request at a time
-    attack(server)    --> Attack   20 honest clients, and one that sends 20 requests a second
-    stress(server)    --> Stress   128 users who never pause
+    send_mix(server)    --> Load     10 requests a second, the same ones each time
+    send_alone(server)  --> Load     the stats, one request at a time
+    attack(server)      --> Attack   20 honest clients, and one that sends 20 requests a second
+    stress(server)      --> Stress   128 users who never pause
 
 All requests follow from fixed seeds. If `COURSE_SHORT` is set in the environment, as in the tests,
 every measurement is shortened. A shortened result is marked, because its figures can't be compared
@@ -119,7 +119,7 @@ def possible_hits(requests: int) -> int:
     return possible
 
 
-def ask_alone(server: Server, label: str) -> Load:
+def send_alone(server: Server, label: str) -> Load:
     """Request the stats of three users one at a time, so that no request waits for another."""
     users = [1, 2, 3]
     route = Route("/api/stats", users, headers={"X-API-Key": "pro-{}"}, name=STATS)
