@@ -57,11 +57,11 @@ def check_seconds(name: str, value: float, longest: float = LONGEST) -> float:
     return value
 
 
-def check_count(name: str, value: int, most: int) -> int:
-    """Return a whole number from 1 to `most`. Raises ValueError if it isn't one."""
+def check_count(name: str, value: int, most: int, *, least: int = 1) -> int:
+    """Return a whole number from `least` to `most`. Raises ValueError if it isn't one."""
     is_whole = isinstance(value, int) and not isinstance(value, bool)
-    if not is_whole or not 1 <= value <= most:
-        raise ValueError(f"{name} is {value!r}: pass a whole number from 1 to {most:,}")
+    if not is_whole or not least <= value <= most:
+        raise ValueError(f"{name} is {value!r}: pass a whole number from {least} to {most:,}")
     return value
 
 

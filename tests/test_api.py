@@ -529,6 +529,7 @@ def elsewhere(server: serve.Server, number: int) -> httpx.Client:
     [
         ({"/api/events": "many"}, "'many' is not a limit"),
         ({"api": "1/day"}, "'api' is not a route"),
+        ({"POST /api/auth/login": {"account": "5/minute", "ip": "5/minute"}}, "a limit by 'ip'"),
         (True, "redis_url"),
     ],
 )

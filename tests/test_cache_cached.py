@@ -285,3 +285,79 @@ async def test_a_key_with_an_unknown_argument_is_an_error_when_the_function_is_d
     with pytest.raises(ValueError, match="has no argument"):
         cache.cached(key=key)(times)
     assert cache.cached(key="{{user}}:{x!r:>5}:{factor.real}")(times)
+
+
+async def test_arguments_of_different_types_have_different_keys(cache: Cache) -> None:
+    @dataclasses.dataclass
+    class Cat:
+        name: str
+
+    @dataclasses.dataclass
+    class Dog:
+        name: str
+
+    @cache.cached()
+    async def kind_of(value: Any) -> str:
+        return type(value).__name__
+
+    number = uuid.UUID(int=1)
+    values: list[Any] = [Cat("Tom"), Dog("Tom"), {"name": "Tom"}, number, str(number), 1, "1", True]
+    kinds = [type(value).__name__ for value in values]
+    for _ in range(2):
+        assert [await kind_of(value) for value in values] == kinds
+
+
+async def test_an_ordinary_function_that_raises_stop_iteration_fails_at_once(cache: Cache) -> None:
+    @cache.cached()
+    def first_of_none() -> int:
+        return next(iter(()))
+
+    with pytest.raises(RuntimeError, match="first_of_none raised StopIteration"):
+        await first_of_none()
+
+
+async def test_functions_that_would_get_each_others_values_are_refused(cache: Cache) -> None:
+    @dataclasses.dataclass
+    class User:
+        name: str
+
+    def profile_of(user_id: Any, **options: Any) -> None:
+        @cache.cached(**options)
+        async def load() -> Any:
+            return user_id
+
+    profile_of(User("Zoë"))
+    profile_of(User("Zoë"))
+    for other in (User("Ann"), 1, None):
+        profile_of(other, key="profile:other")
+        with pytest.raises(ValueError, match="variable 'user_id'"):
+            profile_of(other)
+
+    async def twin(a: int) -> int:
+        return a
+
+    cache.cached()(twin)
+    first = twin
+
+    async def twin(a: int) -> int:  # type: ignore[no-redef]
+        return -a
+
+    with pytest.raises(ValueError, match="other code"):
+        cache.cached()(twin)
+    cache.cached()(first)
+
+    class Users:
+        async def count(self) -> int:
+            return 1
+
+    cache.cached()(Users().count)
+    with pytest.raises(ValueError, match="other objects"):
+        cache.cached()(Users().count)
+
+
+async def test_a_cell_that_runs_again_replaces_its_function(cache: Cache) -> None:
+    for version, cell in enumerate(("/tmp/ipykernel_1/11.py", "/tmp/ipykernel_1/22.py")):
+        code = f"async def stats() -> int: return {version}"
+        names: dict[str, Any] = {"__name__": "__main__"}
+        exec(compile(code, cell, "exec"), names)
+        cache.cached()(names["stats"])

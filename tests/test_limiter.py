@@ -553,6 +553,7 @@ def test_parse_reads_what_str_writes(
     [
         ("", ValueError, "'50/minute', '10 per 5 seconds', or several as '5/second; 100/hour'"),
         ("50", ValueError, "'50' is not a limit: write '50/minute'"),
+        ("9" * 21 + "/day", ValueError, "is not a limit: write"),
         ("50/fortnight", ValueError, "write '50/minute'"),
         ("-5/minute", ValueError, "write '50/minute'"),
         ("5.5/minute", ValueError, "write '50/minute'"),

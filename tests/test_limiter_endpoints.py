@@ -10,7 +10,16 @@ from collections.abc import AsyncIterable, Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import pytest
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response, WebSocket
+from fastapi import (
+    APIRouter,
+    Depends,
+    FastAPI,
+    HTTPException,
+    Request,
+    Response,
+    WebSocket,
+    WebSocketDisconnect,
+)
 from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.testclient import TestClient
 from starlette.exceptions import HTTPException as StarletteHTTPException
@@ -70,6 +79,61 @@ def wrapped(function: Any) -> Any:
         return function(*args, **kwargs)
 
     return wrapper
+
+
+def test_an_endpoint_may_have_parameters_called_request_and_response(limiter: RateLimiter) -> None:
+    app = FastAPI()
+
+    @app.get("/call")
+    @limiter.limit("2/day")
+    async def call(request: str, response: str, _request: str) -> list[str]:
+        return [request, response, _request]
+
+    @app.get("/stream")
+    @limiter.limit("2/day")
+    async def stream(checked: str) -> AsyncIterable[str]:
+        yield checked
+
+    query = {"request": "1", "response": "2", "_request": "3", "checked": "4"}
+    with TestClient(app) as client:
+        answers = [client.get(path, params=query) for path in ("/call", "/stream")]
+    assert [answer.json() for answer in answers] == [["1", "2", "3"], "4"]
+    assert {answer.headers["x-ratelimit-remaining"] for answer in answers} == {"1"}
+
+
+def test_a_dependency_limits_requests_and_handshakes_of_a_router(limiter: RateLimiter) -> None:
+    @limiter.limit("2/day", endpoint="router")
+    async def limit_router() -> None: ...
+
+    @limiter.limit("1/day", endpoint="websocket")
+    async def limit_handshake(websocket: WebSocket) -> None: ...
+
+    @limiter.limit("1/day", endpoint="opened")
+    async def opened() -> AsyncIterable[int]:
+        yield 1
+
+    router = APIRouter(dependencies=[Depends(limit_router)])
+
+    @router.get("/items")
+    async def items() -> int:
+        return 1
+
+    @router.websocket("/both")
+    async def both(websocket: WebSocket) -> None:
+        await websocket.accept()
+
+    app = FastAPI()
+    app.include_router(router)
+    app.websocket("/handshake", dependencies=[Depends(limit_handshake)])(both)
+    app.websocket("/opened", dependencies=[Depends(opened)])(both)
+    with TestClient(app) as client:
+        assert client.get("/items").status_code == 200
+        for path in ("/both", "/handshake", "/opened"):
+            with client.websocket_connect(path):
+                pass
+            with pytest.raises(WebSocketDisconnect), client.websocket_connect(path):
+                pass
+        assert client.get("/items").status_code == 429
 
 
 @pytest.mark.parametrize(

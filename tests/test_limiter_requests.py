@@ -1,6 +1,7 @@
 """Whose request it is, what it costs, and what its client is told; addresses and middleware."""
 
 import json
+import math
 import uuid
 from typing import Any
 
@@ -194,6 +195,25 @@ def test_a_request_may_cost_more_than_one(limiter: RateLimiter) -> None:
         assert statuses(client, 1, tokens="4") == [429]
         assert statuses(client, 2, tokens="2") == [200, 429]
         assert statuses(client, 2) == [200, 429]
+
+
+@pytest.mark.parametrize(
+    ("cost", "counted"),
+    [
+        *[(0, 0), (0.2, 1), (2.0, 2), (10**30, 9), (math.inf, 9), (-1, 1), (math.nan, 1)],
+        *[(None, 1), ("3", 1), (True, 1), ([], 1)],
+    ],
+)
+def test_whatever_a_cost_function_returns_the_request_is_counted(
+    limiter: RateLimiter, cost: Any, counted: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    with TestClient(app_with(limiter, {"*": "9/day"}, cost=lambda _: cost)) as client:
+        response = client.get("/items")
+        assert response.headers["x-ratelimit-remaining"] == str(9 - counted)
+        client.get("/items")
+    is_a_cost = isinstance(cost, float | int) and cost is not True and 0 <= cost <= 10**9
+    lines = [record for record in caplog.records if "counts as" in record.getMessage()]
+    assert len(lines) == (0 if is_a_cost else 1)
 
 
 def test_the_response_to_a_rejected_request_can_be_replaced(limiter: RateLimiter) -> None:

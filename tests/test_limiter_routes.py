@@ -151,6 +151,39 @@ def test_a_middleware_around_an_app_knows_its_routes(limiter: RateLimiter, root_
     assert statuses(around, f"{root_path}/things") == LIMITED
 
 
+def test_a_limit_that_an_app_shares_with_its_mount_counts_a_request_once(
+    limiter: RateLimiter,
+) -> None:
+    mounted, app = FastAPI(), FastAPI()
+    mounted.get("/things")(serve_here)
+    app.mount("/v1", mounted)
+    for one in (mounted, app):
+        one.add_middleware(RateLimitMiddleware, **middleware(limiter, {"*": "2/day"}))
+
+    @mounted.get("/batch")
+    @app.get("/batch")
+    async def batch(request: Request, through_mount: bool = True) -> list[int]:
+        """Send requests with copies of this one's scope, and return their statuses."""
+        found = []
+        other, path = (app, "/v1/things") if through_mount else (mounted, "/things")
+
+        async def send(message: Any) -> None:
+            found.append(message.get("status", 0))
+
+        for _ in range(3):
+            await other({**request.scope, "path": path, "root_path": ""}, request.receive, send)
+        return [status for status in found if status]
+
+    assert statuses(app, "/v1/things") == LIMITED
+    for path, found in (
+        ("/batch", [200, 429, 429]),
+        ("/v1/batch", [200, 429, 429]),
+        ("/batch?through_mount=no", [200, 200, 429]),  # the first was counted with the batch
+    ):
+        client = TestClient(app, client=(f"host of {path}", 1))
+        assert client.get(path).json() == found
+
+
 def test_the_middleware_of_a_mount_knows_the_routes_of_its_router(limiter: RateLimiter) -> None:
     async def thing(_: Any) -> PlainTextResponse:
         return PlainTextResponse("a thing")

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from course_lib import redis_client
 from course_lib.lab import redis_server
-from course_lib.limiter import Algorithm, Limit, RateLimiter, too_many_requests
+from course_lib.limiter import Algorithm, Decision, Limit, RateLimiter, too_many_requests
 from course_lib.limiter.headers import rate_limit_headers
 from course_lib.redis_client import RedisUnavailable
 from tests.conftest import empty_client
@@ -102,9 +102,29 @@ async def test_a_cost_above_a_limit_takes_the_whole_of_it(
 
 
 @pytest.mark.anyio
+@each_algorithm
+async def test_a_cost_of_zero_spends_nothing_and_reports_what_is_left(
+    redis: Redis, algorithm: Algorithm
+) -> None:
+    clock = Clock()
+    limiter = RateLimiter(redis, algorithm=algorithm, clock=clock)
+
+    async def check(cost: int) -> Decision:
+        return await limiter.check_rate_limit(1, "/", "2/minute", cost=cost)
+
+    assert await check(0) == (True, 2, 2, 0.0, 0.0)
+    assert await redis.keys() == []
+    spent = await check(2)
+    assert await check(0) == spent._replace(retry_after=0.0)
+    assert not await check(1)
+    clock.now -= 61  # the counters of the window that comes again are beyond the limit
+    assert await check(0)
+
+
+@pytest.mark.anyio
 async def test_what_is_no_cost_is_refused(redis: Redis) -> None:
     limiter = RateLimiter(redis, algorithm="sliding_log")
-    for cost, words in ((0, "cost is 0"), (1.5, "cost is 1.5"), (1001, "use token_bucket")):
+    for cost, words in ((-1, "cost is -1"), (1.5, "cost is 1.5"), (1001, "use token_bucket")):
         with pytest.raises(ValueError, match=words):
             await limiter.check_rate_limit(1, "/", "10/hour", cost=cost)  # type: ignore[arg-type]
 
@@ -155,7 +175,8 @@ async def test_decisions_without_redis_are_counted_by_reason(
     server_to_break.kill()
     for _ in range(5):
         assert await limiter.check_rate_limit(1, "/", "5/minute")
-    assert limiter.unavailable == {"connection": 3, "open": 2}
+    assert await limiter.get_rate_limit_info(1) == {}
+    assert limiter.unavailable == {"connection": 3, "open": 3}
     await redis.aclose()
 
 
@@ -167,7 +188,7 @@ async def test_decisions_without_redis_are_counted_by_reason(
 @pytest.mark.parametrize(
     "foreign",
     [
-        ["SET", "junk"],
+        *[["SET", count] for count in ("junk", "nan", "inf", "-5", "1e99", "0x10", "1.5")],
         ["RPUSH", "junk"],
         ["RPUSH", "1", "junk"],
         ["RPUSH", "nan"],
@@ -209,7 +230,7 @@ async def test_foreign_content_in_the_index_is_removed(
     junk = [b"\xff", "junk", "1/2/3/4 /", "0/1 /", "1/-5 /", "5/x /", ""]
     await redis.zadd(index, dict.fromkeys(junk, far))
     for _ in range(2):
-        assert list(await limiter.get_rate_limit_info(1)) == ["/new"]
+        assert sorted(await limiter.get_rate_limit_info(1)) == ["/", "/new"]
     assert len(caplog.messages) == 2 + len(junk)
     await redis.zadd(index, {"junk": 1e300})
     assert await limiter.check_rate_limit(1, "/newer", "3/day")
@@ -218,6 +239,18 @@ async def test_foreign_content_in_the_index_is_removed(
     await redis.zadd(index, {"junk": 1e300})
     assert await limiter.check_rate_limit(1, "/newer", "3/day"), "with both of them damaged"
     assert all([await redis.pttl(key) > 0 for key in await redis.keys("*")])
+
+
+@pytest.mark.anyio
+@each_algorithm
+async def test_after_a_foreign_index_a_request_counts_once_and_can_be_reset(
+    redis: Redis, algorithm: Algorithm
+) -> None:
+    limiter = RateLimiter(redis, algorithm=algorithm, clock=Clock())
+    await redis.set(f"{{limit:1}}:{algorithm}", "junk")
+    for _ in range(2):
+        assert (await limiter.check_rate_limit(1, "/", "3/day")).remaining == 2
+        await limiter.reset(1)
 
 
 @pytest.mark.anyio

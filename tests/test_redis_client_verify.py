@@ -1,8 +1,10 @@
 """`verify` finds at start-up what would fail later, and docs/redis.md lists the rights we need."""
 
 import asyncio
+import contextlib
 import re
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 import redis as sync_redis
@@ -16,6 +18,7 @@ from course_lib.limiter import RateLimiter
 from course_lib.limiter.scripts import SCRIPTS
 from course_lib.monitor import PerformanceMonitor
 from course_lib.redis_client import RedisUnavailable, verification
+from tests.redis_cluster import Node
 
 pytestmark = pytest.mark.anyio
 
@@ -74,6 +77,24 @@ async def test_verify_names_a_key_that_this_user_may_not_use(app_user: Redis) ->
     await redis_client.verify(app_user, keys=["{limit:shop}:verify"])
     with pytest.raises(RuntimeError, match=r"~\{shop\}:\*"):
         await redis_client.verify(app_user, keys=["{shop}:verify"])
+
+
+@pytest.mark.parametrize(
+    ("renamed", "remedy"),
+    [(["TIME", "ZCARD"], r"\+time \+zcard"), (["EVAL"], "don't rename EVAL"), (["INFO"], None)],
+)
+async def test_verify_names_commands_that_were_renamed(
+    tmp_path: Path, renamed: list[str], remedy: str | None
+) -> None:
+    options = [word for command in renamed for word in ("--rename-command", command, "")]
+    node = Node(tmp_path, *options)
+    try:
+        redis = redis_client.connect(f"redis://127.0.0.1:{node.port}")
+        with pytest.raises(RuntimeError, match=remedy) if remedy else contextlib.nullcontext():
+            await redis_client.verify(redis)
+        await redis.aclose()
+    finally:
+        node.kill()
 
 
 @pytest.mark.parametrize("protocol", [2, 3])

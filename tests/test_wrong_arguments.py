@@ -10,6 +10,7 @@ import redis
 from redis.asyncio import BlockingConnectionPool
 
 from course_lib import redis_client
+from course_lib.api import create_app
 from course_lib.cache import Cache, JsonCodec
 from course_lib.limiter import (
     Decision,
@@ -77,6 +78,10 @@ def new_middleware(**options: Any) -> RateLimitMiddleware:
     return RateLimitMiddleware(**{**required, **options})
 
 
+def new_app(**options: Any) -> Any:
+    return create_app(**{"db_path": "/no/such/file", "redis_url": URL, **options})
+
+
 def new_limit(**options: Any) -> Limit:
     return Limit(**{"requests": 5, "window": 60.0, **options})
 
@@ -115,7 +120,7 @@ WRONG: list[tuple[Callable[..., Any], str, list[Any]]] = [
     (get_or_set, "ttl", NOT_SECONDS),
     (get_or_set, "stale", NOT_SECONDS),
     (get_or_set, "raw", NOT_A_SWITCH),
-    (get_or_set, "on_outcome", NOT_A_FUNCTION),
+    (get_or_set, "on_outcome", [*NOT_A_FUNCTION, load]),
     (decorate_load, "ttl", NOT_SECONDS),
     (decorate_load, "stale", NOT_SECONDS),
     (decorate_load, "key", [*NEVER, "", 5]),
@@ -129,7 +134,7 @@ WRONG: list[tuple[Callable[..., Any], str, list[Any]]] = [
     (check, "user_id", [*NEVER[:1], *NEVER[2:], None, True, ""]),
     (check, "endpoint", NOT_TEXT),
     (check, "limit", NOT_TEXT),
-    (check, "cost", [*NOT_A_COUNT, 1.0]),
+    (check, "cost", [*NEVER, None, True, "5", 1.0]),
     (limit, "limit", NOT_TEXT),
     (limit, "identify", NOT_A_FUNCTION),
     (limit, "anonymous", NOT_A_FUNCTION),
@@ -144,6 +149,12 @@ WRONG: list[tuple[Callable[..., Any], str, list[Any]]] = [
     (new_middleware, "tiers", NOT_A_FUNCTION),
     (new_middleware, "cost", NOT_A_FUNCTION),
     (new_middleware, "on_reject", NOT_A_FUNCTION),
+    (new_app, "indexes", NOT_A_SWITCH),
+    (new_app, "cache", NOT_A_SWITCH),
+    (new_app, "monitor", NOT_A_SWITCH),
+    (new_app, "user_ttl", [*NOT_SECONDS, None]),
+    (new_app, "platform_ttl", [*NOT_SECONDS, None]),
+    (new_app, "namespace", [*NOT_TEXT, "", "{a}", "\ud800"]),
     (new_limit, "requests", NOT_A_COUNT),
     (new_limit, "window", [*NOT_SECONDS, None]),
     (new_limit, "burst", [*NEVER, True, 0, "5"]),

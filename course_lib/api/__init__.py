@@ -7,6 +7,7 @@ Read `app.py` first: it has `create_app`, with each fix off or on. The rest has 
     stats.py          the endpoint of the first lesson, and its cache
     database.py       the SQLite file and its queries
     connections.py    a reading connection for each thread
+    json_values.py    values of any type, in a form that JSON can express
     writer.py         one queue for all writes
     models.py         the bodies of requests
     bodies.py         how large and how slow a body may be

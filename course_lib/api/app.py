@@ -28,6 +28,7 @@ from course_lib.api.responses import BODY, failures
 from course_lib.api.server_timing import ServerTimingMiddleware
 from course_lib.api.stats import PLATFORM_TTL, USER_TTL, add_stats
 from course_lib.cache import Cache
+from course_lib.checks import check_namespace, check_seconds, check_switch
 from course_lib.limiter import Algorithm, RateLimiter
 from course_lib.monitor import PerformanceMonitor
 from course_lib.optimizer import create_indexes
@@ -65,10 +66,16 @@ def create_app(
       `/metrics`; with `redis_url`, those of all workers. Both pages are for the people who run
       the service, so don't let a proxy expose them.
 
-    Raises FileNotFoundError if there is no such file, ValueError if a limit is malformed or
-    `redis_url` is missing. At start-up, raises what `redis_client.verify` raises for a Redis that
-    can't be used; one that's unavailable is only logged.
+    Raises FileNotFoundError if there is no such file, ValueError or TypeError if an argument is
+    wrong, a limit is malformed, or `redis_url` is missing. At start-up, raises what
+    `redis_client.verify` raises for a Redis that can't be used; one that's unavailable is only
+    logged.
     """
+    for name, switch in {"indexes": indexes, "cache": cache, "monitor": monitor}.items():
+        check_switch(name, switch)
+    for name, ttl in {"user_ttl": user_ttl, "platform_ttl": platform_ttl}.items():
+        check_seconds(name, ttl)
+    check_namespace(namespace)
     database = EventsDatabase(db_path)
     if (cache or limits) and redis_url is None:
         feature = "cache=True needs" if cache else "limits need"

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from course_lib.api.json_values import text_of
+
 LOCK_TIMEOUT = 10.0
 """The longest time that a statement waits for another process's lock, in seconds."""
 
@@ -74,6 +76,7 @@ class Readers:
             self.drop()
             opened = _Opened(connect(self._path), file)
             opened.connection.execute("PRAGMA query_only = ON")
+            opened.connection.text_factory = text_of
             self._of_thread.opened = opened
             self._all.add(opened)
         return opened.connection

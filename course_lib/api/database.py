@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from course_lib.api.connections import Readers
+from course_lib.api.json_values import json_values
 from course_lib.api.models import NewEvent
 from course_lib.api.server_timing import usage_of_request
 from course_lib.api.writer import Writer
@@ -25,6 +26,9 @@ TOTALS_OF_USER = """
     SELECT type, count(*) AS events, sum(duration_ms) AS duration_ms
     FROM events WHERE user_id = ? GROUP BY type ORDER BY events DESC, type
 """
+
+APPROXIMATE_TOTALS_OF_USER = TOTALS_OF_USER.replace("sum(", "total(")
+"""The same as floats, for sums that are larger than any integer of SQLite's."""
 
 TOTALS_BY_TYPE = (
     "SELECT type, count(*) AS events FROM events GROUP BY type ORDER BY events DESC, type"
@@ -75,11 +79,16 @@ class EventsDatabase:
 
         Runs one statement.
         """
-        by_type = self.rows(TOTALS_OF_USER, (user,))
+        try:
+            by_type = self.rows(TOTALS_OF_USER, (user,))
+        except sqlite3.OperationalError as error:
+            if str(error) != "integer overflow":
+                raise
+            by_type = self.rows(APPROXIMATE_TOTALS_OF_USER, (user,))
         return {
             "user_id": user,
             "events": sum(row["events"] for row in by_type),
-            "duration_ms": sum(row["duration_ms"] for row in by_type),
+            "duration_ms": sum(row["duration_ms"] or 0 for row in by_type),
             "by_type": by_type[:MOST_TYPES],
         }
 
@@ -126,7 +135,7 @@ class EventsDatabase:
         return self._readers.connection()
 
     def rows(self, statement: str, parameters: tuple[object, ...] = ()) -> list[dict[str, Any]]:
-        """Run a statement to its last row and return the rows as dicts.
+        """Run a statement to its last row and return the rows as dicts that JSON can express.
 
         The statement and its time count toward the current request. Raises sqlite3.DatabaseError if
         the file is missing, damaged, or locked for more than ten seconds.
@@ -140,7 +149,7 @@ class EventsDatabase:
             self._readers.drop()  # the file may have been repaired before the next statement
             raise
         columns = [column[0] for column in cursor.description]
-        return [dict(zip(columns, row, strict=True)) for row in rows]
+        return [dict(zip(columns, json_values(row), strict=True)) for row in rows]
 
     def _submit(self, user: int, event: NewEvent) -> Future[int]:
         now = int(time.time())

@@ -37,12 +37,17 @@ def add_limits(app: FastAPI, limiter: RateLimiter, limits: Limits) -> CheckAccou
     """Put the limits in front of the app, and return the function that checks an account's limit.
 
     The middleware can't check accounts: only the login route reads which account a request is for.
-    Raises ValueError if a limit is malformed.
+    Raises TypeError or ValueError if the limits aren't a dict of limits by route.
     """
+    if not isinstance(limits, Mapping):
+        raise TypeError(f"limits must be a dict such as LIMITS, or True, not {limits!r}")
     by_route = dict(limits)
     by_account: str | None = None
     login_limits = by_route.get(LOGIN)
     if isinstance(login_limits, Mapping):
+        for kind in login_limits:
+            if kind not in ("address", "account"):
+                raise ValueError(f"{LOGIN!r} has a limit by {kind!r}: choose address or account")
         by_route[LOGIN] = login_limits.get("address")
         by_account = login_limits.get("account")
     options: dict[str, Any] = {

@@ -11,8 +11,7 @@ also tells other callers, in this process and in others, that a load is running,
 instead of loading too.
 
 Read the docstrings of `store.py` and `shard.py` next (what is in Redis), then `shared_loads.py` and
-`load_runner.py` (what happens on a miss), then `lua/write.lua`. What counts as unavailable is in
-`redis_client/breaker.py`.
+`load_runner.py` (misses), then `lua/write.lua`. `redis_client/refusals.py` has what's unavailable.
 """
 
 from collections import Counter
@@ -68,6 +67,7 @@ class Cache(CachedFunctions):
         codec: Codec | None = None,
         shards: int = 1,
     ) -> None:
+        super().__init__()
         self._store = Store(redis, namespace, shards)
         self._values = Values(JsonCodec() if codec is None else codec)
         self._shared_loads = SharedLoads(self._store, self._values)

@@ -11,6 +11,7 @@ import asyncio
 import functools
 import hashlib
 import inspect
+import json
 import logging
 import re
 import string
@@ -18,7 +19,8 @@ import typing
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from course_lib.cache.codec import JsonCodec
+from course_lib.cache.codec import json_form
+from course_lib.cache.function_names import FunctionNames
 from course_lib.cache.ttl import Seconds, Ttl, check_ttl, seconds
 from course_lib.checks import check_decorated
 
@@ -35,6 +37,9 @@ class CachedFunctions:
     """Adds the decorator `cached` to a cache."""
 
     get_or_set: Callable[..., Awaitable[Any]]
+
+    def __init__(self) -> None:
+        self._function_names = FunctionNames()
 
     def cached(
         self,
@@ -63,7 +68,8 @@ class CachedFunctions:
 
         Raises TypeError for a generator, for a lambda, a partial or an object without `key`, and
         when called with an argument that JSON can't express. Raises ValueError if `key` or `user`
-        names an argument that the function doesn't have.
+        names an argument that the function doesn't have, or if another function without `key` has
+        the same name but other code, or other values of the variables around it.
         """
         for name, part in (("key", key), ("user", user)):
             if part == "" or not isinstance(part, str | Callable | None):
@@ -75,6 +81,8 @@ class CachedFunctions:
 
         def decorate(function: Function) -> Callable[..., Awaitable[Any]]:
             call = _CachedCall(function, key, user)
+            if key is None:
+                self._function_names.add(call.name, function)
 
             @functools.wraps(function)
             async def cached(*arguments: Any, **named: Any) -> Any:
@@ -102,7 +110,7 @@ class _CachedCall:
         self._key = key
         self._user = user
         own_name = getattr(function, "__qualname__", "<unnamed>")
-        self._name = f"{function.__module__}.{own_name}"
+        self.name = f"{function.__module__}.{own_name}"
         if key is None and own_name.endswith(">"):  # a lambda, a partial or an object
             raise TypeError(
                 f"{function!r} has no name of its own for its keys, so it could get another "
@@ -111,16 +119,16 @@ class _CachedCall:
         self._signature = _signature(function)
         self._logged: set[str] = set()
         if isinstance(user, str) and user not in self._signature.parameters:
-            raise ValueError(f"{self._name} has no argument {user!r}: pass user= one that it has")
+            raise ValueError(f"{self.name} has no argument {user!r}: pass user= one that it has")
         if isinstance(key, str):
-            _check_format(key, self._signature, self._name)
+            _check_format(key, self._signature, self.name)
 
     def bind(self, arguments: tuple[Any, ...], named: dict[str, Any]) -> inspect.BoundArguments:
         """Return a call's arguments by name, with defaults."""
         try:
             bound = self._signature.bind(*arguments, **named)
         except TypeError as error:
-            raise TypeError(f"{self._name}: {error}") from None
+            raise TypeError(f"{self.name}: {error}") from None
         bound.apply_defaults()
         return bound
 
@@ -128,9 +136,16 @@ class _CachedCall:
         """Call the function."""
         if inspect.iscoroutinefunction(self._function):
             return await self._function(*bound.args, **bound.kwargs)
-        result = await asyncio.to_thread(self._function, *bound.args, **bound.kwargs)
+        result = await asyncio.to_thread(self._call, bound)
         # An object or a wrapper may be async without being an `async def`.
         return await result if inspect.isawaitable(result) else result
+
+    def _call(self, bound: inspect.BoundArguments) -> Any:
+        """Call the function, in a thread."""
+        try:
+            return self._function(*bound.args, **bound.kwargs)
+        except StopIteration as error:  # which asyncio can't pass on, so the load would never end
+            raise RuntimeError(f"{self.name} raised StopIteration") from error
 
     def user_id(self, bound: inspect.BoundArguments) -> Any:
         """Return the user whom the call's entry belongs to, or None."""
@@ -155,7 +170,7 @@ class _CachedCall:
         arguments = ",".join(parts)
         if is_secret or len(arguments) > LONGEST_ARGUMENTS:
             arguments = hashlib.sha256(arguments.encode()).hexdigest()
-        return f"{self._name}({arguments})"
+        return f"{self.name}({arguments})"
 
     def _text(self, name: str, value: Any) -> str | None:
         """Return an argument as text for the key, or None if it's left out."""
@@ -165,11 +180,13 @@ class _CachedCall:
         if is_dependency and hasattr(value, "__dict__") and not hasattr(value, "model_dump"):
             value = vars(value)  # a page, as an object with `offset` and `limit`
         try:
-            return JsonCodec().encode(value).decode()
+            text = _ARGUMENTS.encode(value)
+            text.encode()  # ValueError for half of a surrogate pair
+            return text
         except (TypeError, ValueError):
             if not is_dependency:
                 raise TypeError(
-                    f"{self._name} can't have its argument {name!r} in a key, because JSON can't "
+                    f"{self.name} can't have its argument {name!r} in a key, because JSON can't "
                     "express it: pass `key`, a function of the arguments"
                 ) from None
         if self._user is None and name not in self._logged:
@@ -177,7 +194,7 @@ class _CachedCall:
             log.warning(
                 "%s is cached for all values of its dependency %r: if the result depends on it, "
                 "pass `user` or `key`",
-                self._name,
+                self.name,
                 name,
             )
         return None
@@ -212,6 +229,16 @@ def _check_format(key: str, signature: inspect.Signature, name: str) -> None:
                 f"{name} has no argument {argument!r}, which is in its key {key!r}: name one that "
                 "it has"
             )
+
+
+def _typed_form(value: Any) -> dict[str, Any]:
+    """Return what JSON can't express in JSON's form, with its type: two types may have one form."""
+    return {type(value).__qualname__: json_form(value)}
+
+
+_ARGUMENTS = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_typed_form
+)
 
 
 def _belongs_to_request(value: Any) -> bool:

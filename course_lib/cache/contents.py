@@ -7,6 +7,9 @@ r"""Tell apart what an entry can hold: a value, a lease, or both.
     value                    any other value. JSON always looks like this
 
 `store.py` and its scripts add and check the mark, so nothing else sees it.
+
+JSON that another program has stored under an entry's key looks like a value, so it's a hit. Telling
+them apart would take a longer form for every value, or a second command for every read.
 """
 
 import secrets

@@ -96,3 +96,7 @@ def check_how_it_returns(raw: bool, on_outcome: Callable[[str], object] | None) 
     check_switch("raw", raw)
     if on_outcome is not None:
         check_functions(on_outcome=on_outcome)
+        if inspect.iscoroutinefunction(on_outcome):
+            raise TypeError(
+                f"on_outcome must not be async, because it isn't awaited: {on_outcome!r}"
+            )

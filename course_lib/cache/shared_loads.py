@@ -41,12 +41,18 @@ class SharedLoads:
         """Return an entry's content, and "miss" if this call ran the loader, else "wait".
 
         `content` is what the caller has just read from the entry: a lease, None or UNAVAILABLE.
+        Raises RuntimeError if the caller is the loader itself.
         """
         retried = False
         while not is_value(content):
             joined = self._joinable.find(request.stored_key, content)
             load = joined or self._start_load(request, content)
             attempt = load.attempt
+            if load.task is asyncio.current_task():
+                raise RuntimeError(
+                    f"the loader of {request.key!r} looks up its own key, so it would wait for "
+                    "itself: call what it needs directly"
+                )
             try:
                 loaded = await asyncio.shield(load.task)
             except Exception:

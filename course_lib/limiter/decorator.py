@@ -3,10 +3,10 @@
 FastAPI passes an endpoint what its signature declares. So the decorated function also declares what
 the check needs, if the endpoint doesn't:
 
-    endpoint                       also declares               checked
-    function, object, partial      a Request and a Response    when it's called
-    with a WebSocket parameter     nothing                     when it's called, before `accept`
-    generator: FastAPI streams it  a dependency                before the stream starts
+    endpoint                       also declares                       checked
+    function, object, partial      an HTTPConnection and a Response    when it's called
+    with a WebSocket parameter     nothing                             before `accept`
+    generator: FastAPI streams it  a dependency                        before the stream starts
 
 None of that appears in the OpenAPI schema.
 """
@@ -67,12 +67,14 @@ def limit_endpoint(check: Check, endpoint: str | None, text: str) -> Callable[[E
 def _limit_call(
     function: Endpoint, signature: inspect.Signature, check: Check, name: str
 ) -> tuple[Endpoint, inspect.Signature]:
-    from fastapi import Request, Response, concurrency  # noqa: PLC0415
+    from fastapi import Response, concurrency  # noqa: PLC0415
     from starlette.exceptions import HTTPException  # noqa: PLC0415
+    from starlette.requests import HTTPConnection  # noqa: PLC0415
 
-    request_name = _find_parameter(signature, Request) or "_request"
-    response_name = _find_parameter(signature, Response) or "_response"
-    kinds = {request_name: Request, response_name: Response}
+    # A dependency may serve a WebSocket too, which has no Request.
+    request_name = _find_parameter(signature, HTTPConnection) or _unused_name(signature, "request")
+    response_name = _find_parameter(signature, Response) or _unused_name(signature, "response")
+    kinds = {request_name: HTTPConnection, response_name: Response}
     added = {name: kind for name, kind in kinds.items() if name not in signature.parameters}
     is_coroutine = _kind_of(function) is Kind.COROUTINE
 
@@ -106,19 +108,21 @@ def _limit_stream(
     function: Endpoint, signature: inspect.Signature, check: Check, name: str
 ) -> tuple[Endpoint, inspect.Signature]:
     """Limit a generator, by a dependency: in the generator itself, 200 would have been sent."""
-    from fastapi import Depends, Request, Response  # noqa: PLC0415
+    from fastapi import Depends, Response  # noqa: PLC0415
+    from starlette.requests import HTTPConnection  # noqa: PLC0415
 
-    async def check_first(request: Request, response: Response) -> None:
+    async def check_first(request: HTTPConnection, response: Response) -> None:
         headers = await _checked_headers(check, request.scope, name)
         response.headers.update(_strictest(request.scope, headers))
 
-    check_first.__annotations__ = {"request": Request, "response": Response}
+    check_first.__annotations__ = {"request": HTTPConnection, "response": Response}
+    added = _unused_name(signature, "checked")
 
     if _kind_of(function) is Kind.ASYNC_GENERATOR:
 
         @_wraps(function)
         async def limited(*args: Any, **kwargs: Any) -> Any:
-            kwargs.pop("_checked", None)
+            kwargs.pop(added, None)
             async with contextlib.aclosing(function(*args, **kwargs)) as items:
                 async for item in items:
                     yield item
@@ -127,10 +131,10 @@ def _limit_stream(
 
         @_wraps(function)
         def limited(*args: Any, **kwargs: Any) -> Any:
-            kwargs.pop("_checked", None)
+            kwargs.pop(added, None)
             yield from function(*args, **kwargs)
 
-    return limited, _with_parameters(signature, {}, _checked=Depends(check_first))
+    return limited, _with_parameters(signature, {}, **{added: Depends(check_first)})
 
 
 def _limit_websocket(function: Endpoint, websocket_name: str, check: Check, name: str) -> Endpoint:
@@ -144,7 +148,10 @@ def _limit_websocket(function: Endpoint, websocket_name: str, check: Check, name
         if checked is None or checked.decision:
             return await function(*args, **kwargs)
         detail = rejection(checked.decision)
-        if "websocket.http.response" not in websocket.scope.get("extensions", {}):
+        can_respond = "websocket.http.response" in websocket.scope.get("extensions", {})
+        endpoint: Any = websocket.scope.get("endpoint")
+        is_endpoint = inspect.unwrap(endpoint) is inspect.unwrap(function)
+        if not (can_respond and is_endpoint):  # after a dependency, the endpoint would be called
             raise WebSocketException(1008, detail)  # a server responds with 403
         response = JSONResponse({"detail": detail}, 429, checked.headers)
         await websocket.send_denial_response(response)
@@ -154,15 +161,21 @@ def _limit_websocket(function: Endpoint, websocket_name: str, check: Check, name
 
 
 async def _checked_headers(check: Check, scope: Scope, name: str) -> dict[str, str]:
-    """Return the headers of an allowed request. Raises HTTPException (429) if it's rejected."""
-    from fastapi import HTTPException  # noqa: PLC0415
+    """Return the headers of an allowed request.
+
+    Raises HTTPException (429) if it's rejected, or WebSocketException if it's a handshake.
+    """
+    from fastapi import HTTPException, WebSocketException  # noqa: PLC0415
 
     checked = await check(scope, name)
     if checked is None:
         return {}
-    if not checked.decision:
-        raise HTTPException(429, rejection(checked.decision), checked.headers)
-    return checked.headers
+    if checked.decision:
+        return checked.headers
+    detail = rejection(checked.decision)
+    if scope["type"] == "websocket":
+        raise WebSocketException(1008, detail)
+    raise HTTPException(429, detail, checked.headers)
 
 
 def _strictest(scope: Scope, headers: dict[str, str]) -> dict[str, str]:
@@ -189,6 +202,13 @@ def _with_parameters(
         parameters.append(inspect.Parameter(name, keyword, default=default))
     parameters.sort(key=lambda parameter: parameter.kind)
     return signature.replace(parameters=parameters)
+
+
+def _unused_name(signature: inspect.Signature, name: str) -> str:
+    """Return a name for a parameter that the endpoint doesn't have."""
+    while name in signature.parameters:
+        name = f"_{name}"
+    return name
 
 
 def _find_parameter(signature: inspect.Signature, kind: type) -> str | None:

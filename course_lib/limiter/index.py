@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections import Counter
 
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
@@ -15,11 +16,14 @@ FOREIGN_CONTENT = re.compile("WRONGTYPE|not an integer|invalid expire")
 """Matches the errors of a script that met something else than a limiter's state under a key."""
 
 
-async def read_index(redis: Redis, index: str) -> list[tuple[str, Rules]]:
-    """Return the endpoints and rules in an index; none while Redis is unavailable."""
+async def read_index(
+    redis: Redis, index: str, unavailable: Counter[str]
+) -> list[tuple[str, Rules]]:
+    """Return the endpoints and rules in an index; none while Redis is unavailable, counted."""
     try:
         return await _read(redis, index)
-    except RedisUnavailable:
+    except RedisUnavailable as error:
+        unavailable[error.reason] += 1
         return []
     except ResponseError as error:
         if not FOREIGN_CONTENT.search(str(error)):

@@ -67,7 +67,7 @@ class RateLimiter:
     - `clock`: returns the time in seconds, instead of the server's clock; for tests. Keys expire by
       the server's clock all the same.
 
-    `unavailable` counts the decisions that `on_error` made, by the reason why Redis couldn't;
+    `unavailable` counts what was decided or read without Redis, by the reason why Redis couldn't;
     `would_reject` the requests, by endpoint, that were allowed only because nothing is enforced.
     """
 
@@ -103,14 +103,15 @@ class RateLimiter:
 
         `limit` is "50/minute", "10 per 5 seconds", several joined by ";", or a `Limit`. A request
         is allowed, and counted, only if all of them allow it. It uses up `cost` requests of each,
-        or the whole of a limit that is smaller. Raises ValueError or TypeError, with an example to
-        follow, if `limit` isn't a limit or `cost` isn't a cost.
+        or the whole of a limit that is smaller. With `cost=0` it uses up nothing, so it's always
+        allowed, and the decision has what's left. Raises ValueError or TypeError, with an example
+        to follow, if `limit` isn't a limit or `cost` isn't a whole number from 0.
         """
         rules = rules_for(limit, self.algorithm)
         if type(cost) is not int or cost != 1:
             rules = rules.with_cost(cost, self.algorithm)
         endpoint = endpoint_part(endpoint)
-        member = f"{rules.text} {endpoint}"
+        member = f"{rules.text} {endpoint}" if cost else ""
         decision = await self._run_script(self._index(user_id), endpoint, rules, member)
         if decision.allowed or self.enforce:
             return decision
@@ -124,7 +125,7 @@ class RateLimiter:
         """
         index = self._index(user_id)
         decisions: dict[str, Decision] = {}
-        for endpoint, rules in await read_index(self._redis, index):
+        for endpoint, rules in await read_index(self._redis, index, self.unavailable):
             decision = await self._run_script(index, endpoint, rules, "")
             known = decisions.get(endpoint)
             is_strictest = known is None or decision.remaining < known.remaining
@@ -165,8 +166,9 @@ class RateLimiter:
         `limit` may be a function that returns the limit of a request from its scope, or None for
         no limit. `identify`, `anonymous` and `cost` are those of `RateLimitMiddleware`; all of
         these functions may be async. `endpoint` is the name to count under, by default the
-        function's module and name. Every response carries the headers of `headers.py`, also if the
-        endpoint raises HTTPException. Raises what `check_rate_limit` raises for a bad limit.
+        function's module and name: functions of one name share the limit. Every response carries
+        the headers of `headers.py`, also if the endpoint raises HTTPException. Raises what
+        `check_rate_limit` raises for a bad limit.
         """
         if callable(limit):
             check_limit_of_request(limit)

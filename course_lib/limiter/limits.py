@@ -21,10 +21,10 @@ MOST_REQUESTS = 10**9
 MOST_LOGGED = 1000  # entries for one request in a sliding log
 SHORTEST_WINDOW = 0.001  # seconds: keys expire by the millisecond
 ONE_LIMIT = re.compile(
-    r"\s*([0-9]+)"  # requests
+    r"\s*([0-9]{1,20})"  # requests
     r"\s*(?:/|per)"
-    rf"\s*([0-9]+(?:\.[0-9]+)?)?\s*({'|'.join(SECONDS)})s?"  # "5 seconds", "minute"
-    r"\s*(?:burst\s*([0-9]+)\s*)?",
+    rf"\s*([0-9]{{1,20}}(?:\.[0-9]+)?)?\s*({'|'.join(SECONDS)})s?"  # "5 seconds", "minute"
+    r"\s*(?:burst\s*([0-9]{1,20})\s*)?",
     re.IGNORECASE,
 )
 
@@ -110,7 +110,7 @@ OneLimit = str | Limit | None
 """A limit, or None for no limit."""
 LimitOfRequest = Callable[[Scope], OneLimit | Awaitable[OneLimit]]
 """Returns the limit of a request from its scope; may be async."""
-Cost = Callable[[Scope], int | Awaitable[int]]
+Cost = Callable[[Scope], float | Awaitable[float]]
 """Returns how many requests of its limit a request uses up; may be async."""
 
 
@@ -128,7 +128,7 @@ class Rules(NamedTuple):
 
     def with_cost(self, cost: int, algorithm: str) -> "Rules":
         """Return the rules for a request of this cost. Raises ValueError if it isn't a cost."""
-        check_count("cost", cost, MOST_REQUESTS)
+        check_count("cost", cost, MOST_REQUESTS, least=0)
         if algorithm == "sliding_log" and cost > MOST_LOGGED:
             raise ValueError(
                 f"cost is {cost}: sliding_log stores an entry for each of them, so it takes at "

@@ -43,6 +43,8 @@ class RateLimitMiddleware:
     - `tiers`: returns the caller's tier from the request's scope; may be async.
     - `exempt`: routes that are never limited, written like those of `limits`.
     - `cost`: returns how many requests of the limit a request uses up, by default 1; may be async.
+      A fraction is rounded up. A request that costs 0 is always allowed. Anything that isn't a
+      number from 0 counts as 1, and is logged once.
     - `on_reject`: returns the response to a rejected request, from its scope and the decision: any
       ASGI app, such as a `JSONResponse` of Starlette's; may be async. The limit's headers are
       added.

@@ -1,19 +1,32 @@
 """Check a request against its limit: the steps that the middleware and the decorator share."""
 
 import inspect
+import logging
+import math
 import re
 from collections.abc import Awaitable
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from course_lib.asgi import Scope
 from course_lib.checks import check_functions
 from course_lib.limiter.clients import Identify, Identity, address, identify_client
 from course_lib.limiter.decision import Decision
 from course_lib.limiter.headers import rate_limit_headers
-from course_lib.limiter.limits import Cost, Limit, LimitOfRequest, OneLimit, rules_for
+from course_lib.limiter.limits import (
+    MOST_LOGGED,
+    MOST_REQUESTS,
+    Cost,
+    Limit,
+    LimitOfRequest,
+    OneLimit,
+    rules_for,
+)
 from course_lib.limiter.scripts import Algorithm
 
 SCOPE_TYPE = re.compile("Any|Scope|Mapping|dict", re.IGNORECASE)  # as a scope may be annotated
+COUNTED = "course_lib.limiter.counted"  # the checks of a request and the apps that know them
+
+log = logging.getLogger(__package__)
 
 
 def check_limit_of_request(limit: LimitOfRequest) -> None:
@@ -63,11 +76,16 @@ class RequestCheck:
         self._identify = identify or address
         self._anonymous = anonymous
         self._cost = cost
+        self._logged: set[str] = set()  # the endpoints whose wrong cost has been logged
 
     async def check(
         self, scope: Scope, endpoint: str, limit: OneLimit | LimitOfRequest
     ) -> CheckedRequest | None:
-        """Decide on a request and count it if it's allowed; return None if it isn't limited."""
+        """Decide on a request and count it if it's allowed; return None if it isn't limited.
+
+        An app that is mounted in another may have the same limit. Then the request has been counted
+        already, and gets the same decision.
+        """
         if callable(limit):
             own_limit = limit(scope)
             limit = await own_limit if inspect.isawaitable(own_limit) else own_limit
@@ -76,9 +94,53 @@ class RequestCheck:
         client = await identify_client(scope, self._identify, self._anonymous)
         if client is None:
             return None
-        cost = self._cost(scope) if self._cost else 1
+        limits = rules_for(limit, self._limiter.algorithm).limits
+        counter = self._limiter, str(client), endpoint, limit
+        counted = _find_counted(scope, counter)
+        if counted:
+            return counted
+        cost = await self._cost_of(scope, endpoint) if self._cost else 1
+        decision = await self._limiter.check_rate_limit(client, endpoint, limit, cost=cost)
+        checked = CheckedRequest(decision, rate_limit_headers(decision, limits))
+        scope.setdefault(COUNTED, {})[counter] = [scope.get("app")], checked
+        return checked
+
+    async def _cost_of(self, scope: Scope, endpoint: str) -> int:
+        """Return what a request costs; 1 if the function returns nonsense, which is logged once."""
+        assert self._cost
+        cost = self._cost(scope)
         if inspect.isawaitable(cost):
             cost = await cost
-        decision = await self._limiter.check_rate_limit(client, endpoint, limit, cost=cost)
-        limits = rules_for(limit, self._limiter.algorithm).limits
-        return CheckedRequest(decision, rate_limit_headers(decision, limits))
+        most = MOST_LOGGED if self._limiter.algorithm == "sliding_log" else MOST_REQUESTS
+        is_number = isinstance(cost, int | float) and not isinstance(cost, bool)
+        if is_number and 0 <= cost <= most:
+            return math.ceil(cost)
+        counted = most if is_number and cost > most else 1
+        if endpoint not in self._logged:
+            self._logged.add(endpoint)
+            log.warning(
+                "the cost of a request to %s isn't a number from 0 to %d, but of type %s: it "
+                "counts as %d; check the function that you passed as `cost`",
+                endpoint,
+                most,
+                type(cost).__name__,
+                counted,
+            )
+        return counted
+
+
+def _find_counted(scope: Scope, counter: tuple[Any, ...]) -> CheckedRequest | None:
+    """Return the decision on a request that an app around this one has counted; None if none has.
+
+    An endpoint may send other requests to these apps, with copies of its scope. They count, because
+    their app has seen the scope before.
+    """
+    counted: dict[tuple[Any, ...], tuple[list[Any], CheckedRequest]] = scope.get(COUNTED, {})
+    if counter not in counted:
+        return None
+    apps, checked = counted[counter]
+    app = scope.get("app")
+    if app in apps:
+        return None
+    apps.append(app)
+    return checked

@@ -4,7 +4,8 @@
     `now`         add_to_index  check, spend        check all limits, spend if all allow it, reply
 
 An algorithm is two functions, `check(limit)` and `spend(limit)`; the rest is the same for all.
-`repair.lua` in front makes a script delete foreign content, and `reset.lua` deletes a user's state.
+After the clock, `repair.lua` makes a script delete foreign content. `reset.lua` deletes a user's
+state.
 """
 
 import hashlib
@@ -28,6 +29,6 @@ SCRIPTS: dict[Algorithm, Script] = {
     algorithm: _join("clock", "index", algorithm, "decide") for algorithm in get_args(Algorithm)
 }
 REPAIRS: dict[Algorithm, Script] = {
-    algorithm: _join("repair", "clock", "index", algorithm, "decide") for algorithm in SCRIPTS
+    algorithm: _join("clock", "repair", "index", algorithm, "decide") for algorithm in SCRIPTS
 }
 RESET = _join("clock", "reset")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from redis.asyncio import Redis, RedisCluster
-from redis.exceptions import NoPermissionError
+from redis.exceptions import NoPermissionError, ResponseError
 
 from course_lib.checks import check_texts
 from course_lib.redis_client.breaker import CircuitBreaker
@@ -27,10 +27,10 @@ async def verify(redis: Redis, *, keys: Sequence[str] = KEYS) -> None:
 
     `keys` has a key in each namespace in use, which nothing else uses. Raises TypeError or
     ValueError if that isn't a list of keys. Raises RuntimeError, which says what to do, if the
-    server is too old, is a replica, is part of a cluster that the client doesn't know, or if the
-    user lacks a right. Raises RedisUnavailable if Redis can't be used now, and redis-py's
-    AuthenticationError if the password is wrong. Logs a warning if the eviction policy may remove
-    the cache's indexes.
+    server is too old, is a replica, is part of a cluster that the client doesn't know, if the user
+    lacks a right, or if a command was renamed. Raises RedisUnavailable if Redis can't be used now,
+    and redis-py's AuthenticationError if the password is wrong. Logs a warning if the eviction
+    policy may remove the cache's indexes.
     """
     check_client(redis)
     check_texts("keys", keys)
@@ -98,10 +98,18 @@ async def _check_rights(redis: Redis, key: str) -> None:
             f"Redis forbids this user to run scripts with the key {key!r} ({error}): allow "
             f"+eval, +evalsha and the keys ~{namespace}* with ACL SETUSER, see docs/redis.md"
         ) from None
+    except ResponseError as error:
+        if not _is_unknown(error):
+            raise
+        raise RuntimeError(
+            f"Redis doesn't run scripts ({error}): don't rename EVAL and EVALSHA in its "
+            "configuration"
+        ) from None
     if forbidden:
         rights = " ".join(f"+{command.decode().lower()}" for command in forbidden)
         raise RuntimeError(
-            f"this user of Redis lacks rights: allow {rights} with ACL SETUSER, see docs/redis.md"
+            f"this user of Redis lacks commands: allow {rights} with ACL SETUSER, see "
+            "docs/redis.md, and don't rename them in the configuration of Redis"
         )
 
 
@@ -109,8 +117,10 @@ async def _check_eviction(redis: Redis) -> None:
     """Warn if Redis may evict the index of a user's entries: no invalidation finds them then."""
     try:
         infos = [await _send(redis, options, "INFO", "memory") for options in await _nodes(redis)]
-    except NoPermissionError:
-        log.info("the eviction policy is not checked: this user of Redis may not run INFO")
+    except ResponseError as error:
+        if not isinstance(error, NoPermissionError) and not _is_unknown(error):
+            raise
+        log.info("the eviction policy is not checked: this user of Redis can't run INFO")
         return
     policies = {info.get("maxmemory_policy", "noeviction") for info in infos}
     for policy in policies - SAFE_POLICIES:
@@ -119,6 +129,11 @@ async def _check_eviction(redis: Redis) -> None:
             "maxmemory-policy is %s; set it to volatile-ttl or noeviction",
             policy,
         )
+
+
+def _is_unknown(error: ResponseError) -> bool:
+    """Return True if Redis doesn't know a command, for example because it was renamed."""
+    return "unknown command" in str(error)
 
 
 def _bytes(text: Any) -> bytes:

@@ -8,6 +8,10 @@ local function check(limit)
   limit.ends_in = limit.window - now % limit.window
   limit.counter = limit.key .. (now + limit.ends_in) / limit.window  -- the number of the window
   local count = tonumber(redis.call("GET", limit.counter)) or 0
+  if not (count >= 0 and count <= limit.requests) then  -- another program wrote it
+    redis.call("DEL", limit.counter)
+    count = 0
+  end
   limit.remaining = math.max(limit.requests - count, 0)
   limit.reset_after = count > 0 and limit.ends_in or 0
   limit.retry_after = limit.remaining < limit.cost and limit.ends_in or 0

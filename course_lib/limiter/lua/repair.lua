@@ -1,12 +1,18 @@
 -- Make the script that follows delete what can't be the state of a limit: a key of another type,
--- or a counter that isn't a number. Joined in front of clock.lua, to decide again after an error.
--- If the error was in the index, the request has been counted already, and is counted twice.
+-- or a counter that isn't a number. Joined between clock.lua and index.lua, to decide again after
+-- an error.
 --
--- KEYS  1 the index
+-- KEYS  1 the index   2, 3 ... the state of each limit
+-- ARGV  4, 7 ... for each limit: its window
 
 local server = redis
 if server.call("TYPE", KEYS[1]).ok ~= "zset" then
   server.call("DEL", KEYS[1])
+  -- The request may have been counted before the error, and nothing lists these keys any more.
+  for i = 2, #KEYS do
+    local number = math.floor(now / ARGV[3 * i - 2]) + 1  -- of the current window
+    server.call("DEL", KEYS[i], KEYS[i] .. number, KEYS[i] .. number - 1)
+  end
 end
 local redis = {
   call = function(...)

@@ -13,12 +13,17 @@ local function check(limit)
   limit.counter = limit.key .. number
   local counts = redis.call("MGET", limit.counter, limit.key .. number - 1)
   local count, previous = tonumber(counts[1]) or 0, tonumber(counts[2]) or 0
+  local is_counter = count >= 0 and count <= requests
+  if not (is_counter and previous >= 0 and previous <= requests) then  -- another program wrote one
+    redis.call("DEL", limit.counter, limit.key .. number - 1)
+    count, previous = 0, 0
+  end
   -- The sliding window still covers the last `ends_in` of the previous window. Multiplied by the
   -- window, all terms are whole numbers, which keeps the wait exact.
   local left = math.floor(((requests - count) * window - previous * ends_in) / window)
   limit.remaining = math.max(left, 0)
   limit.reset_after = count > 0 and ends_in + window or previous > 0 and ends_in or 0
-  if left >= cost then
+  if limit.remaining >= cost then
     limit.retry_after = 0
   elseif count + cost <= requests then  -- until enough of the previous window has slid out
     limit.retry_after = ends_in - math.floor((requests - count - cost) * window / previous)

@@ -2,7 +2,7 @@
 -- The order makes sure that the key has the right type for each.
 --
 -- KEYS  1 a key that nothing else uses
--- Returns the names of the commands that this user may not run.
+-- Returns the names of the commands that this user can't run.
 
 local key = KEYS[1]
 local commands = {
@@ -39,7 +39,8 @@ local forbidden = {}
 for _, command in ipairs(commands) do
   local reply = redis.pcall(unpack(command))
   local message = type(reply) == "table" and reply.err or ""
-  if string.find(message, "can't run this command", 1, true) then
+  -- A command that was renamed is unknown.
+  if string.find(message, "can't run this command", 1, true) or string.find(message, "Unknown") then
     forbidden[#forbidden + 1] = command[1]
   elseif message ~= "" and not string.find(message, "WRONGTYPE", 1, true) then
     return redis.error_reply(message)
