@@ -164,6 +164,10 @@ def main():
     arguments = parser.parse_args()
     if unknown := {*arguments.schemas} - SCHEMAS.keys():
         parser.error(f"no such schema: {', '.join(sorted(unknown))}")
+    if not shutil.which("sqlite3"):
+        parser.error(
+            "there is no sqlite3 shell: install it, for example by apt-get install sqlite3"
+        )
     for name in arguments.schemas or SCHEMAS:
         with tempfile.TemporaryDirectory() as folder:
             compare(name, arguments.rounds, Path(folder))

@@ -99,53 +99,57 @@ async def load_document():
 
 def add_peers(url, hits, sets, misses, numbers):
     """Add the installed peers to the variants, and return functions that close them."""
+    peers = {"aiocache": add_aiocache, "cashews": add_cashews, "fastapi_cache": add_fastapi_cache}
     close_peers = []
-    if find_spec("aiocache"):
-        from aiocache import RedisCache
-        from aiocache.serializers import JsonSerializer
-
-        peer = RedisCache(serializer=JsonSerializer())
-        peer.client = redis_client.connect(url)
-
-        async def miss_aiocache():
-            if await peer.get(key := f"a:{next(numbers)}") is None:
-                await peer.set(key, DOCUMENT, ttl=300)
-
-        async def hit_aiocache():
-            if await peer.get("a") is None:
-                await peer.set("a", DOCUMENT, ttl=300)
-
-        hits["aiocache"], misses["aiocache"] = hit_aiocache, miss_aiocache
-        sets["aiocache"] = lambda: peer.set("a", DOCUMENT, ttl=300)
-        close_peers.append(peer.close)
-    if find_spec("cashews"):
-        from cashews import Cache as Cashews
-
-        cashews = Cashews()
-        # Its first argument can't be a unix:// address, so the address is passed apart.
-        cashews.setup("redis://", address=url, pickle_type="json")
-
-        async def miss_cashews():
-            if await cashews.get(key := f"c:{next(numbers)}") is None:
-                await cashews.set(key, DOCUMENT, expire=300)
-
-        async def hit_cashews():
-            if await cashews.get("c") is None:
-                await cashews.set("c", DOCUMENT, expire=300)
-
-        hits["cashews"], misses["cashews"] = hit_cashews, miss_cashews
-        sets["cashews"] = lambda: cashews.set("c", DOCUMENT, expire=300)
-        close_peers.append(cashews.close)
-    if find_spec("fastapi_cache"):
-        from fastapi_cache import FastAPICache
-        from fastapi_cache.backends.redis import RedisBackend
-        from fastapi_cache.decorator import cache
-
-        client = redis_client.connect(url)
-        FastAPICache.init(RedisBackend(client), expire=300)
-        hits["fastapi-cache2"] = cache()(load_document)
-        close_peers.append(client.aclose)
+    for package, add in peers.items():
+        if find_spec(package):
+            close_peers.append(add(url, hits, sets, misses, numbers))
     return close_peers
+
+
+def add_aiocache(url, hits, sets, misses, numbers):
+    from aiocache import RedisCache
+    from aiocache.serializers import JsonSerializer
+
+    peer = RedisCache(serializer=JsonSerializer())
+    peer.client = redis_client.connect(url)
+
+    async def get_or_set(key):
+        if await peer.get(key) is None:
+            await peer.set(key, DOCUMENT, ttl=300)
+
+    hits["aiocache"] = lambda: get_or_set("a")
+    sets["aiocache"] = lambda: peer.set("a", DOCUMENT, ttl=300)
+    misses["aiocache"] = lambda: get_or_set(f"a:{next(numbers)}")
+    return peer.close
+
+
+def add_cashews(url, hits, sets, misses, numbers):
+    from cashews import Cache as Cashews
+
+    peer = Cashews()
+    # Its first argument can't be a unix:// address, so the address is passed apart.
+    peer.setup("redis://", address=url, pickle_type="json")
+
+    async def get_or_set(key):
+        if await peer.get(key) is None:
+            await peer.set(key, DOCUMENT, expire=300)
+
+    hits["cashews"] = lambda: get_or_set("c")
+    sets["cashews"] = lambda: peer.set("c", DOCUMENT, expire=300)
+    misses["cashews"] = lambda: get_or_set(f"c:{next(numbers)}")
+    return peer.close
+
+
+def add_fastapi_cache(url, hits, _sets, _misses, _numbers):
+    from fastapi_cache import FastAPICache
+    from fastapi_cache.backends.redis import RedisBackend
+    from fastapi_cache.decorator import cache
+
+    client = redis_client.connect(url)
+    FastAPICache.init(RedisBackend(client), expire=300)
+    hits["fastapi-cache2"] = cache()(load_document)
+    return client.aclose
 
 
 # --- many callers at once -------------------------------------------------------------------------

@@ -6,12 +6,15 @@ Each ratio is of medians, in one interleaved run; its interval comes from resamp
 Don't run anything else at the same time.
 """
 
-from course_lib.exercises import indexing as ex
+from course_lib.exercises import indexing
+from course_lib.exercises.index_exercise import NEWEST_OF_USER, ONE_USER, TIME_SPENT
 from course_lib.lab import bench, events
 
 ROUNDS = 100
 SECONDS = 600.0  # long enough that a run ends after its rounds
 
+FIRST_INDEX = indexing.first_index.solution_answer
+COMPOSITE = indexing.composite.solution_answer
 COLUMNS = ["user_id", "type", "status", "duration_ms", "title", "created_at"]
 
 
@@ -29,24 +32,24 @@ def against_no_index(query, index, *values, rows=None):
 
 def measure_first_index():
     user = events.median_user(events.path())
-    result = against_no_index(ex.ONE_USER, ex.FirstIndex.first_index, user)
+    result = against_no_index(ONE_USER, FIRST_INDEX, user)
     print(f"a median user's rows, faster with an index       {result.ratio()}   (bar: 100)")
 
 
 def measure_composite_index():
     user = events.hottest_user(events.path())
-    one_column = events.copy(ex.FirstIndex.first_index)
-    two_columns = events.copy(ex.Composite.composite)
+    one_column = events.copy(FIRST_INDEX)
+    two_columns = events.copy(COMPOSITE)
     with one_column as one, two_columns as two:
-        first = bench.query(one, ex.NEWEST_OF_USER, [user])
-        second = bench.query(two, ex.NEWEST_OF_USER, [user])
+        first = bench.query(one, NEWEST_OF_USER, [user])
+        second = bench.query(two, NEWEST_OF_USER, [user])
         result = compare({"one": first, "two": second})
     print("the hottest user's newest twenty, (user_id) to (user_id, created_at)", end="   ")
     print(f"{result.ratio()}   (bar: 10)")
 
 
 def measure_harmful_index():
-    grouped = against_no_index(ex.TIME_SPENT, ex.FirstIndex.first_index, rows=200_000)
+    grouped = against_no_index(TIME_SPENT, FIRST_INDEX, rows=200_000)
     slower = grouped.ratio(of="scan", over="index")
     print("time spent by user, slower with an index on user_id", end="   ")
     print(f"{slower}   (bar: more than 1; the lesson claims 1.5)")

@@ -57,7 +57,7 @@ def servers(stack: ExitStack, workers: int) -> list[serve.Server]:
 
 def sender(users: int, seconds: float) -> Callable[[serve.Server], Load]:
     def send(server: serve.Server) -> Load:
-        return load(traffic.schedule(server), users=users, seconds=seconds)
+        return load(traffic.schedule(server.url), users=users, seconds=seconds)
 
     return send
 
@@ -77,7 +77,7 @@ def measure(users: int, workers: int, seconds: float) -> list[str]:
     return [
         *(f"{users}", f"{workers}", f"{together.requests:,}"),
         f"{together.requests / max(side.seconds for side in loads):,.0f}",
-        *(f"{together.failures():,}", f"{together.refused():,}"),
+        *(f"{together.failures():,}", f"{together.rejected():,}"),
         *map(show.duration, times),
     ]
 

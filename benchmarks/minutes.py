@@ -12,12 +12,12 @@ import ast
 import re
 import sys
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 
 from nbformat import NotebookNode
 
 from course_lib.lab.lessons import is_exercise, lesson_number, read, shipped
+from course_lib.tools.running import solution_of
 
 WORDS_A_MINUTE = 100
 SECONDS_A_LINE = 4
@@ -96,17 +96,10 @@ def _lines(source: str) -> int:
 def _seconds_of_work(cell: NotebookNode) -> float:
     """Return how long a code cell takes its reader beyond reading it."""
     if is_exercise(cell):
-        return CHOOSING if _is_one_line(_solution(cell)) else WRITING
+        return CHOOSING if _is_one_line(solution_of(cell)) else WRITING
     if "tune" in cell.metadata.get("tags", ()):
         return WRITING
     return ASKED * len(QUESTION.findall(cell.source))
-
-
-def _solution(cell: NotebookNode) -> str:
-    lesson, name = cell.metadata["exercise"].split(".")
-    exercise = getattr(import_module(f"course_lib.exercises.{lesson}"), name)
-    code: str = exercise.solution_code
-    return code
 
 
 def _is_one_line(code: str) -> bool:

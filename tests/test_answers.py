@@ -401,9 +401,9 @@ that.)
 
 A check stops an answer that runs for too long, after a second unless the exercise says otherwise;
 this includes SQLite's statements. It takes some seconds to stop nested loops that catch everything.
-It also stops one that takes more than a gigabyte of memory, and undoes what an answer changes in
-the process, such as a patched clock or another working folder. Only ending the kernel stops code in
-C that never returns, such as a huge `sum()`.
+It also stops one that takes more than a gigabyte of memory or keeps hundreds of files open, and
+undoes what an answer changes in the process, such as a patched clock or another working folder.
+Only ending the kernel stops code in C that never returns, such as a huge `sum()`.
 
 The tests make this page, with `{UPDATE}`, and one of them fails if it's out of date.
 """

@@ -4,13 +4,16 @@ import asyncio
 import sys
 
 import pytest
+from fastapi import FastAPI
 
-from course_lib.lab import paths
+from course_lib.lab import paths, serve
 from course_lib.lab.comparison import Comparison
 
 sys.path.insert(0, str(paths.ROOT / "benchmarks"))
 import caching
+import indexing
 import limiter
+import load
 import page
 import tables
 import whole_api
@@ -105,3 +108,17 @@ def test_calls_are_interleaved_and_all_of_them_are_made():
     comparison = asyncio.run(tables.interleaved(variants, rounds=3, calls=4))
     assert len(comparison.samples["a"]) == 3
     assert made.count("a") == made.count("b") == 1 + 3 * 4
+
+
+def test_lesson_2_is_measured_with_the_indexes_of_its_exercises(monkeypatch, capsys):
+    monkeypatch.setenv("COURSE_ROWS", "2000")
+    monkeypatch.setattr(indexing, "ROUNDS", 3)
+    indexing.measure_first_index()
+    indexing.measure_composite_index()
+    assert capsys.readouterr().out.count("(bar: ") == 2
+
+
+def test_the_load_of_many_users_reaches_a_worker():
+    with serve.here(FastAPI()) as server:
+        sent = load.sender(users=2, seconds=0.1)(server)
+    assert sent.answered_share() == 1.0

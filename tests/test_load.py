@@ -80,7 +80,7 @@ def test_a_url_alone_is_a_load(server: serve.Server) -> None:
     assert result.errors == 0
     assert min(result.latencies()) >= 0.05
     assert result.floor < 0.05
-    assert result.kept
+    assert result.on_schedule
     assert "an empty route at the same load takes" in repr(result)
 
 
@@ -141,7 +141,7 @@ def test_errors_are_counted_and_their_latencies_are_not(server: serve.Server) ->
 def test_requests_waiting_at_the_end_are_unanswered_and_no_errors() -> None:
     quick = sender.Answer(0, 0.1, 200, "", "", 0, 0.0)
     waiting = sender.Answer(0, 2.0, sender.UNFINISHED, "", "", 0, 0.0)
-    result = Load([quick, waiting] * 5, 2.0, ["/slow"], math.nan, kept=True)
+    result = Load([quick, waiting] * 5, 2.0, ["/slow"], math.nan, on_schedule=True)
     assert (result.errors, result.unanswered(), result.answered_share()) == (0, 5, 0.5)
     assert "0 errors, 5 unanswered" in repr(result)
     row = result.table().loc["/slow"]
@@ -227,7 +227,7 @@ def test_keys_are_put_into_the_body_too(server: serve.Server) -> None:
 
 def test_a_load_that_fell_behind_says_so(server: serve.Server) -> None:
     result = load(server.url + "/health", seconds=0.5, rate=1_000_000)
-    assert not result.kept
+    assert not result.on_schedule
     assert "THE LOAD GENERATOR FELL BEHIND" in repr(result)
 
 

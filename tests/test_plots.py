@@ -110,7 +110,7 @@ def test_lines_get_a_log_axis_if_they_span_a_factor_of_ten_and_none_is_zero():
     assert [list(line.get_xdata()) for line in wide.lines] == [[0, 1], [0.5, 0.5]]
 
 
-def test_lines_differ_in_colour_and_in_style():
+def test_lines_differ_in_color_and_in_style():
     one, other = axes(PICTURES["lines"]).lines
     assert one.get_color() != other.get_color()
     assert one.get_linestyle() != other.get_linestyle()
@@ -123,14 +123,14 @@ def test_every_sample_is_a_dot_and_every_variant_a_named_row():
     assert [label.get_text() for label in drawn.get_yticklabels()] == ["slow", "fast"]
 
 
-def test_a_gain_goes_to_the_right_of_one_and_a_loss_to_the_left_in_another_colour():
+def test_a_gain_goes_to_the_right_of_one_and_a_loss_to_the_left_in_another_color():
     gain, loss = axes(PICTURES["gains"]).patches
     assert (gain.get_x(), gain.get_x() + gain.get_width()) == (1, 1500)
     assert loss.get_x() + loss.get_width() == pytest.approx(0.6)
     assert gain.get_facecolor() != loss.get_facecolor()
 
 
-def test_admitted_requests_are_above_the_line_and_rejected_ones_below_in_another_colour():
+def test_admitted_requests_are_above_the_line_and_rejected_ones_below_in_another_color():
     above, below, *_ = (
         line for line in axes(PICTURES["admitted"]).lines if line.get_marker() == "o"
     )
@@ -151,8 +151,8 @@ def test_a_burst_of_a_millisecond_leaves_the_times_readable():
     assert not drawn.xaxis.get_major_formatter().get_useOffset()
 
 
-def test_colours_are_seven_different_ones():
-    assert len(set(plots.COLOURS)) == 7
+def test_colors_are_seven_different_ones():
+    assert len(set(plots.COLORS)) == 7
 
 
 def test_a_ratio_with_an_interval_has_a_line_from_bound_to_bound():

@@ -125,6 +125,22 @@ def test_after_the_file_is_deleted_a_new_one_is_started():
     assert list(progress.verdicts("tiny")) == ["second"]
 
 
+def test_a_file_that_has_not_changed_is_not_read_again(monkeypatch):
+    lines_read = []
+    loads = json.loads
+    monkeypatch.setattr(json, "loads", lambda line: lines_read.append(line) or loads(line))
+    for number in range(10):
+        solve(f"exercise {number}")
+    progress.verdicts("tiny")
+    lines_read.clear()
+    for _ in range(3):
+        progress.verdicts("tiny")
+        progress.latest("prediction", "other")
+    assert lines_read == []
+    solve("exercise 1", verdict="refused")
+    assert progress.verdicts("tiny")["exercise 1"]["verdict"] == "refused"
+
+
 def test_a_missing_folder_is_created(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "WORK", tmp_path / "not" / "yet")
     solve("first")

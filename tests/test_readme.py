@@ -13,7 +13,8 @@ from course_lib.lab import events, paths, redis_server
 ROOT = paths.ROOT
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
+NAMES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
+PAGES = [ROOT / name for name in NAMES]
 PAGES += sorted((ROOT / "docs").glob("*.md"))
 
 

@@ -36,13 +36,13 @@ async def test_the_limiter_decides_an_hour_of_requests_and_no_key_is_left(algori
 
 async def test_windows_begin_at_zero_and_requests_are_sorted_by_time(keys):
     result = await replay([60, 59.9, 60, 59.9], "fixed_window", Limit(1, 60))
-    assert list(result.moments) == [59.9, 59.9, 60, 60]
+    assert list(result.times) == [59.9, 59.9, 60, 60]
     assert list(result.passed) == [True, False, True, False]
     assert result.most(60) == 2
 
 
 @pytest.mark.parametrize(
-    ("moments", "seconds", "largest"),
+    ("times", "seconds", "largest"),
     [
         ([], 60, 0),
         ([5], 60, 1),
@@ -52,18 +52,18 @@ async def test_windows_begin_at_zero_and_requests_are_sorted_by_time(keys):
         ([1, 1, 1, 100, 101], 2, 3),
     ],
 )
-def test_most_counts_the_fullest_stretch_wherever_it_begins(moments, seconds, largest):
-    assert most(moments, seconds) == largest
+def test_most_counts_the_fullest_stretch_wherever_it_begins(times, seconds, largest):
+    assert most(times, seconds) == largest
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_visitor_opens_three_pages_at_most_and_averages_18_requests_a_minute(seed):
-    moments = page_visits(60, seed=seed)
-    assert moments == page_visits(60, seed=seed) == sorted(moments)
-    assert len(moments) % 12 == 0
-    assert len(moments) / 60 == pytest.approx(18, rel=0.1)
-    assert most(moments, 1) == 12
-    assert most(moments, 20) == 36
+    times = page_visits(60, seed=seed)
+    assert times == page_visits(60, seed=seed) == sorted(times)
+    assert len(times) % 12 == 0
+    assert len(times) / 60 == pytest.approx(18, rel=0.1)
+    assert most(times, 1) == 12
+    assert most(times, 20) == 36
 
 
 def test_a_picture_shows_the_most_in_a_minute_and_in_a_second():
@@ -76,7 +76,7 @@ def test_a_picture_shows_the_most_in_a_minute_and_in_a_second():
 
 
 def test_the_rush_is_200_requests_around_the_full_minute():
-    moments = rush_and_patience()
-    assert moments == sorted(moments)
-    assert most(moments, 1) == 200
-    assert sum(59 < moment < 61 for moment in moments) == 200
+    times = rush_and_patience()
+    assert times == sorted(times)
+    assert most(times, 1) == 200
+    assert sum(59 < time < 61 for time in times) == 200

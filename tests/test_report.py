@@ -205,7 +205,7 @@ def test_a_trial_with_our_fixes_runs_fewer_statements_and_holds_back_the_attacke
     assert sorted(routes[:half]) == sorted(routes[half:])
     assert before.statements == 4 > after.statements
     assert before.attack.admitted_share == 1 > after.attack.admitted_share > 0
-    assert after.attack.honest_refused == 0
+    assert after.attack.honest_rejected == 0
     assert before.short
 
 

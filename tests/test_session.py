@@ -37,7 +37,7 @@ CELLS = {
 
 @pytest.fixture(scope="module")
 def outputs():
-    """Return what each cell printed, or the error as it was shown, without colours."""
+    """Return what each cell printed, or the error as it was shown, without colors."""
     cells = [new_code_cell(dedent(source).strip()) for source in CELLS.values()]
     client = NotebookClient(new_notebook(cells=cells), timeout=30, allow_errors=True)
     executed = client.execute()

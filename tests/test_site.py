@@ -87,7 +87,7 @@ def elements(folder):
 def test_every_lesson_package_and_page_of_the_docs_is_there(folder):
     docs = (paths.ROOT / "docs").glob("*.md")
     expected = {"index", *(lesson.stem for lesson in LESSONS), *PACKAGES}
-    expected |= {page.stem for page in docs} | {"contributing", "changelog", "data"}
+    expected |= {page.stem for page in docs} | {"contributing", "changelog", "security", "data"}
     assert {page.stem for page in folder.glob("*.html")} == expected
 
 

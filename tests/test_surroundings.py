@@ -6,17 +6,23 @@ import cProfile
 import gc
 import itertools
 import json
+import logging
 import os
 import resource
 import signal
+import socket
+import sqlite3
 import sys
 import threading
 import time
 import warnings
 
+import httpx
 import pytest
+import redis.asyncio
 
 from course_lib.exercises import guard, surroundings, welcome
+from course_lib.lab.namespaced_client import Client
 
 LIMIT = 1.0
 
@@ -33,6 +39,13 @@ def patches_json_and_asyncio():
     json.loads = asyncio.sleep = None
 
 
+def patches_clients():
+    httpx.get = sqlite3.connect = redis.asyncio.Redis = None
+    Client.get = httpx.Client.get = lambda *_: None
+    Client.execute_command = None
+    del Client.clear
+
+
 def deletes_modules():
     for name in ("json", "warnings", "course_lib.lab.progress"):
         sys.modules.pop(name, None)
@@ -44,6 +57,10 @@ def takes_stdout_away():
 
 def turns_warnings_into_errors():
     warnings.simplefilter("error")
+
+
+def disables_logging():
+    logging.disable()
 
 
 def disables_garbage_collection():
@@ -58,6 +75,19 @@ def clears_the_environment():
 
 def leaves_for_another_folder():
     os.chdir("/")
+
+
+def searches_no_folder_for_modules():
+    sys.path.clear()
+    sys.meta_path.clear()
+
+
+def lets_sockets_time_out():
+    socket.setdefaulttimeout(1e-9)
+
+
+def creates_files_that_cannot_be_read():
+    os.umask(0o777)
 
 
 def lowers_the_limits():
@@ -80,7 +110,10 @@ def state():
     hooks = [sys.stdout, sys.excepthook, sys.gettrace(), sys.getprofile()]
     handlers = [signal.getsignal(number) for number in surroundings.SIGNALS]
     collection = [gc.isenabled(), gc.get_threshold()]
-    names = [dict(vars(module)) for module in (builtins, time, json, asyncio, signal)]
+    modules = builtins, time, json, asyncio, signal, httpx, sqlite3, redis.asyncio
+    names = [dict(vars(named)) for named in (*modules, Client, httpx.Client)]
+    umask = os.umask(0)
+    os.umask(umask)
     return [
         limits,
         hooks,
@@ -91,6 +124,11 @@ def state():
         dict(sys.modules),
         os.getcwd(),
         list(warnings.filters),
+        list(sys.path),
+        list(sys.meta_path),
+        socket.getdefaulttimeout(),
+        logging.root.manager.disable,
+        umask,
     ]
 
 
@@ -100,12 +138,17 @@ def state():
         patches_builtins,
         stops_the_clock,
         patches_json_and_asyncio,
+        patches_clients,
         deletes_modules,
         takes_stdout_away,
         turns_warnings_into_errors,
+        disables_logging,
         disables_garbage_collection,
         clears_the_environment,
         leaves_for_another_folder,
+        searches_no_folder_for_modules,
+        lets_sockets_time_out,
+        creates_files_that_cannot_be_read,
         lowers_the_limits,
         traces,
         ignores_termination,
@@ -164,6 +207,27 @@ def test_an_answer_that_takes_all_memory_is_ended_by_a_memory_error(monkeypatch)
     monkeypatch.setattr(surroundings, "MOST_MEMORY", 2**26)
     with pytest.raises(MemoryError):
         guard.run(lambda: list(itertools.count()), LIMIT)
+
+
+def test_an_answer_that_keeps_every_file_leaves_some_for_later_checks(monkeypatch):
+    monkeypatch.setattr(surroundings, "MOST_FILES", 20)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(map(int, os.listdir("/dev/fd")))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 40, limits[1]))
+    files = []
+
+    def opens_files(before, after):
+        while True:
+            files.append(open(os.devnull))  # noqa: SIM115
+
+    try:
+        verdict = welcome.times_faster.check(opens_files)
+        assert verdict.misconception == "too_many_files"
+        files.append(open(os.devnull))  # noqa: SIM115
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        for file in files:
+            file.close()
 
 
 def test_other_threads_are_not_kept_from_ending_the_process():

@@ -38,7 +38,7 @@ def test_both_sides_get_the_same_requests(off, on):
 
 
 def test_the_stats_are_requested_one_at_a_time(off):
-    alone = traffic.ask_alone(off, "testing")
+    alone = traffic.send_alone(off, "testing")
     assert requests_by_route(alone) == {traffic.STATS: 3}
     assert alone.errors == 0
 
@@ -73,7 +73,7 @@ def test_128_users_get_every_response_and_only_logins_are_rejected(on):
 
 def test_the_limit_holds_back_the_attacker_and_no_honest_client(on):
     attack = traffic.attack(on, LIMIT)
-    assert attack.honest_refused == 0
+    assert attack.honest_rejected == 0
     assert 20 <= attack.admitted <= attack.most
     assert attack.sent(traffic.ATTACKER) > attack.most
     assert attack.sent(traffic.HONEST) + attack.sent(traffic.ATTACKER) == attack.load.requests

@@ -96,16 +96,20 @@ def _rule(
     return rule
 
 
-def _of_these(select: Callable[[Requests], Requests]) -> Rule:
-    return lambda requests: RIGHT(select(requests))
+def _of_the_last(count: int) -> Rule:
+    return lambda requests: RIGHT(requests[-count:])
+
+
+def _of_the_first(count: int) -> Rule:
+    return lambda requests: RIGHT(requests[:count])
 
 
 def _recent(requests: Requests, window: float = 300) -> list[float]:
-    return [seconds for moment, seconds in requests if NOW - moment <= window]
+    return [seconds for timestamp, seconds in requests if NOW - timestamp <= window]
 
 
-def _until_the_first_old(requests: Requests) -> Requests:
-    return list(itertools.takewhile(lambda request: NOW - request[0] <= 300, requests))
+def _until_the_first_old(requests: Requests) -> bool:
+    return RIGHT(list(itertools.takewhile(lambda request: NOW - request[0] <= 300, requests)))
 
 
 def _more_than(slow_requests: int) -> Rule:
@@ -165,9 +169,9 @@ RULES: dict[str, list[Rule]] = {
     "whole_history": [*(_rule(window=window) for window in LONG_WINDOWS), _only_old],
     "share_of_all": [_share_of_all],
     "trusts_the_order": [
-        _of_these(_until_the_first_old),
-        *(_of_these(operator.itemgetter(slice(-count, None))) for count in COUNTS),
-        *(_of_these(operator.itemgetter(slice(count))) for count in COUNTS),
+        _until_the_first_old,
+        *map(_of_the_last, COUNTS),
+        *map(_of_the_first, COUNTS),
     ],
     "another_threshold": [_rule(slow=slow) for slow in (0.05, 0.25, 0.51, 0.6, 1, 5, 500)],
     "another_share": [_rule(share=share) for share in (0.001, 0.015, 0.02, 0.05, 0.1, 0.5, 1)],

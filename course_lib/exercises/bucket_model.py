@@ -36,13 +36,13 @@ CASES = (
 
 def random_cases() -> list[Case]:
     """Return cases in eighths, so that no result depends on rounding."""
-    chance = random.Random(3)
+    generator = random.Random(3)
     cases = []
     for _ in range(40):
-        burst = chance.randint(1, 20)
-        tokens = chance.randint(0, 8 * burst) / 8
-        elapsed = chance.randint(0, 40) / 4
-        rate = chance.randint(1, 8) / 4
+        burst = generator.randint(1, 20)
+        tokens = generator.randint(0, 8 * burst) / 8
+        elapsed = generator.randint(0, 40) / 4
+        rate = generator.randint(1, 8) / 4
         cases.append(Case(tokens, elapsed, rate, burst))
     return cases
 

@@ -14,7 +14,12 @@ from course_lib.exercises.waiting_apps import Service
 def clock_set_back() -> Iterator[None]:
     """Set `time.time` back by an hour, a moment from now and until the end."""
     real, start = time.time, time.perf_counter()
-    time.time = lambda: real() - 3_600 * (time.perf_counter() - start > 0.02)
+
+    def set_back() -> float:
+        is_set_back = time.perf_counter() - start > 0.02
+        return real() - 3_600 if is_set_back else real()
+
+    time.time = set_back
     try:
         yield
     finally:
@@ -33,10 +38,9 @@ def warnings_logged(service: Service) -> Iterator[None]:
 
     root = logging.getLogger()
     before = root.handlers, root.level, logging.root.manager.disable
-    loggers = [one for one in root.manager.loggerDict.values() if isinstance(one, logging.Logger)]
-    disabled = [one for one in loggers if one.disabled]
-    for one in disabled:
-        one.disabled = False
+    disabled = _disabled_loggers()
+    for logger in disabled:
+        logger.disabled = False
     root.handlers = [Listener(logging.WARNING)]
     # An earlier cell may have turned warnings off, as `basicConfig(level=ERROR)` does.
     logging.disable(logging.NOTSET)
@@ -47,5 +51,11 @@ def warnings_logged(service: Service) -> Iterator[None]:
         root.handlers, level, threshold = before
         root.setLevel(level)
         logging.disable(threshold)
-        for one in disabled:
-            one.disabled = True
+        for logger in disabled:
+            logger.disabled = True
+
+
+def _disabled_loggers() -> list[logging.Logger]:
+    named = logging.root.manager.loggerDict.values()
+    loggers = [logger for logger in named if isinstance(logger, logging.Logger)]
+    return [logger for logger in loggers if logger.disabled]

@@ -39,6 +39,7 @@ SIGNS = {
     "not_awaitable": "can't be used in 'await' expression",
     "loop_in_a_loop": r"asyncio\.run\(\) cannot be called|event loop is already running",
     "decodes_nothing": "the JSON object must be .* not NoneType",
+    "too_many_files": "Too many open files",
     "awaited_twice": "awaited already|already awaited",
     "forgotten_await": "coroutine",
 }
@@ -46,8 +47,10 @@ SIGNS = {
 
 def mistake_behind(error_text: str) -> str:
     """Return the misconception behind an error, or "raised" if its message shows none."""
-    found = (mistake for mistake, sign in SIGNS.items() if re.search(sign, error_text))
-    return next(found, "raised")
+    for mistake, sign in SIGNS.items():
+        if re.search(sign, error_text):
+            return mistake
+    return "raised"
 
 
 class Judging:
@@ -104,6 +107,11 @@ class Judging:
             "Redis had nothing under the key, and your code decoded that: `json.loads(None)` is an "
             "error.",
             "First test whether what `redis.get` returned `is None`.",
+        ),
+        "too_many_files": (
+            "Your code opened so many files or connections that the system refused another one.",
+            "Close each one, for example by opening it in a `with`, or open one and use it for "
+            "every call.",
         ),
         "no_answer": (
             "Your function returned None.",

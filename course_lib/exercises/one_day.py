@@ -22,8 +22,8 @@ Row = tuple[int, str]
 def add_edges(database: sqlite3.Connection) -> None:
     """Insert events at the edges of the day."""
     for number, second in EDGES.items():
-        moment = DAY_NUMBER * 86_400 + second
-        row = (number, 1, "edge", 200, 1, f"edge {number}", moment, moment, "{}")
+        timestamp = DAY_NUMBER * 86_400 + second
+        row = (number, 1, "edge", 200, 1, f"edge {number}", timestamp, timestamp, "{}")
         database.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
 

@@ -1,24 +1,22 @@
 """Restore what an answer may have changed for the whole process, and keep it from ending it.
 
-    names of modules (`time.time = ...`)      signals, tracing, garbage collection, warnings
-    the folder, the environment, the locale   resource limits, and a limit for memory
+    names of modules and classes (`time.time = ...`), see patched_names.py
+    signals, tracing, garbage collection, warnings
+    the folder, the environment, the locale, the search path for modules
+    resource limits, and limits for memory and open files
 
 A learner changes these by accident, for example by patching the clock for a test. Later checks,
 and the kernel itself, would then fail in ways that no refusal explains.
 """
 
-import asyncio
-import builtins
 import contextlib
-import copy
 import gc
-import inspect
-import json
 import locale
+import logging
 import os
-import random
 import resource
 import signal
+import socket
 import sys
 import threading
 import time
@@ -27,21 +25,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-MODULES = (
-    asyncio,
-    builtins,
-    contextlib,
-    copy,
-    inspect,
-    json,
-    os,
-    random,
-    signal,
-    sys,
-    threading,
-    time,
-    warnings,
-)
+from course_lib.exercises import patched_names
+
 SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE)
 LIMITS = (
     resource.RLIMIT_CPU,
@@ -50,6 +35,9 @@ LIMITS = (
     resource.RLIMIT_NOFILE,
 )
 MOST_MEMORY = 2**30  # bytes that an answer may take; beyond, Python raises MemoryError
+# Files and connections that an answer may open. If it never closes them, enough are left for the
+# kernel and for later checks.
+MOST_FILES = 256
 
 _end_process = os._exit
 
@@ -59,33 +47,54 @@ def restored() -> contextlib.ExitStack:
 
     A process that the answer forked is ended there. Until then, calls by the main thread that would
     end the process or change the alarm raise RuntimeError, and the process can take at most a
-    gigabyte more of memory.
+    gigabyte more of memory, and open `MOST_FILES` more files.
     """
     stack = contextlib.ExitStack()  # calls the last function first, and all of them
+    _keep_signals(stack)
+    _keep_process(stack)
+    _keep_interpreter(stack)
+    patched_names.keep(stack)
+    stack.callback(_end_forked, os.getpid())
+    _limit_memory()
+    _limit_files()
+    _refuse_to_end()
+    return stack
+
+
+def _keep_signals(stack: contextlib.ExitStack) -> None:
     for number in SIGNALS:
         handler = signal.getsignal(number)
         if handler is not None:
             stack.callback(signal.signal, number, handler)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     stack.callback(signal.pthread_sigmask, signal.SIG_SETMASK, mask)
+
+
+def _keep_process(stack: contextlib.ExitStack) -> None:
+    """Let the stack restore what the operating system and the C library know of the process."""
     for limit in LIMITS:
         stack.callback(_set_limit, limit, resource.getrlimit(limit))
     stack.callback(locale.setlocale, locale.LC_ALL, locale.setlocale(locale.LC_ALL))
     stack.callback(_set_environment, dict(os.environ))
     stack.callback(_set_folder, _folder())
+    umask = os.umask(0o077)  # there's no other way to read it
+    os.umask(umask)
+    stack.callback(os.umask, umask)
+
+
+def _keep_interpreter(stack: contextlib.ExitStack) -> None:
+    """Let the stack restore Python's own settings."""
     stack.callback(_set_filters, warnings.filters, list(warnings.filters))
+    stack.callback(logging.disable, logging.root.manager.disable)
     stack.callback(gc.enable if gc.isenabled() else gc.disable)
     stack.callback(gc.set_threshold, *gc.get_threshold())
     stack.callback(sys.setswitchinterval, sys.getswitchinterval())
+    stack.callback(socket.setdefaulttimeout, socket.getdefaulttimeout())
     stack.callback(_set_hook, sys.gettrace, sys.settrace, sys.gettrace())
     stack.callback(_set_hook, sys.getprofile, sys.setprofile, sys.getprofile())
+    for searched in (sys.path, sys.meta_path, sys.path_hooks):
+        stack.callback(_set_content, searched, list(searched))
     stack.callback(sys.modules.update, dict(sys.modules))
-    for module in MODULES:
-        stack.callback(vars(module).update, dict(vars(module)))
-    stack.callback(_end_forked, os.getpid())
-    _limit_memory()
-    _refuse_to_end()
-    return stack
 
 
 def _set_limit(limit: int, values: tuple[int, int]) -> None:
@@ -114,6 +123,10 @@ def _folder() -> str:
 def _set_folder(folder: str) -> None:
     with contextlib.suppress(OSError):
         os.chdir(folder)
+
+
+def _set_content(sequence: list[Any], content: list[Any]) -> None:
+    sequence[:] = content
 
 
 def _set_filters(filters: Any, content: list[Any]) -> None:
@@ -145,6 +158,18 @@ def _limit_memory() -> None:
     most = used + MOST_MEMORY
     if soft == resource.RLIM_INFINITY or soft > most:
         resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
+
+
+def _limit_files() -> None:
+    """Allow the process to open `MOST_FILES` more; do nothing if it can't open one now."""
+    try:
+        opened = max(map(int, os.listdir("/dev/fd")))
+    except OSError:
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = opened + MOST_FILES
+    if soft == resource.RLIM_INFINITY or soft > most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _refuse_to_end() -> None:

@@ -40,7 +40,7 @@ class TimedExercise(WindowExercise):
     """For some misconceptions: the names of several models that they lead to."""
 
     def model(
-        self, moments: Sequence[float], limit: int, seconds: float, mistake: str = ""
+        self, times: Sequence[float], limit: int, seconds: float, mistake: str = ""
     ) -> list[bool]:
         """Return the decisions for requests at these times, with a misconception built in, if any.
 
@@ -84,61 +84,61 @@ class TimedExercise(WindowExercise):
         self, redis: Client, answers: Iterator[Any], key: str, limit: int, seconds: int
     ) -> None:
         """Send requests for ten windows, and compare the decisions with the model's."""
-        moments = _request_times(key, limit, seconds)
+        times = _request_times(key, limit, seconds)
         if key == TWO_PROCESSES:  # a member made of the time and a count is unique enough
-            moments = [now + number / 1_000 for number, now in enumerate(moments)]
+            times = [now + number / 1_000 for number, now in enumerate(times)]
         got: list[Any] = []
-        for answer, now in zip(answers, moments, strict=False):
+        for answer, now in zip(answers, times, strict=False):
             reply = await self.decide(answer, redis, key, limit, seconds, now)
             truth = as_truth(reply)
             got.append(reply if truth is None else truth)
-        expected = self.model(moments, limit, seconds)
+        expected = self.model(times, limit, seconds)
         call = f"{self.name}(redis, {key!r}, {limit}, {seconds}, now)"
         if key == TWO_PROCESSES and got != expected:
             self.refuse(
                 "per_process",
-                call=f"{call}, by two processes in turn, {len(moments)} times",
+                call=f"{call}, by two processes in turn, {len(times)} times",
                 got=f"{got.count(True)} allowed",
                 expected=f"{expected.count(True)} allowed",
             )
         are_truths = all(isinstance(decision, bool) for decision in got)
         if are_truths and got != expected:
-            known = self._known_mistakes(moments, limit, seconds, expected)
+            known = self._known_mistakes(times, limit, seconds, expected)
             mistake = self.recognize(got, known, operator.eq) or "another_answer"
             mistake = await self.refined(redis, key, mistake)
-            self._refuse_difference(mistake, call, moments, got, expected)
-        self.expect(f"{call}, {len(moments)} times", got, expected)
+            self._refuse_difference(mistake, call, times, got, expected)
+        self.expect(f"{call}, {len(times)} times", got, expected)
 
     def _refuse_difference(
         self,
         mistake: str,
         call: str,
-        moments: Sequence[float],
+        times: Sequence[float],
         got: Sequence[bool],
         expected: Sequence[bool],
     ) -> None:
         """Refuse the answer; show its first wrong decision and the requests just before it."""
         wrong = _first_difference(got, expected)
-        latest = moments[max(0, wrong - 7) : wrong + 1]
-        times = ", ".join(f"{now:.2f}" for now in latest)
+        latest = times[max(0, wrong - 7) : wrong + 1]
+        shown = ", ".join(f"{now:.2f}" for now in latest)
         self.refuse(
             mistake,
-            call=f"{call}, most recently at {times}",
+            call=f"{call}, most recently at {shown}",
             got=f"{got[wrong]} for the last of these",
             expected=str(expected[wrong]),
         )
 
     def _known_mistakes(
-        self, moments: Sequence[float], limit: int, seconds: int, expected: Sequence[bool]
+        self, times: Sequence[float], limit: int, seconds: int, expected: Sequence[bool]
     ) -> dict[str, list[list[bool]]]:
         """Return the decisions that each misconception leads to, the simplest first."""
         known = {
-            "never_refuses": [[True] * len(moments)],
+            "never_refuses": [[True] * len(times)],
             "upside_down": [[not decision for decision in expected]],
         }
         for mistake in (*type(self).refusals, "one_too_few"):
             variants = self.variants.get(mistake, (mistake,))
-            known[mistake] = [self.model(moments, limit, seconds, name) for name in variants]
+            known[mistake] = [self.model(times, limit, seconds, name) for name in variants]
         return known
 
 
@@ -149,17 +149,17 @@ def _first_difference(got: Sequence[bool], expected: Sequence[bool]) -> int:
 
 def _request_times(seed: str, limit: int, seconds: int) -> list[float]:
     """Return times within ten windows: a burst, then single requests, groups, and equal times."""
-    chance = random.Random(seed)
+    generator = random.Random(seed)
     burst = [0.01] * (limit + 2)
     gaps = []
     for _ in range(20 * limit):
-        share = chance.choice([0, 0.2, 0.5])
-        gaps.append(share * chance.uniform(0.5, 1) * seconds / limit)
+        share = generator.choice([0, 0.2, 0.5])
+        gaps.append(share * generator.uniform(0.5, 1) * seconds / limit)
     for number in range(len(gaps)):
-        pause = chance.choice([0, 0, 0, 0, 0, 0, 0.9])
+        pause = generator.choice([0, 0, 0, 0, 0, 0, 0.9])
         gaps[number] += pause * seconds
     first = 1000.37 * seconds
-    moments = itertools.accumulate([*burst, *gaps], initial=first)
-    within_ten_windows = [now for now in moments if now < 1010 * seconds]
+    times = itertools.accumulate([*burst, *gaps], initial=first)
+    within_ten_windows = [now for now in times if now < 1010 * seconds]
     at_the_border = first + seconds
     return sorted([at_the_border, *within_ten_windows])

@@ -88,31 +88,10 @@ def compare(
         bounds = claimed.bounds if claimed.is_judged else ()
     for name, run in variants.items():
         _time(name, run)  # the warm-up
-
-    samples: dict[str, list[float]] = {name: [] for name in variants}
-    orders = itertools.cycle(itertools.permutations(variants))
     longest = EXTENSION * seconds
     if session.is_short():
         seconds *= SHORT
-    rounds_when_judged = 0
-    start = time.perf_counter()
-    with tqdm(total=100, desc="measuring", **show.BAR) as bar:
-        for done in itertools.count(1):
-            for name in next(orders):
-                samples[name].append(_time(name, variants[name]))
-            elapsed = time.perf_counter() - start
-            progress = max(done / rounds, elapsed / seconds)
-            bar.update(min(100 * progress, 100) - bar.n)
-
-            if done < LEAST_ROUNDS or progress < 1:
-                continue
-            if elapsed > longest or not bounds:
-                break
-            if done < MORE_ROUNDS * rounds_when_judged:
-                continue
-            if not _is_undecided(samples, bounds):
-                break
-            rounds_when_judged = done
+    samples = _samples(variants, rounds, seconds, longest, bounds)
     return Comparison({name: tuple(times) for name, times in samples.items()})
 
 
@@ -151,6 +130,38 @@ def insert(
             connection.executemany(statement, copied)
 
     return write_each if one_transaction_each else write_all
+
+
+def _samples(
+    variants: Mapping[str, Callable[[], object]],
+    rounds: int,
+    seconds: float,
+    longest: float,
+    bounds: Sequence[float],
+) -> dict[str, list[float]]:
+    """Return the seconds of each call, by variant and round; `longest` is for undecided ratios."""
+    samples: dict[str, list[float]] = {name: [] for name in variants}
+    orders = itertools.cycle(itertools.permutations(variants))
+    rounds_when_judged = 0
+    start = time.perf_counter()
+    with tqdm(total=100, desc="measuring", **show.BAR) as bar:
+        for done in itertools.count(1):
+            for name in next(orders):
+                samples[name].append(_time(name, variants[name]))
+            elapsed = time.perf_counter() - start
+            progress = max(done / rounds, elapsed / seconds)
+            bar.update(min(100 * progress, 100) - bar.n)
+
+            if done < LEAST_ROUNDS or progress < 1:
+                continue
+            if elapsed > longest or not bounds:
+                break
+            if done < MORE_ROUNDS * rounds_when_judged:
+                continue
+            if not _is_undecided(samples, bounds):
+                break
+            rounds_when_judged = done
+    return samples
 
 
 def _time(name: str, run: Callable[[], object]) -> float:

@@ -15,7 +15,7 @@ Point = tuple[float, float]
 
 
 def levels(
-    bucket: Bucket, moments: Iterable[float], *, per_minute: float, burst: float
+    bucket: Bucket, times: Iterable[float], *, per_minute: float, burst: float
 ) -> list[Point]:
     """Return the level before and after each request of one client, and whenever it gets full.
 
@@ -24,7 +24,7 @@ def levels(
     rate = per_minute / 60
     tokens, last = float(burst), 0.0
     points: list[Point] = [(last, tokens)]
-    for now in sorted(moments):
+    for now in sorted(times):
         full_at = last + (burst - tokens) / rate
         if last < full_at < now:
             points.append((full_at, burst))

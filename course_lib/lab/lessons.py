@@ -49,3 +49,9 @@ def read(notebook: Path) -> NotebookNode:
 def is_exercise(cell: NotebookNode) -> bool:
     """Return whether a cell contains the stub of an exercise."""
     return "exercise" in cell.metadata.get("tags", ())
+
+
+def exercise_of(cell: NotebookNode) -> tuple[str, str]:
+    """Return the lesson and the name of the exercise whose stub a cell contains."""
+    lesson, _, name = cell.metadata["exercise"].partition(".")
+    return lesson, name

@@ -7,6 +7,7 @@ with live.view(api):
 import contextlib
 import html
 import threading
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -47,14 +48,14 @@ def view(server: Server) -> Iterator[None]:
 
 def _watch(url: str, first: Figures, handle: DisplayHandle, ended: threading.Event) -> None:
     """Update the display until the block has ended, then show the figures of the whole block."""
-    recent = [first]
+    recent = deque([first], maxlen=KEPT)
     # A client of its own: the server's belongs to the thread that runs the block.
     client = httpx.Client(base_url=url, timeout=10, trust_env=False)
     with client, contextlib.suppress(httpx.HTTPError):
         is_last = False
         while not is_last:
             is_last = ended.wait(INTERVAL)
-            recent = [*recent[-KEPT + 1 :], _fetch(client)]
+            recent.append(_fetch(client))
             older = first if is_last else recent[0]
             handle.update(HTML(_html(older, recent[-1])))
 

@@ -90,7 +90,7 @@ class Load:
     names: Sequence[str]
     floor: float
     """The median latency of an empty route at the same load, in seconds; nan if there is none."""
-    kept: bool
+    on_schedule: bool
     """True if the requests started when they were meant to."""
 
     def __repr__(self) -> str:
@@ -101,7 +101,7 @@ class Load:
             text += f", {self.unanswered():,} unanswered"
         if not math.isnan(self.floor):
             text += f"; an empty route at the same load takes {show.duration(self.floor)}"
-        if not self.kept:
+        if not self.on_schedule:
             text += "; THE LOAD GENERATOR FELL BEHIND: lower the rate, or close other programs"
         return text
 
@@ -156,7 +156,7 @@ class Load:
         statements = sum(answer.statements for answer in responses)
         return 1000 * statements / len(responses)
 
-    def refused(self, route: str | None = None) -> int:
+    def rejected(self, route: str | None = None) -> int:
         """Return how many requests a limit rejected with 429."""
         return sum(answer.status == TOO_MANY_REQUESTS for answer in self.of(route))
 
@@ -182,8 +182,8 @@ class Load:
         seconds = sum(load.seconds for load in loads)
         floors = [load.floor for load in loads if not math.isnan(load.floor)]
         floor = percentile(floors, 50) if floors else math.nan
-        kept = all(load.kept for load in loads)
-        return cls(answers, seconds, loads[0].names, floor, kept)
+        on_schedule = all(load.on_schedule for load in loads)
+        return cls(answers, seconds, loads[0].names, floor, on_schedule)
 
     def table(self) -> pd.DataFrame:
         """Return requests, errors, unanswered requests, mean and percentiles, by route and overall.
@@ -230,14 +230,14 @@ def load(
     seconds: float = 5.0,
     requests: int | None = None,
     rate: float | None = None,
-    doing: str = "sending",
+    label: str = "sending",
 ) -> Load:
     """Send a load to a URL, or by a schedule, and return what its users experienced.
 
     Stops after `seconds` or after that many `requests`, whichever comes first. Without a `rate`
     the load is closed, with that many concurrent `users`. With one, in requests a second, it's
     open, with as many users as it takes. With both `rate` and `requests` it waits for every
-    response until the `seconds` are over. `doing` is the label of the progress bar. Before it
+    response until the `seconds` are over. `label` is shown beside the progress bar. Before it
     starts it sends the same load to `/health` for a moment, to measure the floor.
 
     Raises ValueError if the URL is on another machine or an argument is out of range, RuntimeError
@@ -255,7 +255,7 @@ def load(
         expected = seconds
         if requests and rate:
             expected = min(seconds, requests / rate)
-        _wait(child, result_file, expected + sender.FLOOR_SECONDS, doing)
+        _wait(child, result_file, expected + sender.FLOOR_SECONDS, label)
     finally:  # also if the Stop button interrupts the wait
         child.end()
     result = json.loads(result_file.read_text())
@@ -263,7 +263,7 @@ def load(
     plan_file.unlink()
     answers = [Answer(*answer) for answer in result["answers"]]
     names = [route.name or route.path for route in target.routes]
-    return Load(answers, result["seconds"], names, result["floor"], result["kept"])
+    return Load(answers, result["seconds"], names, result["floor"], result["on_schedule"])
 
 
 def _schedule_of(url: str) -> Schedule:
@@ -286,10 +286,10 @@ def _check_arguments(schedule: Schedule, users: int, seconds: float, rate: float
         )
 
 
-def _wait(child: lifeline.Child, result_file: Path, seconds: float, doing: str) -> None:
+def _wait(child: lifeline.Child, result_file: Path, seconds: float, label: str) -> None:
     """Show a progress bar until the result is written, which should take that many seconds."""
     start = time.monotonic()
-    with tqdm(total=100, desc=doing, **(show.BAR | {"delay": 2})) as bar:
+    with tqdm(total=100, desc=label, **(show.BAR | {"delay": 2})) as bar:
         while child.alive() and not result_file.exists():
             time.sleep(0.02)
             percent = 100 * (time.monotonic() - start) / seconds

@@ -16,7 +16,7 @@ import numpy as np
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
-from course_lib.lab.plots import COLOURS, Picture, said
+from course_lib.lab.plots import COLORS, Picture, in_words
 from course_lib.lab.show import number
 
 SMALLEST_PAGE = 512  # bytes
@@ -87,7 +87,7 @@ def picture(queries: Mapping[str, Pages], title: str) -> Picture:
         counts[name] = len(pages)
         label = f"{name}\n{counts[name]:,} of {pages.total:,} pages"
         axes.set_title(label, fontsize=10)
-    return Picture(figure, f"{title}. Pages read: " + said(counts, number))
+    return Picture(figure, f"{title}. Pages read: " + in_words(counts, number))
 
 
 def _draw(axes: Any, pages: Pages) -> None:
@@ -95,12 +95,12 @@ def _draw(axes: Any, pages: Pages) -> None:
     square = np.full(width * width, np.nan)
     square[: pages.total] = 0
     square[list(pages.touched)] = 1
-    colours = ListedColormap(["0.85", COLOURS[0]])
-    axes.imshow(square.reshape(width, width), cmap=colours, vmin=0, vmax=1)
+    colors = ListedColormap(["0.85", COLORS[0]])
+    axes.imshow(square.reshape(width, width), cmap=colors, vmin=0, vmax=1)
     if len(pages) < FEW_PAGES:
         positions = np.array(sorted(pages.touched))
         x, y = positions % width, positions // width
-        axes.plot(x, y, "s", color=COLOURS[0], markersize=4)
+        axes.plot(x, y, "s", color=COLORS[0], markersize=4)
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(False)

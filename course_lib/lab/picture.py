@@ -11,7 +11,7 @@ import io
 
 from matplotlib.figure import Figure
 
-# Turning the hue by half after the inversion brings each colour back, lighter or darker.
+# Turning the hue by half after the inversion brings each color back, lighter or darker.
 DARK_THEME = """<style>
 [data-jp-theme-light="false"] img.course-picture {
   background: none !important; filter: invert(1) hue-rotate(180deg);
@@ -37,12 +37,12 @@ class Picture:
     def png(self, *, transparent: bool = False) -> bytes:
         """Return the image as a PNG file, by default on white."""
         stream = io.BytesIO()
-        colour = "none" if transparent else "white"
-        axes_colours = [axes.get_facecolor() for axes in self.figure.axes]
+        color = "none" if transparent else "white"
+        axes_colors = [axes.get_facecolor() for axes in self.figure.axes]
         for axes in self.figure.axes:
             axes.set_facecolor("none")
-        self.figure.savefig(stream, format="png", dpi=144, facecolor=colour, bbox_inches="tight")
-        for axes, before in zip(self.figure.axes, axes_colours, strict=True):
+        self.figure.savefig(stream, format="png", dpi=144, facecolor=color, bbox_inches="tight")
+        for axes, before in zip(self.figure.axes, axes_colors, strict=True):
             axes.set_facecolor(before)
         return stream.getvalue()
 

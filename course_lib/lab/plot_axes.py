@@ -1,6 +1,6 @@
-"""Draw what all plots share: colours, rows, labels, and axes with units.
+"""Draw what all plots share: colors, rows, labels, and axes with units.
 
-The colours are Okabe and Ito's, which colour-blind readers can tell apart.
+The colors are Okabe and Ito's, which color-blind readers can tell apart.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -9,13 +9,13 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+COLORS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
 Unit = Callable[[float], str]
 """A function that writes a value with its unit."""
 
 
-def said(values: Mapping[str, float], unit: Unit) -> str:
+def in_words(values: Mapping[str, float], unit: Unit) -> str:
     """Return a picture's values in words, for its alt text."""
     parts = [f"{name} {unit(value)}" for name, value in values.items()]
     return ", ".join(parts) + "."

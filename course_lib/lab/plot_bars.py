@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from course_lib.lab.picture import Picture
-from course_lib.lab.plot_axes import COLOURS, axes_with_rows, formatter, log_x, said
+from course_lib.lab.plot_axes import COLORS, axes_with_rows, formatter, in_words, log_x
 from course_lib.lab.show import number
 
 
@@ -28,13 +28,13 @@ def bars(values: Mapping[str, float], title: str, axis: str) -> Picture:
     """Plot one bar per value, labelled with it; `axis` names what is measured and its unit."""
     figure, axes = axes_with_rows(title, values)
     for row, value in enumerate(values.values()):
-        _bar(axes, row, value, start=0, colour=COLOURS[1])
+        _bar(axes, row, value, start=0, color=COLORS[1])
     axes.invert_yaxis()
     longest = max(values.values())
     axes.set_xlim(0, longest * 1.15)
     axes.xaxis.set_major_formatter(formatter(number))
     axes.set_xlabel(axis)
-    return Picture(figure, f"{title}. {axis}: " + said(values, number))
+    return Picture(figure, f"{title}. {axis}: " + in_words(values, number))
 
 
 def gains(ratios: Mapping[str, float | Interval], title: str) -> Picture:
@@ -51,8 +51,8 @@ def gains(ratios: Mapping[str, float | Interval], title: str) -> Picture:
             values[name] = float(ratio.value)
             bounds = [ratio.low, ratio.high]
             axes.plot(bounds, [row, row], color="black", linewidth=1.5, marker="|")
-        colour = COLOURS[2] if values[name] >= 1 else COLOURS[0]
-        _bar(axes, row, values[name], start=1, colour=colour)
+        color = COLORS[2] if values[name] >= 1 else COLORS[0]
+        _bar(axes, row, values[name], start=1, color=color)
     axes.invert_yaxis()
     log_x(axes, number)
     smallest = min(0.2, *values.values())
@@ -60,12 +60,12 @@ def gains(ratios: Mapping[str, float | Interval], title: str) -> Picture:
     axes.set_xlim(smallest / 2, largest * 5)
     axes.axvline(1, color="black", linewidth=1)
     axes.set_xlabel("times faster (log scale; 1 means no difference, left of it is slower)")
-    return Picture(figure, f"{title}. Times faster: " + said(values, number))
+    return Picture(figure, f"{title}. Times faster: " + in_words(values, number))
 
 
-def _bar(axes: Any, row: int, value: float, *, start: float, colour: str) -> None:
+def _bar(axes: Any, row: int, value: float, *, start: float, color: str) -> None:
     """Draw a bar from `start` to `value`, with the value beyond its end."""
-    axes.barh(row, value - start, left=start, color=colour, height=0.6)
+    axes.barh(row, value - start, left=start, color=color, height=0.6)
     if value >= start:
         offset, alignment = 5, "left"
     else:

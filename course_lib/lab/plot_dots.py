@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.patheffects import withStroke
 
 from course_lib.lab.picture import Picture
-from course_lib.lab.plot_axes import COLOURS, axes_with_rows, label_above, log_x, said, scale_x
+from course_lib.lab.plot_axes import COLORS, axes_with_rows, in_words, label_above, log_x, scale_x
 from course_lib.lab.show import duration, number
 
 SHORTEST_TIME_AXIS = 2.0  # seconds; a burst of a millisecond would fill the axis otherwise
@@ -34,21 +34,21 @@ def times(
     all_samples: list[float] = []
     for row, (name, seconds) in enumerate(samples.items()):
         all_samples.extend(seconds)
-        colour = COLOURS[row % len(COLOURS)]
+        color = COLORS[row % len(COLORS)]
         heights = row + scatter.uniform(-0.18, 0.18, len(seconds))
-        axes.plot(seconds, heights, "o", color=colour, alpha=0.35, **DOTS)
-        _draw_median(axes, row, medians[name], colour)
+        axes.plot(seconds, heights, "o", color=color, alpha=0.35, **DOTS)
+        _draw_median(axes, row, medians[name], color)
         if intervals:
             _draw_interval(axes, row, intervals[name])
     axes.set_ylim(len(samples) - 0.5, -0.75)
     scale_x(axes, all_samples, axis, duration)
-    return Picture(figure, f"{title}. Medians: " + said(medians, duration))
+    return Picture(figure, f"{title}. Medians: " + in_words(medians, duration))
 
 
-def _draw_median(axes: Any, row: int, median: float, colour: str) -> None:
+def _draw_median(axes: Any, row: int, median: float, color: str) -> None:
     """Draw a vertical bar at a median, with its duration above."""
     height = [row - 0.3, row + 0.3]
-    axes.plot([median, median], height, color=colour, linewidth=3)
+    axes.plot([median, median], height, color=color, linewidth=3)
     label_above(axes, duration(median), median, row - 0.36)
 
 
@@ -94,7 +94,7 @@ def _draw_change(
     """Draw two values and the line between them, each with its label above."""
     axes.plot(before_and_after, [row, row], color="0.6", linewidth=1.5, zorder=1)
     for index, value in enumerate(before_and_after):
-        axes.plot([value], [row], MARKERS[index], color=COLOURS[index], markersize=10)
+        axes.plot([value], [row], MARKERS[index], color=COLORS[index], markersize=10)
         label = label_above(axes, labels[index], value, row - 0.2)
         label.set_path_effects([OUTLINE])
 
@@ -144,13 +144,13 @@ def _draw_requests(
     axes.axhline(row, color="0.6", linewidth=0.8, zorder=1)
     style = {"marker": "o", "linestyle": "none", "alpha": 0.5, **DOTS}
     above = row - scatter.uniform(0.07, 0.38, len(allowed))
-    axes.plot(allowed, above, color=COLOURS[1], label="admitted: above the line", **style)
+    axes.plot(allowed, above, color=COLORS[1], label="admitted: above the line", **style)
     below = row + scatter.uniform(0.07, 0.38, len(rejected))
-    axes.plot(rejected, below, color=COLOURS[0], label="rejected: below the line", **style)
+    axes.plot(rejected, below, color=COLORS[0], label="rejected: below the line", **style)
 
 
 def _legend_below(axes: Any) -> None:
-    """Explain the dots of the first row, in colours that aren't transparent."""
+    """Explain the dots of the first row, in colors that aren't transparent."""
     handles, labels = axes.get_legend_handles_labels()
     position = {"loc": "upper right", "bbox_to_anchor": (1, -0.1)}
     legend = axes.legend(handles[:2], labels[:2], ncols=2, frameon=False, **position)

@@ -6,10 +6,10 @@ from typing import Any
 from matplotlib.ticker import NullFormatter
 
 from course_lib.lab.picture import Picture
-from course_lib.lab.plot_axes import COLOURS, Unit, formatter, titled_axes
+from course_lib.lab.plot_axes import COLORS, Unit, formatter, titled_axes
 from course_lib.lab.show import number
 
-LINE_STYLES = ("-", "--", ":", "-.")  # for readers who can't tell the colours apart
+LINE_STYLES = ("-", "--", ":", "-.")  # for readers who can't tell the colors apart
 
 Curve = Sequence[tuple[float, float]]
 
@@ -35,10 +35,8 @@ def lines(
     heights: list[float] = []
     ends = []
     for index, (name, points) in enumerate(curves.items()):
-        xs, ys = zip(*points, strict=True)
-        colour = COLOURS[index % len(COLOURS)]
-        style = LINE_STYLES[index % len(LINE_STYLES)]
-        axes.plot(xs, ys, style, color=colour, linewidth=2.5, label=name)
+        _draw_curve(axes, index, name, points)
+        ys = [y for _, y in points]
         heights.extend(ys)
         first, last = unit(ys[0]), unit(ys[-1])
         ends.append(f"{name} from {first} to {last}")
@@ -56,6 +54,14 @@ def lines(
     axes.set_ylabel(up)
     axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     return Picture(figure, f"{title}. {up}: {', '.join(ends)}.")
+
+
+def _draw_curve(axes: Any, index: int, name: str, points: Curve) -> None:
+    """Draw one of several curves, in a color and a style of its own."""
+    xs, ys = zip(*points, strict=True)
+    color = COLORS[index % len(COLORS)]
+    style = LINE_STYLES[index % len(LINE_STYLES)]
+    axes.plot(xs, ys, style, color=color, linewidth=2.5, label=name)
 
 
 def _log_x_of_points(axes: Any, points: Curve) -> None:

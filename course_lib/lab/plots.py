@@ -5,20 +5,20 @@ of its own.
 """
 
 from course_lib.lab.picture import Picture
-from course_lib.lab.plot_axes import COLOURS, said
+from course_lib.lab.plot_axes import COLORS, in_words
 from course_lib.lab.plot_bars import bars, gains
 from course_lib.lab.plot_dots import SHORTEST_TIME_AXIS, admitted, against_target, times
 from course_lib.lab.plot_lines import lines
 
 __all__ = [
-    "COLOURS",
+    "COLORS",
     "SHORTEST_TIME_AXIS",
     "Picture",
     "admitted",
     "against_target",
     "bars",
     "gains",
+    "in_words",
     "lines",
-    "said",
     "times",
 ]

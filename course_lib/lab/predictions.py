@@ -22,6 +22,8 @@ SURE, UNSURE = 70, 30  # percent, from and up to
 CLOSE = 2  # a guess within this factor counts as close
 CLOSE_SHARE = 0.1  # the same for a share, as a part of the whole
 ABOUT_EXACT = 0.01
+# The size of a distance that isn't a factor: 1 would be at the border of what is close.
+WRONG_CHOICE, WRONG_SIGN = 2, 3
 # A share has a largest value, so a difference says more than a factor: "%" or "of 50".
 SHARE = re.compile(r"%|of ([1-9][\d,]*)\b")
 
@@ -47,23 +49,29 @@ def predict(
         return Card(
             "No prediction yet", "Replace the dots with your guess and how sure you are (0 to 100)."
         )
-    is_choice = isinstance(guess, str) and not unit
-    if not _is_number(guess) and not is_choice:
-        expected = (
-            "a number, without quotes or unit" if unit else "a number or the letter of a choice"
-        )
-        return Card("Not locked", f"A guess is {expected}; this is {guess!r}.")
-    if not _is_number(sure) or not (sure == 0 or 1 <= sure <= 100):  # 0.7 is meant as 70
-        return Card(
-            "Not locked",
-            "How sure are you? Set sure= to a percentage, such as 70, "
-            "from 0 (a coin toss) to 100 (certain).",
-        )
+    problem = _problem_with(guess, sure, unit)
+    if problem:
+        return Card("Not locked", problem)
     if isinstance(guess, str):
         guess = guess.strip().lower()
     locked = {"guess": guess, "sure": sure, "unit": unit}
     progress.record("prediction", session.lesson(), name, **locked)
     return Card("Locked", f"{_in_words(locked)}. You will see it again beside the measurement.")
+
+
+def _problem_with(guess: object, sure: object, unit: str) -> str:
+    """Return what's wrong with a prediction, or "" if it can be locked."""
+    is_choice = isinstance(guess, str) and not unit
+    if not _is_number(guess) and not is_choice:
+        a_number = "a number, without quotes or unit"
+        expected = a_number if unit else "a number or the letter of a choice"
+        return f"A guess is {expected}; this is {guess!r}."
+    if not _is_number(sure) or not (sure == 0 or 1 <= sure <= 100):  # 0.7 is meant as 70
+        return (
+            "How sure are you? Set sure= to a percentage, such as 70, from 0 (a coin toss) to 100 "
+            "(certain)."
+        )
+    return ""
 
 
 def _is_number(value: object) -> TypeGuard[float]:
@@ -245,7 +253,7 @@ def distance(guess: Guess, measured: Guess, unit: str) -> Distance:
         return _distance_of_share(difference, direction, share[1])
     if guess <= 0 or measured <= 0:
         apart = _with_unit(difference, unit)
-        return Distance(False, f"{apart} too {direction}.", 3)
+        return Distance(False, f"{apart} too {direction}.", WRONG_SIGN)
     factor = max(guess / measured, measured / guess)
     size = math.log(factor, CLOSE)
     for within in (ABOUT_EXACT, 0.1):
@@ -258,7 +266,7 @@ def distance(guess: Guess, measured: Guess, unit: str) -> Distance:
 def _distance_of_choice(*, right: bool) -> Distance:
     if right:
         return Distance(True, "Right.", 0)
-    return Distance(False, "Not quite.", 2)
+    return Distance(False, "Not quite.", WRONG_CHOICE)
 
 
 def _factor(factor: float) -> str:

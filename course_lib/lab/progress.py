@@ -7,6 +7,8 @@ equals the last one of its kind and name isn't written again.
 
 import json
 import os
+from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -122,16 +124,22 @@ def reset(lesson: str) -> None:
     record("reset", lesson, lesson)
 
 
-def _entries() -> list[Record]:
-    """Return the file's lines, oldest first; skip damaged ones."""
+def _entries() -> Sequence[Record]:
+    """Return the file's entries, oldest first. Reads the file again only if it has changed."""
     try:
         if not file().is_file():
-            return []
-        lines = file().read_bytes().splitlines()
+            return ()
+        status = file().stat()
+        return _read(file(), status.st_ino, status.st_mtime_ns, status.st_size)
     except OSError:
-        return []
+        return ()
+
+
+@lru_cache(maxsize=1)
+def _read(path: Path, *_version: int) -> Sequence[Record]:
+    """Return the entries of one version of the file; skip damaged lines."""
     entries = []
-    for line in lines:
+    for line in path.read_bytes().splitlines():
         try:
             entry = json.loads(line)
         except (ValueError, RecursionError):  # damaged, or nested thousands of levels deep

@@ -25,7 +25,7 @@ REQUESTS_PER_PAGE = 12
 class Admissions:
     """Which requests a limiter let through: their times in seconds, in order, and `passed`."""
 
-    moments: Sequence[float] = field(repr=False)
+    times: Sequence[float] = field(repr=False)
     passed: Sequence[bool] = field(repr=False)
 
     def __repr__(self) -> str:
@@ -43,30 +43,30 @@ class Admissions:
 
     def most(self, seconds: float) -> int:
         """Return the largest number of requests that passed within any stretch of that length."""
-        requests = zip(self.moments, self.passed, strict=True)
-        return most([moment for moment, passed in requests if passed], seconds)
+        requests = zip(self.times, self.passed, strict=True)
+        return most([time for time, passed in requests if passed], seconds)
 
 
-def most(moments: Iterable[float], seconds: float) -> int:
-    """Return the largest number of moments within any stretch of `seconds`.
+def most(times: Iterable[float], seconds: float) -> int:
+    """Return how many of these times are within one stretch of `seconds`, at most.
 
-    The stretch may begin anywhere. Two moments exactly `seconds` apart aren't in the same one.
+    The stretch may begin anywhere. Two that are exactly `seconds` apart aren't in the same one.
     """
-    in_order = sorted(moments)
+    in_order = sorted(times)
     first = largest = 0
-    for count, moment in enumerate(in_order, start=1):
-        while moment - in_order[first] >= seconds:
+    for count, time in enumerate(in_order, start=1):
+        while time - in_order[first] >= seconds:
             first += 1
         largest = max(largest, count - first)
     return largest
 
 
-async def replay(moments: Iterable[float], algorithm: Algorithm, limit: str | Limit) -> Admissions:
+async def replay(times: Iterable[float], algorithm: Algorithm, limit: str | Limit) -> Admissions:
     """Send requests of one client at these times, in order, and return which ones passed.
 
     Times are in seconds; windows begin at 0.
     """
-    in_order = sorted(moments)
+    in_order = sorted(times)
     now = 0.0
     redis = redis_server.client(f"replay-{secrets.token_hex(6)}")
     limiter = RateLimiter(redis, algorithm=algorithm, clock=lambda: now)
@@ -89,7 +89,7 @@ def picture(replays: Mapping[str, Admissions], title: str) -> plots.Picture:
     requests = {}
     facts = {}
     for name, admissions in replays.items():
-        requests[name] = list(zip(admissions.moments, admissions.passed, strict=True))
+        requests[name] = list(zip(admissions.times, admissions.passed, strict=True))
         in_a_minute = admissions.most(60)
         in_a_second = admissions.most(1)
         facts[name] = f"{in_a_minute} in a minute,\n{in_a_second} in a second"
@@ -114,14 +114,14 @@ def page_visits(minutes: float = 60, *, seed: int = 1) -> list[float]:
     on average. Times are in seconds.
     """
     generator = random.Random(seed)
-    moments: list[float] = []
+    times: list[float] = []
     now = generator.uniform(0, 60)
     while now < 60 * minutes:
         pages = generator.choice([1, 2, 3])
         gaps = [generator.uniform(4, 8) for _ in range(pages)]
         for gap in gaps:
-            moments += [now + 0.04 * number for number in range(REQUESTS_PER_PAGE)]
+            times += [now + 0.04 * number for number in range(REQUESTS_PER_PAGE)]
             now += gap
         reading = 40 * pages - sum(gaps) + generator.uniform(-10, 10)
         now += reading
-    return moments
+    return times

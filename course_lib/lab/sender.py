@@ -193,10 +193,9 @@ def _bytes_of(route: dict[str, Any], key: Any, host: str) -> bytes:
 def _gaps(plan: dict[str, Any]) -> Iterator[float]:
     """Yield the seconds between the starts of requests: even, or as of independent users."""
     rate = plan["rate"]
-    if not plan["poisson"]:
-        return itertools.repeat(1 / rate)
     generator = random.Random(plan["seed"])
-    return iter(lambda: generator.expovariate(rate), None)
+    while True:
+        yield generator.expovariate(rate) if plan["poisson"] else 1 / rate
 
 
 async def _send_closed(sender: _Sender, requests: Requests, users: int, end: float) -> None:
@@ -260,12 +259,12 @@ async def _send(plan: dict[str, Any]) -> tuple[list[Answer], float, bool]:
     requests = _requests(plan)
     start = time.perf_counter()
     end = start + plan["seconds"]
-    kept = True
+    on_schedule = True
     if plan["rate"]:
-        kept = await _send_open(sender, requests, _gaps(plan), end)
+        on_schedule = await _send_open(sender, requests, _gaps(plan), end)
     else:
         await _send_closed(sender, requests, plan["users"], end)
-    return sender.answers, time.perf_counter() - start, kept
+    return sender.answers, time.perf_counter() - start, on_schedule
 
 
 async def _measure_floor(plan: dict[str, Any]) -> float:
@@ -287,8 +286,8 @@ async def _measure_floor(plan: dict[str, Any]) -> float:
 async def _main(plan_file: str, result_file: str) -> None:
     plan = json.loads(Path(plan_file).read_text())
     floor = await _measure_floor(plan)
-    answers, seconds, kept = await _send(plan)
-    result = {"answers": answers, "seconds": seconds, "floor": floor, "kept": kept}
+    answers, seconds, on_schedule = await _send(plan)
+    result = {"answers": answers, "seconds": seconds, "floor": floor, "on_schedule": on_schedule}
     unfinished = Path(result_file + ".part")
     unfinished.write_text(json.dumps(result))
     os.replace(unfinished, result_file)

@@ -147,23 +147,28 @@ def expert(db: str | os.PathLike[str], workload: Workload) -> list[str] | None:
     shell = shutil.which("sqlite3")
     if shell is None:
         return None
-    statements: dict[str, None] = {}
+    statements: list[str] = []
     for sql, _ in workload:
-        on_one_line = " ".join(sql.split())
-        process = subprocess.run(
-            [shell, "-batch", os.fspath(db)],
-            input=f".expert\n{on_one_line};\n",
-            capture_output=True,
-            text=True,
-            timeout=EXPERT_SECONDS,
-            check=False,
-        )
+        process = _run_expert(shell, db, sql)
         if "unknown command" in process.stderr:
             return None
-        for line in process.stdout.splitlines():
-            if line.startswith("CREATE INDEX"):
-                statements[line.strip()] = None
-    return list(statements)
+        lines = process.stdout.splitlines()
+        statements += [line.strip() for line in lines if line.startswith("CREATE INDEX")]
+    return list(dict.fromkeys(statements))  # each once, in this order
+
+
+def _run_expert(
+    shell: str, db: str | os.PathLike[str], sql: str
+) -> subprocess.CompletedProcess[str]:
+    on_one_line = " ".join(sql.split())
+    return subprocess.run(
+        [shell, "-batch", os.fspath(db)],
+        input=f".expert\n{on_one_line};\n",
+        capture_output=True,
+        text=True,
+        timeout=EXPERT_SECONDS,
+        check=False,
+    )
 
 
 def advise(db: events.Copy, workload: Workload, *, seconds: float) -> advisor.Recommendation:

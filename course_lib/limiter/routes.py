@@ -75,7 +75,7 @@ def routes_of(app: Any, prefix: str = "") -> list[AppRoute]:
 
     `prefix` is the path that they're mounted under.
     """
-    found = []
+    declared = []
     for route in _flatten(app.routes):
         path = prefix + (getattr(route, "path", None) or "")
         methods = getattr(route, "methods", None)
@@ -88,7 +88,7 @@ def routes_of(app: Any, prefix: str = "") -> list[AppRoute]:
             path += "/{path:path}"
         elif _is_websocket(route):
             methods = {"WEBSOCKET"}
-        found.append(
+        declared.append(
             AppRoute(
                 path,
                 frozenset(methods) if methods else None,
@@ -97,7 +97,7 @@ def routes_of(app: Any, prefix: str = "") -> list[AppRoute]:
                 route,
             )
         )
-    return found
+    return declared
 
 
 def endpoints_of(routes: Iterable[AppRoute]) -> Iterator[AppRoute]:

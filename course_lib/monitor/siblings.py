@@ -79,14 +79,14 @@ def _warn() -> None:
 
 def _sockets(process: int) -> list[tuple[str, int]]:
     """Return the sockets of a process as the system names them, with their file numbers."""
-    found = []
+    sockets = []
     with suppress(OSError):  # it has ended, or belongs to another user
         for file in (PROC / f"{process}/fd").iterdir():
             with suppress(OSError):
                 name = os.readlink(file)
                 if name.startswith("socket:"):
-                    found.append((name, int(file.name)))
-    return found
+                    sockets.append((name, int(file.name)))
+    return sockets
 
 
 def _is_listening(file: int) -> bool:

@@ -83,7 +83,7 @@ class Trial:
 
     @property
     def alone_seconds(self) -> float:
-        """The median of the stats, in seconds, asked one at a time; nan if all of them failed."""
+        """The median latency of the stats, one request at a time, in seconds; nan if all failed."""
         latencies = self.alone.latencies()
         return percentile(latencies, 50) if latencies else math.nan
 
@@ -201,7 +201,7 @@ def _admitted(attack: Attack) -> Measure:
     text = f"{share:.0%} of {attack.sent(ATTACKER)}"
     if unanswered := attack.load.unanswered(ATTACKER):
         text += f", {unanswered} unanswered"
-    if rejected := attack.honest_refused:
+    if rejected := attack.honest_rejected:
         text += f"; of the honest {attack.sent(HONEST)}, {rejected} rejected"
     return Measure(
         "attacker's requests not rejected",
@@ -209,7 +209,7 @@ def _admitted(attack: Attack) -> Measure:
         text,
         ADMITTED_SHARE,
         f"at most {ADMITTED_SHARE:.0%}, and no honest one rejected",
-        met=attack.honest_refused == 0 and 0 < share <= ADMITTED_SHARE,
+        met=attack.honest_rejected == 0 and 0 < share <= ADMITTED_SHARE,
     )
 
 

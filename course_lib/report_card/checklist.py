@@ -170,7 +170,7 @@ def _limits(api: Server, attack: Attack | None) -> Outcome:
         return False, "responses have no X-RateLimit-Limit header"
     if attack is None:
         return False, "not tested by an attack yet"
-    honest, attacker = attack.honest_refused, attack.refused
+    honest, attacker = attack.honest_rejected, attack.rejected
     met = honest == 0 and attacker > 0
     return met, f"rejected {attacker:,} of the attacker's, {honest:,} of the others'"
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from course_lib.lab import progress, show
 from course_lib.lab.lessons import (
+    exercise_of,
     is_exercise,
     is_optional,
     lesson_name,
@@ -56,8 +57,11 @@ def _lesson_row(name: str, notebook: Path) -> dict[str, Any]:
 
 def _exercises(notebook: Path) -> list[str]:
     """Return the names of the exercises in a notebook."""
-    stubs = filter(is_exercise, read(notebook).cells)
-    return [cell.metadata["exercise"].partition(".")[2] for cell in stubs]
+    names = []
+    for cell in filter(is_exercise, read(notebook).cells):
+        _, name = exercise_of(cell)
+        names.append(name)
+    return names
 
 
 def _state(solved: int, exercises: int, notebook: Path) -> str:

@@ -1,9 +1,9 @@
 """Send the report card's traffic: a mix of requests, many users, and an attack.
 
-    send_mix(server)  --> Load     10 requests a second, the same ones each time
-    ask_alone(server) --> Load     the stats, one request at a time
-    attack(server)    --> Attack   20 honest clients, and one that sends 20 requests a second
-    stress(server)    --> Stress   128 users who never pause
+    send_mix(server)    --> Load     10 requests a second, the same ones each time
+    send_alone(server)  --> Load     the stats, one request at a time
+    attack(server)      --> Attack   20 honest clients, and one that sends 20 requests a second
+    stress(server)      --> Stress   128 users who never pause
 
 All requests follow from fixed seeds. If `COURSE_SHORT` is set in the environment, as in the tests,
 every measurement is shortened. A shortened result is marked, because its figures can't be compared
@@ -78,7 +78,7 @@ def _row(sent: Load, route: str) -> dict[str, object]:
     return {
         "requests": len(sent.of(route)),
         "failed": sent.failures(route),
-        "rejected": sent.refused(route),
+        "rejected": sent.rejected(route),
         **percentiles(sent.latencies(route), FEWEST),
     }
 
@@ -86,7 +86,7 @@ def _row(sent: Load, route: str) -> dict[str, object]:
 # --- the mix ----------------------------------------------------------------------------------
 
 
-def send_mix(server: Server, doing: str) -> Load:
+def send_mix(server: Server, label: str) -> Load:
     """Send the mix at `RATE`, however slowly the server responds: the same requests each time.
 
     Arrivals are random (Poisson). A request that's unanswered 3 seconds after the last one counts
@@ -98,7 +98,7 @@ def send_mix(server: Server, doing: str) -> Load:
         rate=RATE,
         requests=round(RATE * seconds),
         seconds=seconds + _seconds(LAST_WAIT, 1),
-        doing=doing,
+        label=label,
     )
 
 
@@ -119,13 +119,13 @@ def possible_hits(requests: int) -> int:
     return possible
 
 
-def ask_alone(server: Server, doing: str) -> Load:
+def send_alone(server: Server, label: str) -> Load:
     """Request the stats of three users one at a time, so that no request waits for another."""
     users = [1, 2, 3]
     route = Route("/api/stats", users, headers={"X-API-Key": "pro-{}"}, name=STATS)
     times_each = int(_seconds(3, 1))
     requests = times_each * len(users)
-    return load(Schedule(server.url, [route]), requests=requests, seconds=30, doing=doing)
+    return load(Schedule(server.url, [route]), requests=requests, seconds=30, label=label)
 
 
 # --- many users at once -----------------------------------------------------------------------
@@ -142,7 +142,7 @@ class Stress:
     short: bool
 
     def __repr__(self) -> str:
-        failures, rejected = self.load.failures(), self.load.refused()
+        failures, rejected = self.load.failures(), self.load.rejected()
         throughput = (self.load.requests - failures) / self.load.seconds
         p90 = percentiles(self.load.latencies())["P90"]
         before, after = self.bytes_before / 1e6, self.bytes_after / 1e6
@@ -164,10 +164,9 @@ def stress(server: Server, *, users: int = 128) -> Stress:
     """
     process = psutil.Process(server.pid)
     traffic = schedule(server.url, tier="team")
-    label = f"{users} users"
-    first = load(traffic, users=users, seconds=_seconds(5, 1), doing=f"{label}, starting")
+    first = load(traffic, users=users, seconds=_seconds(5, 1), label=f"{users} users, starting")
     before = process.memory_info().rss
-    rest = load(traffic, users=users, seconds=_seconds(10, 2), doing=f"{label}, continuing")
+    rest = load(traffic, users=users, seconds=_seconds(10, 2), label=f"{users} users, continuing")
     after = process.memory_info().rss
     return Stress(Load.joined([first, rest]), users, before, after, session.is_short())
 
@@ -187,19 +186,19 @@ class Attack:
     short: bool
 
     @property
-    def honest_refused(self) -> int:
+    def honest_rejected(self) -> int:
         """The number of honest clients' requests that were rejected."""
-        return self.load.refused(HONEST)
+        return self.load.rejected(HONEST)
 
     @property
-    def refused(self) -> int:
+    def rejected(self) -> int:
         """The number of the attacker's requests that were rejected."""
-        return self.load.refused(ATTACKER)
+        return self.load.rejected(ATTACKER)
 
     @property
     def admitted(self) -> int:
         """The number of the attacker's requests that weren't rejected."""
-        return self.sent(ATTACKER) - self.refused
+        return self.sent(ATTACKER) - self.rejected
 
     @property
     def admitted_share(self) -> float:
@@ -216,7 +215,7 @@ class Attack:
         return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def attack(server: Server, limit: str | None = None, doing: str = "attack") -> Attack:
+def attack(server: Server, limit: str | None = None, label: str = "attack") -> Attack:
     """Send 20 requests a second as one client, beside 20 honest ones who each send 1.5.
 
     `limit` is the limit of the server's free tier, which all of them are in.
@@ -232,7 +231,7 @@ def attack(server: Server, limit: str | None = None, doing: str = "attack") -> A
         Schedule(server.url, routes),
         rate=all_honest + ATTACK_RATE,
         seconds=seconds,
-        doing=doing,
+        label=label,
     )
     most = _most(limit, start, time.time()) if limit else sent.requests
     return Attack(sent, most, session.is_short())

@@ -190,7 +190,7 @@ def _measure(fixes: Fixes, name: str) -> Trial:
         with start(fixes, db) as server:
             mix = traffic.send_mix(server, f"{name}: 10 requests a second")
         with start(fixes, db) as server:
-            alone = traffic.ask_alone(server, f"{name}: one request at a time")
+            alone = traffic.send_alone(server, f"{name}: one request at a time")
             attack = traffic.attack(server, fixes.get("limits"), f"{name}: attack")
     return Trial(fixes, mix, alone, attack, session.is_short())
 

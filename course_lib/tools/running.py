@@ -21,7 +21,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 
 from course_lib.lab import events, paths, progress, session
-from course_lib.lab.lessons import is_exercise, lesson_name, read
+from course_lib.lab.lessons import exercise_of, is_exercise, lesson_name, read
 from course_lib.tools.stored_form import MACHINE_SECONDS, clean, is_clean, is_marked, text_of
 
 CELL_SECONDS = 120  # a cell that runs longer counts as hanging
@@ -71,10 +71,16 @@ def filled(notebook: NotebookNode) -> NotebookNode:
     """Return a copy of the notebook in which each stub is replaced by its solution."""
     notebook = deepcopy(notebook)
     for cell in filter(is_exercise, notebook.cells):
-        lesson, name = cell.metadata["exercise"].split(".")
-        exercise = getattr(import_module(f"course_lib.exercises.{lesson}"), name)
-        cell.source = exercise.solution_code
+        cell.source = solution_of(cell)
     return notebook
+
+
+def solution_of(cell: NotebookNode) -> str:
+    """Return the code of the solution to the exercise whose stub a cell contains."""
+    lesson, name = exercise_of(cell)
+    exercise = getattr(import_module(f"course_lib.exercises.{lesson}"), name)
+    code: str = exercise.solution_code
+    return code
 
 
 def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
@@ -109,7 +115,7 @@ def last_verdicts(lesson: Path, notebook: NotebookNode) -> dict[str, progress.Re
     recorded = progress.verdicts(lesson_name(lesson))
     verdicts = {}
     for cell in filter(is_exercise, notebook.cells):
-        _, name = cell.metadata["exercise"].split(".")
+        _, name = exercise_of(cell)
         verdicts[name] = recorded.get(name, {"verdict": "not attempted"})
     return verdicts
 

@@ -32,13 +32,15 @@ from course_lib.tools.running import filled, run
 from course_lib.tools.site_pages import Page, from_markdown, write
 
 SITE = paths.ROOT / "site"
+# The pages beside those in docs/.
+PAGES = ("data/README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md")
 # The README's pictures: each is drawn by the cell of this lesson that contains these words.
 PICTURES = {
     "indexing": ("02_indexing", "first.plot("),
     "caching": ("01_caching", "hit.plot("),
     "rate_limiting": ("03_rate_limiting", "is four different promises"),
 }
-COLOURS = 64  # in a picture's palette; enough for smooth edges
+COLORS = 64  # in a picture's palette; enough for smooth edges
 # Keys in the metadata of an executed copy.
 RUN_OF = "run_of"  # a digest of what was run
 RUN_ON = "run_on"  # the date and the machine
@@ -91,7 +93,7 @@ def executed(lesson: Path, folder: Path, *, again: bool = False) -> NotebookNode
 def build(lessons: Mapping[Path, NotebookNode], folder: Path) -> None:
     """Write the site: README.md as its index, executed lessons, the reference, and the docs."""
     docs = sorted((paths.ROOT / "docs").glob("*.md"))
-    docs += [paths.ROOT / name for name in ("data/README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
+    docs += [paths.ROOT / name for name in PAGES]
     contents = {
         "Start": [_markdown_page(paths.ROOT / "README.md", "index")],
         "Lessons": [_lesson_page(lesson, notebook) for lesson, notebook in lessons.items()],
@@ -105,11 +107,9 @@ def build(lessons: Mapping[Path, NotebookNode], folder: Path) -> None:
 def save_pictures(lessons: Mapping[Path, NotebookNode], folder: Path) -> None:
     """Save the README's pictures as small PNG files. Exit if no lesson draws one of them."""
     folder.mkdir(parents=True, exist_ok=True)
+    cells_of = {file.stem: notebook.cells for file, notebook in lessons.items()}
     for name, (lesson, words) in PICTURES.items():
-        cells = []
-        for file, notebook in lessons.items():
-            if file.stem == lesson:
-                cells = notebook.cells
+        cells = cells_of.get(lesson, ())
         drawn = [_png(cell) for cell in cells if words in cell.source]
         picture = next(filter(None, drawn), None)
         if picture is None:
@@ -154,7 +154,7 @@ def _small(png: bytes) -> bytes:
     white = Image.new("RGBA", picture.size, "white")
     on_white = Image.alpha_composite(white, picture).convert("RGB")
     stream = io.BytesIO()
-    on_white.quantize(COLOURS).save(stream, format="png", optimize=True)
+    on_white.quantize(COLORS).save(stream, format="png", optimize=True)
     return stream.getvalue()
 
 

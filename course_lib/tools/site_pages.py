@@ -106,7 +106,7 @@ def _drawn(diagram: re.Match[str]) -> str:
 
 
 def _style() -> str:
-    """Return the style sheet, with the colours of code in a light and in a dark theme."""
+    """Return the style sheet, with the colors of code in a light and in a dark theme."""
     light = HtmlFormatter(style="default").get_style_defs(".highlight")
     dark = HtmlFormatter(style="github-dark").get_style_defs(".highlight")
     dark_theme = f"@media (prefers-color-scheme: dark) {{\n{dark}\n}}"

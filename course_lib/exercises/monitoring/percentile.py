@@ -149,9 +149,9 @@ from 1 to 100."""
 
 def _latencies(count: int) -> list[float]:
     """Return milliseconds, all different, in no order, and not evenly spread."""
-    chance = random.Random(count)
-    exponents = chance.sample(range(count), count)
-    return [round(20 * 1.1**exponent + chance.random(), 3) for exponent in exponents]
+    generator = random.Random(count)
+    exponents = generator.sample(range(count), count)
+    return [round(20 * 1.1**exponent + generator.random(), 3) for exponent in exponents]
 
 
 def _of_different(samples: list[float], percent: int) -> float:

@@ -96,8 +96,8 @@ another: `"30/minute burst 12"`."""
         requests = sum(len(visit.passed) for visit in visits)
         rejected = sum(visit.passed.count(False) for visit in visits)
         attack = await replay([0.0] * 100 + [n / 2 for n in range(1_200)], algorithm, limit)
-        outcomes = zip(attack.moments, attack.passed, strict=True)
-        later = sum(passed for moment, passed in outcomes if moment >= 60) / 9
+        outcomes = zip(attack.times, attack.passed, strict=True)
+        later = sum(passed for time, passed in outcomes if time >= 60) / 9
         most = attack.most(60)
         is_bucket, burst = algorithm == "token_bucket", limit.burst or limit.requests
         mistakes = {

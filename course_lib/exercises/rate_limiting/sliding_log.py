@@ -117,7 +117,7 @@ between, and returns a list of their results.
         return "same_member" if mistake == "never_refuses" and has_one_member else mistake
 
     def model(
-        self, moments: Sequence[float], limit: int, seconds: float, mistake: str = ""
+        self, times: Sequence[float], limit: int, seconds: float, mistake: str = ""
     ) -> list[bool]:
         """Keep the time of each allowed request, and go through them all each time."""
         memories = {"never_forgets": float("inf"), "forgets_too_soon": seconds / 2}
@@ -125,7 +125,7 @@ between, and returns a list of their results.
         allowed_count = limit + (mistake == "counts_before") - (mistake == "one_too_few")
         log: list[float] = []
         decisions = []
-        for now in moments:
+        for now in times:
             recent = [moment for moment in log if moment > now - memory]
             if mistake == "at_the_border":
                 recent = [moment for moment in log if moment >= now - memory]

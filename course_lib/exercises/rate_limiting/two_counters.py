@@ -114,13 +114,13 @@ isn't allowed.
         return is_allowed
 
     def model(
-        self, moments: Sequence[float], limit: int, seconds: float, mistake: str = ""
+        self, times: Sequence[float], limit: int, seconds: float, mistake: str = ""
     ) -> list[bool]:
         """Count the allowed requests of this window and of the previous one."""
         counts: dict[float, int] = {}
         decisions = []
         own = {"itself_left_out": 0, "itself_twice": 2}.get(mistake, 1)
-        for now in moments:
+        for now in times:
             window = 0 if mistake == "another_clock" else now // seconds
             share = _share(now, seconds, mistake)
             weighted = share * counts.get(window - 1, 0) + counts.get(window, 0)
