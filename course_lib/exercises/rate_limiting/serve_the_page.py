@@ -92,12 +92,12 @@ another: `"30/minute burst 12"`."""
         """Replay four visitors that the learner hasn't seen, and the attacker."""
         algorithm, limit = self._chosen(answer)
         seeds = range(11, 15)
-        visits = [await replay(page_visits(30, seed=seed), algorithm, limit) for seed in seeds]
+        visits = [await replay(page_visits(20, seed=seed), algorithm, limit) for seed in seeds]
         requests = sum(len(visit.passed) for visit in visits)
         rejected = sum(visit.passed.count(False) for visit in visits)
-        attack = await replay([0.0] * 100 + [n / 2 for n in range(1_200)], algorithm, limit)
+        attack = await replay([0.0] * 100 + [n / 2 for n in range(600)], algorithm, limit)
         outcomes = zip(attack.times, attack.passed, strict=True)
-        later = sum(passed for time, passed in outcomes if time >= 60) / 9
+        later = sum(passed for time, passed in outcomes if time >= 60) / 4
         most = attack.most(60)
         is_bucket, burst = algorithm == "token_bucket", limit.burst or limit.requests
         mistakes = {
