@@ -32,6 +32,8 @@ def bars(values: Mapping[str, float], title: str, axis: str) -> Picture:
     axes.invert_yaxis()
     longest = max(values.values())
     axes.set_xlim(0, longest * 1.15)
+    if all(isinstance(value, int) for value in values.values()):
+        axes.xaxis.get_major_locator().set_params(integer=True)  # there is no half of a load
     axes.xaxis.set_major_formatter(formatter(number))
     axes.set_xlabel(axis)
     return Picture(figure, f"{title}. {axis}: " + said(values, number))

@@ -173,6 +173,7 @@ class Stale(RedisExercise):
         if done and type(result) is type(stored) and same(result, stored):
             return
         is_new = same(result, NEW)
+        when = "" if done else ", after the reload had ended"
         mistakes = {
             "falsy_hit": not stored and is_new,
             "reloads_fresh": left == FRESH and is_new,
@@ -183,7 +184,7 @@ class Stale(RedisExercise):
         self.refuse_first(
             mistakes,
             call=_call(entry, stored, left),
-            got=brief(result),
+            got=brief(result) + when,
             expected=brief(stored),
         )
 
