@@ -76,7 +76,7 @@ def test_requests_are_plotted_from_the_fastest_to_the_slowest():
 
 
 def test_a_late_redis_is_no_miss_in_a_lesson():
-    """On a busy machine Redis responds late; a lesson's claim about hits must hold there too."""
+    """Read a stored value from a server that responds 0.2 s late, as on a busy machine."""
 
     async def read(server):
         async with Client(server.url, "late:") as redis:
