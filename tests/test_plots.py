@@ -90,6 +90,18 @@ def test_the_alt_text_has_the_figures(picture, words):
     assert PICTURES[picture].alt.endswith(words)
 
 
+def test_counts_are_marked_by_whole_numbers_and_a_question_ends_once():
+    picture = plots.bars({"each": 16, "one": 1}, "How many?", "loads")
+    assert all(tick == int(tick) for tick in picture.figure.axes[0].get_xticks())
+    assert picture.alt.startswith("How many? loads: ")
+
+
+def test_a_ratio_is_written_beyond_its_interval():
+    ratios = {"faster": Ratio(10, 8, 30), "slower": Ratio(0.5, 0.1, 0.6), "too few": 2}
+    labels = plots.gains(ratios, "Gains").figure.axes[0].texts
+    assert [label.xy[0] for label in labels] == [30, 0.1, 2]
+
+
 def test_alt_text_cannot_end_the_tag():
     tag = plots.bars({"a": 1}, 'A "quoted" <title>', "rows")._repr_html_()
     assert '<img alt="A &quot;quoted&quot; &lt;title&gt;. rows: a 1." class="' in tag

@@ -39,7 +39,7 @@ def test_the_table_has_each_query_and_the_whole_workload_by_set():
 
 
 def test_the_picture_names_the_number_and_size_of_the_indexes():
-    assert "one\n1 index, 3 MB 4." in example().plot("A contest").alt
+    assert "one 1 index, 3 MB 4." in example().plot("A contest").alt
 
 
 def example():

@@ -31,6 +31,8 @@ class RecordingLoader:
             raise value
         return value
 
+    __call__.__qualname__ = "load"  # in the message of a call with other arguments
+
     def __repr__(self) -> str:
         return "load"
 

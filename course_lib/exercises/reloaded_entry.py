@@ -41,6 +41,11 @@ class Entry:
         """Return the arguments of a call of the answer."""
         return self._redis, self._key, NamedFunction("reload", self.reload), self._running, LAST
 
+    @property
+    def call(self) -> str:
+        """The call of the answer, as the learner would write it."""
+        return f"stale(redis, {self._key!r}, reload, reloads, {LAST})"
+
     async def wait_for_reloads(self, expected: int) -> None:
         """Give tasks the time to call `reload`."""
         for _ in range(20):

@@ -5,6 +5,7 @@ The exercise `keyset` asks for the next page after any row of it.
 
 from typing import Any, NamedTuple
 
+from course_lib.exercises.verdict import brief
 from course_lib.optimizer import Plan
 
 ALL_OF_USER = """SELECT id, created_at, type FROM events WHERE user_id = :user_id
@@ -56,6 +57,19 @@ def skips_twice(page: Page, rows: list[Row]) -> bool:
     starts = [page.shown + more for more in (1, 20, page.shown)]
     skipped = [rows[start : start + 20] for start in starts]
     return bool(page.rows) and page.rows in skipped
+
+
+def from_first_difference(rows: list[Any], others: list[Any]) -> tuple[str, str]:
+    """Return two lists as text: how many rows, and which, from the first row that differs."""
+    pairs = zip(rows, others, strict=False)
+    are_same = [row == other for row, other in pairs]
+    first = [*are_same, False].index(False)
+
+    def described(of: list[Any]) -> str:
+        shown = brief(of[first : first + 4]) if of[first:] else "none"
+        return f"rows: {len(of)}; from row {first + 1}: {shown}"
+
+    return described(rows), described(others)
 
 
 def wrong_conditions(page: Page, rows: list[Row]) -> dict[str, bool]:

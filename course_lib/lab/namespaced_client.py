@@ -16,6 +16,10 @@ from redis.asyncio.client import Pipeline
 
 from course_lib import redis_client
 
+# Seconds. On a busy machine Redis may respond late, which isn't what a lesson is about: with the
+# library's own limit, a cache would count misses, and a limiter would let every request through.
+TIME_LIMIT = 2.0
+
 # Which arguments of a command are keys. A client with a prefix sends no command that isn't listed.
 _ONE_KEY = """
     GET SET SETNX SETEX PSETEX GETEX GETDEL STRLEN APPEND INCR INCRBY INCRBYFLOAT DECR DECRBY
@@ -176,6 +180,7 @@ class Client(_Namespaced, redis.asyncio.Redis):  # type: ignore[misc]
     def _new_pool(self) -> BlockingConnectionPool:
         pool = redis_client.pool(self._url)
         pool.connection_kwargs.update(self._options)
+        redis_client.CircuitBreaker(pool, time_limit=TIME_LIMIT)
         return pool
 
     def _without_prefix(self, response: Any, **_: Any) -> list[Any]:

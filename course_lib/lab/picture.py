@@ -24,7 +24,7 @@ class Picture:
 
     def __init__(self, figure: Figure, alt: str) -> None:
         self.figure = figure
-        self.alt = alt
+        self.alt = alt.replace("?.", "?").replace("\n", " ")  # after a title that's a question
 
     def __repr__(self) -> str:
         return f"[picture: {self.alt}]"

@@ -1,5 +1,6 @@
 """Plot values and ratios as bars, one in each row."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -28,10 +29,13 @@ def bars(values: Mapping[str, float], title: str, axis: str) -> Picture:
     """Plot one bar per value, labelled with it; `axis` names what is measured and its unit."""
     figure, axes = axes_with_rows(title, values)
     for row, value in enumerate(values.values()):
-        _bar(axes, row, value, start=0, color=COLORS[1])
+        _bar(axes, row, value, color=COLORS[1])
+        _label(axes, row, value, value, on_the_right=True)
     axes.invert_yaxis()
     longest = max(values.values())
     axes.set_xlim(0, longest * 1.15)
+    if all(isinstance(value, int) for value in values.values()):
+        axes.xaxis.get_major_locator().set_params(integer=True)  # there is no half of a load
     axes.xaxis.set_major_formatter(formatter(number))
     axes.set_xlabel(axis)
     return Picture(figure, f"{title}. {axis}: " + in_words(values, number))
@@ -44,35 +48,50 @@ def gains(ratios: Mapping[str, float | Interval], title: str) -> Picture:
     """
     figure, axes = axes_with_rows(title, ratios)
     values = {}
+    ends = []  # of bars and of intervals
     for row, (name, ratio) in enumerate(ratios.items()):
-        if isinstance(ratio, int | float):
-            values[name] = float(ratio)
-        else:
-            values[name] = float(ratio.value)
-            bounds = [ratio.low, ratio.high]
-            axes.plot(bounds, [row, row], color="black", linewidth=1.5, marker="|")
-        color = COLORS[2] if values[name] >= 1 else COLORS[0]
-        _bar(axes, row, values[name], start=1, color=color)
+        value, low, high = _with_bounds(ratio)
+        values[name] = value
+        is_faster = value >= 1
+        _bar(axes, row, value, start=1, color=COLORS[2] if is_faster else COLORS[0])
+        if low < high:
+            axes.plot([low, high], [row, row], color="black", linewidth=1.5, marker="|")
+        end = high if is_faster else low
+        _label(axes, row, value, end, on_the_right=is_faster)
+        ends.append(end)
     axes.invert_yaxis()
     log_x(axes, number)
-    smallest = min(0.2, *values.values())
-    largest = max(5, *values.values())
+    smallest = min(0.2, *ends)
+    largest = max(5, *ends)
     axes.set_xlim(smallest / 2, largest * 5)
     axes.axvline(1, color="black", linewidth=1)
     axes.set_xlabel("times faster (log scale; 1 means no difference, left of it is slower)")
     return Picture(figure, f"{title}. Times faster: " + in_words(values, number))
 
 
-def _bar(axes: Any, row: int, value: float, *, start: float, color: str) -> None:
-    """Draw a bar from `start` to `value`, with the value beyond its end."""
+def _with_bounds(ratio: float | Interval) -> tuple[float, float, float]:
+    """Return a ratio and its bounds, which are the ratio itself if it has no interval."""
+    if isinstance(ratio, int | float):
+        return float(ratio), float(ratio), float(ratio)
+    if math.isnan(ratio.low):
+        return ratio.value, ratio.value, ratio.value
+    return ratio.value, ratio.low, ratio.high
+
+
+def _bar(axes: Any, row: int, value: float, *, start: float = 0, color: str) -> None:
+    """Draw a bar from `start` to `value`."""
     axes.barh(row, value - start, left=start, color=color, height=0.6)
-    if value >= start:
+
+
+def _label(axes: Any, row: int, value: float, end: float, *, on_the_right: bool) -> None:
+    """Write a bar's value beyond `end`, where the bar or its interval ends."""
+    if on_the_right:
         offset, alignment = 5, "left"
     else:
         offset, alignment = -5, "right"
     axes.annotate(
         number(value),
-        (value, row),
+        (end, row),
         xytext=(offset, 0),
         textcoords="offset points",
         ha=alignment,

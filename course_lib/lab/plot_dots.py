@@ -85,7 +85,7 @@ def against_target(
         "times the target (log scale; left of the line it is met). Circle: before, square: after"
     )
     alt = f"{title}. {'; '.join(changes)}."
-    return Picture(figure, alt.replace("\n", " "))
+    return Picture(figure, alt)
 
 
 def _draw_change(

@@ -69,7 +69,7 @@ class Contest:
         _, *others = self.sets
         for name in others:
             label = f"{name}\n{self.sets[name]}"
-            ratios[label] = self.ratio(name).value
+            ratios[label] = self.ratio(name)
         return plots.gains(ratios, title)
 
     def _medians(self, comparison: bench.Comparison) -> dict[str, str]:

@@ -80,8 +80,8 @@ the caller."""
             "Put the whole ID into the key: `stats:{user_id}`.",
         ),
         "another_key": (
-            "The value isn't stored under the key that you looked up, so the next lookup misses.",
-            "Store it under the key that you looked up, `stats:{user_id}`.",
+            "The value isn't stored under the key where the next request looks for it.",
+            "Look it up and store it under the same key, `stats:{user_id}`.",
         ),
         "never_stores": (
             "The value was loaded, but nothing was stored.",
@@ -93,7 +93,7 @@ the caller."""
         ),
         "another_ttl": (
             "The TTL isn't 300 seconds.",
-            "`ex` is in seconds, `px` in milliseconds.",
+            "Pass `ex=300`: `ex` is in seconds, `px` in milliseconds.",
         ),
         "not_json": (
             "The value isn't stored as JSON: no other program can read it, and neither can "

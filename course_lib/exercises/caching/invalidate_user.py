@@ -85,7 +85,8 @@ Remember that user 1 isn't user 10. If `write` raises an error, let it reach the
         ),
         "entries_stay": (
             "Some of the user's entries are still there, and stale.",
-            "Remove each key that's in the SET: `await redis.delete(*keys)`.",
+            "Find the keys in this user's SET while it's there, and remove each of them: "
+            "`await redis.delete(*keys)`.",
         ),
         "forgets_the_set": (
             "The SET itself is still there: it lists keys that are gone, and will keep growing.",

@@ -24,7 +24,7 @@ you still don't know, look at what happened to the stored values. Each cache has
 
 | | |
 |---|---|
-| `"redis_down"` | Redis is down, and the error is swallowed |
+| `"redis_down"` | Redis is down, and the code ignores the error |
 | `"key_differs"` | each request uses a different key |
 | `"ttl_too_short"` | the stored value is gone before the next request needs it |
 | `"falsy_hit"` | `if cached:` treats a stored 0 or [] as a miss |

@@ -128,7 +128,7 @@ class Stale(RedisExercise):
             await self._request(answer, fresh, value, FRESH)
             if fresh.reloads:
                 mistake = "reloads_fresh" if value else "falsy_hit"
-                self.refuse(mistake, call=f"{value} is stored, {FRESH} s left", got="a reload")
+                self.refuse(mistake, call=_call(fresh, value, FRESH), got="a reload")
         running: dict[str, Any] = {}
         for key in "ab":
             entry = Entry(Together(redis, REQUESTS), key, running)
@@ -158,7 +158,7 @@ class Stale(RedisExercise):
         if result is ...:
             raise NotAttempted
         if not same(result, NEW):
-            call = "a request with nothing stored"
+            call = f"{entry.call}, with nothing stored"
             self.refuse("never_loads", call=call, got=brief(result), expected=brief(NEW))
 
     async def _request(self, answer: Any, entry: Entry, stored: Any, left: int) -> None:
@@ -173,6 +173,7 @@ class Stale(RedisExercise):
         if done and type(result) is type(stored) and same(result, stored):
             return
         is_new = same(result, NEW)
+        when = "" if done else ", after the reload had ended"
         mistakes = {
             "falsy_hit": not stored and is_new,
             "reloads_fresh": left == FRESH and is_new,
@@ -182,8 +183,8 @@ class Stale(RedisExercise):
         }
         self.refuse_first(
             mistakes,
-            call=f"{brief(stored)} is stored, {left} s left",
-            got=brief(result),
+            call=_call(entry, stored, left),
+            got=brief(result) + when,
             expected=brief(stored),
         )
 
@@ -191,5 +192,9 @@ class Stale(RedisExercise):
         await entry.wait_for_reloads(expected)
         if entry.reloads != expected:
             mistake = "reloads_each" if entry.reloads > expected else fewer
-            call = f"several requests, {STALE} s left"
+            call = f"{_call(entry, OLD, STALE)}, several times"
             self.refuse(mistake, call=call, got=f"reloads: {entry.reloads}", expected=f"{expected}")
+
+
+def _call(entry: Entry, stored: Any, left: int) -> str:
+    return f"{entry.call}, with {brief(stored)} stored and {left} s left"

@@ -85,9 +85,9 @@ have the same `created_at`. The index is on `(user_id, created_at)`."""
             "The list runs from newest to oldest, so the next rows are less than the last one.",
         ),
         "wrong_order": (
-            "The rows aren't in the order of the list, or only by luck: without `id`, ties may "
+            "The rows aren't in the order of the list, or only by luck.",
+            "Keep the ORDER BY as it was, with both columns and both DESC. Without `id`, ties may "
             "come in any order.",
-            "Keep the ORDER BY as it was, with both columns and both DESC.",
         ),
         "other_user": (
             "There are rows of another user in the page.",
@@ -177,9 +177,8 @@ have the same `created_at`. The index is on `(user_id, created_at)`."""
             "not_twenty": expected and page.rows[:1] == expected[:1],
             "other_rows": True,
         }
-        self.refuse_first(
-            mistakes, call=f"after {page.last}", got=brief(page.rows), expected=brief(expected)
-        )
+        got, wanted = user_history.from_first_difference(page.rows, expected)
+        self.refuse_first(mistakes, call=f"after {page.last}", got=got, expected=wanted)
 
     def _count(self, page: Page) -> None:
         """Refuse a page that takes too many steps, and parameters that aren't of the last row."""

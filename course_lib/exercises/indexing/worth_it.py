@@ -64,7 +64,7 @@ Write `True` or `False` for each. You can measure them all right afterwards."""
         ),
         "not_five": (
             "Each of a, b, c, d, e needs True or False.",
-            "Keep the five keys of the stub.",
+            "Keep the five keys of the stub, and write `True` or `False` for each, without quotes.",
         ),
     }
     mistakes: ClassVar = {  # the most surprising first
