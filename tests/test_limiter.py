@@ -636,8 +636,11 @@ async def test_a_user_id_is_a_number_or_a_string(redis: Redis, user: Any) -> Non
 async def server_and_client(
     server_to_break: redis_server.RedisServer,
 ) -> AsyncIterator[tuple[redis_server.RedisServer, Redis]]:
-    """A server that a test may break, and a client of it."""
-    client = redis_client.connect(server_to_break.url)
+    """A server that a test may break, and a client of it.
+
+    On a busy machine, the default time limit could grow beyond the time for which Redis is paused.
+    """
+    client = redis_client.connect(server_to_break.url, time_limit=0.08)
     yield server_to_break, client
     await client.aclose()
 
