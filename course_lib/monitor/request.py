@@ -74,10 +74,9 @@ class Timed:
     __slots__ = (
         "disconnected",
         "first_byte",
-        "inner",
         "is_logged",
         "middleware",
-        "mounted_at",
+        "mounts",
         "receive_from_server",
         "receiving",
         "recorded",
@@ -95,9 +94,10 @@ class Timed:
         self.scope = scope
         self.receive_from_server = receive
         self.send_to_server = send
-        # Routing changes the root path in this scope.
-        self.mounted_at: str = scope["root_path"] if "app_root_path" in scope else ""
-        self.inner: tuple[Middleware, str] | None = None  # that of a mounted app
+        # The middlewares of this monitor in mounted apps, with the path of each app.
+        self.mounts: tuple[tuple[Middleware, str], ...] = ()
+        if "app_root_path" in scope:  # read the path now, because routing changes it
+            self.mounts = ((middleware, scope["root_path"]),)
         self.status = 0  # until the response starts
         self.response_headers: Headers = ()
         self.is_logged = False  # before it's known if the request will be slow, or fail
@@ -123,7 +123,7 @@ class Timed:
             endpoint = endpoint_of(self.scope, middleware.app)
             if endpoint in middleware.ignore:
                 return
-            if (self.mounted_at or self.inner) and self._is_ignored(endpoint, self.scope):
+            if self.mounts and self._is_ignored(endpoint, self.scope):
                 return
             if duration < 0:  # the clock went back, and one such value would spoil its batch
                 duration = self.first_byte = 0.0
@@ -158,12 +158,10 @@ class Timed:
         write_line(logging.WARNING, route=endpoint, error=type(error).__name__)
 
     def _is_ignored(self, endpoint: str, scope: Scope) -> bool:
-        if self.middleware.ignores(endpoint, scope, self.mounted_at):
+        if endpoint in self.middleware.ignore:
             return True
-        if self.inner is None:
-            return False
-        middleware, mounted_at = self.inner
-        return middleware.ignores(endpoint, scope, mounted_at)
+        mounts = self.mounts
+        return any([middleware.ignores(endpoint, scope, path) for middleware, path in mounts])
 
     def _log(
         self,
