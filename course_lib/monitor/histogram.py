@@ -117,7 +117,8 @@ class Histogram:
 
     def below(self, seconds: float) -> int:
         """Return how many durations are shorter than `seconds`, within the relative error."""
-        return sum(self.counts[: round(_log(seconds) * self._growth + self._first)])
+        first_not_below = round(_log(seconds) * self._growth + self._first)
+        return sum(self.counts[:first_not_below])
 
     def _representative(self, bucket: int) -> float:
         """Return the duration that's within the relative error of all durations in a bucket."""
