@@ -15,12 +15,12 @@ FAILS_BESIDE_OTHERS = "assert not measuring.is_worker(pytestconfig)"
 
 @pytest.fixture
 def run(tmp_path):
-    """Return a function that runs a test with this body and mark in two workers.
+    """Return a function that runs a test with this body and mark in a worker, or in several.
 
     It returns the exit code and the output.
     """
 
-    def run(body, mark="measures", conftest=""):
+    def run(body, mark="measures", conftest="", workers=1):
         ours = 'from tests import measuring\npytest_plugins = ["tests.measuring"]\n'
         (tmp_path / "conftest.py").write_text(ours + conftest)
         (tmp_path / "test_it.py").write_text(
@@ -29,7 +29,7 @@ def run(tmp_path):
         )
         plugins = ["--disable-plugin-autoload", "-p", "xdist.plugin", "-p", "no:cacheprovider"]
         pytest_command = [sys.executable, "-m", "pytest", "-q", *plugins]
-        command = [*pytest_command, "--rootdir", tmp_path, "-n", "2", tmp_path]
+        command = [*pytest_command, "--rootdir", tmp_path, "-n", str(workers), tmp_path]
         done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, check=False)
         return done.returncode, done.stdout + done.stderr
 
@@ -78,6 +78,7 @@ def test_a_worker_that_cannot_end_is_ended_and_shows_what_it_waits_for(run):
 
 
 def test_a_worker_that_waits_for_the_others_is_not_ended(run):
-    code, output = run("import time; time.sleep(3)", conftest="measuring.SECONDS_TO_FINISH = 1\n")
+    finish_soon = "measuring.SECONDS_TO_FINISH = 1\n"
+    code, output = run("import time; time.sleep(3)", conftest=finish_soon, workers=2)
     assert code == 0
     assert "Timeout" not in output

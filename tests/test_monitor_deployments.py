@@ -156,6 +156,17 @@ async def test_a_request_through_two_middlewares_of_one_monitor_counts_once(
 
 
 @pytest.mark.anyio
+async def test_each_of_several_nested_apps_may_ignore_endpoints(
+    monitor: PerformanceMonitor,
+) -> None:
+    outer, between = monitored(monitor), monitored(monitor, ignore=["GET /shop/items/{number}"])
+    between.mount("/shop", monitored(monitor, ignore=["GET /metrics"]))
+    outer.mount("/v1", between)
+    await get(outer, "/v1/shop/items/1", "/v1/shop/metrics", "/v1/items/2")
+    assert counted(monitor) == {"GET /v1/items/{number}": 1}
+
+
+@pytest.mark.anyio
 async def test_an_app_behind_a_middleware_that_copies_the_scope_counts_by_route(
     monitor: PerformanceMonitor,
 ) -> None:

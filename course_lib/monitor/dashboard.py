@@ -172,8 +172,9 @@ def _histogram_lines(name: str, histogram: Histogram, **labels: str) -> Iterator
     for bound in BOUNDS:
         yield f"{name}_bucket{_labels(**labels, le=f'{bound:g}')} {histogram.below(bound)}"
     yield f"{name}_bucket{_labels(**labels, le='+Inf')} {histogram.count}"
-    yield f"{name}_sum{_labels(**labels)} {histogram.total / NANOSECONDS:.9f}"
-    yield f"{name}_count{_labels(**labels)} {histogram.count}"
+    own_labels = _labels(**labels)
+    yield f"{name}_sum{own_labels} {histogram.total / NANOSECONDS:.9f}"
+    yield f"{name}_count{own_labels} {histogram.count}"
 
 
 def _summary_lines(name: str, sums: dict[str, tuple[float, int]]) -> Iterator[str]:

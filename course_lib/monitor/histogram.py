@@ -23,7 +23,9 @@ LONGEST = 86_400.0  # seconds; a longer duration counts as this one
 COUNT_BYTES = 8  # of an unsigned integer in `array("Q")`
 NANOSECONDS = 1e9  # in a second
 
-_log = math.log  # looked up once, because adding a value takes a fraction of a microsecond
+# Looked up once, because adding a value takes a fraction of a microsecond. `floor` is faster than
+# `int`, and the same for numbers that aren't negative.
+_log, _floor = math.log, math.floor
 
 
 class Histogram:
@@ -73,8 +75,8 @@ class Histogram:
         try:
             for value in values:
                 seconds = value if SHORTEST <= value <= LONGEST else self._clamp(value)
-                counts[int(_log(seconds) * growth + first)] += 1
-                nanoseconds = int(seconds * 1e9 + 0.5)
+                counts[_floor(_log(seconds) * growth + first)] += 1
+                nanoseconds = _floor(seconds * 1e9 + 0.5)
                 total += nanoseconds
                 if nanoseconds > longest:  # noqa: PLR1730  max() takes twice as long
                     longest = nanoseconds
@@ -115,7 +117,8 @@ class Histogram:
 
     def below(self, seconds: float) -> int:
         """Return how many durations are shorter than `seconds`, within the relative error."""
-        return sum(self.counts[: round(_log(seconds) * self._growth + self._first)])
+        first_not_below = round(_log(seconds) * self._growth + self._first)
+        return sum(self.counts[:first_not_below])
 
     def _representative(self, bucket: int) -> float:
         """Return the duration that's within the relative error of all durations in a bucket."""

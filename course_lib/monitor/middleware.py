@@ -89,7 +89,7 @@ class PerformanceMiddleware:
         outer: Timed = scope[self._mark]
         if outer.recorded:
             return False
-        outer.inner = (self, scope.get("root_path", ""))
+        outer.mounts += ((self, scope.get("root_path", "")),)
         return True
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -50,6 +50,7 @@ STEPS_TO_RECEIVE = 10  # of the event loop: a server takes one, `BaseHTTPMiddlew
 _now = time.perf_counter  # looked up once, because every request calls it
 
 _NO_SCOPE: Scope = {}
+_NO_MESSAGE: Message = {}
 
 log = logging.getLogger(__package__)
 
@@ -74,14 +75,13 @@ class Timed:
     __slots__ = (
         "disconnected",
         "first_byte",
-        "inner",
         "is_logged",
         "middleware",
-        "mounted_at",
+        "mounts",
         "receive_from_server",
         "receiving",
         "recorded",
-        "response_headers",
+        "response_start",
         "scope",
         "send_to_server",
         "size",
@@ -95,11 +95,12 @@ class Timed:
         self.scope = scope
         self.receive_from_server = receive
         self.send_to_server = send
-        # Routing changes the root path in this scope.
-        self.mounted_at: str = scope["root_path"] if "app_root_path" in scope else ""
-        self.inner: tuple[Middleware, str] | None = None  # that of a mounted app
+        # The middlewares of this monitor in mounted apps, with the path of each app.
+        self.mounts: tuple[tuple[Middleware, str], ...] = ()
+        if "app_root_path" in scope:  # read the path now, because routing changes it
+            self.mounts = ((middleware, scope["root_path"]),)
         self.status = 0  # until the response starts
-        self.response_headers: Headers = ()
+        self.response_start = _NO_MESSAGE
         self.is_logged = False  # before it's known if the request will be slow, or fail
         self.recorded = False
         self.disconnected = False
@@ -123,7 +124,7 @@ class Timed:
             endpoint = endpoint_of(self.scope, middleware.app)
             if endpoint in middleware.ignore:
                 return
-            if (self.mounted_at or self.inner) and self._is_ignored(endpoint, self.scope):
+            if self.mounts and self._is_ignored(endpoint, self.scope):
                 return
             if duration < 0:  # the clock went back, and one such value would spoil its batch
                 duration = self.first_byte = 0.0
@@ -158,12 +159,10 @@ class Timed:
         write_line(logging.WARNING, route=endpoint, error=type(error).__name__)
 
     def _is_ignored(self, endpoint: str, scope: Scope) -> bool:
-        if self.middleware.ignores(endpoint, scope, self.mounted_at):
+        if endpoint in self.middleware.ignore:
             return True
-        if self.inner is None:
-            return False
-        middleware, mounted_at = self.inner
-        return middleware.ignores(endpoint, scope, mounted_at)
+        mounts = self.mounts
+        return any([middleware.ignores(endpoint, scope, path) for middleware, path in mounts])
 
     def _log(
         self,
@@ -175,7 +174,8 @@ class Timed:
     ) -> None:
         headers = self.scope["headers"]
         # The app may have set an ID of its own.
-        lower_names = [(name.lower(), value) for name, value in self.response_headers]
+        response_headers: Headers = self.response_start.get("headers", ())
+        lower_names = [(name.lower(), value) for name, value in response_headers]
         failure = describe(error) if error else self.scope.get(FAILURE, {})
         self.scope[LOGGED] = True
         write_line(
@@ -230,7 +230,7 @@ class TimedRequest(Timed):
         if request_id := id_in(headers) or (self.is_logged and new_id(headers)):
             complete = with_id(message.get("headers", ()), request_id)
             message = {**message, "headers": complete}  # the app may send the same one again
-        self.response_headers = message.get("headers", ())
+        self.response_start = message
         # An app that's receiving, or has a message to receive, learns of a disconnect by itself.
         if duration > DISCONNECT_CHECK_AFTER and not self.receiving and not self.unread:
             return self.start_late_response(message)
@@ -284,8 +284,7 @@ class TimedRequest(Timed):
             with suppress(OSError):  # it may be gone by now
                 self.size += Path(message["path"]).stat().st_size
         # Don't record the request until its last byte has been sent.
-        is_last = not message.get("more_body") and message["type"] in LAST_MESSAGES
-        if is_last and self.status:
+        if self.status and not message.get("more_body") and message["type"] in LAST_MESSAGES:
             self.record(DISCONNECTED if self.disconnected else self.status)
 
     def record_return(self) -> None:
