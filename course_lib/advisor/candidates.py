@@ -49,14 +49,17 @@ def proposals(
         if is_rare(scan.table, where, columns):
             rest = tuple(key for key in joined + equal if key not in columns)
             # An index needs a key, even if the condition alone finds the rows.
-            last_resort = columns if _tests_one_column(where, columns) else ()
+            last_resort = columns if _tests_truth_or_null(where, columns) else ()
             for tail in tails[:2]:
                 for index in _covering(table, rest + tail or last_resort, scan.needed):
                     yield replace(index, where=where)
 
 
-def _tests_one_column(where: str, columns: Keys) -> bool:
-    """Check whether a condition is `x`, `NOT x`, `x IS NULL` or `x IS NOT NULL`."""
+def _tests_truth_or_null(where: str, columns: Keys) -> bool:
+    """Check whether a condition is `x`, `NOT x`, `x IS NULL` or `x IS NOT NULL`.
+
+    Rows that meet another condition, such as `x = 5`, are found by an ordinary index on `x`.
+    """
     return where.endswith(" NULL") or where.removeprefix("NOT ") in columns
 
 

@@ -154,7 +154,10 @@ def _constants(readings: Iterable[Reading], values: Values) -> set[Literal]:
 def _runs(
     reading: Reading, usage: Usage, reads: Reads, values: Values, constants: Set[Literal]
 ) -> list[Run]:
-    """Return the query as it's written, with the values given or typical ones, and variants."""
+    """Return the runs of a query: as it's written, then with other literals.
+
+    Its parameters get the values given, or typical ones.
+    """
     changes = reading.changes
     if usage.parameters and reading.statement.names:
         return [
