@@ -5,7 +5,7 @@ the columns that are missing to cover the query. If a condition keeps few rows, 
 those rows is proposed too. Only a measurement can tell which are worth their cost (`search.py`).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from course_lib.advisor.scans import Scan
@@ -19,25 +19,26 @@ SHORT_ENTRY = 48
 def proposals(
     scan: Scan,
     table: Table,
-    popular: Mapping[tuple[str, str], int],
+    rank: Callable[[str, str], tuple[int, ...]],
     is_rare: Callable[[str, str, Keys], bool],
 ) -> Iterator[Index]:
     """Yield indexes for a scan.
 
-    `popular` counts the scans of the workload that look for a (table, key) by equality: more
-    popular keys come first, so that queries share indexes. `is_rare(table, where, columns)` returns
-    True for a condition that a partial index may use.
+    Of several equalities, those of the lowest `rank(table, key)` come first. `is_rare(table, where,
+    columns)` returns True for a condition that a partial index may use.
     """
     if table.rowid & {*scan.equal}:
         return  # the rowid already finds the one row
 
-    def rank(key: str) -> tuple[int, str]:
-        return -popular[scan.table, key], key
+    def ranked(keys: Keys) -> Keys:
+        if len(keys) < 2:  # a rank may take long to find
+            return keys
+        return tuple(sorted(keys, key=lambda key: (rank(scan.table, key), key)))
 
-    equal = tuple(sorted(scan.equal, key=rank))
+    equal = ranked(scan.equal)
     joined = tuple(key for key in scan.joined if key not in table.rowid)
     ranges = [tuple(key for key in keys if key not in table.rowid) for keys in scan.ranges]
-    listed = tuple(key for key in sorted(scan.listed, key=rank) if key not in table.rowid)
+    listed = ranked(tuple(key for key in scan.listed if key not in table.rowid))
     tails = [tail for tail in [*scan.sorts, *ranges] if tail] or [()]
     orders = _key_orders(equal, joined, tails)
     if listed:

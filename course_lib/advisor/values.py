@@ -10,12 +10,12 @@ from course_lib.advisor.database_copy import DatabaseCopy
 from course_lib.advisor.schema import Keys
 from course_lib.optimizer.database import quoted
 
-FEW_VALUES = 20  # a column with at most this many is a state or a kind; otherwise a literal varies
+FEW_VALUES = 20  # of a column that is a state or a kind
 FEW_ROWS = 0.1  # a partial index contains at most this share of its table
 
 
 class Typical(NamedTuple):
-    """Two values of a column with which to try a query, and whether it has few values.
+    """Two values of a column with which to try a query, and how many distinct values it has.
 
     If there are many values: the one of the most rows, and one with a typical number of rows. If
     there are few: two with a typical number of rows, because the most frequent of few is the normal
@@ -24,10 +24,15 @@ class Typical(NamedTuple):
 
     hottest: Any
     median: Any
-    few: bool
+    distinct: int
     above: tuple[Any, Any] = (None, None)  # a hundredth and a tenth of the values are above these
     below: tuple[Any, Any] = (None, None)
     top: Any = None
+
+    @property
+    def few(self) -> bool:
+        """True if the column is a state or a kind; otherwise its literals vary."""
+        return self.distinct <= FEW_VALUES
 
 
 class Values:
@@ -43,11 +48,11 @@ class Values:
         """Return the values of a column, or an expression, with which queries are tried."""
         if (table, column) not in self._typical:
             values = self._by_frequency(table, column) or [None]
-            middle = len(values) // 2
-            few = len(values) <= FEW_VALUES
-            hottest = values[middle - 1] if few else values[0]
+            distinct = len(values)
+            middle = distinct // 2
+            hottest = values[middle - 1] if distinct <= FEW_VALUES else values[0]
             ends = _ends(values)
-            self._typical[table, column] = Typical(hottest, values[middle], few, *ends)
+            self._typical[table, column] = Typical(hottest, values[middle], distinct, *ends)
         return self._typical[table, column]
 
     def _by_frequency(self, table: str, column: str) -> list[Any]:

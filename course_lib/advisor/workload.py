@@ -90,6 +90,11 @@ def read_workload(
     scans = [scan for reading in readings.values() for scan in reading.scans]
     popular = Counter((scan.table, key) for scan in scans for key in scan.equal)
     values = Values(copy, reads.limit)
+
+    def rank(table: str, key: str) -> tuple[int, int]:
+        """Put popular keys first, so that queries share indexes; then those of many values."""
+        return -popular[table, key], -values.typical(table, key).distinct
+
     queries = []
     try:
         constants = _constants(readings.values(), values)
@@ -100,7 +105,7 @@ def read_workload(
             runs = _runs(reading, workload[sql], reads, values, constants)
             candidates = list[Index]()
             for scan in reading.scans:
-                candidates += proposals(scan, copy.tables[scan.table], popular, values.is_rare)
+                candidates += proposals(scan, copy.tables[scan.table], rank, values.is_rare)
         except ValueError as error:
             skipped[sql] = str(error)
         except OutOfTime:
