@@ -8,6 +8,7 @@ import pytest
 
 from course_lib.advisor.database_copy import DatabaseCopy
 from course_lib.advisor.reads import Reads
+from course_lib.advisor.values import Values
 from course_lib.advisor.workload import read_workload, usages
 
 SELECTIVE = "SELECT name FROM user WHERE active = 1 AND deleted_at IS NULL AND email = 'u5'"
@@ -37,3 +38,12 @@ def test_of_several_equalities_the_column_of_most_values_leads(users):
 
 def test_a_column_that_more_queries_look_for_leads_so_that_they_share_an_index(users):
     assert first_proposed(users, SELECTIVE, *POPULAR) == ("active", "email", "deleted_at")
+
+
+def test_values_come_from_a_spread_sample_if_counting_all_takes_too_long(users, monkeypatch):
+    monkeypatch.setattr("course_lib.advisor.values.SAMPLE", 3)
+    slow = "rowid + 0 * length(hex(randomblob(300000)))"  # about 1 ms
+    with DatabaseCopy.of(users, math.inf) as copy:
+        typical = Values(copy, limit=0.5).typical("user", slow)
+    assert typical.distinct == 3
+    assert typical.top == 666  # of 999 rows

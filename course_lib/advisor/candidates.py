@@ -30,20 +30,20 @@ def proposals(
     if table.rowid & {*scan.equal}:
         return  # the rowid already finds the one row
 
-    def ranked(keys: Keys) -> Keys:
-        if len(keys) < 2:  # a rank may take long to find
-            return keys
-        return tuple(sorted(keys, key=lambda key: (rank(scan.table, key), key)))
-
-    equal = ranked(scan.equal)
+    equal = scan.equal
+    if len(equal) > 1:  # a rank may take long to find
+        equal = tuple(sorted(equal, key=lambda key: (rank(scan.table, key), key)))
     joined = tuple(key for key in scan.joined if key not in table.rowid)
     ranges = [tuple(key for key in keys if key not in table.rowid) for keys in scan.ranges]
-    listed = ranked(tuple(key for key in scan.listed if key not in table.rowid))
+    # As they're written: in another order, SQLite may not search for `(a, b) IN (SELECT ...)`.
+    listed = tuple(key for key in scan.listed if key not in table.rowid)
     tails = [tail for tail in [*scan.sorts, *ranges] if tail] or [()]
     orders = _key_orders(equal, joined, tails)
     if listed:
-        orders += _key_orders(equal + listed, joined, [*tails, ()])
-        orders += _key_orders(equal, joined, [listed])
+        with_list = _key_orders(equal + listed, joined, [*tails, ()])
+        with_list += _key_orders(equal, joined, [listed])
+        # A list helps a range, and breaks an order. If time is short, only the first are tried.
+        orders = orders + with_list if scan.sorts else with_list + orders
     for keys in dict.fromkeys(orders):
         yield from _covering(table, keys, scan.needed)
     for where, columns in scan.filters:

@@ -11,6 +11,7 @@ from course_lib.advisor.schema import Keys
 from course_lib.optimizer.database import quoted
 
 FEW_VALUES = 20  # of a column that is a state or a kind
+SAMPLE = 1_000  # rows whose values are counted if there's no time for all
 FEW_ROWS = 0.1  # a partial index contains at most this share of its table
 
 
@@ -56,15 +57,40 @@ class Values:
         return self._typical[table, column]
 
     def _by_frequency(self, table: str, column: str) -> list[Any]:
-        """Return the values of a column, the most frequent first; none if that fails."""
-        grouped = (
-            f"SELECT {column} FROM {quoted(table)} WHERE {column} IS NOT NULL"
-            " GROUP BY 1 ORDER BY count(*) DESC, 1"
-        )
-        with closing(self.copy.connect()) as connection, self._bounded(connection):
-            with suppress(sqlite3.Error):
-                return [value for (value,) in connection.execute(grouped)]
+        """Return the values of a column, the most frequent first; none if that fails.
+
+        If there's no time to count all of them, a sample is counted.
+        """
+        every_row = f"SELECT {column} AS value FROM {quoted(table)}"
+        for rows in (every_row, self._sample(table, column)):
+            grouped = (
+                f"SELECT value FROM ({rows}) WHERE value IS NOT NULL"
+                " GROUP BY 1 ORDER BY count(*) DESC, 1"
+            )
+            with closing(self.copy.connect()) as connection, self._bounded(connection):
+                with suppress(sqlite3.Error):
+                    return [value for (value,) in connection.execute(grouped)]
         return []
+
+    def _sample(self, table: str, column: str) -> str:
+        """Return a SELECT of a column from rows that are spread evenly over a table."""
+        source = quoted(table)
+        rowid_names = self.copy.tables[table].rowid
+        if not rowid_names:
+            return f"SELECT {column} AS value FROM {source} LIMIT {SAMPLE}"
+        rowid = min(rowid_names)
+        return f"""
+            WITH RECURSIVE ends(least, most) AS (SELECT min({rowid}), max({rowid}) FROM {source}),
+                places(place) AS (
+                    SELECT 0 UNION ALL SELECT place + 1 FROM places LIMIT {SAMPLE}
+                )
+            SELECT (
+                SELECT {column} FROM {source}
+                WHERE {rowid} >= least + (most - least) * place / {SAMPLE}
+                ORDER BY {rowid} LIMIT 1
+            ) AS value
+            FROM ends, places
+        """
 
     def _bounded(self, connection: sqlite3.Connection) -> AbstractContextManager[None]:
         return self.copy.bounded(connection, time.perf_counter() + self.limit)
