@@ -513,10 +513,10 @@ def test_typical_values_are_the_hottest_and_the_median(tmp_path):
     )
     with DatabaseCopy.of(db, float("inf")) as copy:
         values = Values(copy)
-        assert values.typical("t", "a")[:3] == (30, 14, False)
+        assert values.typical("t", "a")[:4] == (30, 14, 31, False)
         assert values.typical("t", "a").above == (30, 27)
         of_few = values.typical("t", "b")
-        assert of_few.few and of_few.hottest != of_few.median
+        assert of_few.is_state and of_few.hottest != of_few.median
 
 
 def test_a_query_that_loses_the_processor_for_a_moment_does_not_seem_slow(trial, monkeypatch):

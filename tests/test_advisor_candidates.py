@@ -20,6 +20,9 @@ def users(tmp_path_factory):
     db = tmp_path_factory.mktemp("users") / "users.db"
     with closing(sqlite3.connect(db)) as connection, connection:
         connection.execute("CREATE TABLE user(active, deleted_at, email, name)")
+        connection.execute("CREATE TABLE task(owner REFERENCES user(rowid), state, due)")
+        tasks = ((i % 20, i % 20, i) for i in range(999))
+        connection.executemany("INSERT INTO task VALUES (?, ?, ?)", tasks)
         rows = ((1, f"day {i}" if i % 9 == 0 else None, f"u{i}", f"n{i % 99}") for i in range(999))
         connection.executemany("INSERT INTO user VALUES (?, ?, ?, ?)", rows)
     return db
@@ -47,3 +50,13 @@ def test_values_come_from_a_spread_sample_if_counting_all_takes_too_long(users, 
         typical = Values(copy, limit=0.5).typical("user", slow)
     assert typical.distinct == 3
     assert typical.top == 666  # of 999 rows
+
+
+def test_a_partial_index_is_proposed_for_a_state_and_not_for_a_reference(users):
+    with DatabaseCopy.of(users, math.inf) as copy:
+        values = Values(copy)
+        assert values.is_rare("task", "state = 5", ("state",))
+        assert not values.is_rare("task", "owner = 5", ("owner",))
+        assert values.is_rare("task", "owner IS NULL", ("owner",))
+        assert values.typical("task", "state").is_state
+        assert not values.typical("task", "owner").is_state

@@ -151,7 +151,7 @@ def _constants(readings: Iterable[Reading], values: Values) -> set[Literal]:
     constants = set()
     for literal, number in uses.items():
         table, column, _ = literal
-        if number > 1 and values.typical(table, column).few:
+        if number > 1 and values.typical(table, column).is_state:
             constants.add(literal)
     return constants
 
