@@ -14,7 +14,7 @@ from course_lib.advisor.workload import Query
 WRITES_PER_QUERY = 2  # rows inserted into all tables for each query run
 COST_OF_SPACE = 0.1  # an index as large as the whole database must save a tenth of the time
 
-LEAST_GAIN = 0.005  # a step of the search must lower the cost by this share
+LEAST_GAIN = 0.002  # a step of the search must lower the cost by this share
 PENALTY = 10  # a query that has become slower counts as if it took this many times as long
 
 
