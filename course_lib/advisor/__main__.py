@@ -35,7 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("queries", help="file of SQL statements; - for standard input")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--seconds", type=float, default=45.0, help="time it may take (45)")
-    parser.add_argument("--writes", type=float, help="rows inserted while the workload runs once")
+    parser.add_argument(
+        "--writes",
+        type=float,
+        help="rows inserted into the largest table while the workload runs once",
+    )
     options = parser.parse_args(arguments)
     try:
         queries = read_queries(_text(options.queries))

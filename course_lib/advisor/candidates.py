@@ -5,7 +5,7 @@ the columns that are missing to cover the query. If a condition keeps few rows, 
 those rows is proposed too. Only a measurement can tell which are worth their cost (`search.py`).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from course_lib.advisor.scans import Scan
@@ -19,44 +19,48 @@ SHORT_ENTRY = 48
 def proposals(
     scan: Scan,
     table: Table,
-    popular: Mapping[tuple[str, str], int],
+    rank: Callable[[str, str], tuple[int, ...]],
     is_rare: Callable[[str, str, Keys], bool],
 ) -> Iterator[Index]:
     """Yield indexes for a scan.
 
-    `popular` counts the scans of the workload that look for a (table, key) by equality: more
-    popular keys come first, so that queries share indexes. `is_rare(table, where, columns)` returns
-    True for a condition that a partial index may use.
+    Of several equalities, those of the lowest `rank(table, key)` come first. `is_rare(table, where,
+    columns)` returns True for a condition that a partial index may use.
     """
     if table.rowid & {*scan.equal}:
         return  # the rowid already finds the one row
 
-    def rank(key: str) -> tuple[int, str]:
-        return -popular[scan.table, key], key
-
-    equal = tuple(sorted(scan.equal, key=rank))
+    equal = scan.equal
+    if len(equal) > 1:  # a rank may take long to find
+        equal = tuple(sorted(equal, key=lambda key: (rank(scan.table, key), key)))
     joined = tuple(key for key in scan.joined if key not in table.rowid)
     ranges = [tuple(key for key in keys if key not in table.rowid) for keys in scan.ranges]
-    listed = tuple(key for key in sorted(scan.listed, key=rank) if key not in table.rowid)
+    # As they're written: in another order, SQLite may not search for `(a, b) IN (SELECT ...)`.
+    listed = tuple(key for key in scan.listed if key not in table.rowid)
     tails = [tail for tail in [*scan.sorts, *ranges] if tail] or [()]
     orders = _key_orders(equal, joined, tails)
     if listed:
-        orders += _key_orders(equal + listed, joined, [*tails, ()])
-        orders += _key_orders(equal, joined, [listed])
+        with_list = _key_orders(equal + listed, joined, [*tails, ()])
+        with_list += _key_orders(equal, joined, [listed])
+        # A list helps a range, and breaks an order. If time is short, only the first are tried.
+        orders = orders + with_list if scan.sorts else with_list + orders
     for keys in dict.fromkeys(orders):
         yield from _covering(table, keys, scan.needed)
     for where, columns in scan.filters:
         if is_rare(scan.table, where, columns):
             rest = tuple(key for key in joined + equal if key not in columns)
             # An index needs a key, even if the condition alone finds the rows.
-            last_resort = columns if _tests_one_column(where, columns) else ()
+            last_resort = columns if _tests_truth_or_null(where, columns) else ()
             for tail in tails[:2]:
                 for index in _covering(table, rest + tail or last_resort, scan.needed):
                     yield replace(index, where=where)
 
 
-def _tests_one_column(where: str, columns: Keys) -> bool:
-    """Check whether a condition is `x`, `NOT x`, `x IS NULL` or `x IS NOT NULL`."""
+def _tests_truth_or_null(where: str, columns: Keys) -> bool:
+    """Check whether a condition is `x`, `NOT x`, `x IS NULL` or `x IS NOT NULL`.
+
+    Rows that meet another condition, such as `x = 5`, are found by an ordinary index on `x`.
+    """
     return where.endswith(" NULL") or where.removeprefix("NOT ") in columns
 
 

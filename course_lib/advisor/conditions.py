@@ -135,8 +135,8 @@ def _patterns(table: SelectTable, condition: Node, escape: str = "") -> Iterator
     is_like = isinstance(condition, exp.Like)
     wildcards = "%_" if is_like else "*?["
     if isinstance(pattern, exp.Literal):
-        if pattern.name[:1] in ("", *wildcards) or pattern.name[:1] == escape == pattern.name:
-            return
+        if pattern.name in ("", escape) or pattern.name[0] in wildcards:
+            return  # no fixed beginning
     elif not pattern.find(*_PARAMETERS):
         return
     _note(table, condition.this, pattern, varies=False, form="like" if is_like else "glob")

@@ -11,10 +11,10 @@ from course_lib.advisor.schema import Indexes, Table
 from course_lib.advisor.workload import Query
 
 # What the advisor can't know, and therefore assumes.
-WRITES_PER_QUERY = 5  # rows inserted for each query run, unless the caller passes `writes`
+WRITES_PER_QUERY = 2  # rows inserted into all tables for each query run
 COST_OF_SPACE = 0.1  # an index as large as the whole database must save a tenth of the time
 
-LEAST_GAIN = 0.005  # a step of the search must lower the cost by this share
+LEAST_GAIN = 0.002  # a step of the search must lower the cost by this share
 PENALTY = 10  # a query that has become slower counts as if it took this many times as long
 
 
@@ -110,9 +110,13 @@ def expected_writes(
 ) -> dict[str, float]:
     """Return the rows inserted into each table while the workload runs once.
 
-    `writes` is the number for the largest table; the others get rows in proportion to their size.
+    Tables get rows in proportion to their size. `writes` is the number for the largest; without it,
+    all tables together get `WRITES_PER_QUERY` for each query run.
     """
+    sizes = {name: table.rows for name, table in tables.items()}
     if writes is None:
-        writes = WRITES_PER_QUERY * sum(query.frequency for query in queries)
-    largest = max((table.rows for table in tables.values()), default=0) or 1
-    return {name: writes * table.rows / largest for name, table in tables.items()}
+        runs = sum(query.frequency for query in queries)
+        for_each_row = WRITES_PER_QUERY * runs / max(sum(sizes.values()), 1)
+    else:
+        for_each_row = writes / max([*sizes.values(), 1])
+    return {name: for_each_row * rows for name, rows in sizes.items()}

@@ -20,7 +20,8 @@ class Table:
     """An ordinary table.
 
     `columns` maps each name in lower case to the name in SQL, `widths` each name in SQL to its mean
-    bytes. `rowid` has every SQL name of the rowid, which every index contains.
+    bytes. `rowid` has every SQL name of the rowid, which every index contains. `references` has the
+    SQL names of the columns that refer to another table.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Table:
     columns: Mapping[str, str]
     widths: Mapping[str, float]
     rowid: frozenset[str]
+    references: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -91,12 +93,14 @@ def read_table(connection: sqlite3.Connection, name: str) -> Table | None:
     # A generated column that isn't stored may take any time to compute.
     stored = [column for column, *_, hidden in info if hidden != GENERATED]
     (rows,) = connection.execute(f"SELECT count(*) FROM {quoted(name)}").fetchone()
+    references = connection.execute('SELECT "from" FROM pragma_foreign_key_list(?)', [name])
     return Table(
         name=name,
         rows=rows,
         columns={column.lower(): quoted_if_needed(column) for column in columns},
         widths=_mean_widths(connection, name, stored),
         rowid=_rowid_names(connection, name, info),
+        references=frozenset(quoted_if_needed(column) for (column,) in references),
     )
 
 

@@ -67,38 +67,29 @@ class Search:
 
     def _best_for(self, query: Query, end: float, best: Indexes = NO_INDEXES) -> Indexes:
         """Return the indexes that make one query fastest, as far as found before `end`."""
-        fastest = self.measurements.mean(query, best)
-
-        def attempts() -> Iterator[Indexes]:
-            built = list(self._built_before(query, end))
-            # SQLite's own choice of all is rarely far from the best, and is found soon.
-            yield frozenset(built)
-            for index in built:
-                yield frozenset({index})
-            for index in built:  # a join may need a second index beside the best
-                yield best | {index}
-
+        used = self.measurements.used
         with suppress(OutOfTime):
-            is_sqlites_choice = False
-            least = LEAST_TIME  # building may have taken all, and the first attempt is the best
-            for indexes in attempts():
-                left = max(end - time.perf_counter(), least)
-                if left <= 0:
-                    break
-                most = min(FASTER * fastest, left / len(query.runs))
-                mean = self.measurements.mean_below(query, indexes, most)
-                is_faster = mean < most
-                if is_faster and not is_sqlites_choice:
-                    is_faster = self._is_surely_faster(query, indexes, best)
-                if is_faster:
-                    best = self.measurements.used(query, indexes)
-                    is_sqlites_choice = least > 0
-                    # About as fast as SQLite's choice is enough: the order of proposals decides.
-                    fastest = mean / FASTER**2 if is_sqlites_choice else mean
-                least = 0.0
+            built = list(self._built_before(query, end))
+            single = [frozenset({index}) for index in built]
+            # SQLite's own choice of all is rarely far from the best, and is found soon. It's timed
+            # even if building took all of the time.
+            every = frozenset(built)
+            if self._is_faster(query, every, best, max(end, time.perf_counter() + LEAST_TIME)):
+                best = used(query, every)
+                # About as fast is enough for one index: the order of proposals decides.
+                as_fast = (
+                    indexes for indexes in single if self._is_as_fast(query, indexes, best, end)
+                )
+                best = next(as_fast, best)
+            for indexes in single:
+                if self._is_faster(query, indexes, best, end):
+                    best = used(query, indexes)
+            for index in built:  # a join may need a second index beside the best
+                if self._is_faster(query, best | {index}, best, end):
+                    best = used(query, best | {index})
         return best
 
-    def _is_surely_faster(self, query: Query, indexes: Indexes, best: Indexes) -> bool:
+    def _is_faster(self, query: Query, indexes: Indexes, best: Indexes, end: float) -> bool:
         """Check that a query is faster than with the best so far; compare if it isn't clear.
 
         If no time is left to compare, the indexes that were proposed first stay.
@@ -108,10 +99,22 @@ class Search:
         def is_best_slower() -> bool:
             return measurements.mean(query, indexes) < FASTER * measurements.mean(query, best)
 
-        seconds = measurements.mean(query, indexes)
-        if not best or CLEARLY * seconds < measurements.mean(query, best):
+        seconds = measurements.mean(query, best)
+        if not self._is_below(query, indexes, FASTER * seconds, end):
+            return False
+        if not best or CLEARLY * measurements.mean(query, indexes) < seconds:
             return True
         return measurements.confirms(is_best_slower, query, best, indexes)
+
+    def _is_as_fast(self, query: Query, indexes: Indexes, best: Indexes, end: float) -> bool:
+        most = self.measurements.mean(query, best) / FASTER
+        return self._is_below(query, indexes, most, end)
+
+    def _is_below(self, query: Query, indexes: Indexes, seconds: float, end: float) -> bool:
+        """Check that a query takes less than this, and can be timed before `end`."""
+        left = (end - time.perf_counter()) / len(query.runs)
+        most = min(seconds, left)
+        return left > 0 and self.measurements.mean_below(query, indexes, most) < most
 
     def _built_before(self, query: Query, end: float) -> Iterator[Index]:
         """Build the candidates of a query, and yield those that could be."""

@@ -7,24 +7,27 @@ from contextlib import AbstractContextManager, closing, suppress
 from typing import Any, NamedTuple
 
 from course_lib.advisor.database_copy import DatabaseCopy
-from course_lib.advisor.schema import Keys
+from course_lib.advisor.schema import Keys, Table
 from course_lib.optimizer.database import quoted
 
-FEW_VALUES = 20  # a column with at most this many is a state or a kind; otherwise a literal varies
+FEW_VALUES = 20  # a state or a kind has at most this many; otherwise a literal varies
+SAMPLE = 1_000  # rows whose values are counted if there's no time for all
 FEW_ROWS = 0.1  # a partial index contains at most this share of its table
 
 
 class Typical(NamedTuple):
-    """Two values of a column with which to try a query, and whether it has few values.
+    """Two values of a column with which to try a query, and how many distinct values it has.
 
-    If there are many values: the one of the most rows, and one with a typical number of rows. If
-    there are few: two with a typical number of rows, because the most frequent of few is the normal
-    state (closed, delivered), which queries rarely look for.
+    The values are the one of the most rows, and one with a typical number of rows. If the column is
+    a state or a kind, which means that it has few values and refers to no other table, both have a
+    typical number of rows: the most frequent is the normal state (closed, delivered), which queries
+    rarely look for.
     """
 
     hottest: Any
     median: Any
-    few: bool
+    distinct: int
+    is_state: bool
     above: tuple[Any, Any] = (None, None)  # a hundredth and a tenth of the values are above these
     below: tuple[Any, Any] = (None, None)
     top: Any = None
@@ -43,23 +46,51 @@ class Values:
         """Return the values of a column, or an expression, with which queries are tried."""
         if (table, column) not in self._typical:
             values = self._by_frequency(table, column) or [None]
-            middle = len(values) // 2
-            few = len(values) <= FEW_VALUES
-            hottest = values[middle - 1] if few else values[0]
+            distinct = len(values)
+            middle = distinct // 2
+            refers = column in self.copy.tables[table].references
+            is_state = distinct <= FEW_VALUES and not refers
+            hottest = values[middle - 1] if is_state else values[0]
             ends = _ends(values)
-            self._typical[table, column] = Typical(hottest, values[middle], few, *ends)
+            typical = Typical(hottest, values[middle], distinct, is_state, *ends)
+            self._typical[table, column] = typical
         return self._typical[table, column]
 
     def _by_frequency(self, table: str, column: str) -> list[Any]:
-        """Return the values of a column, the most frequent first; none if that fails."""
-        grouped = (
-            f"SELECT {column} FROM {quoted(table)} WHERE {column} IS NOT NULL"
-            " GROUP BY 1 ORDER BY count(*) DESC, 1"
-        )
-        with closing(self.copy.connect()) as connection, self._bounded(connection):
-            with suppress(sqlite3.Error):
-                return [value for (value,) in connection.execute(grouped)]
+        """Return the values of a column, the most frequent first; none if that fails.
+
+        If there's no time to count all of them, a sample is counted.
+        """
+        every_row = f"SELECT {column} AS value FROM {quoted(table)}"
+        for rows in (every_row, self._sample(table, column)):
+            grouped = (
+                f"SELECT value FROM ({rows}) WHERE value IS NOT NULL"
+                " GROUP BY 1 ORDER BY count(*) DESC, 1"
+            )
+            with closing(self.copy.connect()) as connection, self._bounded(connection):
+                with suppress(sqlite3.Error):
+                    return [value for (value,) in connection.execute(grouped)]
         return []
+
+    def _sample(self, table: str, column: str) -> str:
+        """Return a SELECT of a column from rows that are spread evenly over a table."""
+        source = quoted(table)
+        rowid_names = self.copy.tables[table].rowid
+        if not rowid_names:
+            return f"SELECT {column} AS value FROM {source} LIMIT {SAMPLE}"
+        rowid = min(rowid_names)
+        return f"""
+            WITH RECURSIVE ends(least, most) AS (SELECT min({rowid}), max({rowid}) FROM {source}),
+                places(place) AS (
+                    SELECT 0 UNION ALL SELECT place + 1 FROM places LIMIT {SAMPLE}
+                )
+            SELECT (
+                SELECT {column} FROM {source}
+                WHERE {rowid} >= least + (most - least) * place / {SAMPLE}
+                ORDER BY {rowid} LIMIT 1
+            ) AS value
+            FROM ends, places
+        """
 
     def _bounded(self, connection: sqlite3.Connection) -> AbstractContextManager[None]:
         return self.copy.bounded(connection, time.perf_counter() + self.limit)
@@ -67,20 +98,16 @@ class Values:
     def is_rare(self, table: str, where: str, columns: Keys) -> bool:
         """Check whether a partial index may rely on a condition.
 
-        Few rows must meet it, and it must stay the same: it tests for NULL, or a column of few
-        values.
+        Few rows must meet it, and it must stay the same: it tests for NULL, or a state or a kind.
         """
         if (table, where) not in self._rare:
             with closing(self.copy.connect()) as connection, self._bounded(connection):
                 try:
-                    rare = _is_rare(connection, table, where, columns, self._few_rows(table))
+                    rare = _is_rare(connection, self.copy.tables[table], where, columns)
                 except sqlite3.Error:
                     rare = False
             self._rare[table, where] = rare
         return self._rare[table, where]
-
-    def _few_rows(self, table: str) -> float:
-        return FEW_ROWS * self.copy.tables[table].rows
 
 
 def _ends(values: list[Any]) -> tuple[tuple[Any, Any], tuple[Any, Any], Any]:
@@ -98,13 +125,13 @@ _RANK: dict[type, int] = {
 }  # SQLite sorts numbers before text, and text before blobs
 
 
-def _is_rare(
-    connection: sqlite3.Connection, table: str, where: str, columns: Keys, few_rows: float
-) -> bool:
-    source = quoted(table)
+def _is_rare(connection: sqlite3.Connection, table: Table, where: str, columns: Keys) -> bool:
+    source = quoted(table.name)
     if not where.endswith("IS NULL"):
+        if table.references.intersection(columns):
+            return False
         values = f"SELECT DISTINCT {', '.join(columns)} FROM {source} LIMIT {FEW_VALUES + 1}"
         if len(connection.execute(values).fetchall()) > FEW_VALUES:
             return False
     (rows,) = connection.execute(f"SELECT count(*) FROM {source} WHERE {where}").fetchone()
-    return bool(rows <= few_rows)
+    return bool(rows <= FEW_ROWS * table.rows)

@@ -90,6 +90,11 @@ def read_workload(
     scans = [scan for reading in readings.values() for scan in reading.scans]
     popular = Counter((scan.table, key) for scan in scans for key in scan.equal)
     values = Values(copy, reads.limit)
+
+    def rank(table: str, key: str) -> tuple[int, int]:
+        """Put popular keys first, so that queries share indexes; then those of many values."""
+        return -popular[table, key], -values.typical(table, key).distinct
+
     queries = []
     try:
         constants = _constants(readings.values(), values)
@@ -100,7 +105,7 @@ def read_workload(
             runs = _runs(reading, workload[sql], reads, values, constants)
             candidates = list[Index]()
             for scan in reading.scans:
-                candidates += proposals(scan, copy.tables[scan.table], popular, values.is_rare)
+                candidates += proposals(scan, copy.tables[scan.table], rank, values.is_rare)
         except ValueError as error:
             skipped[sql] = str(error)
         except OutOfTime:
@@ -146,7 +151,7 @@ def _constants(readings: Iterable[Reading], values: Values) -> set[Literal]:
     constants = set()
     for literal, number in uses.items():
         table, column, _ = literal
-        if number > 1 and values.typical(table, column).few:
+        if number > 1 and values.typical(table, column).is_state:
             constants.add(literal)
     return constants
 
@@ -154,7 +159,10 @@ def _constants(readings: Iterable[Reading], values: Values) -> set[Literal]:
 def _runs(
     reading: Reading, usage: Usage, reads: Reads, values: Values, constants: Set[Literal]
 ) -> list[Run]:
-    """Return the query as it's written, with the values given or typical ones, and variants."""
+    """Return the runs of a query: as it's written, then with other literals.
+
+    Its parameters get the values given, or typical ones.
+    """
     changes = reading.changes
     if usage.parameters and reading.statement.names:
         return [

@@ -98,13 +98,13 @@ _REMEDIES[sqlite3.SQLITE_CANTOPEN] = _REMEDIES[sqlite3.SQLITE_READONLY]
 
 def remedy(error: sqlite3.Error) -> str:
     """Return what to do about an error; "" if SQLite's own message is all there is."""
-    if _is_of_the_application(error):
+    if _needs_the_application(error):
         return "pass a connection on which the application's functions and collations are defined"
     return _REMEDIES.get(result_code(error), "")
 
 
-def _is_of_the_application(error: sqlite3.Error) -> bool:
-    """Check whether a function, collation or module is missing that the application defines."""
+def _needs_the_application(error: sqlite3.Error) -> bool:
+    """Check whether SQLite lacks a function, collation or module that the application defines."""
     message = str(error)
     return any(part in message for part in ("no such coll", "unknown function", "no such module"))
 

@@ -39,10 +39,11 @@ def create_indexes(
 
     One transaction creates all of them or none. Each new index is analyzed, which measures for the
     query planner how selective it is. With `analyze=True` everything else is analyzed too if an
-    index is created, which can change the plans of other queries, for better or worse. If no index
-    is missing, nothing is locked. Several workers
-    may start at once: the first creates the indexes; the others wait (up to a minute for a path,
-    the connection's own `timeout` for a connection) and find them already there.
+    index is created, which can change the plans of other queries, for better or worse.
+
+    If no index is missing, nothing is locked. Several workers may start at once: the first creates
+    the indexes; the others wait (up to a minute for a path, the connection's own `timeout` for a
+    connection) and find them already there.
 
     Raises ValueError if a statement isn't a CREATE INDEX or SQLite rejects it, IndexConflictError
     if its name belongs to an index with another definition (letter case, spaces, comments, quotes
@@ -156,7 +157,7 @@ def _index_name(statement: str) -> str:
 
 
 def _tokens(sql: str) -> list[str]:
-    """Return the words and signs of a statement, without quotes, comments and a final semicolon."""
+    """Split a statement into words and symbols, without quotes, comments and a final semicolon."""
     tokens = []
     for match in _TOKEN.finditer(sql):
         if match.lastgroup == "quoted":
