@@ -23,7 +23,7 @@ from course_lib.cache import Cache
 from course_lib.cache.contents import is_value
 from course_lib.cache.missed_removals import BATCH
 from course_lib.lab import redis_server
-from tests.conftest import empty_client, on_both_engines
+from tests.conftest import PATIENT, empty_client, on_both_engines
 from tests.counting_redis import CountingRedis, counting_client
 
 pytestmark = pytest.mark.anyio
@@ -43,11 +43,9 @@ async def make(server: redis_server.RedisServer, redis: CountingRedis) -> AsyncI
     """Make caches with connections of their own, as in separate processes."""
     clients: list[Redis] = []
 
-    def make(*, time_limit: float | None = None, **options: Any) -> Cache:
-        client = redis_client.connect(server.url)
+    def make(*, time_limit: float = PATIENT, **options: Any) -> Cache:
+        client = redis_client.connect(server.url, time_limit=time_limit)
         clients.append(client)
-        if time_limit:
-            redis_client.CircuitBreaker.of(client).time_limit = time_limit
         return Cache(client, **options)
 
     yield make

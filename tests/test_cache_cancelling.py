@@ -12,6 +12,7 @@ from course_lib import redis_client
 from course_lib.cache import Cache
 from course_lib.cache.missed_removals import MissedRemovals
 from course_lib.lab import redis_server
+from tests.conftest import PATIENT
 
 
 @pytest.mark.anyio
@@ -23,7 +24,7 @@ from course_lib.lab import redis_server
 async def test_a_cancelled_removal_is_made_up_for_without_a_warning(
     own_server: redis_server.RedisServer, caplog: pytest.LogCaptureFixture, remove: Any
 ) -> None:
-    redis, other = [redis_client.connect(own_server.url) for _ in range(2)]
+    redis, other = [redis_client.connect(own_server.url, time_limit=PATIENT) for _ in range(2)]
     cache, reader = [Cache(client, namespace="cancelled") for client in (redis, other)]
     for steps in range(1, 15):  # until it has begun, and longer than it takes
         await cache.set("key", "value", user_id=7)

@@ -14,7 +14,7 @@ from course_lib import redis_client
 from course_lib.cache import Cache, missed_removals
 from course_lib.cache.shard import Shard
 from course_lib.lab import redis_server
-from tests.conftest import empty_client, on_both_engines
+from tests.conftest import PATIENT, empty_client, on_both_engines
 from tests.counting_redis import CountingRedis, counting_client
 from tests.test_cache import Loader
 
@@ -443,7 +443,7 @@ async def test_clear_forgets_the_namespace_in_one_round_trip_and_no_other(
 async def test_a_load_that_began_before_a_clear_stores_nothing(
     server: redis_server.RedisServer, cache: Cache
 ) -> None:
-    client = redis_client.connect(server.url)
+    client = redis_client.connect(server.url, time_limit=PATIENT)
     before, after = Loader("old", seconds=0.05), Loader("new", seconds=0)
     load = asyncio.create_task(cache.get_or_set("key", before, user_id=7))
     await before.started.wait()

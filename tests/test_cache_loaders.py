@@ -6,6 +6,7 @@ from redis.asyncio import Redis
 from course_lib import redis_client
 from course_lib.cache import Cache
 from course_lib.lab import redis_server
+from tests.conftest import PATIENT
 
 pytestmark = pytest.mark.anyio
 
@@ -26,7 +27,7 @@ async def look_up_own_key(redis: Redis, stale: float | None) -> None:
 async def test_a_loader_that_looks_up_its_own_key_fails_at_once(
     own_server: redis_server.RedisServer, stale: float | None
 ) -> None:
-    await look_up_own_key(redis_client.connect(own_server.url), stale)
+    await look_up_own_key(redis_client.connect(own_server.url, time_limit=PATIENT), stale)
 
 
 async def test_that_is_so_while_redis_is_unavailable() -> None:
@@ -34,7 +35,7 @@ async def test_that_is_so_while_redis_is_unavailable() -> None:
 
 
 async def test_a_decorated_function_may_call_itself(own_server: redis_server.RedisServer) -> None:
-    redis = redis_client.connect(own_server.url)
+    redis = redis_client.connect(own_server.url, time_limit=PATIENT)
     cache = Cache(redis, namespace="recursive")
 
     @cache.cached()

@@ -10,6 +10,7 @@ from redis.crc import key_slot
 from course_lib import redis_client
 from course_lib.cache import Cache
 from course_lib.lab import redis_server
+from tests.conftest import PATIENT
 from tests.test_cache import Loader
 
 pytestmark = pytest.mark.anyio
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 async def redis(own_server: redis_server.RedisServer) -> AsyncIterator[Redis]:
-    client = redis_client.connect(own_server.url)
+    client = redis_client.connect(own_server.url, time_limit=PATIENT)
     await client.flushall()
     yield client
     await client.aclose()

@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 from course_lib import redis_client
 from course_lib.cache import Cache
 from course_lib.lab import redis_server
+from tests.conftest import PATIENT
 from tests.test_cache import Loader
 
 pytestmark = pytest.mark.anyio
@@ -17,7 +18,7 @@ TTL, STALE = 300, 60
 
 @pytest.fixture
 async def redis(any_server: redis_server.RedisServer) -> AsyncIterator[Redis]:
-    client = redis_client.connect(any_server.url)
+    client = redis_client.connect(any_server.url, time_limit=PATIENT)
     await client.flushall()
     yield client
     await client.aclose()

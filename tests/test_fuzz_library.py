@@ -20,6 +20,7 @@ from course_lib.limiter import Limit, RateLimiter, address_behind, parse
 from course_lib.monitor import PerformanceMonitor, figures, prometheus
 from course_lib.optimizer import Plan
 from course_lib.redis_client.address import parse as parse_address
+from tests.conftest import PATIENT
 from tests.fuzzing import fuzz
 
 INVALID = (TypeError, ValueError)
@@ -44,7 +45,7 @@ Run = Callable[[Callable[[Redis], Awaitable[Any]]], Any]
 @pytest.fixture(scope="module")
 def run(own_server: redis_server.RedisServer) -> Iterator[Run]:
     """Yield a function that runs a coroutine function with a client, all in one event loop."""
-    client = redis_client.connect(own_server.url)
+    client = redis_client.connect(own_server.url, time_limit=PATIENT)
     with asyncio.Runner() as runner:
         yield lambda body: runner.run(body(client))  # type: ignore[arg-type]
         runner.run(client.aclose())

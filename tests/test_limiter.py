@@ -24,7 +24,7 @@ from course_lib import redis_client
 from course_lib.lab import redis_server
 from course_lib.limiter import Algorithm, Decision, Limit, RateLimiter, parse
 from course_lib.limiter.limits import SECONDS
-from tests.conftest import empty_client, on_both_engines
+from tests.conftest import PATIENT, empty_client, on_both_engines
 from tests.counting_redis import CountingRedis, counting_client
 from tests.fuzzing import fuzz
 
@@ -139,7 +139,7 @@ def run(
 ) -> Iterator[Callable[[Callable[[Redis], Awaitable[None]]], None]]:
     """Run a coroutine function on a client, in one event loop for all examples."""
     with asyncio.Runner() as runner:
-        client = redis_client.connect(any_server.url)
+        client = redis_client.connect(any_server.url, time_limit=PATIENT)
         yield lambda body: runner.run(body(client))  # type: ignore[arg-type]
         runner.run(client.aclose())
 

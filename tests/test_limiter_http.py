@@ -13,6 +13,7 @@ from fastapi.responses import PlainTextResponse, StreamingResponse
 from course_lib import redis_client
 from course_lib.lab import redis_server, serve
 from course_lib.limiter import Limit, RateLimiter, RateLimitMiddleware, address, address_behind
+from tests.conftest import PATIENT
 
 HEADERS = [
     "x-ratelimit-limit",
@@ -27,7 +28,7 @@ HEADERS = [
 def limiter(own_server: redis_server.RedisServer, request: pytest.FixtureRequest) -> RateLimiter:
     """A limiter with a namespace of the test's own."""
     namespace = request.node.name.split("[")[0]
-    redis = redis_client.connect(own_server.url)
+    redis = redis_client.connect(own_server.url, time_limit=PATIENT)
     return RateLimiter(redis, algorithm="sliding_window", namespace=namespace)
 
 

@@ -44,6 +44,7 @@ from course_lib.monitor import (
 from course_lib.monitor.endpoints import UNKNOWN
 from course_lib.monitor.entries import MAX_ENTRIES, OTHERS
 from course_lib.monitor.lines import lines as lines_logger
+from tests.conftest import PATIENT
 
 DURATIONS = st.lists(st.floats(1e-6, 86_400.0), min_size=1, max_size=300)
 PERCENTS = [1, 10, 50, 90, 99, 99.9, 100]
@@ -604,7 +605,7 @@ async def make(any_server: redis_server.RedisServer, redis: Redis) -> AsyncItera
     clients: list[Redis] = []
 
     def make(**options: Any) -> PerformanceMonitor:
-        clients.append(redis_client.connect(any_server.url))
+        clients.append(redis_client.connect(any_server.url, time_limit=PATIENT))
         return PerformanceMonitor(redis=clients[-1], **options)
 
     yield make

@@ -35,6 +35,7 @@ from course_lib.monitor import (
 from course_lib.monitor import monitor as monitor_module
 from course_lib.monitor.endpoints import UNKNOWN
 from course_lib.monitor.lines import lines as lines_logger
+from tests.conftest import PATIENT
 
 
 @pytest.fixture
@@ -124,13 +125,14 @@ def test_when_its_event_loop_ends_a_monitor_reports_and_starts_again_in_the_next
     any_server: redis_server.RedisServer,
 ) -> None:
     namespace = f"loops-{os.urandom(4).hex()}"
-    client = redis_client.connect(any_server.url)
+    client = redis_client.connect(any_server.url, time_limit=PATIENT)
     monitor = PerformanceMonitor(redis=client, namespace=namespace)
     app = monitored(monitor)
     for requests in (1, 2):
         asyncio.run(get(app, "/items/1"))  # cancels the background task at its end
         assert not monitor.background.is_running
-        other = PerformanceMonitor(redis=redis_client.connect(any_server.url), namespace=namespace)
+        patient = redis_client.connect(any_server.url, time_limit=PATIENT)
+        other = PerformanceMonitor(redis=patient, namespace=namespace)
         assert counted(asyncio.run(other.merged())) == {"GET /items/{number}": requests}
 
 

@@ -15,6 +15,7 @@ import pytest
 from course_lib import redis_client
 from course_lib.lab import redis_server
 from course_lib.monitor import PerformanceMonitor
+from tests.conftest import PATIENT
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def counted(monitor: PerformanceMonitor) -> dict[str, int]:
 def test_forked_workers_add_up_without_what_was_counted_before_the_fork(
     any_server: redis_server.RedisServer,
 ) -> None:
-    client = redis_client.connect(any_server.url)
+    client = redis_client.connect(any_server.url, time_limit=PATIENT)
     monitor = PerformanceMonitor(redis=client, namespace=f"forked-{os.getpid()}-{id(client)}")
     monitor.log_request("GET /x", 0.1)  # a request that warms up the app
     children = []
