@@ -192,7 +192,11 @@ class IndexExercise(IndexingExercise):
 
     def _expect_no_text_for_a_name(self, statement: str) -> None:
         """Refuse a column that doesn't exist in double quotes, which SQLite takes for a text."""
-        self._create_index(self.unseen(), statement.replace('"', "`"))
+        try:
+            self.unseen().execute(statement.replace('"', "`"))
+        except sqlite3.Error as error:
+            if "no such column" in str(error):
+                self.refuse("sql_error", call=statement, got=str(error))
 
     def _statement(self, answer: Any) -> str:
         """Return the one statement of an answer, a string or a list of one string."""
