@@ -11,7 +11,7 @@ also tells other callers, in this process and in others, that a load is running,
 instead of loading too.
 
 Read the docstrings of `store.py` and `shard.py` next (what is in Redis), then `shared_loads.py` and
-`load_runner.py` (misses), then `lua/write.lua`. `redis_client/refusals.py` has what's unavailable.
+`load_runner.py` (misses), then `lua/write.lua`.
 """
 
 from collections import Counter
@@ -224,7 +224,8 @@ class Cache(CachedFunctions):
             content, outcome = await self._shared_loads.read_or_refresh(request)
         while True:
             if not is_value(content):
-                self.misses += outcome in FOUND
+                if outcome in FOUND:  # still that of the first read, so this is counted once
+                    self.misses += 1
                 # 2 load and 3 store, once for all callers that wait
                 content, outcome = await self._shared_loads.join_or_start(request, content)
             try:

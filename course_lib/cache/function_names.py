@@ -8,6 +8,7 @@ their entries, and so do two calls of a function that defines this one, if it us
         async def load() -> dict: ...  # reads user_id, which isn't in its key
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
 from datetime import date
@@ -42,17 +43,18 @@ class FunctionNames:
         self._functions[name] = function
 
 
-def _difference(one: Function, other: Function) -> str | None:
+def _difference(earlier: Function, function: Function) -> str | None:
     """Return in what two functions of one name differ, None if that isn't known."""
-    if getattr(one, "__self__", None) is not getattr(other, "__self__", None):
+    if getattr(earlier, "__self__", None) is not getattr(function, "__self__", None):
         return "other objects"
-    code, other_code = getattr(one, "__code__", None), getattr(other, "__code__", None)
-    is_in_one_file = code and other_code and code.co_filename == other_code.co_filename
-    if is_in_one_file and code != other_code:  # in two files, they're versions of a notebook's cell
+    code, earlier_code = getattr(function, "__code__", None), getattr(earlier, "__code__", None)
+    # Each run of a notebook's cell is a file: in two files, they may be versions of one function.
+    is_in_one_file = code and earlier_code and code.co_filename == earlier_code.co_filename
+    if is_in_one_file and code != earlier_code:
         return "other code"
-    own = _variables(one)
-    for name, value in _variables(other).items():
-        if name in own and own[name] != value:
+    earlier_variables = _variables(earlier)
+    for name, value in _variables(function).items():
+        if name in earlier_variables and earlier_variables[name] != value:
             return f"other values of the variable {name!r}"
     return None
 
@@ -60,15 +62,14 @@ def _difference(one: Function, other: Function) -> str | None:
 def _variables(function: Function) -> dict[str, Any]:
     """Return the data that a function uses from the function around it."""
     code = getattr(function, "__code__", None)
-    cells = getattr(function, "__closure__", None) or ()
+    if code is None:  # an object or a partial
+        return {}
     variables = {}
-    for name, cell in zip(code.co_freevars if code else (), cells, strict=False):
-        try:
-            value = cell.cell_contents
-        except ValueError:  # it isn't assigned yet
-            continue
-        if _is_data(value):
-            variables[name] = value
+    cells = getattr(function, "__closure__", None) or ()
+    for name, cell in zip(code.co_freevars, cells, strict=False):
+        with contextlib.suppress(ValueError):  # it isn't assigned yet
+            if _is_data(cell.cell_contents):
+                variables[name] = cell.cell_contents
     return variables
 
 
