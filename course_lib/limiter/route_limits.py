@@ -59,12 +59,12 @@ class RouteLimits:
         self._known: dict[tuple[str, str], Rule | None] = {}
 
     def find(self, scope: Scope, app: Any) -> Rule | None:
-        """Return the limit of a request to `app`; None if none applies.
+        """Return the rule that limits a request to `app`; None if none applies.
 
         Raises ValueError at the first request if a key matches no route of the app.
         """
         if self._routes_read != self._count_routes():
-            self.start(app, scope)
+            self.log_routes(app, scope)
         if getattr(self._router, "root_path", ""):  # FastAPI will set it, further in
             scope = {**scope, "root_path": self._router.root_path}
         path = route_path(scope)
@@ -80,13 +80,13 @@ class RouteLimits:
             self._known[key] = rule
         return rule
 
-    def start(self, app: Any, scope: Scope) -> None:
-        """Read the routes of an app and log their limits. Raises ValueError as `check` does."""
-        for route, limit in self.check(app, scope).items():
+    def log_routes(self, app: Any, scope: Scope) -> None:
+        """Read the routes of an app and log their limits. Raises what `read_routes` does."""
+        for route, limit in self.read_routes(app, scope).items():
             log.info("%s: %s", route, limit)
 
-    def check(self, app: Any, scope: Scope | None = None) -> dict[str, str]:
-        """Read the routes of an app, and return the limit of each as text.
+    def read_routes(self, app: Any, scope: Scope | None = None) -> dict[str, str]:
+        """Read the routes of an app for `find`, and return the limit of each as text.
 
         If there are none behind `app`, it's the middleware of a single route, and the routes are
         those of the app in the `scope`. Raises ValueError if a key matches none of them.
