@@ -55,8 +55,8 @@ class RouteLimits:
         self._router: Any = None
         self._routes: list[AppRoute] = []
         self._routes_read = -1  # of the router, at the last check
-        self._fixed_paths: frozenset[str] = frozenset()
-        self._known: dict[tuple[str, str], Rule | None] = {}
+        self._fixed_paths: frozenset[str] = frozenset()  # of routes without parameters
+        self._known: dict[tuple[str, str], Rule | None] = {}  # by method and fixed path
 
     def find(self, scope: Scope, app: Any) -> Rule | None:
         """Return the rule that limits a request to `app`; None if none applies.

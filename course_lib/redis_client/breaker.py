@@ -18,8 +18,7 @@ A command's life, in `CircuitBreaker.call`. `refusals.py` tells failures from ca
 
     start --+-- open, and no trial is due ------------------------------> RedisUnavailable
             +-- wait for a slot --+-- the breaker opens ----------------> RedisUnavailable
-                                  +-- run --+-- no reply in time, or a failure: count it
-                                            |     ----------------------> RedisUnavailable
+                                  +-- run --+-- no reply, or a failure -> RedisUnavailable, counted
                                             +-- a caller's mistake -----> redis-py's error
                                             +-- a reply ----------------> the reply
 """
