@@ -224,8 +224,7 @@ class Cache(CachedFunctions):
             content, outcome = await self._shared_loads.read_or_refresh(request)
         while True:
             if not is_value(content):
-                if outcome in FOUND:  # still that of the first read, so this is counted once
-                    self.misses += 1
+                self.misses += outcome in FOUND  # still the first read's, so it's counted once
                 # 2 load and 3 store, once for all callers that wait
                 content, outcome = await self._shared_loads.join_or_start(request, content)
             try:

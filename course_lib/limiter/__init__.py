@@ -14,10 +14,10 @@ Read `limiter.py` first, then an algorithm in `lua/`. A decision takes one round
     decision.py       the outcome of a check: that of the strictest limit
     index.py          which limits a user has spent something of
 
-A request comes to that by its route, or by its endpoint:
+A request gets there by the middleware, or by the decorator of its endpoint:
 
     middleware --> rule of its route --> limit of its tier --+--> client, cost --> check_rate_limit
-    decorator of its endpoint -------------------------------+                             |
+    decorator -----------------------------------------------+                             |
     endpoint or 429, with headers <--------------------------------------------------------+
 
     middleware.py     limits for the routes of any ASGI app
