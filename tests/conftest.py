@@ -8,7 +8,6 @@ import re
 import secrets
 import shutil
 import tempfile
-from operator import itemgetter
 from pathlib import Path
 
 import pytest
@@ -27,19 +26,6 @@ CHROMIUM = Path("/usr/bin/chromium")
 PATIENT = 10.0
 """Seconds: a command's time limit that no busy machine reaches. A limiter admits a request if Redis
 seems unavailable, so with the default of 80 ms it would sometimes admit one too many."""
-
-
-def pytest_collection_modifyitems(items):
-    """Spread the measuring tests over the first four fifths of the run, in their order.
-
-    They often wait, so short tests run while they do, and few of them share the machine.
-    """
-    measuring = [item for item in items if item.get_closest_marker("measures")]
-    others = [item for item in items if not item.get_closest_marker("measures")]
-    distance = 0.8 * len(others) / max(len(measuring), 1)
-    placed = [(number * distance, item) for number, item in enumerate(measuring)]
-    placed += list(enumerate(others))
-    items[:] = [item for _, item in sorted(placed, key=itemgetter(0))]
 
 
 def pytest_collection_finish():
@@ -61,7 +47,7 @@ def pytest_runtest_logfinish():
 
 
 def pytest_xdist_make_scheduler(config, log):
-    """Send tests to workers file by file, in the order of `pytest_collection_modifyitems`."""
+    """Send tests to workers file by file, in the order in which they were collected."""
     config.option.loadscopereorder = False
     return FilesTogether(config, log)
 

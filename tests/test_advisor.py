@@ -244,7 +244,7 @@ FINDS = {
         "(author, kind DESC, at)",
     ),
     "a parameter": (
-        "SELECT body FROM notes WHERE author = ? ORDER BY at LIMIT :n",
+        "SELECT body FROM notes WHERE author = ? ORDER BY at LIMIT ?",
         "SEARCH",
         "(author, at",
     ),

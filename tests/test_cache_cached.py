@@ -355,9 +355,56 @@ async def test_functions_that_would_get_each_others_values_are_refused(cache: Ca
         cache.cached()(Users().count)
 
 
+def wrapped(function: Callable[[], Any]) -> Callable[[], Any]:
+    async def call() -> Any:
+        return function()
+
+    return call
+
+
+def wrapped_by_name(function: Callable[[], Any]) -> Callable[[], Any]:
+    return functools.wraps(function)(wrapped(function))
+
+
+def loader_of(value: Any) -> Callable[[], Any]:
+    def load(again: bool = True) -> Any:
+        return load(again=False) if again else value
+
+    return load
+
+
+def other_loader() -> None: ...
+
+
+@pytest.mark.parametrize("wrap", [wrapped, wrapped_by_name])
+@pytest.mark.parametrize(
+    ("one", "same", "other"),
+    [
+        (loader_of(1), loader_of(1), loader_of(2)),
+        (loader_of(int), loader_of(int), loader_of(str)),
+        (loader_of(loader_of(1)), loader_of(loader_of(1)), loader_of(loader_of(2))),
+    ],
+)
+async def test_wrapped_functions_that_use_other_values_are_refused(
+    cache: Cache, wrap: Any, one: Any, same: Any, other: Any
+) -> None:
+    cache.cached()(wrap(one))
+    cache.cached()(wrap(same))
+    with pytest.raises(ValueError, match="pass `key`"):
+        cache.cached()(wrap(other))
+
+
+async def test_functions_whose_wrapper_drops_their_names_are_told_apart(cache: Cache) -> None:
+    cache.cached()(wrapped(loader_of(1)))
+    with pytest.raises(ValueError, match="pass `key`"):
+        cache.cached()(wrapped(other_loader))
+
+
 async def test_a_cell_that_runs_again_replaces_its_function(cache: Cache) -> None:
     for version, cell in enumerate(("/tmp/ipykernel_1/11.py", "/tmp/ipykernel_1/22.py")):
         code = f"async def stats() -> int: return {version}"
         names: dict[str, Any] = {"__name__": "__main__"}
         exec(compile(code, cell, "exec"), names)
         cache.cached()(names["stats"])
+        cache.cached()(wrapped(names["stats"]))
+        cache.cached()(wrapped_by_name(names["stats"]))

@@ -1,6 +1,7 @@
 """Test which package may import which: only packages below it, and a subject no other subject."""
 
 import ast
+import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -85,6 +86,14 @@ def test_inside_a_package_no_module_imports_its_front_door(module):
     for name in own:
         from_sibling = any(f"{name}.".startswith(f"{sibling}.") for sibling in siblings)
         assert from_sibling, f"{names} imports {name} from its package's front door"
+
+
+@pytest.mark.parametrize("package", sorted(FINISHED - SHARED))
+def test_a_front_door_names_each_file_of_its_package_and_no_other(package):
+    front_door = (PACKAGE / package / "__init__.py").read_text()
+    shown = ast.get_docstring(ast.parse(front_door))
+    files = {path.name for path in (PACKAGE / package).glob("*.py")}
+    assert set(re.findall(r"\w+\.py\b", shown)) == files - {"__init__.py", "__main__.py"}
 
 
 def test_no_modules_import_each_other_in_a_circle():

@@ -19,7 +19,7 @@ Read `advisor.py` first. The steps, with their files:
              analysis.py       ANALYZE alone
              trial.py          indexes on it: built, shown, hidden
              reads.py          plans and times of queries
-             inserts.py        times of inserts
+             inserts.py        times of inserts (stopwatch.py measures processor time)
     decide   measurements.py   the times, by query and plan
              costs.py          what a set of indexes costs
              search.py         the cheapest set (constants.py drops useless leading columns)

@@ -11,7 +11,7 @@ also tells other callers, in this process and in others, that a load is running,
 instead of loading too.
 
 Read the docstrings of `store.py` and `shard.py` next (what is in Redis), then `shared_loads.py` and
-`load_runner.py` (misses), then `lua/write.lua`. `redis_client/refusals.py` has what's unavailable.
+`load_runner.py` (misses), then `lua/write.lua`.
 """
 
 from collections import Counter
@@ -224,7 +224,7 @@ class Cache(CachedFunctions):
             content, outcome = await self._shared_loads.read_or_refresh(request)
         while True:
             if not is_value(content):
-                self.misses += outcome in FOUND
+                self.misses += outcome in FOUND  # still the first read's, so it's counted once
                 # 2 load and 3 store, once for all callers that wait
                 content, outcome = await self._shared_loads.join_or_start(request, content)
             try:

@@ -80,17 +80,17 @@ class CachedFunctions:
             seconds("stale", stale)
 
         def decorate(function: Function) -> Callable[..., Awaitable[Any]]:
-            call = _CachedCall(function, key, user)
+            decorated = _CachedFunction(function, key, user)
             if key is None:
-                self._function_names.add(call.name, function)
+                self._function_names.add(decorated.name, function)
 
             @functools.wraps(function)
             async def cached(*arguments: Any, **named: Any) -> Any:
-                bound = call.bind(arguments, named)
-                user_id = call.user_id(bound)
-                loader = functools.partial(call.load, bound)
+                bound = decorated.bind(arguments, named)
+                user_id = decorated.user_id(bound)
+                loader = functools.partial(decorated.load, bound)
                 return await self.get_or_set(
-                    call.key(bound, user_id), loader, ttl, user_id=user_id, stale=stale
+                    decorated.key(bound, user_id), loader, ttl, user_id=user_id, stale=stale
                 )
 
             return cached
@@ -98,7 +98,7 @@ class CachedFunctions:
         return decorate
 
 
-class _CachedCall:
+class _CachedFunction:
     """A decorated function, and how to derive keys and users from its arguments."""
 
     def __init__(self, function: Function, key: Part | None, user: Part | None) -> None:

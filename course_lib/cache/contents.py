@@ -6,7 +6,7 @@ r"""Tell apart what an entry can hold: a value, a lease, or both.
     \3 value                 a value whose first byte is one of these
     value                    any other value. JSON always looks like this
 
-`store.py` and its scripts add and check the mark, so nothing else sees it.
+`shard.py` and its scripts add and check the mark, so nothing else sees it.
 
 JSON that another program has stored under an entry's key looks like a value, so it's a hit. Telling
 them apart would take a longer form for every value, or a second command for every read.
@@ -16,7 +16,7 @@ import secrets
 from typing import TypeGuard
 
 TOKEN = 12  # random bytes
-LAPSE = 12  # digits: the milliseconds that the entry has left when its refresh lapses
+LAPSE = 12  # digits: the entry's TTL, in milliseconds, at which the lease lapses
 LEASE_PREFIX = b"\0"
 REFRESH_PREFIX = b"\2"
 ESCAPE = b"\3"

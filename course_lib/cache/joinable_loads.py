@@ -31,7 +31,7 @@ class SharedLoad:
     def __init__(self, request: LoadRequest) -> None:
         self.request = request
         self.attempt = 0  # requests for the lease so far
-        self.answered_by = 0  # the last attempt that didn't get the lease
+        self.answered_by = 0  # the last attempt that returned an entry's content, not the lease
         self.called_loader = False
 
     def is_new_enough(self, attempt: int) -> bool:

@@ -52,7 +52,7 @@ class LoadRunner:
             content = await self._wait_for_lease(load, lease)
         finally:
             self._joinable.pending.leave(load.request.stored_key, load)
-        # Both loads enter their phase before they await, so each miss finds them in one.
+        # What follows enters its phase before it awaits, so a miss always finds the load in one.
         if content is None:
             return await self._load_under_lease(load, lease)
         if content == UNAVAILABLE:
@@ -133,17 +133,17 @@ class LoadRunner:
         request = load.request
         load.called_loader = True
         self._joinable.under_lease.enter(lease, load)
-        lease_is_gone = False
+        needs_release = True
         try:
             loaded = await self._call_loader(request)
             if loaded.ms:
                 if not await self._store_loaded(request, loaded, lease):
                     self._store.release_later(request.stored_key, lease)  # no caller waits for it
-                lease_is_gone = True
+                needs_release = False
             return loaded.content
         finally:
             self._joinable.under_lease.leave(lease, load)
-            if not lease_is_gone:
+            if needs_release:
                 await self._store.release(request.stored_key, lease)
 
     async def _store_loaded(self, request: LoadRequest, loaded: Loaded, lease: bytes) -> bool:

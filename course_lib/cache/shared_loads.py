@@ -76,9 +76,10 @@ class SharedLoads:
         self._joinable.without_redis.close(key)
 
     async def read_or_refresh(self, request: LoadRequest) -> tuple[bytes | None, str]:
-        """Return what an entry holds, and "stale" or "hit". Start a load if one has to refresh it.
+        """Return what an entry holds, and "stale" if that's a stale value, else "hit".
 
-        Callers don't wait for that load. If it fails, the next one starts after its time limit.
+        If no load is refreshing the stale value, start one. Callers don't wait for it. If it fails,
+        the next one starts after its time limit.
         """
         lease = new_refresh_lease()
         content, state = await self._store.refresh(

@@ -7,7 +7,14 @@ any point:
               |                                         +-- the load failed ------------> nothing
               +-- set --> value                         +-- the process died: expires --> nothing
 
+With `stale`, a value that is past its TTL stays for a while, and one load at a time refreshes it:
+
+    value --> stale --+-- a load takes the lease --> lease and value --+-- loaded ----> value
+                      |                                                +-- it failed -> stale
+                      +-- `stale` seconds have passed --> nothing
+
 If Redis fails, a read is a miss, and a removal is remembered: see `missed_removals.py`.
+`redis_client/refusals.py` has the errors that count as a failure of Redis.
 
 Each entry is in the shard that its key decides on. A user's entries may be in any, so each shard
 has an index of its own for that user.

@@ -176,8 +176,8 @@ class Judging:
     ) -> Any:
         """Return the result of the learner's function; it gets copies that it may change.
 
-        Unless they are `copied`, it gets the arguments themselves. `expected` is shown if it
-        raises.
+        Unless they are `copied`, it gets the arguments themselves. If the function raises, the
+        answer is refused: `got` is then the error's type and message, and `expected` is shown.
         """
         call = self._begin(function, arguments)
         passed = copy.deepcopy(arguments) if copied else arguments

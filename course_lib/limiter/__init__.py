@@ -3,23 +3,33 @@
     limiter = RateLimiter(redis_client.connect(url))
     decision = await limiter.check_rate_limit(user_id, "/api/events", "100/minute")
 
-Read `limiter.py` first, then an algorithm in `lua/`. The other files:
+Read `limiter.py` first, then an algorithm in `lua/`. A decision takes one round trip:
 
-    limits.py         "50/minute" as text and as numbers
-    decision.py       the outcome of a check
+    check_rate_limit --> rules, key --> script in Redis --> the strictest limit --> Decision
+                                          +-- Redis is unavailable --> on_error ------^
+
+    limits.py         "50/minute" as text, as numbers, and as the rules that a script takes
     keys.py           the keys in Redis
-    index.py          which limits a user has spent something of
     scripts.py        the four algorithms, loaded from `lua/`
+    decision.py       the outcome of a check: that of the strictest limit
+    index.py          which limits a user has spent something of
+
+A request gets there by the middleware, or by the decorator of its endpoint:
+
+    middleware --> rule of its route --> limit of its tier --+--> client, cost --> check_rate_limit
+    decorator -----------------------------------------------+                             |
+    endpoint or 429, with headers <--------------------------------------------------------+
+
     middleware.py     limits for the routes of any ASGI app
-    route_limits.py   which limit applies to a request
-    route_rule.py     when one key of `limits` applies
-    routes.py         which route of the app serves it
+    route_limits.py   which rule applies to a request
+    route_rule.py     a key of `limits` and its limit; when it applies
+    routes.py         which route of the app serves a request
     explanation.py    which limits apply to each route
     decorator.py      a limit for one FastAPI endpoint
-    clients.py        which client a request comes from
     request_check.py  the steps that middleware and decorator share
+    clients.py        which client a request comes from
     headers.py        what a response tells the client: `X-RateLimit-*`, `Retry-After`
-    rejections.py     the response to a rejected request or handshake
+    rejections.py     the middleware's response to a rejected request or handshake
 """
 
 from course_lib.limiter.clients import address, address_behind

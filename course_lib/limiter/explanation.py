@@ -60,14 +60,14 @@ def _layers(app: Any, limiter: Any) -> Iterator[RouteLimits]:
     """Yield the limits of each middleware of this limiter around an app's routes."""
     while app is not None:
         if getattr(app, "limiter", None) is limiter and hasattr(app, "route_limits"):
-            limits = copy.copy(app.route_limits)  # checking sets the routes that requests match
-            limits.check(app.app)
+            limits = copy.copy(app.route_limits)  # keeps the routes that requests match
+            limits.read_routes(app.app)
             yield limits
         for middleware in getattr(app, "user_middleware", ()):
             options = middleware.kwargs
             if options.get("limiter") is limiter and "limits" in options:
                 exempt = options.get("exempt", EXEMPT)
                 limits = RouteLimits(options["limits"], exempt, limiter.algorithm)
-                limits.check(app)
+                limits.read_routes(app)
                 yield limits
         app = None if has_routes(app) else getattr(app, "app", None)

@@ -122,7 +122,7 @@ class RateLimitMiddleware:
 
         async def send_checked(message: Message) -> None:
             if message["type"] == "lifespan.startup.complete":
-                self.route_limits.start(self.app, scope)
+                self.route_limits.log_routes(self.app, scope)
             await send(message)
 
         await self.app(scope, receive, send_checked)

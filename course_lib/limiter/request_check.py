@@ -24,7 +24,7 @@ from course_lib.limiter.limits import (
 from course_lib.limiter.scripts import Algorithm
 
 SCOPE_TYPE = re.compile("Any|Scope|Mapping|dict", re.IGNORECASE)  # as a scope may be annotated
-COUNTED = "course_lib.limiter.counted"  # the checks of a request and the apps that know them
+COUNTED = "course_lib.limiter.counted"  # the key of a scope for its checks, by what they count
 
 log = logging.getLogger(__package__)
 
@@ -55,10 +55,11 @@ class Limiter(Protocol):
 
 
 class CheckedRequest(NamedTuple):
-    """The decision on a request, and the headers that tell its client."""
+    """The decision on a request, the headers that tell its client, and the apps that know it."""
 
     decision: Decision
     headers: dict[str, str]
+    apps: list[Any]
 
 
 class RequestCheck:
@@ -83,8 +84,10 @@ class RequestCheck:
     ) -> CheckedRequest | None:
         """Decide on a request and count it if it's allowed; return None if it isn't limited.
 
-        An app that is mounted in another may have the same limit. Then the request has been counted
-        already, and gets the same decision.
+        An app that is mounted in another may have the same limit. Then the outer app has already
+        counted the request, and left its decision in the scope, which both apply. But if an app
+        finds a decision of its own, this is another request, sent by an endpoint with a copy of its
+        scope.
         """
         if callable(limit):
             own_limit = limit(scope)
@@ -96,13 +99,16 @@ class RequestCheck:
             return None
         limits = rules_for(limit, self._limiter.algorithm).limits
         counter = self._limiter, str(client), endpoint, limit
-        counted = _find_counted(scope, counter)
-        if counted:
-            return counted
+        counted: dict[Any, CheckedRequest] = scope.setdefault(COUNTED, {})
+        app = scope.get("app")
+        checked = counted.get(counter)
+        if checked and app not in checked.apps:
+            checked.apps.append(app)
+            return checked
         cost = await self._cost_of(scope, endpoint) if self._cost else 1
         decision = await self._limiter.check_rate_limit(client, endpoint, limit, cost=cost)
-        checked = CheckedRequest(decision, rate_limit_headers(decision, limits))
-        scope.setdefault(COUNTED, {})[counter] = [scope.get("app")], checked
+        headers = rate_limit_headers(decision, limits)
+        checked = counted[counter] = CheckedRequest(decision, headers, [app])
         return checked
 
     async def _cost_of(self, scope: Scope, endpoint: str) -> int:
@@ -127,20 +133,3 @@ class RequestCheck:
                 counted,
             )
         return counted
-
-
-def _find_counted(scope: Scope, counter: tuple[Any, ...]) -> CheckedRequest | None:
-    """Return the decision on a request that an app around this one has counted; None if none has.
-
-    An endpoint may send other requests to these apps, with copies of its scope. They count, because
-    their app has seen the scope before.
-    """
-    counted: dict[tuple[Any, ...], tuple[list[Any], CheckedRequest]] = scope.get(COUNTED, {})
-    if counter not in counted:
-        return None
-    apps, checked = counted[counter]
-    app = scope.get("app")
-    if app in apps:
-        return None
-    apps.append(app)
-    return checked

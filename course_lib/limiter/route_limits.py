@@ -9,7 +9,7 @@ from typing import Any
 
 from course_lib.asgi import Scope
 from course_lib.checks import check_texts
-from course_lib.limiter.route_rule import NO_LIMIT, WEBSOCKET, RouteLimit, Rule, example
+from course_lib.limiter.route_rule import NO_LIMIT, WEBSOCKET, RouteLimit, RouteRule, example
 from course_lib.limiter.routes import (
     AppRoute,
     endpoints_of,
@@ -47,24 +47,24 @@ class RouteLimits:
             raise TypeError(f"limits must be a dict of limits by route, not {limits!r}")
         check_texts("limits", limits.keys())
         check_texts("exempt", exempt)
-        exemptions = [Rule(key, None, algorithm) for key in exempt]
-        limited = [Rule(key, limit, algorithm) for key, limit in limits.items()]
+        exemptions = [RouteRule(key, None, algorithm) for key in exempt]
+        limited = [RouteRule(key, limit, algorithm) for key, limit in limits.items()]
         self.rules = [*exemptions, *limited]
         for number, rule in enumerate(limited):
             _check_reachable(rule, exemptions, limited[:number])
         self._router: Any = None
         self._routes: list[AppRoute] = []
         self._routes_read = -1  # of the router, at the last check
-        self._fixed_paths: frozenset[str] = frozenset()
-        self._known: dict[tuple[str, str], Rule | None] = {}
+        self._fixed_paths: frozenset[str] = frozenset()  # of routes without parameters
+        self._known: dict[tuple[str, str], RouteRule | None] = {}  # by method and fixed path
 
-    def find(self, scope: Scope, app: Any) -> Rule | None:
-        """Return the limit of a request to `app`; None if none applies.
+    def find(self, scope: Scope, app: Any) -> RouteRule | None:
+        """Return the rule that limits a request to `app`; None if none applies.
 
         Raises ValueError at the first request if a key matches no route of the app.
         """
         if self._routes_read != self._count_routes():
-            self.start(app, scope)
+            self.log_routes(app, scope)
         if getattr(self._router, "root_path", ""):  # FastAPI will set it, further in
             scope = {**scope, "root_path": self._router.root_path}
         path = route_path(scope)
@@ -80,13 +80,13 @@ class RouteLimits:
             self._known[key] = rule
         return rule
 
-    def start(self, app: Any, scope: Scope) -> None:
-        """Read the routes of an app and log their limits. Raises ValueError as `check` does."""
-        for route, limit in self.check(app, scope).items():
+    def log_routes(self, app: Any, scope: Scope) -> None:
+        """Read the routes of an app and log their limits. Raises what `read_routes` does."""
+        for route, limit in self.read_routes(app, scope).items():
             log.info("%s: %s", route, limit)
 
-    def check(self, app: Any, scope: Scope | None = None) -> dict[str, str]:
-        """Read the routes of an app, and return the limit of each as text.
+    def read_routes(self, app: Any, scope: Scope | None = None) -> dict[str, str]:
+        """Read the routes of an app for `find`, and return the limit of each as text.
 
         If there are none behind `app`, it's the middleware of a single route, and the routes are
         those of the app in the `scope`. Raises ValueError if a key matches none of them.
@@ -122,7 +122,7 @@ class RouteLimits:
         place = f" in {mount}" if mount else ""
         return f"{rule} ({rule.key}{place})"
 
-    def _rule_for(self, method: str, path: str, route: AppRoute | None) -> Rule | None:
+    def _rule_for(self, method: str, path: str, route: AppRoute | None) -> RouteRule | None:
         """Return the first rule that applies to a request."""
         for rule in self.rules:
             if rule.applies(method, path, route):
@@ -145,7 +145,9 @@ class RouteLimits:
         return route.methods is not None and "OPTIONS" not in route.methods
 
 
-def _check_reachable(rule: Rule, exemptions: list[Rule], earlier: list[Rule]) -> None:
+def _check_reachable(
+    rule: RouteRule, exemptions: list[RouteRule], earlier: list[RouteRule]
+) -> None:
     """Raise ValueError if no request is left to a rule."""
     for exemption in exemptions:
         if exemption.covers(rule):

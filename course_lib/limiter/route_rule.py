@@ -42,7 +42,7 @@ NO_LIMIT = "no limit"
 WEBSOCKET = "WEBSOCKET"  # the method of a handshake in a key of `limits`
 
 
-class Rule:
+class RouteRule:
     """A key of `limits` and its limit.
 
     "POST /api/events"         one method of a route
@@ -112,7 +112,7 @@ class Rule:
             return True
         return _shape(route.path) == self._shape
 
-    def covers(self, later: "Rule") -> bool:
+    def covers(self, later: "RouteRule") -> bool:
         """Return True if this rule, which comes first, leaves no request to a later one."""
         takes_all = self._takes(later.method) and (self.limit, later.limit) != (None, None)
         other_example = PARAMETER.sub(lambda match: OTHER_EXAMPLES.get(match[1], "b"), later.path)

@@ -3,7 +3,15 @@
     monitor = PerformanceMonitor()
     app.add_middleware(PerformanceMiddleware, monitor=monitor)
 
-Read `monitor.py` first, then `histogram.py`; `request.py` shows how a request is timed.
+Read `monitor.py` first, then `histogram.py`; `request.py` shows how a request is timed, and
+`workers.py` how workers share their counts. The files by what they're for:
+
+    a request     middleware.py --> request.py, websocket.py --> endpoints.py, request_ids.py
+                  lines.py          its line in the log
+    counting      monitor.py    --> entries.py --> histogram.py;  arguments.py checks
+    reading       readings.py   --> dashboard.py, with the page and Prometheus's text
+    the process   background.py --> lag.py;  forks.py starts a forked worker at zero
+    the service   workers.py    --> totals.py --> Redis;  siblings.py finds workers without it
 """
 
 from course_lib.monitor.dashboard import PROMETHEUS, figures, page, prometheus

@@ -2,7 +2,7 @@
 
 app starts --+                                          +-- app ends --> a last report
              +--> one task in the loop of the requests -+
-first request (if the server runs no lifespan) --+      +-- the loop ends its tasks --> same
+first request (if the server runs no lifespan) --+      +-- the loop ends its tasks --> the same
 """
 
 import asyncio

@@ -59,7 +59,7 @@ class PerformanceMiddleware:
             return
         if not self._background.is_running:
             self.monitor.start()
-        if self._mark in scope and self._is_timed(scope):
+        if self._mark in scope and self._join_outer(scope):
             await self.app(scope, receive, send)
             return
         timed = scope[self._mark] = timed_type(self, scope, receive, send)
@@ -84,8 +84,8 @@ class PerformanceMiddleware:
         else:
             await self.app(scope, receive, send)
 
-    def _is_timed(self, scope: Scope) -> bool:
-        """Return True if a middleware around this one is timing the request."""
+    def _join_outer(self, scope: Scope) -> bool:
+        """Return True if a middleware around this one times the request, and now knows this one."""
         outer: Timed = scope[self._mark]
         if outer.recorded:
             return False

@@ -222,10 +222,10 @@ class PerformanceMonitor(Readings):
         total = None
         if self._workers is None:
             merged.uncounted_workers = await asyncio.to_thread(count_siblings)
-        elif await self._workers.report(self.dump) and (all_ := await self._workers.collect()):
-            total, merged.workers, merged.complete = all_
         else:
-            merged.complete = False
+            has_reported = await self._workers.report(self.dump)
+            collected = await self._workers.collect() if has_reported else None
+            total, merged.workers, merged.complete = collected or (None, 1, False)
         # In a thread, because adding up many names takes a while.
         await asyncio.to_thread(lambda: merged._add_dump(total or self.dump()))
         return merged

@@ -138,6 +138,7 @@ class Workers:
         await self._send(total)
 
     def _unfolded(self, total: Total) -> str:
+        """Return a total without the part that's already counted in the past, as text."""
         if self._folded:
             total = combine(self._relative_error, [total], [self._folded])
         return as_text(total)

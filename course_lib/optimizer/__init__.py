@@ -8,8 +8,9 @@ Each function takes a path, and opens and closes a connection of its own, or an 
 If SQLite's error is clear (`sqlite3.OperationalError: database is locked`), it's raised unchanged,
 with a note on what to do.
 
-Read `indexes.py` first. `explain.py` asks SQLite for a plan and `plan.py` reads it; `vacuum.py` and
-`tables.py` have a function each; all of them connect with `database.py`.
+Read `indexes.py` first. `explain.py` asks SQLite for a plan, `plan.py` reads it, and `extremes.py`
+recognizes a `max` or `min` that costs nothing. `vacuum.py` and `tables.py` have a function each.
+All of them connect with `database.py`.
 """
 
 from course_lib.optimizer.database import Database

@@ -16,7 +16,11 @@ others unavailable: `CircuitBreaker.of(redis, key)` returns the breaker of the k
 
 A command's life, in `CircuitBreaker.call`. `refusals.py` tells failures from callers' mistakes:
 
-    open? --> wait for a slot --> run, watched by `time_limits.py` --> success or failure is noted
+    start --+-- open, and no trial is due ------------------------------> RedisUnavailable
+            +-- wait for a slot --+-- the breaker opens ----------------> RedisUnavailable
+                                  +-- run --+-- no reply, or a failure -> RedisUnavailable, counted
+                                            +-- a caller's mistake -----> redis-py's error
+                                            +-- a reply ----------------> the reply
 """
 
 import asyncio
@@ -99,7 +103,8 @@ class CircuitBreaker:
         self._of_nodes: dict[str, CircuitBreaker] = {}  # only in a cluster
         connections = most_connections(source)
         most_idle = connections // 5
-        self._connections = connections - most_idle
+        # Idle connections stay taken from the pool, which has one left for each slot.
+        self._slot_count = connections - most_idle
         self._idle_connections = IdleConnections(most_idle)
         self._start("Redis")
         guard_connections(source, self)
@@ -220,7 +225,7 @@ class CircuitBreaker:
             forget(source)
             self._idle_connections.forget()
             self._limits.forget()
-            self._slots = Slots(self._connections)
+            self._slots = Slots(self._slot_count)
             self._of_nodes.clear()
         self._loop = loop
 
@@ -230,7 +235,7 @@ class CircuitBreaker:
         self._failed = 0  # in a row
         self._retry_at = 0.0  # on the loop's clock, while open
         self._outage_log = OutageLog(server)
-        self._slots = Slots(self._connections)  # only scripts can use the idle ones
+        self._slots = Slots(self._slot_count)
 
     def _of_node(self, name: str) -> "CircuitBreaker":
         """Return the breaker of a cluster's node, with the cluster's settings and connections."""
@@ -252,7 +257,10 @@ class CircuitBreaker:
         self._retry_at = now + self.retry_after  # this command is the trial
 
     async def _raise(self, error: Exception, now: float) -> None:
-        """Raise what an error means for the caller; return if it's the error itself."""
+        """Raise RedisUnavailable, or a caller's mistake that redis-py hid in `error`.
+
+        Return if `error` is the caller's mistake itself, so that `call` raises it.
+        """
         cause = refusals.unwrap(error)
         reason = refusals.reason(cause)
         if reason is None:

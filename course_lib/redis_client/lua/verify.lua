@@ -35,12 +35,23 @@ local commands = {
   {"UNLINK", key},
   {"DEL", key},
 }
+-- What Redis says of a command that it can't run for this user: before 7.2, since then, and if it
+-- was renamed.
+local refusals = {"can't run this command", "no permissions to run", "Unknown"}
+
+local function is_refusal(message)
+  for _, refusal in ipairs(refusals) do
+    if string.find(message, refusal, 1, true) then
+      return true
+    end
+  end
+end
+
 local forbidden = {}
 for _, command in ipairs(commands) do
   local reply = redis.pcall(unpack(command))
   local message = type(reply) == "table" and reply.err or ""
-  -- A command that was renamed is unknown.
-  if string.find(message, "can't run this command", 1, true) or string.find(message, "Unknown") then
+  if is_refusal(message) then
     forbidden[#forbidden + 1] = command[1]
   elseif message ~= "" and not string.find(message, "WRONGTYPE", 1, true) then
     return redis.error_reply(message)

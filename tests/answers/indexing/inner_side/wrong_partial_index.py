@@ -1,1 +1,1 @@
-answer = "CREATE INDEX i ON events(user_id) WHERE type = 'refund'"
+answer = "CREATE INDEX i ON events(user_id) WHERE status = 200"
