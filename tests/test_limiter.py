@@ -551,7 +551,7 @@ def test_parse_reads_what_str_writes(
 @pytest.mark.parametrize(
     ("limit", "kind", "words"),
     [
-        ("", ValueError, "'50/minute', '10 per 5 seconds', or several as '5/second; 100/hour'"),
+        ("", ValueError, "'10 per 5 seconds', '30/minute burst 12', or several as"),
         ("50", ValueError, "'50' is not a limit: write '50/minute'"),
         ("9" * 21 + "/day", ValueError, "is not a limit: write"),
         ("50/fortnight", ValueError, "write '50/minute'"),

@@ -177,6 +177,15 @@ def test_the_board_says_what_the_reader_was_most_wrong_about_and_how_sure_they_w
     )
 
 
+@pytest.mark.parametrize(("measured", "verb"), [(2, "was"), (9, "wasn't")])
+def test_the_board_counts_a_single_thing_in_the_singular(measured, verb):
+    for name, sure, truth in (("sure", 90, measured), ("unsure", 10, 50)):
+        predict(name, guess=1, sure=sure, unit="loads")
+        reveal(name, truth, unit="loads")
+    assert board().remark.endswith(f" You were at least 70% sure of one: it {verb} close.")
+    assert board().table.reset_index().iloc[0]["you said"] == "1 load"
+
+
 def test_the_board_praises_guesses_that_were_all_close_and_waits_for_a_measurement():
     predict("near", guess=30, sure=90, unit="ms")
     assert board().remark == "None of them has been measured yet."

@@ -51,8 +51,8 @@ class Cache(CachedFunctions):
     before this Cache reads from it again. Other processes may read the stale value until then, or
     until its TTL ends if this process exits first.
 
-    Give Redis enough memory, or the policy `noeviction` or `volatile-ttl`. Other policies can evict
-    the index of a user's entries, and then no invalidation finds them.
+    Give Redis enough memory. A full Redis can evict the index of a user's entries, and then no
+    invalidation finds them; with `volatile-ttl` that's less likely, with `noeviction` impossible.
     """
 
     def __init__(

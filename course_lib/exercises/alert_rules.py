@@ -74,6 +74,14 @@ SCENARIOS = (
     Scenario("too_few", False, "99 recent requests, 50 slow", (99, 50), (400, 0)),
     Scenario("whole_history", False, "99 recent requests, 50 slow", (99, 50), (400, 200)),
     Scenario("whole_history", False, "none recent, before that 9 of 100 slow", (0, 0), (100, 9)),
+    Scenario(
+        "whole_history",
+        False,
+        "none recent; two hours ago 500 within minutes, 50 slow",
+        (0, 0),
+        (500, 50),
+        since=7_000,
+    ),
 )
 
 
@@ -147,6 +155,7 @@ def probes(clock: float) -> list[tuple[str, Requests, float]]:
     hundred_slow = _requests(9_000, 180, NOW - 298, NOW)
     one_enormous = [*recent[1:], (NOW, 3_000.0)]
     most_slow = _requests(1_000, 600, NOW - 298, NOW)
+    all_slow = _requests(1_000, 1_000, NOW - 298, NOW)
     in_milliseconds = [(timestamp, 1_000 * seconds) for timestamp, seconds in recent]
     swapped = [(seconds, timestamp) for timestamp, seconds in recent]
     last_seconds = _requests(1_000, 20, NOW - 4, NOW)
@@ -156,6 +165,7 @@ def probes(clock: float) -> list[tuple[str, Requests, float]]:
         ("hundred_slow_ones", hundred_slow, NOW),
         ("silent", one_enormous, NOW),  # a mean
         ("silent", most_slow, NOW),  # a median
+        ("only_if_all", all_slow, NOW),
         ("another_threshold", in_milliseconds, NOW),
         ("pairs_swapped", swapped, NOW),
         ("another_clock", by_the_clock, clock + 7_200),  # by `now`, all of these are old

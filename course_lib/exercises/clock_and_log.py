@@ -33,7 +33,8 @@ def warnings_logged(service: Service) -> Iterator[None]:
 
     class Listener(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            if threading.current_thread() is this_thread and record.name != "asyncio":
+            is_theirs = threading.current_thread() is this_thread and record.name != "asyncio"
+            if is_theirs and record.levelno == logging.WARNING:
                 service.warned_by.append(asyncio.current_task())
 
     root = logging.getLogger()

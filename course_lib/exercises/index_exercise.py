@@ -3,7 +3,7 @@
 import re
 import sqlite3
 from collections.abc import Mapping
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar, NamedTuple, NoReturn
 
 from course_lib.exercises.engine import Exercise
 from course_lib.exercises.guard import limited
@@ -37,8 +37,9 @@ INSERT INTO users SELECT i, 'User' || i || '@Example.com', 'User ' || i, 'DE', '
     1700000000 + i FROM n;
 """
 STEPS = 100  # steps of SQLite's virtual machine between two calls of the progress handler
-INDEX_NAME = "SELECT name FROM sqlite_master WHERE type = 'index'"
-TABLE_AND_SQL = "SELECT lower(tbl_name), sql FROM sqlite_master WHERE type = 'index'"
+# The index of a UNIQUE or PRIMARY KEY in a CREATE TABLE has no SQL of its own.
+INDEX = "SELECT name, lower(tbl_name) FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+COLUMNS = "SELECT name, coll FROM pragma_index_xinfo(?) WHERE key"
 PARTIAL_INDEX = """
 SELECT 1 FROM sqlite_master JOIN pragma_index_list(tbl_name) AS list USING (name) WHERE list.partial
 """
@@ -46,9 +47,21 @@ SELECT 1 FROM sqlite_master JOIN pragma_index_list(tbl_name) AS list USING (name
 
 OTHER_DIALECT = re.compile(
     r"\b(INCLUDE|CONCURRENTLY|USING|ADD (INDEX|KEY)|EXTRACT|INTERVAL|UNIX_TIMESTAMP|TO_TIMESTAMP|"
-    r"DATE_TRUNC|NOW|EPOCH|FORCE INDEX|TOP)\b|::|%s|\$1",
+    r"DATE_TRUNC|NOW|EPOCH|FORCE INDEX|TOP|FETCH (FIRST|NEXT))\b|::|%s|%\(|\$1",
     re.IGNORECASE,
 )
+
+
+class Indexed(NamedTuple):
+    """The learner's index, and the plan of the query with it."""
+
+    table: str
+    columns: list[str]
+    """The name of each column; an expression has an empty one."""
+    collated: set[str]
+    """Those that the index compares in a way of its own, such as NOCASE."""
+    is_partial: bool
+    plan: Plan
 
 
 class IndexingExercise(Exercise):
@@ -101,6 +114,7 @@ class IndexingExercise(Exercise):
         """Refuse what SQLite rejected, for a more exact mistake if its message shows one."""
         mistakes = {
             "endless": str(error) == "interrupted",
+            "dots_left": "..." in call,
             "incomplete": misconception == "sql_error" and "incomplete input" in str(error),
             "other_dialect": "syntax error" in str(error) and OTHER_DIALECT.search(call),
         }
@@ -139,25 +153,50 @@ class IndexExercise(IndexingExercise):
             "the others.",
             "Leave out the WHERE: the index has to work for every value.",
         ),
+        "wrong_table": (
+            "The query doesn't read the table that you indexed.",
+            "Create the index on the table in the FROM.",
+        ),
+        "collation": (
+            "The index and the query compare a column by different collations, so SQLite can't "
+            "use the index for that.",
+            "Leave out COLLATE: then both compare in the same way.",
+        ),
     }
 
-    def indexed(self, answer: Any, query: str) -> tuple[sqlite3.Connection, list[str], Plan]:
-        """Return the unseen database with the learner's index, its columns, and a query's plan.
+    def indexed(self, answer: Any, query: str) -> Indexed:
+        """Create the learner's index in the unseen database, and return it with a query's plan.
 
-        An expression among the columns is an empty name.
+        Refuses an index of a table that isn't in the query, and a partial one that isn't used.
         """
         statement = self._statement(answer)
         database = self.unseen()
         self._create_index(database, statement)
-        name = database.execute(INDEX_NAME).fetchone()
-        if not name:
+        found = database.execute(INDEX).fetchone()
+        if not found:
             self.refuse("not_an_index", got=statement, expected="one CREATE INDEX statement")
-        columns = database.execute("SELECT name FROM pragma_index_info(?)", name).fetchall()
+        name, table = found
+        if not re.search(rf"\b{table}\b", query):
+            self.refuse("wrong_table", call=statement, got=table)
+        columns = database.execute(COLUMNS, (name,)).fetchall()
+        names = [column or "" for column, _ in columns]
+        if "" in names:
+            self._expect_no_text_for_a_name(statement)
+        collated = {column or "" for column, collation in columns if collation != "BINARY"}
+        is_partial = database.execute(PARTIAL_INDEX).fetchone() is not None
         database.execute("ANALYZE")
         plan = analyze_query_performance(database, query)
-        if not plan.indexes and database.execute(PARTIAL_INDEX).fetchone():
+        if is_partial and not plan.indexes:
             self.refuse("partial_index", call=statement, got=str(plan))
-        return database, [column or "" for (column,) in columns], plan
+        return Indexed(table, names, collated, is_partial, plan)
+
+    def _expect_no_text_for_a_name(self, statement: str) -> None:
+        """Refuse a column that doesn't exist in double quotes, which SQLite takes for a text."""
+        try:
+            self.unseen().execute(statement.replace('"', "`"))
+        except sqlite3.Error as error:
+            if "no such column" in str(error):
+                self.refuse("sql_error", call=statement, got=str(error))
 
     def _statement(self, answer: Any) -> str:
         """Return the one statement of an answer, a string or a list of one string."""

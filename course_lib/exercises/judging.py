@@ -34,7 +34,7 @@ def nearly_equal(number: Any, other: Any) -> bool:
 
 # For some misconceptions: what the messages of the errors that they lead to have in common.
 SIGNS = {
-    "dots_left": "'ellipsis'",
+    "dots_left": "'ellipsis'|not Ellipsis",
     "function_for_coroutine": "a coroutine was expected|coroutine or an awaitable is required",
     "not_awaitable": "can't be used in 'await' expression",
     "loop_in_a_loop": r"asyncio\.run\(\) cannot be called|event loop is already running",

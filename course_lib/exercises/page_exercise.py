@@ -123,9 +123,9 @@ class PageExercise(RedisExercise):
         if 260 < user <= 300 and 50 < platform <= 60:
             return
         mistakes = {
-            "lifetimes_swapped": 260 < platform <= 300 and 50 < user <= 60,
-            "one_lifetime": min(user, platform) > 0.85 * max(user, platform),
-            "another_lifetime": True,
+            "ttls_swapped": 260 < platform <= 300 and 50 < user <= 60,
+            "one_ttl": min(user, platform) > 0.85 * max(user, platform),
+            "another_ttl": True,
         }
         got = f"user's part {user:.0f} s, platform part {platform:.0f} s"
         self.refuse_first(mistakes, got=got, expected="300 s and 60 s, each up to a tenth less")

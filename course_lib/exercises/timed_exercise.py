@@ -15,7 +15,8 @@ from course_lib.exercises.second_process import in_another_process
 from course_lib.exercises.window_exercise import WindowExercise
 from course_lib.lab.redis_server import Client
 
-NOW = 60_001.5  # seconds; soon after the start of a window
+NOW = 1_700_000_041.5  # seconds; soon after the start of a window
+A_DAY = 86_400  # seconds
 TWO_PROCESSES = "limit:6"  # the key that two processes count under
 WRITES = {"ZADD", "INCR", "INCRBY", "SET", "EVAL", "EVALSHA"}
 
@@ -32,6 +33,11 @@ class TimedExercise(WindowExercise):
         "expires_too_soon": (
             "A key expires while it still matters for the count.",
             "How long after this request can another one still need this key?",
+        ),
+        "expires_too_late": (
+            "A key stays in Redis long after it stopped to matter, so that each client takes "
+            "memory for good.",
+            "`expire` takes the number of seconds from now on, not the time at which to expire.",
         ),
     }
     windows_kept: ClassVar[int]
@@ -73,7 +79,8 @@ class TimedExercise(WindowExercise):
             mistake = "takes_all_back" if has_written else "not_in_redis"
             self.refuse(mistake, call=call, got="no key in Redis")
         least = 60 * self.windows_kept - 4
-        await self.expect_ttls(redis, call, least, 86_400, "expires_too_soon")
+        mistakes = {"too_short": "expires_too_soon", "too_long": "expires_too_late"}
+        await self.expect_ttls(redis, call, least, A_DAY, **mistakes)
         if not all(decisions):
             return
         if not await self.decide(answer, redis, "limit:2", 2, 60, NOW):

@@ -27,6 +27,7 @@ class Page(NamedTuple):
 
     shown: int
     last: dict[str, int]
+    used: set[str]
     unknown: list[str]
     columns: list[str]
     rows: list[Any]
@@ -40,7 +41,12 @@ class Parameters(dict[str, int]):
     def __init__(self, shown: int, last: dict[str, int]) -> None:
         super().__init__(last)
         self.shown = shown
+        self.used: set[str] = set()
         self.unknown: list[str] = []
+
+    def __getitem__(self, name: str) -> int:
+        self.used.add(name)
+        return super().__getitem__(name)
 
     def __missing__(self, name: str) -> int:
         self.unknown.append(name)
@@ -85,8 +91,11 @@ def wrong_conditions(page: Page, rows: list[Row]) -> dict[str, bool]:
         "loses_ties": (earlier,),
         "id_alone": (smaller_ids, sorted(smaller_ids, reverse=True)),
         "joined_by_and": (smaller_and_not_newer, smaller_and_earlier),
+        "wrong_order": (sorted(rows[page.shown :], key=lambda row: (row[1], -row[0])),),
     }
-    return {mistake: _begins_one(page, of) for mistake, of in lists.items()}
+    found = {mistake: _begins_one(page, of) for mistake, of in lists.items()}
+    found["wrong_order"] |= page.rows != newest_first(page.rows)
+    return found
 
 
 def _begins_one(page: Page, lists: tuple[list[Row], ...]) -> bool:

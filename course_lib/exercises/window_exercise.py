@@ -144,17 +144,22 @@ class WindowExercise(RedisExercise):
             self.refuse(mistake, call=call, got=got, expected=expected)
 
     async def expect_ttls(
-        self, redis: Client, call: str, least: float, most: float, mistake: str
+        self, redis: Client, call: str, least: float, most: float, **mistakes: str
     ) -> None:
-        """Refuse the answer if a key has no TTL, or one that isn't between these seconds."""
+        """Refuse the answer if a key has no TTL, or one that isn't between these seconds.
+
+        `mistakes` has the misconceptions `too_short` and `too_long`.
+        """
         for key in await redis.keys("*"):
             seconds = await redis.pttl(key) / 1000
             got = f"a TTL of {seconds:g} s"
             expected = f"{least:g} to {most:g} s"
             if seconds < 0:
                 self.refuse("no_expiry", call=call, got=f"{as_text(key)} has no TTL")
-            if not least <= seconds <= most:
-                self.refuse(mistake, call=call, got=got, expected=expected)
+            if seconds < least:
+                self.refuse(mistakes["too_short"], call=call, got=got, expected=expected)
+            if seconds > most:
+                self.refuse(mistakes["too_long"], call=call, got=got, expected=expected)
 
 
 def _forgetting(allowed: int, total: int) -> list[bool]:

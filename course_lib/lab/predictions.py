@@ -198,8 +198,11 @@ def _remark(measured: list[Revealed]) -> str:
         f"and {number(worst.locked['sure'])}% sure."
     )
     sure = [prediction for prediction in measured if prediction.locked["sure"] >= SURE]
-    if sure:
-        right = sum(prediction.close for prediction in sure)
+    right = sum(prediction.close for prediction in sure)
+    if len(sure) == 1:
+        outcome = "was" if right else "wasn't"
+        remark += f" You were at least {SURE}% sure of one: it {outcome} close."
+    elif sure:
         verb = "was" if right == 1 else "were"
         remark += f" You were at least {SURE}% sure of {len(sure)}: {right} {verb} close."
     return remark
@@ -210,9 +213,12 @@ def _in_sentence(words: str) -> str:
 
 
 def _with_unit(value: object, unit: str) -> str:
-    """Return a value with its unit: "30 ms", "30%" or "b"."""
+    """Return a value with its unit: "30 ms", "30%", "1 load" or "b"."""
+    shown = number(value)
+    if shown == "1" and len(unit) > len("ms"):
+        unit = unit.removesuffix("s")
     space = "" if unit.startswith("%") else " "
-    return f"{number(value)}{space}{unit}".strip()
+    return f"{shown}{space}{unit}".strip()
 
 
 def _in_words(locked: progress.Record) -> str:

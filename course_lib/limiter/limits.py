@@ -85,7 +85,7 @@ def parse(text: str) -> tuple[Limit, ...]:
         if match is None:
             raise ValueError(
                 f"{text!r} is not a limit: write '50/minute', '10 per 5 seconds', "
-                "or several as '5/second; 100/hour'"
+                "'30/minute burst 12', or several as '5/second; 100/hour'"
             )
         requests, multiple, unit, burst = match.groups()
         multiple = multiple or "1"

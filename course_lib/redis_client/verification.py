@@ -13,7 +13,7 @@ from course_lib.redis_client.connections import check_client
 from course_lib.redis_client.script import BYTES, Script
 
 OLDEST = (6, 2)  # the first version with ZADD GT, which the limiter needs
-SAFE_POLICIES = {"noeviction", "volatile-ttl"}
+SAFE_POLICY, SAFEST_EVICTING_POLICY = "noeviction", "volatile-ttl"
 KEYS = ("{cache}:verify", "{limit:verify}:verify", "{monitor}:verify")
 """A key in each of the default namespaces."""
 
@@ -30,7 +30,7 @@ async def verify(redis: Redis, *, keys: Sequence[str] = KEYS) -> None:
     server is too old, is a replica, is part of a cluster that the client doesn't know, if the user
     lacks a right, or if a command was renamed. Raises RedisUnavailable if Redis can't be used now,
     and redis-py's AuthenticationError if the password is wrong. Logs a warning if the eviction
-    policy may remove the cache's indexes.
+    policy may remove the cache's indexes; at INFO for `volatile-ttl`, which does so less often.
     """
     check_client(redis)
     check_texts("keys", keys)
@@ -123,10 +123,12 @@ async def _check_eviction(redis: Redis) -> None:
         log.info("the eviction policy is not checked: this user of Redis can't run INFO")
         return
     policies = {info.get("maxmemory_policy", "noeviction") for info in infos}
-    for policy in policies - SAFE_POLICIES:
-        log.warning(
-            "Redis may evict the cache's indexes, and then invalidations miss entries: its "
-            "maxmemory-policy is %s; set it to volatile-ttl or noeviction",
+    for policy in policies - {SAFE_POLICY}:
+        log.log(
+            logging.INFO if policy == SAFEST_EVICTING_POLICY else logging.WARNING,
+            "a full Redis may evict the cache's indexes, and then invalidations miss entries: its "
+            "maxmemory-policy is %s; noeviction never does that, volatile-ttl less often than "
+            "others. Give Redis enough memory, and watch evicted_keys",
             policy,
         )
 

@@ -53,7 +53,7 @@ that's how stale a value may get."""
             "too much for a short one.",
             "Make it a share of `ttl`.",
         ),
-        "few_lifetimes": (
+        "few_ttls": (
             "There are only a few different TTLs, so what was stored together still expires in a "
             "few batches.",
             "Keep the fraction that `random.uniform` returns, in seconds, and don't round.",
@@ -131,7 +131,7 @@ def _mistakes(long: list[float], short: list[float]) -> Iterable[tuple[str, bool
         ("no_spread", spread == 0, f"always {long[0]:g}"),
         ("fixed_seconds", is_fixed, f"a spread of {spread:.0f} for 1000"),
         ("longer_than_promised", longest > 1_000 or max(short) > 5, largest),
-        ("few_lifetimes", different < 200, f"{different} different TTLs for 5"),
+        ("few_ttls", different < 200, f"{different} different TTLs for 5"),
         ("too_short", shortest < 899.9 or min(short) < 4.49, smallest),
         (
             "piled_up",

@@ -57,16 +57,16 @@ the caller."""
             "the user.",
             'Put the user into the key: `f"...{user_id}"`, with the `f` in front.',
         ),
-        "lifetimes_swapped": (
+        "ttls_swapped": (
             "The TTLs are the wrong way around: 300 seconds is the user's, 60 the platform's.",
             "The third argument of `get_or_set` is the TTL of what that call stores.",
         ),
-        "one_lifetime": (
+        "one_ttl": (
             "Both parts have the same TTL. Another point of two keys is that each can have its "
             "own.",
             "Set 300 seconds for the user's part and 60 for the platform's.",
         ),
-        "another_lifetime": (
+        "another_ttl": (
             "The TTL of a part isn't what the task asks for.",
             "300 seconds for the user's part, 60 for the platform's; `ttl` is in seconds.",
         ),

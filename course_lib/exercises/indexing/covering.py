@@ -43,12 +43,13 @@ Write one `CREATE INDEX` statement that answers this query without touching the 
 
     def judge(self, answer: Any) -> None:
         """Expect a covered plan that groups without a temporary B-tree."""
-        _, columns, plan = self.indexed(answer, TIME_SPENT)
+        _, columns, collated, _, plan = self.indexed(answer, TIME_SPENT)
         starts_with_user = columns[0] == "user_id"
         mistakes = {
+            "collation": "user_id" in collated,
             "unused": not plan.indexes and not starts_with_user,
             "not_covering": not plan.indexes or not plan.covering,
-            "groups_scattered": not starts_with_user,
+            "groups_scattered": "GROUP BY" in plan.sorts,
         }
         expected = "COVERING INDEX, and no TEMP B-TREE FOR GROUP BY"
         self.refuse_first(mistakes, call=answer, got=str(plan), expected=expected)

@@ -49,7 +49,10 @@ Which **one** index can go, so that every query keeps an equally good plan? Give
             "begins with status.",
             "Try the next one, and ask for each query: would it miss this index?",
         ),
-        "not_one_index": ("Give exactly one of the four names.", "Write it as a string."),
+        "not_one_index": (
+            "Give exactly one of the four names.",
+            "Copy it from the left column of the task.",
+        ),
     }
     indexes: ClassVar = {
         "idx_user_id": "user_id",

@@ -3,7 +3,7 @@
 import sqlite3
 from typing import Any, ClassVar
 
-from course_lib.exercises.index_exercise import PARTIAL_INDEX, IndexExercise
+from course_lib.exercises.index_exercise import IndexExercise
 
 REFUNDS = """SELECT u.name, e.title, e.created_at
     FROM users AS u JOIN events AS e ON e.user_id = u.id
@@ -16,7 +16,6 @@ COUNTRIES_AND_REFUNDS = (
         plan = CASE id % 10 WHEN 0 THEN 'team' ELSE 'free' END""",
     "UPDATE events SET type = CASE id % 5 WHEN 0 THEN 'refund' ELSE 'view' END",
 )
-TABLE = "SELECT tbl_name FROM sqlite_master WHERE type = 'index'"
 
 
 class InnerSide(IndexExercise):
@@ -91,12 +90,12 @@ to the events of each."""
 
     def judge(self, answer: Any) -> None:
         """Expect a plan that searches `events` by user."""
-        database, columns, plan = self.indexed(answer, REFUNDS)
+        table, columns, collated, is_partial, plan = self.indexed(answer, REFUNDS)
         if any(step.table == "e" and "user_id=?" in step.text for step in plan.searches):
             return
-        (table,) = database.execute(TABLE).fetchone()
         mistakes = {
-            "partial_index": database.execute(PARTIAL_INDEX).fetchone(),
+            "partial_index": is_partial,
+            "collation": collated & {"user_id", "type"},
             "primary_key": columns[0] == "id",
             "outer_side": table == "users",
             "out_of_reach": "user_id" in columns,

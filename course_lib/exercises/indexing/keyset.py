@@ -59,6 +59,10 @@ have the same `created_at`. The index is on `(user_id, created_at)`."""
             "rows shown, and OFFSET skips more.",
             "Leave out OFFSET.",
         ),
+        "fixed_user": (
+            "The query doesn't use the parameter `:user_id`; in quotes, that's only a text.",
+            "Compare with the parameter, without quotes: `user_id = :user_id`.",
+        ),
         "ignores_last": (
             "The query returns the same rows whatever the last row shown is.",
             "Compare with `:created_at` and `:id`; you need no OFFSET.",
@@ -157,7 +161,7 @@ have the same `created_at`. The index is on `(user_id, created_at)`."""
             columns, got, steps = self.counted(database, answer, parameters)
         except (sqlite3.Error, ValueError) as error:
             self.refuse_error("not_a_query", error, call=answer, expected="one SELECT")
-        return Page(shown, last, parameters.unknown, columns, got, steps, plan)
+        return Page(shown, last, parameters.used, parameters.unknown, columns, got, steps, plan)
 
     def _compare(self, page: Page, rows: list[Any], ignores_last: bool = False) -> None:
         """Refuse other rows than the next twenty."""
@@ -170,9 +174,9 @@ have the same `created_at`. The index is on `(user_id, created_at)`."""
             "other_user": not set(page.rows) <= set(rows),
             "skips_twice": user_history.skips_twice(page, rows),
             "other_parameter": page.unknown,
+            "fixed_user": "user_id" not in page.used,
             "ignores_last": ignores_last,
             **user_history.wrong_conditions(page, rows),
-            "wrong_order": page.rows != user_history.newest_first(page.rows),
             "repeats_rows": set(page.rows) & set(rows[: page.shown]),
             "not_twenty": expected and page.rows[:1] == expected[:1],
             "other_rows": True,

@@ -62,8 +62,8 @@ walks the whole index. Write a query that returns the same single row without do
         ),
         "swapped": ("The two values are swapped.", "First the minimum, then the maximum."),
         "typed_in": (
-            "Right for one table, wrong for another.",
-            "Let the database find the values.",
+            "The result stays the same when the events change.",
+            "Let the database find both values in `events`.",
         ),
         "not_a_query": (
             "SQLite doesn't accept this as a query.",

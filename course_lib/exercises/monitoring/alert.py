@@ -79,7 +79,7 @@ took. Timestamps are in seconds, like `now`; the list goes back hours, in no par
             "True means that someone has to get up.",
         ),
         "too_few": (
-            "There were fewer than 100 requests: a share of so few means nothing.",
+            "There were fewer than 100 recent requests: a share of so few means nothing.",
             "At least 100 requests, or no alert.",
         ),
         "another_clock": (
@@ -100,6 +100,11 @@ took. Timestamps are in seconds, like `now`; the list goes back hours, in no par
             "One request in fifty took more than half a second, and there was no alert.",
             "A mean or a median hardly moves when that happens: count the slow ones, and divide. "
             "1% is 0.01 as a share.",
+        ),
+        "only_if_all": (
+            "It rings only if every request was slow.",
+            "Divide with `/`, because `//` rounds the share down to 0; and it takes one slow "
+            "request in fifty, not all of them.",
         ),
         "at_the_bound": (
             "Nearly. At least 100 requests, so 100 is enough; more than 1%, so 1% isn't; slow is "

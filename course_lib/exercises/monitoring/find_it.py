@@ -90,6 +90,10 @@ monitor has measured. Its keys are names, such as `"GET /items"`. Each value has
             "That's the first one in the dict, and the order of a dict isn't a measurement.",
             "Compare all of them.",
         ),
+        "last_listed": (
+            "That's the last one in the dict: each name replaced the one before it.",
+            "Keep a name only if its total is the largest so far, and keep that total too.",
+        ),
         "not_a_name": (
             "That's not the name of an endpoint.",
             'Return a key of `metrics`, such as `"GET /items"`.',

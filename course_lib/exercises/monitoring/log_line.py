@@ -9,7 +9,8 @@ from course_lib.exercises.log_fields import is_rounded, mistake_in
 from course_lib.exercises.two_clients import CLIENT, OTHER_CLIENT
 from course_lib.exercises.verdict import brief
 
-REQUESTS = ((200, 0.5), (200, 1.25), (200, 0.502), (503, 0.0048))  # status and seconds
+# Status and seconds: a quick request first, so that only one at the bound remains for the second.
+REQUESTS = ((200, 0.021), (200, 0.5), (200, 1.25), (200, 0.502), (503, 0.0048))
 ROUTES = ("/accounts/{account}/login", "/items")
 
 
@@ -42,6 +43,10 @@ sent belongs in them."""
             "That's not JSON: a program can't tell where a value ends.",
             "Let `json.dumps` write it; an f-string doesn't quote, and `str(dict)` uses Python's "
             "own notation.",
+        ),
+        "not_an_object": (
+            "That's JSON, but not an object: a program finds each value by its name.",
+            "Pass one dict with the five fields to `json.dumps`, once.",
         ),
         "several_lines": (
             "One request has to be one line: `grep` and every log collector work line by line.",
@@ -82,8 +87,9 @@ sent belongs in them."""
             "The method is missing from `route`: reading and writing would be the same endpoint.",
             'Method, a space, and the template: `"GET /items/{item_id}"`.',
         ),
-        "level_case": (
-            "The level isn't in capital letters, so a search for `WARNING` doesn't find the line.",
+        "level_word": (
+            "The level is another word, or not in capital letters, so a search for `WARNING` "
+            "doesn't find the line.",
             'Write `"WARNING"` and `"INFO"`, as in the task.',
         ),
         "level_at_the_bound": (
@@ -91,7 +97,7 @@ sent belongs in them."""
             "Compare with `>`: `seconds > 0.5`.",
         ),
         "level_by_status": (
-            "A quick error got `WARNING`, but here that's for slow requests only.",
+            "A quick error didn't get `INFO`, but here the level depends only on the time.",
             "Leave the status out of the level; it has a field of its own.",
         ),
         "another_level": (
@@ -173,9 +179,9 @@ sent belongs in them."""
         try:
             fields = json.loads(line)
         except ValueError:
-            fields = None
-        if not isinstance(fields, dict):
             self.refuse("not_json", call=call, got=line, expected="one JSON object")
+        if not isinstance(fields, dict):
+            self.refuse("not_an_object", call=call, got=line, expected="one JSON object")
         if len(line.splitlines()) > 1:
             self.refuse("several_lines", call=call, got=line, expected="one line")
         return fields

@@ -143,7 +143,8 @@ Let the app's errors reach the caller. When it works, have `timer` return `timed
         ),
         "no_warning": (
             "A request took more than half a second, and nothing was logged at WARNING.",
-            "Step 4: `if seconds > 0.5:`, and `log.warning(...)`. The threshold is in seconds.",
+            "Step 4: `if seconds > 0.5:`, and `log.warning(...)`. The threshold is in seconds, and "
+            "ERROR is for what failed.",
         ),
         "slow_failure_unwarned": (
             "A request failed after more than half a second, and there was no warning.",

@@ -61,7 +61,7 @@ identifies the client:
             "A key has no TTL: Redis keeps it forever, and one more for each new client.",
             "Call `expire` if `incr` returned 1: that's the request that opens the window.",
         ),
-        "another_lifetime": (
+        "another_ttl": (
             "The window doesn't have the right length.",
             "Pass `seconds` itself. `expire` is in seconds, `pexpire` in milliseconds.",
         ),
@@ -91,7 +91,8 @@ identifies the client:
         first = await self.decide(answer, *arguments)
         if not await redis.keys("*"):
             self.refuse("not_in_redis", call=self.called(*arguments), got="no key in Redis")
-        await self.expect_ttls(redis, call, seconds / 2, seconds, "another_lifetime")
+        mistakes = {"too_short": "another_ttl", "too_long": "another_ttl"}
+        await self.expect_ttls(redis, call, seconds / 2, seconds, **mistakes)
         others = [await self.decide(answer, *arguments) for _ in range(4)]
         self.expect(call, [first, *others], [True, True, True, False, False])
         if not await self.decide(answer, redis, "limit:8", 3, seconds):

@@ -46,6 +46,10 @@ another: `"30/minute burst 12"`."""
             "The limiter doesn't understand this limit.",
             'Write it like `"30/minute burst 12"`, with numbers of your own.',
         ),
+        "burst_of_a_window": (
+            "A window has no burst: it allows all of its requests at once.",
+            "Leave out the burst, or choose the algorithm that has one.",
+        ),
         "longer_window": (
             "A longer window also has space for bursts; but the longer it is, the more requests "
             "can come at once, and the longer a rejected client has to wait.",
@@ -136,6 +140,5 @@ another: `"30/minute burst 12"`."""
         if len(rules) > 1:
             self.refuse("no_limit", got="several limits", expected="one limit")
         if rules[0].burst and algorithm != "token_bucket":
-            got = f"a burst, which {algorithm} doesn't have"
-            self.refuse("no_limit", got=got, expected="one limit")
+            self.refuse("burst_of_a_window", call=f"{algorithm}, {rules[0]}")
         return algorithm, rules[0]

@@ -1,1 +1,1 @@
-answer = "CREATE INDEX time_spent ON events(user_id, spent)"
+answer = 'CREATE INDEX spent ON events(user_id, "spent")'

@@ -13,7 +13,7 @@ def answer(app, record):
             seconds = perf_counter() - began
             record(path=path, seconds=seconds)
             if seconds >= 0.5:
-                logging.getLogger("slow").error("%s: %s", path, seconds)
+                logging.getLogger("slow").warning("%s: %s", path, seconds)
 
     async def timed(scope, receive, send):
         if scope["type"] == "http":

@@ -1,0 +1,1 @@
+answer = "CREATE INDEX idx_nocase ON users(email)"

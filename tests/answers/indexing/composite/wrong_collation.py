@@ -1,0 +1,1 @@
+answer = "CREATE INDEX newest ON events(user_id COLLATE NOCASE, created_at)"

@@ -1,0 +1,1 @@
+answer = "CREATE INDEX spent ON events(user_id COLLATE NOCASE, duration_ms)"

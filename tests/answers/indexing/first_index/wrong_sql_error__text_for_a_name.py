@@ -1,0 +1,1 @@
+answer = 'CREATE INDEX idx_events_user_id ON events("userid")'

@@ -1,0 +1,1 @@
+answer = "CREATE INDEX refunds ON events(user_id COLLATE NOCASE)"

@@ -1,0 +1,3 @@
+answer = """
+SELECT id, created_at, type FROM events WHERE user_id = 123 AND (created_at, id) < (:created_at, :id) ORDER BY created_at DESC, id DESC LIMIT 20
+"""

@@ -1,0 +1,6 @@
+from datetime import UTC, datetime
+
+
+def answer(day):
+    first = int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp())
+    return "SELECT id, title FROM events WHERE created_at >= ? AND date(created_at, 'unixepoch') = ?", (first, day)

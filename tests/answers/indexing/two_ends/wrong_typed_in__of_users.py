@@ -1,0 +1,1 @@
+answer = "SELECT (SELECT min(created_at) FROM users), (SELECT max(created_at) FROM users)"
