@@ -30,6 +30,7 @@ from course_lib.monitor import (
     background,
     figures,
     prometheus,
+    totals,
     workers,
 )
 from course_lib.monitor.entries import MAX_ENTRIES, MAX_NAME, OTHERS
@@ -267,7 +268,7 @@ async def test_a_damaged_report_takes_only_its_own_figures_away(
     whole = await three[1].merged()
     assert (counts(whole), whole.complete) == ({"GET /a": 110}, False)
     await three[1].merged()
-    assert caplog.text.count("can't be read; delete the key") == 1
+    assert caplog.text.count("can't be read") == 1
     await three[2].merged()
     assert counts(await three[1].merged()) == {"GET /a": 120}
 
@@ -304,6 +305,58 @@ async def test_a_foreign_key_in_place_of_ours_counts_as_a_loss(
     assert counts(await three[1].merged()) == {}
     log(three[1], "GET /a", 5)
     assert counts(await three[1].merged()) == {"GET /a": 5}
+
+
+@pytest.mark.anyio
+async def test_a_past_that_cannot_be_read_counts_as_a_loss(
+    three: list[PerformanceMonitor], redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    await redis.hset(PREFIX + "past", "total", "[")
+    assert not (await three[1].merged()).complete
+    seen = []
+    for monitor in (three[1], three[2], three[1]):
+        whole = await monitor.merged()
+        seen.append((counts(whole), whole.complete))
+    assert seen == [({}, True)] * 3
+    assert caplog.text.count("can't be read") == 1
+
+
+@pytest.mark.anyio
+async def test_a_number_of_folds_that_is_none_does_not_stop_the_folding(
+    three: list[PerformanceMonitor], redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await redis.hset(PREFIX + "past", "folds", "many")
+    monkeypatch.setattr(workers, "DEAD_AFTER", -1)
+    await three[1].merged()
+    assert await redis.hget(PREFIX + "past", "folds") == b"1"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("content", ["", "many", "9" * 5000])
+async def test_a_foreign_note_of_a_folded_report_changes_nothing(
+    three: list[PerformanceMonitor], redis: Redis, content: str
+) -> None:
+    for key in await redis.keys(PREFIX + "worker:*"):
+        await redis.set(key.replace(b"worker:", b"folded:"), content)
+    whole = await three[1].merged()
+    assert (counts(whole), whole.complete) == ({"GET /a": 120}, True)
+    await three[2].merged()
+    notes = [await redis.get(key) for key in await redis.keys(PREFIX + "folded:*")]
+    assert content.encode() not in notes
+
+
+def test_a_total_of_many_years_can_be_read_and_many_of_them_added_up() -> None:
+    entry = [2**70, 10**9, 0, 5, [2**50], 2**70, 2**70, [[200, 2**50]]]
+    total = {
+        "lag": entry,
+        "counts": {"a": 2**70},
+        "gauges": {},
+        "endpoints": [("GET /", entry)],
+        "statements": [],
+    }
+    read = totals.parse(0.01, totals.as_text(total).encode())
+    whole = totals.combine(0.01, [read] * 100, [])
+    assert whole["counts"] == {"a": 100 * 2**70}
 
 
 @pytest.mark.anyio
