@@ -358,7 +358,11 @@ def test_without_a_temporary_folder_the_error_names_the_remedy() -> None:
 def test_a_folder_that_was_removed_while_the_process_runs_is_replaced(base: Path) -> None:
     owner = Owner(
         base,
-        then="import shutil\nshutil.rmtree(lifeline.folder())\nprint(lifeline.folder(), flush=True)",
+        then="""
+import shutil
+shutil.rmtree(lifeline.folder())
+print(lifeline.folder(), flush=True)
+""",
     )
     folder = Path(owner.line())
     assert folder != owner.folder

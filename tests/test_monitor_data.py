@@ -5,8 +5,8 @@ import json
 import logging
 import math
 import sqlite3
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, UserDict
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from decimal import Decimal
 from functools import partial
@@ -94,6 +94,37 @@ def test_a_wrong_value_is_refused_and_counted_and_disturbs_no_other(
     assert counts(monitor) == {"GET /a": 1}
     assert monitor.get_slow_queries() == []
     assert monitor.get_counts() == {"monitor_refused": 1}
+
+
+def test_a_time_to_the_first_byte_of_many_years_loses_no_other_request(
+    monitor: PerformanceMonitor,
+) -> None:
+    monitor.log_request("GET /a", 0.1)
+    monitor.log_request("GET /a", 0.1, first_byte=1e300)
+    assert counts(monitor) == {"GET /a": 2}
+
+
+class Broken(UserDict[str, int]):
+    """A counter that another thread keeps changing."""
+
+    def __iter__(self) -> Iterator[str]:
+        raise RuntimeError("dictionary changed size during iteration")
+
+
+def test_a_watched_counter_that_raises_is_left_out(
+    monitor: PerformanceMonitor, caplog: pytest.LogCaptureFixture
+) -> None:
+    monitor.watch("broken", Broken())
+    monitor.watch("kept", {"a": 3})
+    assert monitor.get_counts() == monitor.get_counts() == {"kept:a": 3}
+    assert caplog.text.count("The watched counter 'broken' can't be read") == 1
+
+
+def test_a_child_that_ends_a_request_of_its_parent_reports_no_negative_gauge(
+    monitor: PerformanceMonitor,
+) -> None:
+    monitor.in_progress -= 1
+    assert monitor.dump()["gauges"]["in_progress"] == 0
 
 
 @pytest.mark.parametrize("slow", ["0.5", None, True, -1, math.nan])
