@@ -184,10 +184,10 @@ def _digest(file: Path) -> str:
 
 
 def _check_lock(lock: Path) -> None:
-    """Raise FileExistsError if the file has anything in it but a digest."""
+    """Raise FileExistsError if the file has anything in it but a digest, or a part of one."""
     with open(lock, errors="replace") as file:
         content = file.read(100)
-    if not re.fullmatch(r"([0-9a-f]{64})?\s*", content):
+    if not re.fullmatch(r"[0-9a-f]{0,64}\s*", content):
         raise FileExistsError(f"{lock} is in use for something else: move it away first")
 
 
