@@ -61,6 +61,17 @@ def test_processes_that_write_to_one_file_take_turns(db: Path) -> None:
         assert file.execute("SELECT count(*) FROM events").fetchone() == (1060,)
 
 
+def test_the_first_write_waits_for_a_lock_as_long_as_any_other(database: EventsDatabase) -> None:
+    with closing(sqlite3.connect(database.path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with ThreadPoolExecutor(1) as pool:
+            added = pool.submit(database.add, 5, EVENT)
+            time.sleep(1.2)
+            assert not added.done()
+            other.execute("ROLLBACK")
+            assert added.result() == 1001
+
+
 def test_reads_go_on_while_another_process_writes(database: EventsDatabase) -> None:
     database.add(7, EVENT)
     with closing(sqlite3.connect(database.path, isolation_level=None)) as other:

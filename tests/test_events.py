@@ -164,7 +164,7 @@ def test_the_number_of_rows_comes_from_the_environment(monkeypatch):
     assert events.rows() == events.ROWS == 1_000_000
 
 
-@pytest.mark.parametrize("text", ["", "many", "0", "-5", "1e6"])
+@pytest.mark.parametrize("text", ["", "many", "0", "-5", "1e6", "9" * 5000])
 def test_an_invalid_number_of_rows_raises_an_error_that_names_it(monkeypatch, text):
     monkeypatch.setenv("COURSE_ROWS", text)
     with pytest.raises(ValueError, match="COURSE_ROWS"):
@@ -279,8 +279,33 @@ def test_a_data_folder_that_cannot_be_created_is_named_with_the_remedy(data, mon
 def test_a_fifo_in_place_of_the_lock_is_an_error_and_no_wait(data):
     data.mkdir(exist_ok=True)
     os.mkfifo(data / "table.db.lock")
-    with pytest.raises(OSError, match="cannot create the table"):
+    with pytest.raises(OSError, match="cannot read or create the table"):
         events.seed(data / "table.db", rows=10)
+
+
+@pytest.mark.parametrize("is_link", [True, False])
+def test_a_lock_that_is_not_ours_is_never_written_to(data, is_link):
+    data.mkdir()
+    lock = data / "table.db.lock"
+    foreign = data / "notes" if is_link else lock
+    foreign.write_text("precious")
+    if is_link:
+        lock.symlink_to(foreign)
+    with pytest.raises(OSError, match="table"):
+        events.seed(data / "table.db", rows=10)
+    assert foreign.read_text() == "precious"
+
+
+def test_a_table_that_does_not_fit_is_an_error_before_anything_is_written(data):
+    with pytest.raises(OSError, match=r"No space left.*COURSE_ROWS to fewer rows"):
+        events.seed(data / "table.db", rows=10**15)
+    assert not list(data.glob("*.part"))
+
+
+def test_an_unknown_home_folder_is_an_error_that_names_the_variable(monkeypatch):
+    monkeypatch.setenv("COURSE_DATA", "~no-such-user/data")
+    with pytest.raises(RuntimeError, match=r"COURSE_DATA is .*: set it to a folder's full path"):
+        runpy.run_path(paths.__file__)
 
 
 @pytest.mark.parametrize(

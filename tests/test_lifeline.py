@@ -355,6 +355,22 @@ def test_without_a_temporary_folder_the_error_names_the_remedy() -> None:
     assert "set TMPDIR to a folder that you can write to" in full.stderr
 
 
+def test_a_folder_that_was_removed_while_the_process_runs_is_replaced(base: Path) -> None:
+    owner = Owner(
+        base,
+        then="""
+import shutil
+shutil.rmtree(lifeline.folder())
+print(lifeline.folder(), flush=True)
+""",
+    )
+    folder = Path(owner.line())
+    assert folder != owner.folder
+    assert folder.is_dir()
+    owner.process.communicate()
+    wait_until(lambda: nothing_left(base))
+
+
 def test_after_a_guardian_was_killed_there_is_a_new_folder_and_the_child_still_ends(
     base: Path,
 ) -> None:

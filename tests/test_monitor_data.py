@@ -5,8 +5,8 @@ import json
 import logging
 import math
 import sqlite3
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, UserDict
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from decimal import Decimal
 from functools import partial
@@ -30,6 +30,7 @@ from course_lib.monitor import (
     background,
     figures,
     prometheus,
+    totals,
     workers,
 )
 from course_lib.monitor.entries import MAX_ENTRIES, MAX_NAME, OTHERS
@@ -93,6 +94,37 @@ def test_a_wrong_value_is_refused_and_counted_and_disturbs_no_other(
     assert counts(monitor) == {"GET /a": 1}
     assert monitor.get_slow_queries() == []
     assert monitor.get_counts() == {"monitor_refused": 1}
+
+
+def test_a_time_to_the_first_byte_of_many_years_loses_no_other_request(
+    monitor: PerformanceMonitor,
+) -> None:
+    monitor.log_request("GET /a", 0.1)
+    monitor.log_request("GET /a", 0.1, first_byte=1e300)
+    assert counts(monitor) == {"GET /a": 2}
+
+
+class Broken(UserDict[str, int]):
+    """A counter that another thread keeps changing."""
+
+    def __iter__(self) -> Iterator[str]:
+        raise RuntimeError("dictionary changed size during iteration")
+
+
+def test_a_watched_counter_that_raises_is_left_out(
+    monitor: PerformanceMonitor, caplog: pytest.LogCaptureFixture
+) -> None:
+    monitor.watch("broken", Broken())
+    monitor.watch("kept", {"a": 3})
+    assert monitor.get_counts() == monitor.get_counts() == {"kept:a": 3}
+    assert caplog.text.count("The watched counter 'broken' can't be read") == 1
+
+
+def test_a_child_that_ends_a_request_of_its_parent_reports_no_negative_gauge(
+    monitor: PerformanceMonitor,
+) -> None:
+    monitor.in_progress -= 1
+    assert monitor.dump()["gauges"]["in_progress"] == 0
 
 
 @pytest.mark.parametrize("slow", ["0.5", None, True, -1, math.nan])
@@ -267,7 +299,7 @@ async def test_a_damaged_report_takes_only_its_own_figures_away(
     whole = await three[1].merged()
     assert (counts(whole), whole.complete) == ({"GET /a": 110}, False)
     await three[1].merged()
-    assert caplog.text.count("can't be read; delete the key") == 1
+    assert caplog.text.count("can't be read") == 1
     await three[2].merged()
     assert counts(await three[1].merged()) == {"GET /a": 120}
 
@@ -304,6 +336,58 @@ async def test_a_foreign_key_in_place_of_ours_counts_as_a_loss(
     assert counts(await three[1].merged()) == {}
     log(three[1], "GET /a", 5)
     assert counts(await three[1].merged()) == {"GET /a": 5}
+
+
+@pytest.mark.anyio
+async def test_a_past_that_cannot_be_read_counts_as_a_loss(
+    three: list[PerformanceMonitor], redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    await redis.hset(PREFIX + "past", "total", "[")
+    assert not (await three[1].merged()).complete
+    seen = []
+    for monitor in (three[1], three[2], three[1]):
+        whole = await monitor.merged()
+        seen.append((counts(whole), whole.complete))
+    assert seen == [({}, True)] * 3
+    assert caplog.text.count("can't be read") == 1
+
+
+@pytest.mark.anyio
+async def test_a_number_of_folds_that_is_none_does_not_stop_the_folding(
+    three: list[PerformanceMonitor], redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await redis.hset(PREFIX + "past", "folds", "many")
+    monkeypatch.setattr(workers, "DEAD_AFTER", -1)
+    await three[1].merged()
+    assert await redis.hget(PREFIX + "past", "folds") == b"1"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("content", ["", "many", "9" * 5000])
+async def test_a_foreign_note_of_a_folded_report_changes_nothing(
+    three: list[PerformanceMonitor], redis: Redis, content: str
+) -> None:
+    for key in await redis.keys(PREFIX + "worker:*"):
+        await redis.set(key.replace(b"worker:", b"folded:"), content)
+    whole = await three[1].merged()
+    assert (counts(whole), whole.complete) == ({"GET /a": 120}, True)
+    await three[2].merged()
+    notes = [await redis.get(key) for key in await redis.keys(PREFIX + "folded:*")]
+    assert content.encode() not in notes
+
+
+def test_a_total_of_many_years_can_be_read_and_many_of_them_added_up() -> None:
+    entry = [2**70, 10**9, 0, 5, [2**50], 2**70, 2**70, [[200, 2**50]]]
+    total = {
+        "lag": entry,
+        "counts": {"a": 2**70},
+        "gauges": {},
+        "endpoints": [("GET /", entry)],
+        "statements": [],
+    }
+    read = totals.parse(0.01, totals.as_text(total).encode())
+    whole = totals.combine(0.01, [read] * 100, [])
+    assert whole["counts"] == {"a": 100 * 2**70}
 
 
 @pytest.mark.anyio

@@ -56,6 +56,7 @@ def test_dots_lock_nothing():
         (True, 60, "this is True"),
         (float("nan"), 60, "this is nan"),
         (float("inf"), 60, "this is inf"),
+        (10**400, 60, "A guess is a number"),
         (30, ..., "How sure are you?"),
         (30, True, "How sure are you?"),
         (30, 101, "from 0 (a coin toss) to 100 (certain)"),
@@ -70,6 +71,12 @@ def test_an_invalid_guess_gets_a_sentence_and_locks_nothing(guess, sure, sentenc
     assert card.startswith("Not locked: ")
     assert sentence in card
     assert kept() == {}
+
+
+def test_a_guess_that_could_not_be_read_again_is_not_locked():
+    assert repr(predict("one_list", guess=1e305, sure=60)).startswith("Not locked")
+    assert "this is too large" in repr(predict("one_list", guess=10**5000, sure=60))
+    assert repr(predict("which", guess="a\nb", sure=60)).startswith("Not locked")
 
 
 def test_a_choice_is_its_letter_in_any_case():
@@ -91,6 +98,7 @@ def test_a_choice_is_its_letter_in_any_case():
         (0, 30, "ms", "30 ms too low."),
         (30, 0, "ms", "30 ms too high."),
         (0, 0, "", "Exactly."),
+        (5e-324, 0, "ms", "4.94e-324 ms too high."),
         ("b", "b", "", "Right."),
         ("b", "c", "", "Not quite."),
         (1, 4, "%", "3 percentage points too low."),
@@ -105,6 +113,12 @@ def test_reveal_says_how_far_off_the_prediction_was(shown, guess, measured, unit
     reveal("one_list", measured, unit=unit)
     assert shown[0].startswith("Measured: ")
     assert shown[0].endswith(f"50% sure. {verdict}")
+
+
+def test_a_guess_of_nearly_nothing_is_a_large_factor_off(shown):
+    predict("one_list", guess=5e-324, sure=50, unit="ms")
+    reveal("one_list", 30, unit="ms")
+    assert shown[0].endswith("too low.")
 
 
 def test_a_percent_sign_follows_its_number_without_a_space(shown):

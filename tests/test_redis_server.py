@@ -40,6 +40,18 @@ def test_only_a_persistent_server_keeps_its_data_over_a_crash(
         assert client.get("key") == kept
 
 
+def test_a_temporary_folder_that_cannot_hold_a_socket_is_an_error_with_the_remedy(
+    tmp_path: Path,
+) -> None:
+    long = tmp_path / ("long" * 25)
+    long.mkdir()
+    code = "from course_lib.lab import redis_server; redis_server.start()"
+    environment = {**os.environ, "TMPDIR": str(long)}
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert "set TMPDIR to another folder, such as /tmp" in result.stderr
+
+
 @pytest.fixture
 def owners(tmp_path: Path) -> Iterator[list["subprocess.Popen[str]"]]:
     """Two processes in their own groups, as kernels are, each with its private server."""

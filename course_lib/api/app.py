@@ -4,6 +4,7 @@ Every response says in its headers what it cost the database (`Server-Timing`) a
 cache, whether it came from there (`X-Cache`). Only a crash (500) has no such headers.
 """
 
+import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator
@@ -96,6 +97,7 @@ def create_app(
         if indexes:
             create_indexes(database.path)
         yield
+        await asyncio.gather(*writes, return_exceptions=True)
         if store:
             await store.aclose()
         if redis:
@@ -120,7 +122,7 @@ def create_app(
     app.add_middleware(BodyLimitMiddleware)
     app.add_middleware(ServerTimingMiddleware)
     add_stats(app, database, store, performance, user_ttl=user_ttl, platform_ttl=platform_ttl)
-    _add_events(app, database, store)
+    writes = _add_events(app, database, store)
 
     @app.get("/health")
     async def health() -> dict[str, str]:
@@ -145,7 +147,19 @@ async def _verify(redis: Redis, namespaces: list[str]) -> None:
         log.warning("the service starts without Redis: %s", error)
 
 
-def _add_events(app: FastAPI, database: EventsDatabase, store: Cache | None) -> None:
+def _add_events(
+    app: FastAPI, database: EventsDatabase, store: Cache | None
+) -> set[asyncio.Task[int]]:
+    """Add the routes of events, and return the set of the writes that haven't ended."""
+    writes: set[asyncio.Task[int]] = set()
+
+    async def write(user: int, event: NewEvent) -> int:
+        event_id = await database.add_async(user, event)
+        if store is not None:
+            # After the write: a load that ran between the two would store stale totals.
+            await store.invalidate_user_cache(user)
+        return event_id
+
     # A plain `def`: FastAPI runs it in a thread, so a slow query doesn't block the event loop.
     @app.get("/api/events", responses=failures(401, 503))
     def newest_events(
@@ -161,8 +175,10 @@ def _add_events(app: FastAPI, database: EventsDatabase, store: Cache | None) -> 
 
         The user's totals are up to date at once; the platform's may be up to a minute stale.
         """
-        event_id = await database.add_async(caller, event)
-        if store is not None:
-            # After the write: a load that ran between the two would store stale totals.
-            await store.invalidate_user_cache(caller)
-        return {"id": event_id}
+        # A server that stops cancels the request, but a written event has to be invalidated too.
+        writing = asyncio.create_task(write(caller, event))
+        writes.add(writing)
+        writing.add_done_callback(writes.discard)
+        return {"id": await asyncio.shield(writing)}
+
+    return writes

@@ -1,6 +1,7 @@
 """Return the totals of a user and of the platform, from a cache if the service has one."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fastapi import FastAPI
@@ -16,6 +17,9 @@ from course_lib.monitor import PerformanceMonitor
 USER_TTL = 300  # seconds
 NO_EVENTS_TTL = 30
 PLATFORM_TTL = 60
+USER_START, PLATFORM_START = b'{"user_id":', b'{"by_type":'
+
+log = logging.getLogger(__package__)
 
 
 def add_stats(
@@ -56,23 +60,42 @@ def add_stats(
         headers: dict[str, str] = {}
         # Two keys, because all users share the platform's part. Both values are sent as they
         # are stored, without decoding and encoding them again.
-        user_json = await store.get_or_set(
+        user_json = await _entry(
+            store,
             f"stats:user:{user}",
+            USER_START,
             load_user,
             ttl_of_user,
             user_id=user,
-            raw=True,
             on_outcome=_record_outcome(headers, "X-Cache-User", monitor),
         )
-        platform_json = await store.get_or_set(
+        platform_json = await _entry(
+            store,
             "stats:platform",
+            PLATFORM_START,
             load_platform,
             platform_ttl,
-            raw=True,
             on_outcome=_record_outcome(headers, "X-Cache", monitor),
         )
         body = b'{"user":%b,"platform":%b}' % (user_json, platform_json)
         return Response(body, media_type="application/json", headers=headers)
+
+
+async def _entry(
+    store: Cache,
+    key: str,
+    start: bytes,
+    load: Callable[[], Awaitable[dict[str, Any]]],
+    ttl: float | Callable[[dict[str, Any]], float],
+    **options: Any,
+) -> bytes:
+    """Return an entry's JSON. Loads it again if it doesn't start as ours do: it's foreign."""
+    content: bytes = await store.get_or_set(key, load, ttl, raw=True, **options)
+    if not content.startswith(start):
+        log.warning("the cache entry %s isn't ours: loading it again", key)
+        await store.delete(key)
+        content = await store.get_or_set(key, load, ttl, raw=True, **options)
+    return content
 
 
 def _record_outcome(

@@ -113,8 +113,8 @@ class Writer:
         return taken
 
     def _insert(self, rows: Sequence[tuple[object, ...]]) -> list[int]:
-        connection = self._open()
         deadline = time.monotonic() + LOCK_TIMEOUT
+        connection = self._open()
         _retry(connection, "BEGIN IMMEDIATE", deadline)
         ids = []
         for values in rows:
@@ -130,7 +130,7 @@ class Writer:
         file = file_id(self._path)
         if self._connection is None or self._file != file:
             self._drop()
-            self._connection, self._file = connect(self._path, timeout=1), file
+            self._connection, self._file = connect(self._path), file
             self._usual_mode = _use_wal(self._connection)
             self._connection.execute("PRAGMA busy_timeout = 0")  # from here on, we wait ourselves
         return self._connection
@@ -145,6 +145,7 @@ class Writer:
 def _use_wal(connection: sqlite3.Connection) -> str:
     """Switch the file to WAL mode, and return the mode that it was in; "" if it can't be."""
     (before,) = connection.execute("PRAGMA journal_mode").fetchone()
+    connection.execute("PRAGMA busy_timeout = 1000")  # the switch isn't worth a longer wait
     if before == "wal":
         return ""
     try:

@@ -143,21 +143,30 @@ def folder() -> Path:
     """Return this process's private folder (mode 0700), which is removed when the process ends.
 
     Its path is short, because macOS allows a socket's path 104 bytes. A forked child gets a folder
-    of its own. Raises OSError, which says what to do, if no temporary folder can be written.
+    of its own, and so does a process whose folder was removed. Raises OSError, which says what to
+    do, if no temporary folder can be written.
     """
     global _folder_guardian  # noqa: PLW0603
     with _lock:
-        if _folder_guardian is None or not _folder_guardian.alive():
+        if _folder_guardian and not _has_folder(_folder_guardian):
+            _folder_guardian.release()
+            _folder_guardian = None
+        if _folder_guardian is None:
             guardian = _Guardian()
-            if not guardian.first_line:
+            if not _has_folder(guardian):
                 guardian.end()
                 raise OSError(
                     "no folder for temporary files can be used, because its disk is full or "
-                    "read-only: set TMPDIR to a folder that you can write to, and restart the "
-                    "kernel"
+                    "read-only, or its path has a line feed: set TMPDIR to a folder that you can "
+                    "write to, and restart the kernel"
                 )
             _folder_guardian = guardian
         return Path(_folder_guardian.first_line)
+
+
+def _has_folder(guardian: _Guardian) -> bool:
+    """Return False if its folder is gone: systems remove what's old in the temporary folder."""
+    return guardian.alive() and os.path.isdir(guardian.first_line)
 
 
 def start(
@@ -215,7 +224,12 @@ def _guard_folder() -> None:
         hidden = Path(tempfile.mkdtemp(prefix="." + PREFIX)).absolute()
     except OSError:
         return  # without printing a path, which `folder` reports
-    with open(hidden / LOCK, "w") as lock:
+    try:
+        (hidden / LOCK).touch()
+    except OSError:
+        hidden.rmdir()
+        return
+    with open(hidden / LOCK) as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
         path = hidden.rename(hidden.with_name(hidden.name.removeprefix(".")))
         try:

@@ -6,6 +6,7 @@ what you remember is what you were sure of and got wrong (Butterfield, Metcalfe 
 
 import math
 import re
+import reprlib
 from dataclasses import dataclass
 from types import EllipsisType
 from typing import TypeGuard
@@ -61,11 +62,11 @@ def predict(
 
 def _problem_with(guess: object, sure: object, unit: str) -> str:
     """Return what's wrong with a prediction, or "" if it can be locked."""
-    is_choice = isinstance(guess, str) and not unit
+    is_choice = isinstance(guess, str) and guess.strip().isprintable() and not unit
     if not _is_number(guess) and not is_choice:
         a_number = "a number, without quotes or unit"
         expected = a_number if unit else "a number or the letter of a choice"
-        return f"A guess is {expected}; this is {guess!r}."
+        return f"A guess is {expected}; this is {_shortened(guess)}."
     if not _is_number(sure) or not (sure == 0 or 1 <= sure <= 100):  # 0.7 is meant as 70
         return (
             "How sure are you? Set sure= to a percentage, such as 70, from 0 (a coin toss) to 100 "
@@ -74,10 +75,17 @@ def _problem_with(guess: object, sure: object, unit: str) -> str:
     return ""
 
 
+def _shortened(value: object) -> str:
+    try:
+        return reprlib.repr(value)
+    except ValueError:  # a whole number of thousands of digits
+        return "too large"
+
+
 def _is_number(value: object) -> TypeGuard[float]:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    return math.isfinite(value)
+    return abs(value) < progress.LARGEST  # False for NaN
 
 
 def reveal(name: str, measured: Guess, *, unit: str = "") -> None:
@@ -260,7 +268,7 @@ def distance(guess: Guess, measured: Guess, unit: str) -> Distance:
     if guess <= 0 or measured <= 0:
         apart = _with_unit(difference, unit)
         return Distance(False, f"{apart} too {direction}.", WRONG_SIGN)
-    factor = max(guess / measured, measured / guess)
+    factor = min(max(guess / measured, measured / guess), progress.LARGEST)
     size = math.log(factor, CLOSE)
     for within in (ABOUT_EXACT, 0.1):
         if difference <= within * measured:

@@ -31,6 +31,7 @@ from course_lib.lab import lifeline
 from course_lib.redis_client import address
 
 OLDEST = (6, 2)  # the first version with ZADD GT
+LONGEST_PATH = 103  # bytes of a socket's path; Linux allows 107, macOS 103
 START_TIMEOUT = 10.0  # seconds; starting takes about 0.1
 
 _socket_numbers = itertools.count(1)
@@ -44,7 +45,7 @@ class RedisServer:
     """
 
     def __init__(self, *, persistent: bool = False) -> None:
-        self.path = str(lifeline.folder() / f"redis-{next(_socket_numbers)}.sock")
+        self.path = _socket_path()
         """The path of its socket, for `Redis(unix_socket_path=...)`."""
         self.url = f"unix://{quote(self.path)}"
         data = Path(self.path).with_suffix("")
@@ -125,6 +126,19 @@ class RedisServer:
         except BaseException:  # the Stop button too
             _kill(self._children)
             raise
+
+
+def _socket_path() -> str:
+    """Return the path of a new socket. Raises RuntimeError if a URL or a socket can't have it."""
+    folder = lifeline.folder()
+    path = str(folder / f"redis-{next(_socket_numbers)}.sock")
+    if not path.isprintable() or len(os.fsencode(path)) > LONGEST_PATH:
+        raise RuntimeError(
+            f"Redis can't have its socket in {str(folder.parent)!a}, because that path is too long "
+            "or has characters that aren't UTF-8: set TMPDIR to another folder, such as /tmp, and "
+            "restart the kernel"
+        )
+    return path
 
 
 def _kill(children: list[lifeline.Child]) -> None:

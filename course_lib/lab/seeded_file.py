@@ -9,6 +9,8 @@ A process that's killed on the way leaves at most a `.part` file, which the next
 import errno
 import hashlib
 import os
+import re
+import reprlib
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -19,6 +21,7 @@ from typing import IO
 from course_lib.lab import file_lock, paths, seeded_rows
 
 ROWS = 1_000_000
+MOST_DIGITS = 18  # of a number of rows, because a rowid of SQLite has 64 bits
 BYTES_PER_EVENT = 133
 BYTES_OF_USERS = 1_500_000
 
@@ -32,9 +35,10 @@ def rows() -> int:
     Raises ValueError if COURSE_ROWS isn't a positive whole number.
     """
     text = os.environ.get("COURSE_ROWS", str(ROWS))
-    if not text.isdecimal() or int(text) == 0:
+    if not text.isdecimal() or len(text) > MOST_DIGITS or int(text) == 0:
         raise ValueError(
-            f"COURSE_ROWS is {text!r}: set it to a positive whole number, such as 100000"
+            f"COURSE_ROWS is {reprlib.repr(text)}: set it to a positive whole number, "
+            "such as 100000"
         )
     return int(text)
 
@@ -64,13 +68,14 @@ def seed(target: str | os.PathLike[str], rows: int = ROWS) -> Path:
 def _create_if_needed(target: Path, rows: int) -> Path:
     if rows < 1:
         raise ValueError(f"rows is {rows}: a seeded table has at least one event")
-    if _is_complete(target, rows):
-        return target
     try:
+        if _is_complete(target, rows):
+            return target
         target.parent.mkdir(parents=True, exist_ok=True)
         with _locked(target) as lock:
             # Check again: another process may have created it while we waited for the lock.
             if not _is_complete(target, rows):
+                _check_space(target, rows)
                 _create(target, rows)
                 _store_digest(lock, target)
     except (OSError, sqlite3.OperationalError) as error:
@@ -80,23 +85,34 @@ def _create_if_needed(target: Path, rows: int) -> Path:
     return target
 
 
+def _size(rows: int) -> int:
+    """Return the size of a seeded table in bytes."""
+    return BYTES_PER_EVENT * rows + BYTES_OF_USERS
+
+
+def _check_space(target: Path, rows: int) -> None:
+    """Raise OSError if the table doesn't fit: a full disk would harm other programs too."""
+    if _size(rows) > shutil.disk_usage(target.parent).free:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 def _explained(error: OSError | sqlite3.OperationalError, target: Path, rows: int) -> OSError:
     """Return an error that says what the table needs, and what to do."""
     folder = target.parent
-    needed = (BYTES_PER_EVENT * rows + BYTES_OF_USERS) / 1e6
+    needed = _size(rows) / 1e6
     number: int | None = errno.ENOSPC
     reason: str | None = str(error)
     if isinstance(error, OSError):
         number = error.errno
         reason = error.strerror
     free = ""
-    if folder.is_dir():
+    with suppress(OSError):
         free = f", where {shutil.disk_usage(folder).free / 1e6:.0f} MB are free"
     return OSError(
         number or errno.EIO,
-        f"cannot create the table ({reason}): it needs {needed:.0f} MB in {folder}{free}; free "
-        "some space, set COURSE_DATA to a folder that you can write to, or COURSE_ROWS to fewer "
-        "rows",
+        f"cannot read or create the table ({reason}): it needs {needed:.0f} MB in {folder}{free}; "
+        "free some space, set COURSE_DATA to a folder that you can write to, or COURSE_ROWS to "
+        "fewer rows",
     )
 
 
@@ -167,6 +183,14 @@ def _digest(file: Path) -> str:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
+def _check_lock(lock: Path) -> None:
+    """Raise FileExistsError if the file has anything in it but a digest, or a part of one."""
+    with open(lock, errors="replace") as file:
+        content = file.read(100)
+    if not re.fullmatch(r"[0-9a-f]{0,64}\s*", content):
+        raise FileExistsError(f"{lock} is in use for something else: move it away first")
+
+
 def _store_digest(lock: IO[str], file: Path) -> None:
     lock.truncate(0)
     lock.write(_digest(file))
@@ -186,12 +210,16 @@ def _locked(target: Path) -> Iterator[IO[str]]:
             waiting_for=f"another process is creating {target} (if it's suspended, as by Ctrl-Z, "
             "continue or end it)",
         )
+        _check_lock(_lock_of(target))
         yield lock
 
 
 def _without_waiting(path: str, flags: int) -> int:
-    """Open a file; raise OSError for a FIFO, which would wait for a reader."""
-    return os.open(path, flags | os.O_NONBLOCK, 0o666)
+    """Open a file; raise OSError for a FIFO, which would wait for a reader, and for a link.
+
+    Another user may have planted a link to one of our files, and we write into the lock.
+    """
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW, 0o666)
 
 
 def _create(target: Path, rows: int) -> None:

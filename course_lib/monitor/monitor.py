@@ -35,6 +35,7 @@ from course_lib.monitor.arguments import (
 from course_lib.monitor.background import Background
 from course_lib.monitor.entries import Counters, Counts, Request
 from course_lib.monitor.forks import call_in_child
+from course_lib.monitor.histogram import LONGEST
 from course_lib.monitor.lines import milliseconds, write_line
 from course_lib.monitor.readings import Readings
 from course_lib.monitor.siblings import count_siblings
@@ -125,7 +126,7 @@ class PerformanceMonitor(Readings):
         ):
             try:
                 duration = check_request(endpoint, duration, status)
-                first_byte = check_seconds("first_byte", first_byte)
+                first_byte = min(check_seconds("first_byte", first_byte), LONGEST)
                 check_times("size", size)
             except (TypeError, ValueError):
                 self._count_refused()
@@ -205,8 +206,8 @@ class PerformanceMonitor(Readings):
         with self._lock:
             dump = self._counters.dump()
         gauges = Counts(dump["gauges"])
-        gauges.add("in_progress", self.in_progress)
-        gauges.add("open_websockets", self.open_websockets)
+        gauges.add("in_progress", max(self.in_progress, 0))  # below 0 if forked in a request
+        gauges.add("open_websockets", max(self.open_websockets, 0))
         return {**dump, "counts": self.get_counts(), "gauges": gauges}
 
     def _add_dump(self, dump: dict[str, Any]) -> None:

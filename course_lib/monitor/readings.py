@@ -71,11 +71,11 @@ class Readings:
         with self._lock:
             counts = Counts(self._counters.counts)
         for name, counter in self._watched.items():
-            for key, times in dict(counter).items():
+            for full_name, times in _watched_counts(name, counter).items():
                 if is_count(times):
-                    counts.add(f"{name}:{key}", times)
+                    counts.add(full_name, times)
                 else:
-                    _warn_of(f"{name}:{key}")
+                    _warn_of(full_name)
         return dict(counts)
 
     def get_event_loop_lag(self) -> Metrics | None:
@@ -97,7 +97,16 @@ class Readings:
         return durations
 
 
+def _watched_counts(name: str, counter: Mapping[str, int]) -> dict[str, int]:
+    """Return a watched counter's counts. Returns none if it raises: it's other code's."""
+    try:
+        return {f"{name}:{key}": times for key, times in dict(counter).items()}
+    except Exception:
+        _warn_of(name)
+        return {}
+
+
 @lru_cache  # once for each counter
 def _warn_of(counter: str) -> None:
-    problem = "The watched counter %r isn't a whole number of 0 or more, so it's left out"
+    problem = "The watched counter %r can't be read as whole numbers of 0 or more: it's left out"
     log.warning(problem, counter)

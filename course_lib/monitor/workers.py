@@ -9,7 +9,8 @@ seconds is considered dead, and the next reader folds its total into the past, o
                   |    if it reports after all (a laptop that slept)     |
                   +---- subtracts what was folded, under a new ID <------+
 
-If Redis loses its data, all workers start at zero in the same way, in a new generation.
+If Redis loses its data, or the past can't be read, all workers start at zero in the same way, in a
+new generation.
 
 Keys, after a prefix:
 
@@ -52,6 +53,7 @@ class Reports:
     """Alternates between the ID of a dead worker and the number of its last report."""
     unreadable: int = 0
     """Live workers whose total can't be read."""
+    is_past_unreadable: bool = False
 
 
 class Workers:
@@ -149,6 +151,9 @@ class Workers:
         keys = ["past", "workers", "worker:"]
         past, folds, generation, *workers = await self._run(COLLECT, keys, DEAD_AFTER)
         reports = await asyncio.to_thread(self._read, past, workers)
+        if reports.is_past_unreadable:
+            await self._reset()
+            return self._combine([]), len(workers), False
         if reports.dead:
             new_past = without_gauges(await asyncio.to_thread(self._combine, reports.ended))
             await self._fold(folds, new_past, generation, reports.dead)
@@ -156,10 +161,17 @@ class Workers:
         total = await asyncio.to_thread(self._combine, reports.ended + reports.live)
         return total, len(reports.live) + reports.unreadable, not reports.unreadable
 
+    async def _reset(self) -> None:
+        """Remove the past, so that all workers start at zero: without it, counters would fall."""
+        key = self._prefix + "past"
+        await CircuitBreaker.of(self._redis, key).call(self._redis.delete, key)
+
     def _read(self, past: bytes | None, workers: Sequence[Any]) -> Reports:
         reports = Reports()
-        if past and (past_total := self._parse(past, "past")):
-            reports.ended.append(past_total)
+        if past is not None:
+            past_total = self._parse(past, "past")
+            reports.is_past_unreadable = past_total is None
+            reports.ended += [past_total] if past_total else []
         for worker, number, text, is_dead in workers:
             total = self._parse(text, f"worker:{worker.decode(errors='replace')}")
             if is_dead:
@@ -175,7 +187,7 @@ class Workers:
         try:
             return parse(self._relative_error, text or b"")
         except ValueError as error:
-            problem = "Skipped the figures in %s, which can't be read; delete the key: %s"
+            problem = "Skipped the figures in %s, which can't be read: %s"
             self._log_once(problem, self._prefix + key, error)
             return None
 

@@ -22,7 +22,7 @@ for index = 5, #ARGV, 2 do
     return 0
   end
 end
-redis.call("HSET", KEYS[1], "total", ARGV[2], "folds", ARGV[1] + 1)
+redis.call("HSET", KEYS[1], "total", ARGV[2], "folds", (tonumber(ARGV[1]) or 0) + 1)
 redis.call("PEXPIRE", KEYS[1], ARGV[3])
 for index = 5, #ARGV, 2 do
   local worker, number = ARGV[index], ARGV[index + 1]

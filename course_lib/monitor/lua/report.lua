@@ -16,6 +16,10 @@ for index, expected in ipairs({"hash", "zset", "string", "hash"}) do
   end
 end
 local folded = redis.call("GET", KEYS[3])
+if folded and not (#folded < 16 and string.match(folded, "^%d+$")) then
+  redis.call("UNLINK", KEYS[3])  -- the same
+  folded = false
+end
 if folded then
   return {folded, "", 0}
 end
