@@ -474,12 +474,19 @@ def test_a_password_is_hashed_off_the_event_loop(
         assert call.result().status_code == 200
 
 
-def test_with_the_usual_limits_the_51st_text_is_rejected_and_health_never(limited: Limited) -> None:
+def test_with_the_usual_limits_fifty_texts_are_allowed_at_once_and_health_always(
+    limited: Limited,
+) -> None:
     server = limited()
-    answers = [server.client.post("/api/events/parse", json={"text": "Lunch"}) for _ in range(51)]
-    assert [answer.status_code for answer in answers] == [200] * 50 + [429]
-    assert answers[-1].headers["RateLimit-Policy"] == '"50/minute";q=50;w=60'
-    assert SERVER_TIMING.fullmatch(answers[-1].headers["Server-Timing"])
+    start = time.monotonic()
+    allowed = 0
+    while (answer := server.client.post("/api/events/parse", json={"text": "Lunch"})).is_success:
+        allowed += 1
+    refilled = (time.monotonic() - start) * 50 / 60  # tokens of the bucket: on a busy machine, some
+    assert 50 <= allowed <= 50 + refilled
+    assert answer.status_code == 429
+    assert answer.headers["RateLimit-Policy"] == '"50/minute";q=50;w=60'
+    assert SERVER_TIMING.fullmatch(answer.headers["Server-Timing"])
     assert [server.get("/health").status_code for _ in range(150)] == [200] * 150
 
 
