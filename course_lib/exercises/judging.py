@@ -186,9 +186,7 @@ class Judging:
         except guard.TimeUp:
             raise
         except BaseException as error:
-            got = described(error)
-            self._raised_in = last_line(function, error)
-            self.refuse(mistake_behind(got), call=call, got=got, expected=expected)
+            self.refuse_raised(function, error, call=call, expected=expected)
         return self._finished(result, call)
 
     async def call_async(self, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -204,17 +202,23 @@ class Judging:
             except guard.TimeUp:
                 raise
             except BaseException as error:
-                self._raised_in = last_line(function, error)
                 # Frames hold coroutines that were never awaited: the warning has to come now.
                 traceback.clear_frames(error.__traceback__)
-                got = described(error)
-                self.refuse(mistake_behind(got), call=call, got=got)
+                self.refuse_raised(function, error, call=call)
         for warning in caught:
             if "never awaited" in str(warning.message):
                 self.refuse("forgotten_await", call=call, got=str(warning.message))
         if is_unfinished:
             self.refuse("returns_task", call=call, got=f"a {type(result).__name__}")
         return self._finished(result, call)
+
+    def refuse_raised(
+        self, function: object, error: BaseException, *, call: str, expected: str = ""
+    ) -> NoReturn:
+        """Refuse an error of the learner's function, and show the line that it came from."""
+        self._raised_in = last_line(function, error)
+        got = described(error)
+        self.refuse(mistake_behind(got), call=call, got=got, expected=expected)
 
     def called(self, *arguments: Any) -> str:
         """Return a call as the learner would write it."""

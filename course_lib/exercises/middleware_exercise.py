@@ -14,8 +14,7 @@ from typing import Any
 from course_lib.asgi import App
 from course_lib.exercises.answers import as_number
 from course_lib.exercises.engine import Exercise
-from course_lib.exercises.judging import mistake_behind
-from course_lib.exercises.verdict import Refusal, brief, described, last_line
+from course_lib.exercises.verdict import Refusal, brief, described
 from course_lib.exercises.waiting_apps import REQUEST, Service, WaitingApp, receive
 
 MISSING = {"/fails": "failure_unrecorded", "/left": "cancelled_unrecorded"}
@@ -63,9 +62,8 @@ class MiddlewareExercise(Exercise):
                 raise
             except (Exception, asyncio.CancelledError) as error:
                 if error is not app.failure:
-                    got, expected = described(error), "the app's own errors, and no others"
-                    self._raised_in = last_line(middleware, error)
-                    self.refuse(mistake_behind(got), call=call, got=got, expected=expected)
+                    expected = "the app's own errors, and no others"
+                    self.refuse_raised(middleware, error, call=call, expected=expected)
                 app.error = error
             finally:
                 app.took = time.perf_counter() - start

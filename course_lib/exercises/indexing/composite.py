@@ -52,13 +52,14 @@ already in order."""
 
     def judge(self, answer: Any) -> None:
         """Expect a plan that searches by user_id and finds the rows in order of time."""
-        _, columns, collated, _, plan = self.indexed(answer, NEWEST_OF_USER)
+        index = self.indexed(answer, NEWEST_OF_USER)
+        columns, plan = index.columns, index.plan
         starts_with_user = columns[0] == "user_id"
         # "PART OF ORDER BY" is fine: it only sorts the IDs of events in the same second.
         if plan.searches and "ORDER BY" not in plan.sorts and starts_with_user:
             return
         mistakes = {
-            "collation": collated & {"user_id", "created_at"},
+            "collation": index.collated & {"user_id", "created_at"},
             "gap": starts_with_user and "created_at" in columns[2:],
             "still_sorted": starts_with_user,
             "order_first": columns[0] == "created_at" and "user_id" in columns,

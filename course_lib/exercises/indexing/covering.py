@@ -43,10 +43,11 @@ Write one `CREATE INDEX` statement that answers this query without touching the 
 
     def judge(self, answer: Any) -> None:
         """Expect a covered plan that groups without a temporary B-tree."""
-        _, columns, collated, _, plan = self.indexed(answer, TIME_SPENT)
-        starts_with_user = columns[0] == "user_id"
+        index = self.indexed(answer, TIME_SPENT)
+        plan = index.plan
+        starts_with_user = index.columns[0] == "user_id"
         mistakes = {
-            "collation": "user_id" in collated,
+            "collation": "user_id" in index.collated,
             "unused": not plan.indexes and not starts_with_user,
             "not_covering": not plan.indexes or not plan.covering,
             "groups_scattered": "GROUP BY" in plan.sorts,

@@ -90,14 +90,15 @@ to the events of each."""
 
     def judge(self, answer: Any) -> None:
         """Expect a plan that searches `events` by user."""
-        table, columns, collated, is_partial, plan = self.indexed(answer, REFUNDS)
+        index = self.indexed(answer, REFUNDS)
+        columns, plan = index.columns, index.plan
         if any(step.table == "e" and "user_id=?" in step.text for step in plan.searches):
             return
         mistakes = {
-            "partial_index": is_partial,
-            "collation": collated & {"user_id", "type"},
+            "partial_index": index.is_partial,
+            "collation": index.collated & {"user_id", "type"},
             "primary_key": columns[0] == "id",
-            "outer_side": table == "users",
+            "outer_side": index.table == "users",
             "out_of_reach": "user_id" in columns,
             "filter_only": columns[0] == "type",
             "wrong_column": True,
