@@ -35,8 +35,8 @@ class TimedExercise(WindowExercise):
             "How long after this request can another one still need this key?",
         ),
         "expires_too_late": (
-            "A key stays in Redis long after it stopped to matter, so that each client takes "
-            "memory for good.",
+            "A key stays in Redis long after its requests have stopped counting, so each client "
+            "takes up memory for good.",
             "`expire` takes the number of seconds from now on, not the time at which to expire.",
         ),
     }
@@ -79,8 +79,8 @@ class TimedExercise(WindowExercise):
             mistake = "takes_all_back" if has_written else "not_in_redis"
             self.refuse(mistake, call=call, got="no key in Redis")
         least = 60 * self.windows_kept - 4
-        mistakes = {"too_short": "expires_too_soon", "too_long": "expires_too_late"}
-        await self.expect_ttls(redis, call, least, A_DAY, **mistakes)
+        soon, late = "expires_too_soon", "expires_too_late"
+        await self.expect_ttls(redis, call, least, A_DAY, too_short=soon, too_long=late)
         if not all(decisions):
             return
         if not await self.decide(answer, redis, "limit:2", 2, 60, NOW):

@@ -144,11 +144,11 @@ class WindowExercise(RedisExercise):
             self.refuse(mistake, call=call, got=got, expected=expected)
 
     async def expect_ttls(
-        self, redis: Client, call: str, least: float, most: float, **mistakes: str
+        self, redis: Client, call: str, least: float, most: float, *, too_short: str, too_long: str
     ) -> None:
         """Refuse the answer if a key has no TTL, or one that isn't between these seconds.
 
-        `mistakes` has the misconceptions `too_short` and `too_long`.
+        `too_short` and `too_long` are the misconceptions that lead to such a TTL.
         """
         for key in await redis.keys("*"):
             seconds = await redis.pttl(key) / 1000
@@ -157,9 +157,9 @@ class WindowExercise(RedisExercise):
             if seconds < 0:
                 self.refuse("no_expiry", call=call, got=f"{as_text(key)} has no TTL")
             if seconds < least:
-                self.refuse(mistakes["too_short"], call=call, got=got, expected=expected)
+                self.refuse(too_short, call=call, got=got, expected=expected)
             if seconds > most:
-                self.refuse(mistakes["too_long"], call=call, got=got, expected=expected)
+                self.refuse(too_long, call=call, got=got, expected=expected)
 
 
 def _forgetting(allowed: int, total: int) -> list[bool]:

@@ -103,8 +103,8 @@ took. Timestamps are in seconds, like `now`; the list goes back hours, in no par
         ),
         "only_if_all": (
             "It rings only if every request was slow.",
-            "Divide with `/`, because `//` rounds the share down to 0; and it takes one slow "
-            "request in fifty, not all of them.",
+            "Compare the share of slow requests with 1%. Divide with `/`: `//` rounds every share "
+            "below 1 down to 0.",
         ),
         "at_the_bound": (
             "Nearly. At least 100 requests, so 100 is enough; more than 1%, so 1% isn't; slow is "
