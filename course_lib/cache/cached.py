@@ -11,7 +11,6 @@ import asyncio
 import functools
 import hashlib
 import inspect
-import json
 import logging
 import re
 import string
@@ -19,7 +18,7 @@ import typing
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from course_lib.cache.codec import json_form
+from course_lib.cache.codec import json_encoder, json_form
 from course_lib.cache.function_names import FunctionNames
 from course_lib.cache.ttl import Seconds, Ttl, check_ttl, seconds
 from course_lib.checks import check_decorated
@@ -232,13 +231,11 @@ def _check_format(key: str, signature: inspect.Signature, name: str) -> None:
 
 
 def _typed_form(value: Any) -> dict[str, Any]:
-    """Return what JSON can't express in JSON's form, with its type: two types may have one form."""
+    """Return the JSON form of what JSON lacks, with its type: values of two types may share one."""
     return {type(value).__qualname__: json_form(value)}
 
 
-_ARGUMENTS = json.JSONEncoder(
-    ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_typed_form
-)
+_ARGUMENTS = json_encoder(_typed_form)
 
 
 def _belongs_to_request(value: Any) -> bool:

@@ -9,6 +9,7 @@ import decimal
 import enum
 import json
 import uuid
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from course_lib.cache.contents import escaped, value_in
@@ -75,9 +76,14 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} isn't JSON")  # Python's json would accept NaN and Infinity
 
 
-_ENCODER = json.JSONEncoder(
-    ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=json_form
-)
+def json_encoder(default: Callable[[Any], Any]) -> json.JSONEncoder:
+    """Return an encoder of compact JSON. `default` returns another form of what JSON lacks."""
+    return json.JSONEncoder(
+        ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=default
+    )
+
+
+_ENCODER = json_encoder(json_form)
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
