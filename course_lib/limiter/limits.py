@@ -129,12 +129,17 @@ class Rules(NamedTuple):
     def with_cost(self, cost: int, algorithm: str) -> "Rules":
         """Return the rules for a request of this cost. Raises ValueError if it isn't a cost."""
         check_count("cost", cost, MOST_REQUESTS, least=0)
-        if algorithm == "sliding_log" and cost > MOST_LOGGED:
+        if cost > most_cost(algorithm):
             raise ValueError(
                 f"cost is {cost}: sliding_log stores an entry for each of them, so it takes at "
                 f"most {MOST_LOGGED}; use token_bucket"
             )
         return self._replace(arguments=(*self.arguments, cost))
+
+
+def most_cost(algorithm: str) -> int:
+    """Return how much a request can cost."""
+    return MOST_LOGGED if algorithm == "sliding_log" else MOST_REQUESTS
 
 
 def rules_for(limit: str | Limit, algorithm: str) -> Rules:

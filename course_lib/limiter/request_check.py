@@ -13,18 +13,17 @@ from course_lib.limiter.clients import Identify, Identity, address, identify_cli
 from course_lib.limiter.decision import Decision
 from course_lib.limiter.headers import rate_limit_headers
 from course_lib.limiter.limits import (
-    MOST_LOGGED,
-    MOST_REQUESTS,
     Cost,
     Limit,
     LimitOfRequest,
     OneLimit,
+    most_cost,
     rules_for,
 )
 from course_lib.limiter.scripts import Algorithm
 
 SCOPE_TYPE = re.compile("Any|Scope|Mapping|dict", re.IGNORECASE)  # as a scope may be annotated
-COUNTED = "course_lib.limiter.counted"  # the key of a scope for its checks, by what they count
+COUNTED = "course_lib.limiter.counted"  # in a scope: its decisions, by what they count
 
 log = logging.getLogger(__package__)
 
@@ -117,7 +116,7 @@ class RequestCheck:
         cost = self._cost(scope)
         if inspect.isawaitable(cost):
             cost = await cost
-        most = MOST_LOGGED if self._limiter.algorithm == "sliding_log" else MOST_REQUESTS
+        most = most_cost(self._limiter.algorithm)
         is_number = isinstance(cost, int | float) and not isinstance(cost, bool)
         if is_number and 0 <= cost <= most:
             return math.ceil(cost)
@@ -125,7 +124,7 @@ class RequestCheck:
         if endpoint not in self._logged:
             self._logged.add(endpoint)
             log.warning(
-                "the cost of a request to %s isn't a number from 0 to %d, but of type %s: it "
+                "the cost of a request to %s isn't a number from 0 to %d (its type is %s), so it "
                 "counts as %d; check the function that you passed as `cost`",
                 endpoint,
                 most,
