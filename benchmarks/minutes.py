@@ -17,7 +17,7 @@ from pathlib import Path
 from nbformat import NotebookNode
 
 from course_lib.lab.lessons import is_exercise, lesson_number, read, shipped
-from course_lib.tools.running import solution_of
+from course_lib.tools.running import exercise_in
 
 WORDS_A_MINUTE = 100
 SECONDS_A_LINE = 4
@@ -96,7 +96,7 @@ def _lines(source: str) -> int:
 def _seconds_of_work(cell: NotebookNode) -> float:
     """Return how long a code cell takes its reader beyond reading it."""
     if is_exercise(cell):
-        return CHOOSING if _is_one_line(solution_of(cell)) else WRITING
+        return CHOOSING if _is_one_line(exercise_in(cell).solution_code) else WRITING
     if "tune" in cell.metadata.get("tags", ()):
         return WRITING
     return ASKED * len(QUESTION.findall(cell.source))

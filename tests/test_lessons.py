@@ -4,7 +4,6 @@ import ast
 import re
 import statistics
 import subprocess
-from importlib import import_module
 
 import nbformat
 import pytest
@@ -12,6 +11,7 @@ from nbval.plugin import IPyNbFile
 
 from course_lib.lab import paths, progress
 from course_lib.tools import notebooks
+from course_lib.tools.running import exercise_in
 from tests.conftest import CHROMIUM
 
 LESSONS = notebooks.shipped()
@@ -57,8 +57,7 @@ def exercises(lesson):
     by_cell = {}
     for number, cell in enumerate(notebooks.read(lesson).cells):
         if notebooks.is_exercise(cell):
-            module, name = cell.metadata["exercise"].split(".")
-            by_cell[number] = getattr(import_module(f"course_lib.exercises.{module}"), name)
+            by_cell[number] = exercise_in(cell)
     return by_cell
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from course_lib.lab import paths, progress
+from course_lib.lab.lessons import exercise_of
 from course_lib.lab.load_generator import TOO_MANY_REQUESTS, Load
 from course_lib.lab.sender import Answer
 from course_lib.report_card import budget, report, traffic, trial
@@ -270,7 +271,7 @@ def test_a_card_with_a_shortened_part_is_marked_on_its_page_and_picture(card, tr
 def test_a_lesson_is_missing_started_or_done():
     caching = next(path for path in notebooks.shipped() if notebooks.lesson_name(path) == "caching")
     stubs = filter(notebooks.is_exercise, notebooks.read(caching).cells)
-    exercises = [stub.metadata["exercise"].split(".")[1] for stub in stubs]
+    exercises = [name for _, name in map(exercise_of, stubs)]
     for name in exercises:
         progress.record("verdict", "caching", name, verdict="right")
     progress.record("verdict", "indexing", "composite", verdict="right")

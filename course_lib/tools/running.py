@@ -20,6 +20,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
+from course_lib.exercises.engine import Exercise
 from course_lib.lab import events, paths, progress, session
 from course_lib.lab.lessons import exercise_of, is_exercise, lesson_name, read
 from course_lib.tools.stored_form import MACHINE_SECONDS, clean, is_clean, is_marked, text_of
@@ -71,16 +72,15 @@ def filled(notebook: NotebookNode) -> NotebookNode:
     """Return a copy of the notebook in which each stub is replaced by its solution."""
     notebook = deepcopy(notebook)
     for cell in filter(is_exercise, notebook.cells):
-        cell.source = solution_of(cell)
+        cell.source = exercise_in(cell).solution_code
     return notebook
 
 
-def solution_of(cell: NotebookNode) -> str:
-    """Return the code of the solution to the exercise whose stub a cell contains."""
+def exercise_in(cell: NotebookNode) -> Exercise:
+    """Return the exercise whose stub a cell contains."""
     lesson, name = exercise_of(cell)
-    exercise = getattr(import_module(f"course_lib.exercises.{lesson}"), name)
-    code: str = exercise.solution_code
-    return code
+    exercise: Exercise = getattr(import_module(f"course_lib.exercises.{lesson}"), name)
+    return exercise
 
 
 def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
