@@ -264,6 +264,14 @@ def test_it_finds_the_index_for(query, step, key, notes, tmp_path):
     assert step in plan(notes, recommended, query, tmp_path / "copy.db")
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="Python 3.14 can't run such a statement")
+@pytest.mark.filterwarnings("ignore:Binding:DeprecationWarning")  # since Python 3.12
+def test_a_query_may_mix_named_and_nameless_parameters(notes):
+    query = "SELECT body FROM notes WHERE author = ? ORDER BY at LIMIT :n"
+    (recommended,) = recommend_indexes(notes, [query], writes=0, seconds=SECONDS)
+    assert "(author, at" in recommended
+
+
 def test_queries_share_an_index(notes):
     recommended = statements(
         notes,
