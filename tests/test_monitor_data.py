@@ -386,7 +386,7 @@ def test_a_total_of_many_years_can_be_read_and_many_of_them_added_up() -> None:
         "statements": [],
     }
     read = totals.parse(0.01, totals.as_text(total).encode())
-    whole = totals.combine(0.01, [read] * 100, [])
+    whole = totals.combine(0.01, [read] * 100)
     assert whole["counts"] == {"a": 100 * 2**70}
 
 

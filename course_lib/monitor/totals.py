@@ -20,7 +20,7 @@ MOST = 2**100  # the largest sum that's accepted; a busy service exceeds 2**64 n
 MOST_IN_BUCKET = 2**50  # thousands of them add up to less than a bucket can hold
 
 
-def combine(relative_error: float, plus: Iterable[Total], minus: Iterable[Total]) -> Total:
+def combine(relative_error: float, plus: Iterable[Total], minus: Iterable[Total] = ()) -> Total:
     """Add the totals in `plus`, subtract those in `minus`, and return the result.
 
     The result has no entry for what was never counted, or was subtracted.

@@ -153,12 +153,14 @@ class Workers:
         reports = await asyncio.to_thread(self._read, past, workers)
         if reports.is_past_unreadable:
             await self._reset()
-            return self._combine([]), len(workers), False
+            return combine(self._relative_error, []), len(workers), False
         if reports.dead:
-            new_past = without_gauges(await asyncio.to_thread(self._combine, reports.ended))
+            past_total = await asyncio.to_thread(combine, self._relative_error, reports.ended)
+            new_past = without_gauges(past_total)
             await self._fold(folds, new_past, generation, reports.dead)
             reports.ended = [new_past]
-        total = await asyncio.to_thread(self._combine, reports.ended + reports.live)
+        totals = reports.ended + reports.live
+        total = await asyncio.to_thread(combine, self._relative_error, totals)
         return total, len(reports.live) + reports.unreadable, not reports.unreadable
 
     async def _reset(self) -> None:
@@ -190,9 +192,6 @@ class Workers:
             problem = "Skipped the figures in %s, which can't be read: %s"
             self._log_once(problem, self._prefix + key, error)
             return None
-
-    def _combine(self, totals: Sequence[Total]) -> Total:
-        return combine(self._relative_error, totals, [])
 
     async def _fold(
         self, folds: bytes, new_past: Total, generation: bytes, dead: Sequence[bytes]
