@@ -387,6 +387,28 @@ def use_the_keyboard(tab: Page) -> None:
     expect(tab.locator("#state")).to_have_text("paused")
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_page_stays_paused_when_a_reply_arrives(
+    fails: bool, server: serve.Server, chromium: Any
+) -> None:
+    with closing(chromium.new_page()) as tab:
+        tab.goto(f"{server.url}/dashboard")
+        expect(tab.locator("#state")).to_have_text("live")
+        if fails:
+            server.stop()
+        tab.evaluate("""async () => {
+            const send = window.fetch;
+            window.fetch = (...request) => {
+                window.fetch = send;
+                byId("pause").click();
+                return send(...request);
+            };
+            await update();
+        }""")
+        assert tab.locator("#state").inner_text() == "paused"
+        assert tab.locator("#state.bad").count() == 0
+
+
 @pytest.mark.measures
 def test_the_page_says_so_if_the_service_does_not_respond(
     chromium: Any,

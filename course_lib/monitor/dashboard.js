@@ -176,10 +176,12 @@ async function update() {
   try {
     const response = await fetch("dashboard/figures");
     const reply = await response.json();
+    if (paused) return;  // since the request was sent
     addReply(reply);
     showReply(reply);
     if (replies.length > 1) draw();
   } catch (error) {
+    if (paused) return;
     showState("The service isn't responding: these figures are stale", true);
   }
 }
@@ -188,7 +190,7 @@ function togglePause() {
   paused = !paused;
   byId("pause").setAttribute("aria-pressed", paused);
   byId("pause").textContent = paused ? "Resume" : "Pause";
-  byId("state").textContent = paused ? "paused" : "live";
+  showState(paused ? "paused" : "live", false);
 }
 
 byId("pause").addEventListener("click", togglePause);
