@@ -74,6 +74,14 @@ class IndexingExercise(Exercise):
             "know it.",
             "Write it as SQLite does: its message names the first word that it doesn't know.",
         ),
+        "no_such_column": (
+            "SQLite finds no column of this name in the table.",
+            "Check the table, the name and its quotes. A name after AS is only in the result.",
+        ),
+        "unnamed_parameter": (
+            "A `?` has no name, but the values are passed by name.",
+            "Write `:name` instead of each `?`, with the name of the value.",
+        ),
     }
 
     @staticmethod
@@ -116,6 +124,9 @@ class IndexingExercise(Exercise):
             "endless": str(error) == "interrupted",
             "dots_left": "..." in call,
             "incomplete": misconception == "sql_error" and "incomplete input" in str(error),
+            "aggregate": misconception == "sql_error" and "aggregate" in str(error),
+            "no_such_column": "no such column" in str(error),
+            "unnamed_parameter": "has no name" in str(error),
             "other_dialect": "syntax error" in str(error) and OTHER_DIALECT.search(call),
         }
         self.refuse_first(mistakes, call=call, got=str(error), expected=expected)
@@ -134,6 +145,10 @@ class IndexExercise(IndexingExercise):
             "The statement ends too soon: a part is missing, such as a closing parenthesis or the "
             "columns.",
             "The form of an index is `CREATE INDEX name ON table(column, ...)`.",
+        ),
+        "aggregate": (
+            "An index has an entry for each row, with values of that row: no sum over many rows.",
+            "Name the column whose values are summed.",
         ),
         "sql_error": (
             "SQLite rejects this statement.",
@@ -196,7 +211,7 @@ class IndexExercise(IndexingExercise):
             self.unseen().execute(statement.replace('"', "`"))
         except sqlite3.Error as error:
             if "no such column" in str(error):
-                self.refuse("sql_error", call=statement, got=str(error))
+                self.refuse("no_such_column", call=statement, got=str(error))
 
     def _statement(self, answer: Any) -> str:
         """Return the one statement of an answer, a string or a list of one string."""

@@ -67,7 +67,7 @@ another: `"30/minute burst 12"`."""
         ),
         "window_too_large": (
             "No visitor is rejected, but a window gives every client its whole limit in every "
-            "minute: the attacker gets more than twice what a visitor needs, minute after minute.",
+            "minute: the attacker gets at least twice what a visitor needs, minute after minute.",
             "A window has one number for the burst and for the long run. Which algorithm has two?",
         ),
         "burst_too_small": (
@@ -80,9 +80,9 @@ another: `"30/minute burst 12"`."""
             "How many requests are three pages? It doesn't need many more tokens than that.",
         ),
         "rate_too_small": (
-            "Visitors are rejected: the bucket refills more slowly than they need on average, so "
-            "it ends up empty.",
-            "It has to add a little more than 18 tokens a minute.",
+            "Visitors are rejected: the bucket refills so slowly that it's at times almost empty "
+            "when they open the next pages.",
+            "Raise the rate further above their average of 18 requests a minute.",
         ),
         "rate_too_large": (
             "No visitor is rejected, but the bucket refills so fast that the attacker is served "
