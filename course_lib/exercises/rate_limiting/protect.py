@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from course_lib.exercises.fakes import NamedFunction, RecordingLimiter
 from course_lib.exercises.redis_exercise import RedisExercise
-from course_lib.exercises.verdict import brief
+from course_lib.exercises.verdict import Refusal, brief
 from course_lib.lab.redis_server import Client
 
 Responses = list[httpx.Response]
@@ -54,9 +54,12 @@ decorator `@limiter.limit("<limit>")`. Then return the app."""
             "Decorators work from the bottom up: put the limit below `@app.post`.",
         ),
         "another_route": (
-            "The limit is on another route; this endpoint responds no matter how many requests it "
-            "gets.",
+            "The limit is on another route; this endpoint has none.",
             "Leave the endpoint and its path as they are, and add one line to it.",
+        ),
+        "not_a_limit": (
+            "The limiter doesn't understand this limit.",
+            'Write it as text, and call `limit` with it: `@limiter.limit("50/minute")`.',
         ),
         "another_limit": ("That's not 50 a minute.", 'The limit is text: `"50/minute"`.'),
         "another_window": (
@@ -115,7 +118,13 @@ decorator `@limiter.limit("<limit>")`. Then return the app."""
         app = FastAPI()
         app.get("/health")(lambda: {"status": "ok"})
         model = NamedFunction("call_model", call_model)
-        protected = await self.call_async(answer, app, limiter, model)
+        try:
+            protected = await self.call_async(answer, app, limiter, model)
+        except Refusal as refusal:
+            is_limiters_error = "'50/minute'" in refusal.got
+            if is_limiters_error and refusal.misconception == "raised":
+                self.refuse("not_a_limit", call=refusal.call, got=refusal.got)
+            raise
         if not callable(protected):
             got = brief(protected)
             self.refuse("wrong_type", call=self._current_call, got=got, expected="the app")
@@ -146,11 +155,10 @@ decorator `@limiter.limit("<limit>")`. Then return the app."""
         retry_after = [failure.headers.get("Retry-After", "") for failure in failures]
         is_broken = first.status_code != 200 or first.json() != {"title": "LUNCH ON FRIDAY"}
         has_other_count = set(statuses) == {200, 429} and statuses[200] != 50
-        has_other_limit = limiter.limits and limiter.limits != ["50/minute"]
+        has_other_limit = limiter.limits not in ([], ["50/minute"])
         is_limited = failures or calls < len(responses)
-        is_unused = limiter.limits and not limiter.is_applied
         mistakes = {
-            "not_applied": is_unused,
+            "not_applied": limiter.limits and not limiter.is_applied,
             "endpoint_broken": is_broken,
             "another_limit": has_other_count or (not is_limited and has_other_limit),
             "another_route": not is_limited and limiter.is_on_a_route(app),
@@ -183,10 +191,7 @@ def _statuses(responses: Responses) -> Counter[int]:
 
 
 def _shown(statuses: Mapping[int, int]) -> str:
-    parts = []
-    for status, count in statuses.items():
-        parts.append(f"{_times(count)} {status}")
-    return ", ".join(parts)
+    return ", ".join(f"{_times(count)} {status}" for status, count in statuses.items())
 
 
 def _times(count: int) -> str:
