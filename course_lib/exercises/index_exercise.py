@@ -72,7 +72,7 @@ class IndexingExercise(Exercise):
         "other_dialect": (
             "This is the syntax of another database, such as PostgreSQL or MySQL; SQLite doesn't "
             "know it.",
-            "Write it as SQLite does: its message names the first word that it doesn't know.",
+            "Write it as SQLite does: its message names the word at which it stopped reading.",
         ),
         "no_such_column": (
             "SQLite finds no column of this name in the table.",
