@@ -35,6 +35,8 @@ def mistake_in(rows: set[Row], right_rows: set[Row], parameters: Any) -> str:
         return "empty_range" if are_numbers else "text_and_number"
     missing = {number for number, _ in right_rows - rows}
     extra = {number for number, _ in rows - right_rows}
+    if [number for number, _ in rows] == [FIRST_MIDNIGHT]:
+        return "one_second"
     if len(extra) > 1 and not missing:
         first = min(number for number, _ in right_rows)
         return "no_end" if min(extra) > first else "no_start"
