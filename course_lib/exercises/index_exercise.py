@@ -76,7 +76,7 @@ class IndexingExercise(Exercise):
         ),
         "no_such_column": (
             "SQLite finds no column of this name in the table.",
-            "Check the table, the name and its quotes. A name after AS is only in the result.",
+            "Check the table, the name and its quotes. A name after AS exists only in its query.",
         ),
         "unnamed_parameter": (
             "A `?` has no name, but the values are passed by name.",
