@@ -78,6 +78,10 @@ class IndexingExercise(Exercise):
             "SQLite finds no column of this name in the table.",
             "Check the table, the name and its quotes. A name after AS exists only in its query.",
         ),
+        "braces": (
+            "SQLite doesn't know `{...}`; that's how Python's f-strings insert a value.",
+            "Write a parameter in its place: the value itself doesn't belong in the SQL.",
+        ),
         "unnamed_parameter": (
             "A `?` has no name, but the values are passed by name.",
             "Write `:name` instead of each `?`, with the name of the value.",
@@ -126,6 +130,7 @@ class IndexingExercise(Exercise):
             "incomplete": misconception == "sql_error" and "incomplete input" in str(error),
             "aggregate": misconception == "sql_error" and "aggregate" in str(error),
             "no_such_column": "no such column" in str(error),
+            "braces": 'unrecognized token: "{"' in str(error),
             "unnamed_parameter": "has no name" in str(error),
             "other_dialect": "syntax error" in str(error) and OTHER_DIALECT.search(call),
         }
