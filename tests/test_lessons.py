@@ -226,6 +226,17 @@ def test_a_claim_is_alone_in_a_cell_that_is_compared(lesson):
 
 
 @each_lesson
+def test_a_cell_closes_only_what_it_opens_and_so_can_run_again(lesson):
+    for cell in code_cells(lesson):
+        nodes = [node for statement in statements(cell) for node in ast.walk(statement)]
+        names = [node for node in nodes if isinstance(node, ast.Name)]
+        opened = {name.id for name in names if isinstance(name.ctx, ast.Store)}
+        managers = [node.context_expr for node in nodes if isinstance(node, ast.withitem)]
+        closed = {manager.id for manager in managers if isinstance(manager, ast.Name)}
+        assert closed <= opened, cell.source
+
+
+@each_lesson
 def test_prose_leaves_the_figures_to_the_cells(lesson):
     # A task may make up figures for an example.
     tasks = {number - 1 for number in exercises(lesson)}

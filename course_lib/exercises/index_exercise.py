@@ -72,7 +72,19 @@ class IndexingExercise(Exercise):
         "other_dialect": (
             "This is the syntax of another database, such as PostgreSQL or MySQL; SQLite doesn't "
             "know it.",
-            "Write it as SQLite does: its message names the first word that it doesn't know.",
+            "Write it as SQLite does: its message names the word at which it stopped reading.",
+        ),
+        "no_such_column": (
+            "SQLite finds no column of this name in the table.",
+            "Check the table, the name and its quotes. A name after AS exists only in its query.",
+        ),
+        "braces": (
+            "SQLite doesn't know `{...}`; that's how Python's f-strings insert a value.",
+            "Write a parameter in its place: the value itself doesn't belong in the SQL.",
+        ),
+        "unnamed_parameter": (
+            "A `?` has no name, but the values are passed by name.",
+            "Write `:name` instead of each `?`, with the name of the value.",
         ),
     }
 
@@ -116,6 +128,10 @@ class IndexingExercise(Exercise):
             "endless": str(error) == "interrupted",
             "dots_left": "..." in call,
             "incomplete": misconception == "sql_error" and "incomplete input" in str(error),
+            "aggregate": misconception == "sql_error" and "aggregate" in str(error),
+            "no_such_column": "no such column" in str(error),
+            "braces": 'unrecognized token: "{"' in str(error),
+            "unnamed_parameter": "has no name" in str(error),
             "other_dialect": "syntax error" in str(error) and OTHER_DIALECT.search(call),
         }
         self.refuse_first(mistakes, call=call, got=str(error), expected=expected)
@@ -134,6 +150,10 @@ class IndexExercise(IndexingExercise):
             "The statement ends too soon: a part is missing, such as a closing parenthesis or the "
             "columns.",
             "The form of an index is `CREATE INDEX name ON table(column, ...)`.",
+        ),
+        "aggregate": (
+            "An index has an entry for each row, with values of that row: no sum over many rows.",
+            "Name the column whose values are summed.",
         ),
         "sql_error": (
             "SQLite rejects this statement.",
@@ -196,7 +216,7 @@ class IndexExercise(IndexingExercise):
             self.unseen().execute(statement.replace('"', "`"))
         except sqlite3.Error as error:
             if "no such column" in str(error):
-                self.refuse("sql_error", call=statement, got=str(error))
+                self.refuse("no_such_column", call=statement, got=str(error))
 
     def _statement(self, answer: Any) -> str:
         """Return the one statement of an answer, a string or a list of one string."""

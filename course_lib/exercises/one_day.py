@@ -38,11 +38,12 @@ def mistake_in(rows: set[Row], right_rows: set[Row], parameters: Any) -> str:
     if len(extra) > 1 and not missing:
         first = min(number for number, _ in right_rows)
         return "no_end" if min(extra) > first else "no_start"
-    if missing | extra <= {FIRST_MIDNIGHT, LAST_SECOND, NEXT_MIDNIGHT}:
-        if FIRST_MIDNIGHT in missing:
-            return "first_midnight"
-        if LAST_SECOND in missing:
-            return "last_second"
-        if NEXT_MIDNIGHT in extra:
-            return "next_midnight"
-    return "other_rows"
+    are_edges = missing | extra <= {FIRST_MIDNIGHT, LAST_SECOND, NEXT_MIDNIGHT}
+    mistakes = {
+        "one_second": [number for number, _ in rows] == [FIRST_MIDNIGHT],
+        "first_midnight": are_edges and FIRST_MIDNIGHT in missing,
+        "last_second": are_edges and LAST_SECOND in missing,
+        "next_midnight": are_edges and NEXT_MIDNIGHT in extra,
+        "other_rows": True,
+    }
+    return next(mistake for mistake, was_made in mistakes.items() if was_made)

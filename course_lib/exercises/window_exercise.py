@@ -21,8 +21,8 @@ class WindowExercise(RedisExercise):
     lesson = "rate_limiting"
     refusals: ClassVar = {
         "read_then_write": (
-            "Too many of fifty concurrent requests were allowed: all of them read the count before "
-            "any of them had written, so each thought it was among the first.",
+            "Too many of fifty concurrent requests were allowed: they read the count before others "
+            "had written theirs, so each thought it was among the first.",
             "Write first, and decide by what that write returns.",
         ),
         "not_in_redis": (

@@ -87,7 +87,7 @@ don't get its result or its error."""
             "Any result counts, also a falsy one: return it without an `if`.",
         ),
         "one_for_all_keys": (
-            "Callers with different keys got the same result.",
+            "Callers with different keys waited for the same load.",
             "Store the tasks by key.",
         ),
         "waits_in_line": (

@@ -45,7 +45,7 @@ Which **one** index can go, so that every query keeps an equally good plan? Give
             "Try the next one, and ask for each query: would it miss this index?",
         ),
         "scans_again": (
-            "Without it, SQLite searches the whole table for the newest errors: no other index "
+            "Without it, SQLite reads the whole table for the newest errors: no other index "
             "begins with status.",
             "Try the next one, and ask for each query: would it miss this index?",
         ),

@@ -71,7 +71,7 @@ Which of them, run to the end, read **every row** of the table? Give their lette
         if letters is None:
             self.refuse("wrong_type", got=brief(answer), expected='letters, such as "ad"')
         if letters - set(LETTERS):
-            self.refuse("no_such_letter", got="".join(sorted(letters)))
+            self.refuse("no_such_letter", got=brief(answer))
         return {letter: letter in letters for letter in LETTERS}
 
     def details(self, question: str, choice: Any) -> dict[str, str]:

@@ -67,6 +67,10 @@ parameters."""
             "An event in the last second of the day is missing.",
             "End with `<` the next midnight, whatever the smallest unit of time is.",
         ),
+        "one_second": (
+            "The query returns only what happened at midnight: `=` finds one second of the day.",
+            "A day has two bounds: `created_at >= ? AND created_at < ?`.",
+        ),
         "no_end": (
             "The query returns later days too.",
             "A day has two bounds: `created_at >= ? AND created_at < ?`.",

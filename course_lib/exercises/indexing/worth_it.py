@@ -27,8 +27,8 @@ Write `True` or `False` for each. You can measure them all right afterwards."""
     hints = (
         "For each: how many rows still have to be fetched from the table, one by one, after SQLite "
         "has read the index?",
-        "Fetching 40,000 rows one by one, each from another page, costs as much as reading all "
-        "pages in order.",
+        "Fetching 40,000 rows one by one, from all over the table, costs about as much as reading "
+        "all pages in order.",
         "An index is sorted, so its largest value is at its end; but no order helps to find "
         "letters in the middle of a text.",
     )

@@ -91,8 +91,8 @@ identifies the client:
         first = await self.decide(answer, *arguments)
         if not await redis.keys("*"):
             self.refuse("not_in_redis", call=self.called(*arguments), got="no key in Redis")
-        wrong = "another_ttl"
-        await self.expect_ttls(redis, call, seconds / 2, seconds, too_short=wrong, too_long=wrong)
+        once, wrong = self.called(*arguments), "another_ttl"
+        await self.expect_ttls(redis, once, seconds / 2, seconds, too_short=wrong, too_long=wrong)
         others = [await self.decide(answer, *arguments) for _ in range(4)]
         self.expect(call, [first, *others], [True, True, True, False, False])
         if not await self.decide(answer, redis, "limit:8", 3, seconds):

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from course_lib.exercises.fakes import NamedFunction, RecordingLimiter
 from course_lib.exercises.redis_exercise import RedisExercise
-from course_lib.exercises.verdict import brief
+from course_lib.exercises.verdict import Refusal, brief
 from course_lib.lab.redis_server import Client
 
 Responses = list[httpx.Response]
@@ -54,9 +54,12 @@ decorator `@limiter.limit("<limit>")`. Then return the app."""
             "Decorators work from the bottom up: put the limit below `@app.post`.",
         ),
         "another_route": (
-            "The limit is on another route; this endpoint responds no matter how many requests it "
-            "gets.",
+            "The limit is on another route; this endpoint has none.",
             "Leave the endpoint and its path as they are, and add one line to it.",
+        ),
+        "not_a_limit": (
+            "The limiter doesn't understand this limit.",
+            'Write it as text, and call `limit` with it: `@limiter.limit("50/minute")`.',
         ),
         "another_limit": ("That's not 50 a minute.", 'The limit is text: `"50/minute"`.'),
         "another_window": (
@@ -77,8 +80,7 @@ decorator `@limiter.limit("<limit>")`. Then return the app."""
             "Check the limit before the work begins.",
         ),
         "another_status": (
-            "Requests above the limit get a status other than 429: clients can't know that waiting "
-            "helps.",
+            "Requests above the limit get another status: clients can't know that waiting helps.",
             "429 is Too Many Requests; the decorator sends it.",
         ),
         "no_retry_after": (
@@ -115,7 +117,13 @@ decorator `@limiter.limit("<limit>")`. Then return the app."""
         app = FastAPI()
         app.get("/health")(lambda: {"status": "ok"})
         model = NamedFunction("call_model", call_model)
-        protected = await self.call_async(answer, app, limiter, model)
+        try:
+            protected = await self.call_async(answer, app, limiter, model)
+        except Refusal as refusal:
+            is_limiters_error = "'50/minute'" in refusal.got
+            if is_limiters_error and refusal.misconception == "raised":
+                self.refuse("not_a_limit", call=refusal.call, got=refusal.got)
+            raise
         if not callable(protected):
             got = brief(protected)
             self.refuse("wrong_type", call=self._current_call, got=got, expected="the app")
@@ -183,10 +191,7 @@ def _statuses(responses: Responses) -> Counter[int]:
 
 
 def _shown(statuses: Mapping[int, int]) -> str:
-    parts = []
-    for status, count in statuses.items():
-        parts.append(f"{_times(count)} {status}")
-    return ", ".join(parts)
+    return ", ".join(f"{_times(count)} {status}" for status, count in statuses.items())
 
 
 def _times(count: int) -> str:

@@ -18,7 +18,7 @@ class ServeThePage(Exercise):
     name = "serve_the_page"
     task = """Choose an algorithm and a limit per minute, so that
 
-- **visitors** are never rejected: up to three pages within a few seconds, 12 requests each, and 18
+- **visitors** are never rejected: up to three pages a few seconds apart, 12 requests each, and 18
   requests a minute on average
 - **the attacker**, who sends a hundred requests at once and then two a second, gets at most 70
   requests through in any minute, and at most 30 a minute after the first minute
@@ -28,7 +28,7 @@ Write both as text, such as `("fixed_window", "30/minute")`; the algorithms are 
 another: `"30/minute burst 12"`."""
     stub = "serve_the_page = (..., ...)  # algorithm, limit"
     hints = (
-        "How many requests does a visitor send within a few seconds, and how many a minute on "
+        "How many requests does a visitor send for three pages in a row, and how many a minute on "
         "average? A window has one number for both.",
         "Three pages are 36 requests. A window that allows 36 gives the attacker 36, minute after "
         "minute.",
@@ -56,8 +56,8 @@ another: `"30/minute burst 12"`."""
             "Stick to the minute, and find the algorithm that has space for a burst.",
         ),
         "window_too_small": (
-            "Visitors are rejected: three pages within a few seconds are more than this window "
-            "allows, although on average they stay below it.",
+            "Visitors are rejected: three pages in a row are more than this window allows, "
+            "although on average they stay below it.",
             "A larger number would serve them. What would the attacker do with it?",
         ),
         "window_remembers": (
@@ -67,11 +67,11 @@ another: `"30/minute burst 12"`."""
         ),
         "window_too_large": (
             "No visitor is rejected, but a window gives every client its whole limit in every "
-            "minute: the attacker gets more than twice what a visitor needs, minute after minute.",
+            "minute: the attacker gets at least twice what a visitor needs, minute after minute.",
             "A window has one number for the burst and for the long run. Which algorithm has two?",
         ),
         "burst_too_small": (
-            "Visitors are rejected: three pages within a few seconds empty this bucket.",
+            "Visitors are rejected: three pages in a row empty this bucket.",
             "How many requests are three pages?",
         ),
         "burst_too_large": (
@@ -80,9 +80,9 @@ another: `"30/minute burst 12"`."""
             "How many requests are three pages? It doesn't need many more tokens than that.",
         ),
         "rate_too_small": (
-            "Visitors are rejected: the bucket refills more slowly than they need on average, so "
-            "it ends up empty.",
-            "It has to add a little more than 18 tokens a minute.",
+            "Visitors are rejected: the bucket refills so slowly that it's at times almost empty "
+            "when they open the next pages.",
+            "Raise the rate further above their average of 18 requests a minute.",
         ),
         "rate_too_large": (
             "No visitor is rejected, but the bucket refills so fast that the attacker is served "
