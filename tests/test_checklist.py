@@ -61,6 +61,15 @@ def test_a_bare_api_meets_only_the_vacuum_point_and_every_other_has_a_remedy(bar
     assert "<code>indexes=True</code>" in ready._repr_html_()
 
 
+def test_what_the_monitor_counts_is_not_met_without_it_for_that_reason():
+    with serve.start(events.copy(rows=ROWS), cache=True) as api:
+        points = checklist.check(api).points
+    for point in (points[HITS], points[SLOW]):
+        assert not point.met
+        assert "the monitor is off" in point.seen
+        assert "`monitor=True`" in point.remedy
+
+
 def test_redis_without_an_append_only_file_fails_only_its_own_point(fixed):
     with serve.start(fixed.db, **FIXES) as api:
         for _ in range(10):

@@ -54,6 +54,7 @@ def test_dots_lock_nothing():
         ([30], 60, "this is [30]"),
         (None, 60, "this is None"),
         (True, 60, "this is True"),
+        (-30, 60, "a number from 0 up"),
         (float("nan"), 60, "this is nan"),
         (float("inf"), 60, "this is inf"),
         (10**400, 60, "A guess is a number"),
@@ -82,6 +83,12 @@ def test_a_guess_that_could_not_be_read_again_is_not_locked():
 def test_a_choice_is_its_letter_in_any_case():
     predict("which", guess=" B ", sure=50)
     assert kept()["which"]["guess"] == "b"
+
+
+@pytest.mark.parametrize("guess", ["rises", "b: it falls", "(b)", "bc", ""])
+def test_a_choice_that_is_more_than_its_letter_is_not_locked(guess):
+    card = repr(predict("which", guess=guess, sure=50))
+    assert card.startswith("Not locked: A guess is a number or the letter of a choice")
 
 
 @pytest.mark.parametrize(

@@ -182,6 +182,8 @@ def test_what_is_off_and_its_options_change_nothing():
     ("fixes", "message"),
     [
         ({"index": True}, r"no fix 'index'; there are\n  indexes"),
+        (["indexes"], r"fixes is \['indexes'\]; write a dict"),
+        ({"cache": "no"}, "cache is 'no'; write True or False, without quotes"),
         ({"limits": True}, "limits is True; write"),
         ({"limits": "lots"}, "'lots' is not a limit"),
         ({"algorithm": "bucket"}, "algorithm is 'bucket'; choose one of fixed_window, "),

@@ -62,9 +62,9 @@ def predict(
 
 def _problem_with(guess: object, sure: object, unit: str) -> str:
     """Return what's wrong with a prediction, or "" if it can be locked."""
-    is_choice = isinstance(guess, str) and guess.strip().isprintable() and not unit
-    if not _is_number(guess) and not is_choice:
-        a_number = "a number, without quotes or unit"
+    is_choice = isinstance(guess, str) and re.fullmatch(r"\s*\w\s*", guess) and not unit
+    if not (_is_number(guess) and guess >= 0) and not is_choice:
+        a_number = "a number from 0 up, without quotes or unit"
         expected = a_number if unit else "a number or the letter of a choice"
         return f"A guess is {expected}; this is {_shortened(guess)}."
     if not _is_number(sure) or not (sure == 0 or 1 <= sure <= 100):  # 0.7 is meant as 70

@@ -22,6 +22,7 @@ LEAST_HIT_RATE = 0.7  # where production would raise an alert; the report card's
 SLOW = 0.5  # seconds
 MOST_FREE_PAGES = 0.1  # as a share of the file
 MANY_USERS = 100
+NO_MONITOR = "the monitor is off"
 # No user of the lessons has this key, so the check doesn't use up a user's limit.
 UNUSED_KEY = f"free-{LARGEST_INTEGER // 10}"
 
@@ -90,8 +91,8 @@ def check(api: Server, *, attack: Attack | None = None, stress: Stress | None = 
         _point(
             f"cache hit rate over {LEAST_HIT_RATE:.0%}",
             lambda: _hit_rate(figures),
-            "Start it with `cache=True`. If it is on: is Redis up, and do repeated requests "
-            "share a key (lesson 1)?",
+            "Start it with `cache=True` and `monitor=True`. If both are on: is Redis up, and do "
+            "repeated requests share a key (lesson 1)?",
         ),
         _point(
             "limits are set, and no client that keeps to them is rejected",
@@ -107,7 +108,8 @@ def check(api: Server, *, attack: Attack | None = None, stress: Stress | None = 
         _point(
             f"requests over {SLOW * 1000:.0f} ms are logged",
             lambda: _slow_log(figures),
-            f"Use `PerformanceMonitor(slow={SLOW})`, and add a handler to the logger "
+            "Start it with `monitor=True`. In your own app, use "
+            f"`PerformanceMonitor(slow={SLOW})`, and add a handler to the logger "
             "`course_lib.monitor` (lesson 4).",
         ),
         _point(
@@ -149,6 +151,8 @@ def _indexes(api: Server) -> Outcome:
 
 
 def _hit_rate(figures: Figures) -> Outcome:
+    if not figures():
+        return False, f"lookups aren't counted: {NO_MONITOR}"
     counts = figures().get("counts", {})
     hits = counts.get("cache_hit", 0)
     misses = counts.get("cache_miss", 0)
@@ -183,9 +187,9 @@ def _monitoring(api: Server, figures: Figures) -> Outcome:
 
 
 def _slow_log(figures: Figures) -> Outcome:
-    slow = figures().get("slow")
-    if slow is None:
-        return False, "requests aren't timed"
+    if not figures():
+        return False, f"requests aren't timed: {NO_MONITOR}"
+    slow = figures()["slow"]
     return slow <= SLOW, f"requests over {slow * 1000:.0f} ms are logged as a warning"
 
 

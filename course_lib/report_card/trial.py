@@ -39,6 +39,7 @@ FIXES = {
     "monitor": "True or False",
 }
 SWITCHES = ("indexes", "cache", "limits", "monitor")
+ON_OR_OFF = ("indexes", "cache", "monitor")
 OPTIONS = {"cache": ("user_ttl", "platform_ttl"), "limits": ("algorithm",)}
 STALEST = 60  # seconds: the product's owner accepts platform totals that are this old
 
@@ -71,10 +72,16 @@ def limits_of(free: str) -> dict[str, Any]:
 
 
 def _check_fixes(fixes: Fixes) -> None:
+    if not isinstance(fixes, Mapping):
+        raise ValueError(f'fixes is {fixes!r}; write a dict, such as {{"indexes": True}}')
     for name in fixes:
         if name not in FIXES:
             lines = [f"  {known}: {meaning}" for known, meaning in FIXES.items()]
             raise ValueError("\n".join([f"there is no fix {name!r}; there are", *lines]))
+    for name in ON_OR_OFF:
+        value = fixes.get(name, False)
+        if not isinstance(value, bool):
+            raise ValueError(f"{name} is {value!r}; write {FIXES[name]}, without quotes")
     algorithm = fixes.get("algorithm") or "token_bucket"
     if algorithm not in ALGORITHMS:
         raise ValueError(f"algorithm is {algorithm!r}; choose one of {', '.join(ALGORITHMS)}")

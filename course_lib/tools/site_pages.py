@@ -19,6 +19,10 @@ TEMPLATE = Path(__file__).with_name("site.html.j2")
 STYLE = Path(__file__).with_name("site.css")
 LINK = re.compile(r"(!?)\[([^\]]*)\]\((?![a-z]+:|#)([^)#\s]+)(#[^)\s]*)?\)")
 DIAGRAM = re.compile(r"^```mermaid\n(.*?)^```", re.MULTILINE | re.DOTALL)
+# mmdr measures the text of a diagram in a font that browsers don't have. These are about as wide.
+DIAGRAM_FONT = re.compile(r"(?:\"|&quot;)Recursive Variable(?:\"|&quot;)")
+FONTS = "Helvetica,Arial,DejaVu Sans Condensed"
+LABEL_GRAY = "hsl(-120, 0%, 80%)"  # behind the words on an arrow
 HEADING = re.compile(r"^# (.+)", re.MULTILINE)
 
 
@@ -100,6 +104,7 @@ def _drawn(diagram: re.Match[str]) -> str:
     except ImportError:
         return diagram[0]
     svg = mmdr.render(diagram[1]).svg()
+    svg = DIAGRAM_FONT.sub(FONTS, svg).replace(LABEL_GRAY, "white")
     data = base64.b64encode(svg.encode()).decode()
     alt = html.escape(" ".join(diagram[1].split()))
     return f'<img class="diagram" alt="{alt}" src="data:image/svg+xml;base64,{data}">'

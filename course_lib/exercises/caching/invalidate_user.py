@@ -20,9 +20,9 @@ class InvalidateUser(RedisExercise):
     whole_database = True  # a Lua script deletes keys by the names in the SET, without our prefix
     name = "invalidate_user"
     task = """A user adds an event, which makes all of their cached entries stale. The keys of
-these entries are in a SET `keys:{user_id}`, such as `{"stats:1", "events:1"}` in `keys:1`. Until
-the write is done, other requests may add entries, and add their keys to the SET. Write
-`invalidate_user(redis, user_id, write)`. It has four steps, and you have to find their order:
+these entries are in a SET `keys:{user_id}`. Until the write is done, other requests may add
+entries, and add their keys to the SET. Write `invalidate_user(redis, user_id, write)`. It has four
+steps, and you have to find their order:
 
 - **return** how many *entries* were removed (the SET isn't an entry)
 - **find** the keys: `await redis.smembers(f"keys:{user_id}")`
@@ -30,7 +30,7 @@ the write is done, other requests may add entries, and add their keys to the SET
   least one
 - **write**: `await write()` puts the event into the database, and commits it
 
-Remember that user 1 isn't user 10. If `write` raises an error, let it reach the caller."""
+If `write` raises an error, let it reach the caller."""
     stub = """async def invalidate_user(redis, user_id, write):
     ...
     return ..."""

@@ -39,6 +39,10 @@ sent belongs in them."""
     )
     praise = "A program can add it up, and there's no password in it."
     refusals: ClassVar = {
+        "not_text": (
+            "That's a dict, and not yet a line of text.",
+            "Return what `json.dumps` makes of it.",
+        ),
         "not_json": (
             "That's not JSON: a program can't tell where a value ends.",
             "Let `json.dumps` write it; an f-string doesn't quote, and `str(dict)` uses Python's "
@@ -131,6 +135,8 @@ sent belongs in them."""
             request = own | CLIENT | {"path": route.replace("{account}", "ada@example.org")}
             call = f"log_line(request, {status}, {seconds})"
             line = self.call(answer, request, status, seconds)
+            if isinstance(line, dict):
+                self.refuse("not_text", call=call, got=brief(line), expected="one line of JSON")
             if not isinstance(line, str):
                 self.refuse("wrong_type", call=call, got=brief(line), expected="a string")
             self._expect_no_secrets(line, call)

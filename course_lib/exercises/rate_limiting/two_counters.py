@@ -74,6 +74,11 @@ isn't allowed.
             "The share grows as the previous window recedes.",
             "It's what is left: 1 when a window begins, 0 when it ends.",
         ),
+        "share_in_seconds": (
+            "The previous window counts for far too much: you weigh it with the seconds that are "
+            "left of it, not with a share.",
+            "Divide by `seconds`: a share is between 0 and 1.",
+        ),
         "itself_left_out": (
             "This request wasn't counted with the others, so one too many is allowed.",
             "`incr` returns the count with this request in it; compare it with `limit` as is.",
@@ -142,5 +147,6 @@ def _share(now: float, seconds: float, mistake: str) -> float:
         "another_clock": 0,
         "whole_window_before": 1,
         "share_upside_down": 1 - share,
+        "share_in_seconds": seconds * share,
     }
     return shares.get(mistake, share)

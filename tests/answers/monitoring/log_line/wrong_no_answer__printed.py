@@ -1,0 +1,7 @@
+import json
+
+
+def answer(request, status, seconds):
+    route = f"{request['method']} {request['route']}"
+    fields = {"level": "INFO", "request_id": request["id"], "route": route, "status": status}
+    print(json.dumps(fields | {"duration_ms": 1000 * seconds}))
