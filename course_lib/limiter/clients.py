@@ -120,13 +120,13 @@ def _forwarded_hosts(scope: Scope, header: str | None) -> Iterator[str]:
 
 def _host(text: str) -> str:
     """Return an address without a port or brackets, and an IPv4 address as such."""
-    host = text.strip()
+    host = text.strip(' \t"')
     if match := WITH_PORT.fullmatch(host):
         host = match[1] or match[2] or ""
-    if host.lower().startswith("::ffff:"):
-        mapped = _ipv6(host)
-        if mapped and mapped.ipv4_mapped:
-            return str(mapped.ipv4_mapped)
+    if ":" in host:  # any spelling of "::ffff:192.0.2.1"
+        ip = _ipv6(host)
+        if ip and ip.ipv4_mapped:
+            return str(ip.ipv4_mapped)
     return host
 
 
