@@ -42,7 +42,7 @@ class CachedFunctions:
 
     def cached(
         self,
-        *,
+        *misplaced: object,
         ttl: Ttl | None = None,
         key: Part | None = None,
         user: Part | None = None,
@@ -70,6 +70,8 @@ class CachedFunctions:
         names an argument that the function doesn't have, or if another function without `key` has
         the same name but other code, or other values of the variables around it.
         """
+        if misplaced:
+            raise TypeError("write @cache.cached(), with options by name: @cache.cached(ttl=60)")
         for name, part in (("key", key), ("user", user)):
             if part == "" or not isinstance(part, str | Callable | None):
                 raise TypeError(f"{name} must be a non-empty string or a function, not {part!r}")
