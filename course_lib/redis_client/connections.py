@@ -33,6 +33,17 @@ def check_source(source: Source) -> None:
         raise TypeError(f"source must be an asyncio ConnectionPool or cluster, not {source!r}")
 
 
+def running_loop() -> asyncio.AbstractEventLoop:
+    """Return the running event loop. Raises RuntimeError if there is none of asyncio's."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        raise RuntimeError(
+            "no event loop of asyncio is running, and redis-py needs one: call this in a "
+            "coroutine, and run the app with asyncio, not with trio"
+        ) from None
+
+
 def most_connections(source: Source) -> int:
     """Return how many connections a pool may have, or a cluster's client for each node."""
     if isinstance(source, ConnectionPool):
