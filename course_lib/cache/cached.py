@@ -21,7 +21,7 @@ from typing import Any
 from course_lib.cache.codec import json_encoder, json_form
 from course_lib.cache.function_names import FunctionNames
 from course_lib.cache.ttl import Seconds, Ttl, check_ttl, seconds
-from course_lib.checks import check_decorated
+from course_lib.checks import check_decorated, check_not_async
 
 LONGEST_ARGUMENTS = 200  # characters; longer ones are in the key as a hash
 LEFT_OUT = {"HTTPConnection", "Response", "BackgroundTasks", "SecurityScopes"}
@@ -75,6 +75,7 @@ class CachedFunctions:
         for name, part in (("key", key), ("user", user)):
             if part == "" or not isinstance(part, str | Callable | None):
                 raise TypeError(f"{name} must be a non-empty string or a function, not {part!r}")
+        check_not_async(key=key, user=user)
         if ttl is not None:
             check_ttl(ttl)
         if stale is not None:

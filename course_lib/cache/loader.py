@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from course_lib.cache.codec import Values
 from course_lib.cache.ttl import Ttl, ttl_in_ms
-from course_lib.checks import check_functions, check_switch
+from course_lib.checks import check_functions, check_not_async, check_switch
 
 log = logging.getLogger(__package__)
 
@@ -96,7 +96,4 @@ def check_how_it_returns(raw: bool, on_outcome: Callable[[str], object] | None) 
     check_switch("raw", raw)
     if on_outcome is not None:
         check_functions(on_outcome=on_outcome)
-        if inspect.iscoroutinefunction(on_outcome):
-            raise TypeError(
-                f"on_outcome must not be async, because it isn't awaited: {on_outcome!r}"
-            )
+        check_not_async(on_outcome=on_outcome)

@@ -25,7 +25,13 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from course_lib.asgi import Scope
-from course_lib.checks import check_functions, check_namespace, check_switch, check_text
+from course_lib.checks import (
+    check_functions,
+    check_namespace,
+    check_not_async,
+    check_switch,
+    check_text,
+)
 from course_lib.limiter.clients import Identify, Identity, address
 from course_lib.limiter.decision import Decision, LimitState, decide
 from course_lib.limiter.decorator import EndpointLimit
@@ -84,6 +90,7 @@ class RateLimiter:
         check_client(redis)
         check_switch("enforce", enforce)
         check_functions(clock=clock)
+        check_not_async(clock=clock)
         if algorithm not in list(SCRIPTS):
             raise ValueError(f"algorithm is {algorithm!r}: choose one of {', '.join(SCRIPTS)}")
         if on_error not in ("allow", "deny"):
