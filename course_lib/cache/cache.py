@@ -244,7 +244,7 @@ class Cache(CachedFunctions):
     async def aclose(self) -> None:
         """Wait for running loads, and stop making up for removals; then close the Redis client.
 
-        If a process exits during a load, others wait until the lease expires.
+        If a process dies during a load, others wait for up to 5 s, until its lease expires.
         """
         await self._shared_loads.wait()
         await self._store.aclose()

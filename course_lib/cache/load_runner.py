@@ -14,16 +14,18 @@ The life of a load, from the miss that starts it:
 
 A lease never outlives its load for long. It's released if the load fails or stores nothing. If the
 reply to a request for it is lost, `missed_removals.py` releases it as soon as Redis can. If the
-process dies, it expires.
+process dies, nothing renews it any more (`lease_renewal.py`), so it expires after a few seconds.
 """
 
 import asyncio
 import contextlib
+import functools
 import logging
 
 from course_lib.cache.codec import Values
 from course_lib.cache.contents import UNAVAILABLE, is_value, new_lease
 from course_lib.cache.joinable_loads import JoinableLoads, SharedLoad
+from course_lib.cache.lease_renewal import LeaseRenewal
 from course_lib.cache.loader import Loaded, LoadRequest, call_loader
 from course_lib.cache.shard import ALWAYS, IF_ABSENT
 from course_lib.cache.store import Store
@@ -88,9 +90,9 @@ class LoadRunner:
         Return the entry's value if there is one, or UNAVAILABLE if Redis fails.
         """
         loop = asyncio.get_running_loop()
-        take_at = loop.time() + load.request.lease_ms / 1000
+        take_at = loop.time() + load.request.longest_ms / 1000
         while True:
-            # No lease of one load lasts longer; but there may be one failed load after another.
+            # No load takes longer; but there may be one failed load after another.
             waited_enough = loop.time() > take_at
             condition = ALWAYS if waited_enough else IF_ABSENT
             content = await self._request_lease(load, lease, condition)
@@ -133,6 +135,7 @@ class LoadRunner:
         request = load.request
         load.called_loader = True
         self._joinable.under_lease.enter(lease, load)
+        renewal = LeaseRenewal(functools.partial(self._renew_lease, request, lease))
         needs_release = True
         try:
             loaded = await self._call_loader(request)
@@ -142,9 +145,20 @@ class LoadRunner:
                 needs_release = False
             return loaded.content
         finally:
+            renewal.stop()
             self._joinable.under_lease.leave(lease, load)
             if needs_release:
                 await self._store.release(request.stored_key, lease)
+
+    async def _renew_lease(self, request: LoadRequest, lease: bytes) -> bool:
+        """Start the lease's TTL again. Return False if the lease has gone."""
+        try:
+            held = await self._store.write(
+                request.stored_key, lease, request.lease_ms, lease, request.user
+            )
+        except RedisUnavailable:
+            return True
+        return held is None
 
     async def _store_loaded(self, request: LoadRequest, loaded: Loaded, lease: bytes) -> bool:
         """Store a loaded value if the lease is still there. Return False if Redis fails."""
