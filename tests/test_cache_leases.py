@@ -1,6 +1,7 @@
 """The lease of a running load is renewed, so the one of a dead process ends after a few seconds."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from redis.asyncio import Redis
 
 from course_lib import redis_client
-from course_lib.cache import Cache, lease_renewal
+from course_lib.cache import Cache, lease_renewal, loader
 from course_lib.lab import redis_server
 from tests.conftest import PATIENT
 
@@ -39,12 +40,12 @@ async def load(redis: Redis, cache: Cache) -> AsyncIterator[Callable[[], Awaitab
     """Begin a load, and yield a function that ends it and returns what its caller gets."""
     started, end = asyncio.Event(), asyncio.Event()
 
-    async def loader() -> str:
+    async def load_slowly() -> str:
         started.set()
         await end.wait()
         return "loaded"
 
-    caller = asyncio.create_task(cache.get_or_set("key", loader, user_id=7))
+    caller = asyncio.create_task(cache.get_or_set("key", load_slowly, user_id=7))
     await started.wait()
 
     async def finish() -> Any:
@@ -77,13 +78,32 @@ async def test_a_lease_is_short_and_renewed_while_the_load_runs(
 
 
 async def test_a_lease_that_was_invalidated_is_not_renewed(
-    redis: Redis, cache: Cache, load: Callable[[], Awaitable[Any]]
+    redis: Redis,
+    cache: Cache,
+    load: Callable[[], Awaitable[Any]],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     await cache.invalidate_user_cache(7)
     await asyncio.sleep(0.1)
     assert not await redis.exists(ENTRY, INDEX)
     assert await load() == "loaded"
     assert await cache.get("key") is None
+    assert not caplog.text
+
+
+async def test_a_load_that_blocks_the_event_loop_for_longer_than_its_lease_is_logged(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(loader, "LEASE", 0.05)
+    cache = Cache(redis, namespace="leases")
+
+    async def block() -> int:
+        time.sleep(0.1)
+        return 1
+
+    assert await cache.get_or_set("key", block) == 1
+    assert await cache.get("key") is None
+    assert "blocked the event loop, so its lease lapsed" in caplog.text
 
 
 async def test_a_renewal_that_redis_missed_is_made_again(

@@ -57,7 +57,8 @@ class CachedFunctions:
         - `ttl`, `stale`: as for `get_or_set`.
 
         The decorated function is async and returns what JSON restores. An ordinary function runs
-        in a thread. Put the decorator below FastAPI's, and return data, not a `Response`.
+        in a thread. Put the decorator below FastAPI's and below `@limiter.limit`, which wouldn't
+        count hits otherwise. Return data, not a `Response`.
 
         The default key leaves out `Request`, `Response` and `BackgroundTasks`. It includes what a
         dependency returns if JSON can express it, such as a user's ID or a page. Other

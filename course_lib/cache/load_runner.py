@@ -34,6 +34,11 @@ from course_lib.redis_client import RedisUnavailable
 POLL = 0.005  # seconds between two requests for a lease that another Cache has
 REPLY_LOST = {"timeout", "connection", "protocol"}  # so Redis may have granted the lease
 
+LAPSED = (
+    "is not stored: its load blocked the event loop, so its lease lapsed; call what blocks by "
+    "asyncio.to_thread"
+)
+
 log = logging.getLogger(__package__)
 
 
@@ -139,6 +144,8 @@ class LoadRunner:
         needs_release = True
         try:
             loaded = await self._call_loader(request)
+            if renewal.has_lapsed(request.lease_ms):
+                log.warning("%r %s", request.key, LAPSED)
             if loaded.ms:
                 if not await self._store_loaded(request, loaded, lease):
                     self._store.release_later(request.stored_key, lease)  # no caller waits for it
