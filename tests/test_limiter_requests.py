@@ -61,6 +61,14 @@ def test_ports_brackets_and_empty_entries_are_no_part_of_an_address(
     assert address_behind("10.0.0.0/8")(mapped) == client
 
 
+@pytest.mark.parametrize("proxy", ["::ffff:10.0.0.1", "::ffff:10.0.0.0/104"])
+def test_a_proxy_may_be_named_by_its_mapped_address(proxy: str) -> None:
+    identify = address_behind(proxy)
+    for host in ("::ffff:10.0.0.1", "10.0.0.1"):
+        assert identify(scope(host, ("X-Forwarded-For", "203.0.113.7"))) == "203.0.113.7"
+    assert identify(scope("11.0.0.1", ("X-Forwarded-For", "203.0.113.7"))) == "11.0.0.1"
+
+
 @pytest.mark.parametrize("host", ["203.0.113.7:51234", "203.0.113.7", "::ffff:203.0.113.7"])
 def test_what_a_server_makes_of_the_header_is_an_address_too(host: str) -> None:
     assert address(scope(host)) == "203.0.113.7"

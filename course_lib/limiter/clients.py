@@ -16,6 +16,7 @@ Identify = Callable[[Scope], Identity | Awaitable[Identity | None] | None]
 """Returns the user or client from a request's scope, or None if it's unknown; may be async."""
 
 MOST_PROXIES = 20  # that a request is followed through
+MAPPED_BITS = 96  # of an IPv6 address, before the IPv4 address that it may contain
 UNIX_SOCKET = "unix"  # what `address_behind` calls a proxy on a Unix socket, which has no address
 WITH_PORT = re.compile(r"\[([^\]]*)\](?::\d*)?|([^:]*):\d+")  # an IPv6 address in brackets, or IPv4
 FORWARDED_FOR = re.compile(r'(?:^|;)\s*for\s*=\s*"?([^";]*)', re.IGNORECASE)
@@ -85,7 +86,11 @@ async def identify_client(
 
 def _network(proxy: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     try:
-        return ipaddress.ip_network(check_text("proxy", proxy))
+        network = ipaddress.ip_network(check_text("proxy", proxy))
+        mapped = _ipv6(str(network[0]))
+        if mapped and mapped.ipv4_mapped and network.prefixlen >= MAPPED_BITS:
+            return ipaddress.ip_network((mapped.ipv4_mapped, network.prefixlen - MAPPED_BITS))
+        return network
     except ValueError as error:
         raise ValueError(
             f"proxy {error}: pass an address or a network such as '10.0.0.0/8', or 'unix'"
