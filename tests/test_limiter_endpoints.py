@@ -284,20 +284,26 @@ def test_the_decorator_itself_is_a_dependency_of_routes_routers_and_websockets(
     async def items() -> int:
         return 1
 
+    async def raise_not_found() -> int:
+        raise HTTPException(404)
+
     for path in ("/a", "/b"):
         router.get(path)(items)
     app.include_router(router)
     app.get("/items", dependencies=[each])(items)
     app.get("/greeting", dependencies=[each])(Greeting())
+    app.get("/error", dependencies=[each])(raise_not_found)
     app.websocket("/live", dependencies=[each])(live)
     with TestClient(app) as client:
         paths = ["/shared/a", "/shared/b", "/shared/a", "/items", "/greeting", "/items"]
         responses = [client.get(path) for path in paths]
+        error = client.get("/error")
         with client.websocket_connect("/live"):
             pass
         with pytest.raises(WebSocketDisconnect), client.websocket_connect("/live"):
             pass
     assert [response.status_code for response in responses] == [200, 200, 429, 200, 200, 429]
+    assert (error.status_code, error.headers["x-ratelimit-remaining"]) == (404, "0")
     assert responses[0].headers["x-ratelimit-remaining"] == "1"
     assert not app.openapi()["paths"]["/items"]["get"].get("parameters")
     explained = limiter.explain(app)

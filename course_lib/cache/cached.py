@@ -58,7 +58,8 @@ class CachedFunctions:
 
         The decorated function is async and returns what JSON restores. An ordinary function runs
         in a thread. Put the decorator below FastAPI's and below `@limiter.limit`, which wouldn't
-        count hits otherwise. Return data, not a `Response`.
+        count hits otherwise. Return data, not a `Response`. FastAPI reads a response model from
+        what JSON restores, so the model has to read the names and values that it writes.
 
         The default key leaves out `Request`, `Response` and `BackgroundTasks`. It includes what a
         dependency returns if JSON can express it, such as a user's ID or a page. Other

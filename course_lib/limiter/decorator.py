@@ -15,7 +15,7 @@ same dependency as a generator.
 import contextlib
 import functools
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from course_lib.asgi import Scope
@@ -152,12 +152,18 @@ def _limit_stream(
 def _with_check(signature: inspect.Signature, check: Check, name: str | None) -> inspect.Signature:
     """Return a signature with a dependency that checks a request, by default to its endpoint."""
     from fastapi import Depends, Response  # noqa: PLC0415
+    from starlette.exceptions import HTTPException  # noqa: PLC0415
     from starlette.requests import HTTPConnection  # noqa: PLC0415
 
-    async def check_first(request: HTTPConnection, response: Response) -> None:
+    async def check_first(request: HTTPConnection, response: Response) -> AsyncIterator[None]:
         scope = request.scope
         headers = await _checked_headers(check, scope, name or name_of(scope["endpoint"]))
         response.headers.update(_strictest(scope, headers))
+        try:
+            yield
+        except HTTPException as error:  # of the endpoint
+            error.headers = {**_strictest(scope, headers), **(error.headers or {})}
+            raise
 
     check_first.__annotations__ = {"request": HTTPConnection, "response": Response}
     added = unused_name(signature, "checked")
