@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 import redis
-from redis.asyncio import BlockingConnectionPool
+from redis.asyncio import BlockingConnectionPool, RedisCluster
+from redis.asyncio.sentinel import Sentinel
+from redis.cluster import LoadBalancingStrategy
 
 from course_lib import redis_client
 from course_lib.api import create_app
@@ -228,6 +230,15 @@ def test_a_wrong_limit_is_named_with_its_route() -> None:
     for bad in ("often", 5, [], {"free": "often"}):
         with pytest.raises((TypeError, ValueError), match="'/items'"):
             new_middleware(limits={"/items": bad}, tiers=str)
+
+
+def test_a_cache_refuses_a_client_that_reads_from_replicas() -> None:
+    options: Any = {"host": "localhost", "load_balancing_strategy": LoadBalancingStrategy.RANDOM}
+    sentinel: Any = Sentinel([("localhost", 26379)])
+    for client in (RedisCluster(**options), sentinel.slave_for("name")):
+        with pytest.raises(ValueError, match="redis reads from replicas"):
+            Cache(client)
+    Cache(sentinel.master_for("name"))
 
 
 def test_a_pool_has_one_breaker() -> None:
