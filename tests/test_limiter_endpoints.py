@@ -289,7 +289,7 @@ def test_the_decorator_itself_is_a_dependency_of_routes_routers_and_websockets(
 
     for path in ("/a", "/b"):
         router.get(path)(items)
-    app.include_router(router)
+    app.include_router(router, dependencies=[shared])  # again, for the same requests
     app.get("/items", dependencies=[each])(items)
     app.get("/greeting", dependencies=[each])(Greeting())
     app.get("/error", dependencies=[each])(raise_not_found)

@@ -60,9 +60,12 @@ class EndpointLimit:
             return self._decorate(function)
         return None
 
-    @property
+    @functools.cached_property
     def __signature__(self) -> inspect.Signature:
-        """The arguments of a dependency. It counts under the name of the endpoint after it."""
+        """The arguments of a dependency. It counts under the name of the endpoint after it.
+
+        It's always the same, so FastAPI calls it once if a router and its route both have it.
+        """
         return _with_check(inspect.Signature(), self._check, self._endpoint)
 
     def _decorate(self, function: Endpoint) -> Endpoint:

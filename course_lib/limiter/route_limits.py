@@ -170,7 +170,7 @@ def own_limits_of(route: AppRoute) -> list[str]:
     for dependency in route.dependencies:
         if limit := getattr(dependency, "rate_limit", None):
             texts.append(f"{limit} (a dependency)")
-    return texts
+    return [*dict.fromkeys(texts)]  # a router and its route may have the same dependency
 
 
 def one_text(limits: list[str]) -> str:
