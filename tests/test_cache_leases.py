@@ -9,7 +9,8 @@ import pytest
 from redis.asyncio import Redis
 
 from course_lib import redis_client
-from course_lib.cache import Cache, lease_renewal, loader
+from course_lib.cache import Cache, lease_renewal, loader, missed_removals
+from course_lib.cache.contents import new_lease
 from course_lib.lab import redis_server
 from tests.conftest import PATIENT
 
@@ -75,6 +76,26 @@ async def test_a_lease_is_short_and_renewed_while_the_load_runs(
     await wait_until(is_renewed)
     assert await load() == "loaded"
     assert await cache.get("key") == "loaded"
+
+
+async def test_a_lease_that_redis_grants_after_its_release_is_released_again(
+    redis: Redis, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(missed_removals, "LATE", 0.05)
+    lease = new_lease()
+    cache._store.release_later(b"key", lease)  # the reply was lost, and so far the request too
+    await asyncio.sleep(0.02)
+    await redis.set(ENTRY, lease, px=60_000)
+
+    async def is_released() -> bool:
+        return not await redis.exists(ENTRY)
+
+    await wait_until(is_released)
+    cache._store.release_later(b"key", lease)
+    await cache.aclose()
+    await redis.set(ENTRY, lease, px=1_000)
+    await asyncio.sleep(0.1)
+    assert await redis.exists(ENTRY), "a closed cache sends nothing more"
 
 
 async def test_a_lease_that_was_invalidated_is_not_renewed(
