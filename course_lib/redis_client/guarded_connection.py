@@ -26,8 +26,7 @@ class _GuardedConnection:
     guard: Guard
     is_connected: bool
     disconnect: Any
-    _reader: asyncio.StreamReader
-    _writer: asyncio.StreamWriter
+    _reader: Any
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -46,7 +45,10 @@ class _GuardedConnection:
 
         A pool of redis-py 8 doesn't notice that over TCP, and the next command would fail.
         """
-        return self._reader.at_eof() or self._writer.is_closing()
+        reader = self._reader
+        if not isinstance(reader, asyncio.StreamReader):  # that of an imitation, such as fakeredis
+            return False
+        return reader.at_eof() or reader.exception() is not None
 
     async def connect_check_health(self, *arguments: Any, **options: Any) -> None:
         """Connect, as the node of a cluster does, which has no pool."""
