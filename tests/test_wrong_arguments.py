@@ -233,7 +233,10 @@ def test_a_wrong_limit_is_named_with_its_route() -> None:
 
 
 def test_a_cache_refuses_a_client_that_reads_from_replicas() -> None:
-    options: Any = {"host": "localhost", "load_balancing_strategy": LoadBalancingStrategy.RANDOM}
+    options: Any = {
+        "host": "localhost",
+        "load_balancing_strategy": LoadBalancingStrategy.ROUND_ROBIN,
+    }
     sentinel: Any = Sentinel([("localhost", 26379)])
     for client in (RedisCluster(**options), sentinel.slave_for("name")):
         with pytest.raises(ValueError, match="redis reads from replicas"):
