@@ -38,13 +38,7 @@ from course_lib.limiter.decorator import EndpointLimit
 from course_lib.limiter.explanation import explain_limits
 from course_lib.limiter.index import FOREIGN_CONTENT, read_index
 from course_lib.limiter.keys import endpoint_part, index_of
-from course_lib.limiter.limits import (
-    Cost,
-    Limit,
-    LimitOfRequest,
-    Rules,
-    rules_for,
-)
+from course_lib.limiter.limits import Cost, Limit, LimitOfRequest, Rules, rules_for
 from course_lib.limiter.request_check import (
     CheckedRequest,
     RequestCheck,
