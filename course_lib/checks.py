@@ -1,5 +1,6 @@
 """Check arguments that several subjects take, and raise errors that say what to pass instead."""
 
+import inspect
 from collections.abc import Collection
 from enum import Enum
 from typing import Any
@@ -84,6 +85,13 @@ def check_functions(**functions: Any) -> None:
     for name, function in functions.items():
         if function is not None and not callable(function):
             raise TypeError(f"{name} must be a function, not {function!r}")
+
+
+def check_not_async(**functions: Any) -> None:
+    """Raise TypeError if an argument is an async function, which wouldn't be awaited."""
+    for name, function in functions.items():
+        if inspect.iscoroutinefunction(function):
+            raise TypeError(f"{name} must not be async, because it isn't awaited: {function!r}")
 
 
 def check_decorated(decorator: str, function: Any) -> None:

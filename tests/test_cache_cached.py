@@ -278,6 +278,13 @@ async def test_a_function_that_returns_a_coroutine_is_awaited(cache: Cache) -> N
     assert [await doubled(2), await doubled(2), cache.loads] == [4, 4, 1]
 
 
+async def test_a_decorator_without_parentheses_says_how_to_write_it(cache: Cache) -> None:
+    decorator: Any = cache.cached
+    for misplaced in (len, 60):
+        with pytest.raises(TypeError, match=r"write @cache\.cached\(\), with options by name"):
+            decorator(misplaced)
+
+
 @pytest.mark.parametrize("key", ["stats:{user}", "{}", "{0}", "{user.id}", "{x}:{user[id]}"])
 async def test_a_key_with_an_unknown_argument_is_an_error_when_the_function_is_decorated(
     cache: Cache, key: str

@@ -30,6 +30,14 @@ class Point:
     color: Color
 
 
+class Account(pydantic.BaseModel):
+    user_name: str = pydantic.Field(alias="userName")
+
+
+class Report(pydantic.BaseModel):
+    total: int = pydantic.Field(serialization_alias="sum")
+
+
 class Person(pydantic.BaseModel):
     name: str
     born: datetime.date
@@ -84,6 +92,11 @@ async def test_values_beyond_json_come_back_in_their_documented_form(
 async def test_a_model_can_be_restored_from_what_comes_back(cache: Cache) -> None:
     person = Person(name="Zoë", born=datetime.date(2000, 1, 2))
     assert Person.model_validate(await look_up(cache, person)) == person
+    account = Account(userName="zoe")
+    assert await look_up(cache, account, "alias") == {"userName": "zoe"}
+    assert Account.model_validate(await cache.get("alias")) == account
+    report = Report(total=3)  # which doesn't read the name that it writes
+    assert Report.model_validate(await look_up(cache, report, "one way")) == report
 
 
 @pytest.mark.parametrize("value", [{1}, b"x", {(1, 2): 3}, object(), Point, float("nan")])

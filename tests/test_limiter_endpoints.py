@@ -270,6 +270,47 @@ def test_a_decorated_dependency_limits_a_whole_router(limiter: RateLimiter) -> N
     assert responses[0].headers["x-ratelimit-remaining"] == "1"
 
 
+def test_the_decorator_itself_is_a_dependency_of_routes_routers_and_websockets(
+    limiter: RateLimiter,
+) -> None:
+    shared = Depends(limiter.limit("2/day", endpoint="shared"))
+    each = Depends(limiter.limit("1/hour"))
+    router = APIRouter(prefix="/shared", dependencies=[shared])
+    app = FastAPI()
+
+    async def live(websocket: WebSocket) -> None:
+        await websocket.accept()
+
+    async def items() -> int:
+        return 1
+
+    async def raise_not_found() -> int:
+        raise HTTPException(404)
+
+    for path in ("/a", "/b"):
+        router.get(path)(items)
+    app.include_router(router, dependencies=[shared])  # again, for the same requests
+    app.get("/items", dependencies=[each])(items)
+    app.get("/greeting", dependencies=[each])(Greeting())
+    app.get("/error", dependencies=[each])(raise_not_found)
+    app.websocket("/live", dependencies=[each])(live)
+    with TestClient(app) as client:
+        paths = ["/shared/a", "/shared/b", "/shared/a", "/items", "/greeting", "/items"]
+        responses = [client.get(path) for path in paths]
+        error = client.get("/error")
+        with client.websocket_connect("/live"):
+            pass
+        with pytest.raises(WebSocketDisconnect), client.websocket_connect("/live"):
+            pass
+    assert [response.status_code for response in responses] == [200, 200, 429, 200, 200, 429]
+    assert (error.status_code, error.headers["x-ratelimit-remaining"]) == (404, "0")
+    assert responses[0].headers["x-ratelimit-remaining"] == "1"
+    assert not app.openapi()["paths"]["/items"]["get"].get("parameters")
+    explained = limiter.explain(app)
+    assert explained["GET /shared/a"] == "2/day (a dependency)"
+    assert explained["GET /items"] == "1/hour (a dependency)"
+
+
 def test_a_dependency_that_yields_is_limited_too(limiter: RateLimiter) -> None:
     steps = []
 

@@ -44,6 +44,8 @@ def scope(host: str | None, *headers: tuple[str, str]) -> Any:
         ("203.0.113.7,", "203.0.113.7"),
         (", , 203.0.113.7 ,\t, ", "203.0.113.7"),
         ("[::ffff:203.0.113.7]:1", "203.0.113.7"),
+        ("203.0.113.7, 0:0:0:0:0:ffff:10.0.0.9", "203.0.113.7"),
+        ('"[2001:db8:1:2::9]:443"', "2001:db8:1:2::/64"),
         ("", "10.0.0.1"),
         (",,", "10.0.0.1"),
         ("[", "["),
@@ -57,6 +59,14 @@ def test_ports_brackets_and_empty_entries_are_no_part_of_an_address(
     assert address_behind("10.0.0.0/8")(request) == client
     mapped = scope("::ffff:10.0.0.1", ("X-Forwarded-For", value))
     assert address_behind("10.0.0.0/8")(mapped) == client
+
+
+@pytest.mark.parametrize("proxy", ["::ffff:10.0.0.1", "::ffff:10.0.0.0/104"])
+def test_a_proxy_may_be_named_by_its_mapped_address(proxy: str) -> None:
+    identify = address_behind(proxy)
+    for host in ("::ffff:10.0.0.1", "10.0.0.1"):
+        assert identify(scope(host, ("X-Forwarded-For", "203.0.113.7"))) == "203.0.113.7"
+    assert identify(scope("11.0.0.1", ("X-Forwarded-For", "203.0.113.7"))) == "11.0.0.1"
 
 
 @pytest.mark.parametrize("host", ["203.0.113.7:51234", "203.0.113.7", "::ffff:203.0.113.7"])

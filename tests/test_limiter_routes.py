@@ -184,6 +184,14 @@ def test_a_limit_that_an_app_shares_with_its_mount_counts_a_request_once(
         assert client.get(path).json() == found
 
 
+def test_a_middleware_that_was_added_twice_counts_a_request_once(limiter: RateLimiter) -> None:
+    app = FastAPI()
+    app.get("/things")(serve_here)
+    for _ in range(2):
+        app.add_middleware(RateLimitMiddleware, **middleware(limiter, {"*": "2/day"}))
+    assert statuses(app, "/things") == LIMITED
+
+
 def test_the_middleware_of_a_mount_knows_the_routes_of_its_router(limiter: RateLimiter) -> None:
     async def thing(_: Any) -> PlainTextResponse:
         return PlainTextResponse("a thing")

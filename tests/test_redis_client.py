@@ -6,11 +6,13 @@ import logging
 import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
+from redis_cluster import Node
 
 from course_lib import redis_client
 from course_lib.lab import redis_server
@@ -221,6 +223,22 @@ async def test_an_idle_connection_that_the_server_closed_is_reopened_without_a_f
     assert await run_release(client_of_ten) == 0
     assert not CircuitBreaker.of(client_of_ten).is_open
     assert caplog.records == []
+
+
+async def test_a_connection_over_tcp_that_the_server_closed_is_reopened_without_a_failure(
+    tmp_path: Path,
+) -> None:
+    node = Node(tmp_path)
+    redis = redis_client.connect(f"redis://127.0.0.1:{node.port}")
+    breaker = CircuitBreaker.of(redis)
+    for _ in range(3):
+        assert await breaker.call(redis.get, "key") is None
+        assert await run_release(redis) == 0
+        node.client.client_kill_filter(_type="normal", skipme=True)
+        await asyncio.sleep(0.02)
+    assert not breaker.has_failed
+    await redis.aclose()
+    node.kill()
 
 
 async def test_no_script_gets_the_reply_to_a_cancelled_one(client_of_ten: Redis) -> None:

@@ -216,6 +216,13 @@ async def test_another_client_in_two_event_loops_is_an_error_that_says_what_to_d
     await redis.aclose()
 
 
+def test_without_asyncio_a_call_says_what_it_needs() -> None:
+    redis = redis_client.connect("redis://127.0.0.1:1")
+    call = CircuitBreaker.of(redis).call(redis.ping)
+    with pytest.raises(RuntimeError, match="run the app with asyncio, not with trio"):
+        call.send(None)  # as another kind of event loop would
+
+
 @pytest.mark.parametrize(
     ("url", "part"),
     [

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 import redis
-from redis.asyncio import BlockingConnectionPool
+from redis.asyncio import BlockingConnectionPool, RedisCluster
+from redis.asyncio.sentinel import Sentinel
+from redis.cluster import LoadBalancingStrategy
 
 from course_lib import redis_client
 from course_lib.api import create_app
@@ -106,31 +108,31 @@ def new_breaker(**options: Any) -> Any:
 WRONG: list[tuple[Callable[..., Any], str, list[Any]]] = [
     (new_cache, "redis", NOT_A_CLIENT),
     (new_cache, "namespace", [*NOT_TEXT, "", "{a}", "\ud800"]),
-    (new_cache, "ttl", [*NOT_SECONDS, None]),
+    (new_cache, "ttl", [*NOT_SECONDS, None, load]),
     (new_cache, "load_timeout", [*NOT_SECONDS, None]),
     (new_cache, "jitter", [*NEVER[1:], None, True, False, 1, "0"]),
     (new_cache, "max_bytes", [*NOT_A_COUNT, 10**9]),
     (new_cache, "codec", [*NEVER, 0, "json", JsonCodec]),
     (new_cache, "shards", NOT_A_COUNT),
     (store, "key", [*NOT_TEXT, ""]),
-    (store, "ttl", NOT_SECONDS),
+    (store, "ttl", [*NOT_SECONDS, load]),
     (store, "raw", NOT_A_SWITCH),
     (get_or_set, "key", [*NOT_TEXT, ""]),
     (get_or_set, "loader", [*NOT_A_FUNCTION, None]),
-    (get_or_set, "ttl", NOT_SECONDS),
+    (get_or_set, "ttl", [*NOT_SECONDS, load]),
     (get_or_set, "stale", NOT_SECONDS),
     (get_or_set, "raw", NOT_A_SWITCH),
     (get_or_set, "on_outcome", [*NOT_A_FUNCTION, load]),
-    (decorate_load, "ttl", NOT_SECONDS),
+    (decorate_load, "ttl", [*NOT_SECONDS, load]),
     (decorate_load, "stale", NOT_SECONDS),
-    (decorate_load, "key", [*NEVER, "", 5]),
-    (decorate_load, "user", [*NEVER, "", 5]),
+    (decorate_load, "key", [*NEVER, "", 5, load]),
+    (decorate_load, "user", [*NEVER, "", 5, load]),
     (new_limiter, "redis", NOT_A_CLIENT),
     (new_limiter, "algorithm", NOT_TEXT),
     (new_limiter, "namespace", [*NOT_TEXT, "", "{a}", "\ud800"]),
     (new_limiter, "on_error", NOT_TEXT),
     (new_limiter, "enforce", NOT_A_SWITCH),
-    (new_limiter, "clock", NOT_A_FUNCTION),
+    (new_limiter, "clock", [*NOT_A_FUNCTION, load]),
     (check, "user_id", [*NEVER[:1], *NEVER[2:], None, True, ""]),
     (check, "endpoint", NOT_TEXT),
     (check, "limit", NOT_TEXT),
@@ -228,6 +230,18 @@ def test_a_wrong_limit_is_named_with_its_route() -> None:
     for bad in ("often", 5, [], {"free": "often"}):
         with pytest.raises((TypeError, ValueError), match="'/items'"):
             new_middleware(limits={"/items": bad}, tiers=str)
+
+
+def test_a_cache_refuses_a_client_that_reads_from_replicas() -> None:
+    options: Any = {
+        "host": "localhost",
+        "load_balancing_strategy": LoadBalancingStrategy.ROUND_ROBIN,
+    }
+    sentinel: Any = Sentinel([("localhost", 26379)])
+    for client in (RedisCluster(**options), sentinel.slave_for("name")):
+        with pytest.raises(ValueError, match="redis reads from replicas"):
+            Cache(client)
+    Cache(sentinel.master_for("name"))
 
 
 def test_a_pool_has_one_breaker() -> None:

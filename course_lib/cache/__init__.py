@@ -10,7 +10,7 @@
 Read `cache.py` first. The files by what they're for:
 
     a call     cache.py        --> cached.py, the decorator;  function_names.py for its keys
-    a load     shared_loads.py --> joinable_loads.py, load_runner.py --> loader.py
+    a load     shared_loads.py --> joinable_loads.py, load_runner.py --> loader.py, lease_renewal.py
     Redis      store.py        --> shard.py --> lua/;  missed_removals.py after an outage
     a value    codec.py        --> contents.py, the bytes of an entry;  ttl.py
 """

@@ -136,7 +136,7 @@ class Cache(CachedFunctions):
         user = None if user_id is None else checked_user(user_id)
         check_switch("raw", raw)
         content = self._values.content(key, value, raw=raw)
-        ttl_ms = ttl_in_ms(self.ttl if ttl is None else ttl, value, self.jitter)
+        ttl_ms = ttl_in_ms(self.ttl if ttl is None else check_ttl(ttl), value, self.jitter)
         size = len(content)
         if size > self.max_bytes:
             raise ValueError(
@@ -161,7 +161,7 @@ class Cache(CachedFunctions):
         Call it after the write. Once it has returned, no `get` or `get_or_set` that starts
         afterwards returns a value from before the write. Calls that were already waiting may.
         While Redis is unavailable, this holds for this Cache only. Takes one round trip for every
-        250 entries, and at least one for each shard.
+        250 entries, and at least one for each shard. See docs/redis.md for restarts of Redis.
         """
         user = checked_user(user_id)
         self._shared_loads.close_loads_without_redis()
@@ -243,7 +243,7 @@ class Cache(CachedFunctions):
     async def aclose(self) -> None:
         """Wait for running loads, and stop making up for removals; then close the Redis client.
 
-        If a process exits during a load, others wait until the lease expires.
+        If a process dies during a load, others wait for up to 5 s, until its lease expires.
         """
         await self._shared_loads.wait()
         await self._store.aclose()

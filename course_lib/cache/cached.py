@@ -21,7 +21,7 @@ from typing import Any
 from course_lib.cache.codec import json_encoder, json_form
 from course_lib.cache.function_names import FunctionNames
 from course_lib.cache.ttl import Seconds, Ttl, check_ttl, seconds
-from course_lib.checks import check_decorated
+from course_lib.checks import check_decorated, check_not_async
 
 LONGEST_ARGUMENTS = 200  # characters; longer ones are in the key as a hash
 LEFT_OUT = {"HTTPConnection", "Response", "BackgroundTasks", "SecurityScopes"}
@@ -42,7 +42,7 @@ class CachedFunctions:
 
     def cached(
         self,
-        *,
+        *misplaced: object,
         ttl: Ttl | None = None,
         key: Part | None = None,
         user: Part | None = None,
@@ -57,7 +57,9 @@ class CachedFunctions:
         - `ttl`, `stale`: as for `get_or_set`.
 
         The decorated function is async and returns what JSON restores. An ordinary function runs
-        in a thread. Put the decorator below FastAPI's, and return data, not a `Response`.
+        in a thread. Put the decorator below FastAPI's and below `@limiter.limit`, which wouldn't
+        count hits otherwise. Return data, not a `Response`. FastAPI reads a response model from
+        what JSON restores, so the model has to read the names and values that it writes.
 
         The default key leaves out `Request`, `Response` and `BackgroundTasks`. It includes what a
         dependency returns if JSON can express it, such as a user's ID or a page. Other
@@ -70,9 +72,12 @@ class CachedFunctions:
         names an argument that the function doesn't have, or if another function without `key` has
         the same name but other code, or other values of the variables around it.
         """
+        if misplaced:
+            raise TypeError("write @cache.cached(), with options by name: @cache.cached(ttl=60)")
         for name, part in (("key", key), ("user", user)):
             if part == "" or not isinstance(part, str | Callable | None):
                 raise TypeError(f"{name} must be a non-empty string or a function, not {part!r}")
+        check_not_async(key=key, user=user)
         if ttl is not None:
             check_ttl(ttl)
         if stale is not None:

@@ -39,7 +39,8 @@ class JsonCodec:
     | timedelta | seconds, as a float |
     | Decimal, UUID | text |
     | Enum | its value |
-    | dataclass, Pydantic model | dict |
+    | dataclass | dict |
+    | Pydantic model | dict, by alias as in FastAPI's responses |
 
     To get an object back, pass what comes back to its type: `Model.model_validate(value)`,
     `Point(**value)`, `Decimal(value)`.
@@ -68,8 +69,14 @@ def json_form(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if hasattr(value, "model_dump") and not isinstance(value, type):  # Pydantic
-        return value.model_dump(mode="json")
+        return value.model_dump(mode="json", by_alias=_reads_its_aliases(value))
     raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+
+
+def _reads_its_aliases(model: Any) -> bool:
+    """Return True if the names that a model writes by alias are also those that it reads."""
+    fields = type(model).model_fields.values()
+    return all(field.serialization_alias == field.validation_alias for field in fields)
 
 
 def _refuse_constant(name: str) -> None:

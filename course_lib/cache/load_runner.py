@@ -14,16 +14,18 @@ The life of a load, from the miss that starts it:
 
 A lease never outlives its load for long. It's released if the load fails or stores nothing. If the
 reply to a request for it is lost, `missed_removals.py` releases it as soon as Redis can. If the
-process dies, it expires.
+process dies, nothing renews it any more (`lease_renewal.py`), so it expires after a few seconds.
 """
 
 import asyncio
 import contextlib
+import functools
 import logging
 
 from course_lib.cache.codec import Values
 from course_lib.cache.contents import UNAVAILABLE, is_value, new_lease
 from course_lib.cache.joinable_loads import JoinableLoads, SharedLoad
+from course_lib.cache.lease_renewal import LeaseRenewal
 from course_lib.cache.loader import Loaded, LoadRequest, call_loader
 from course_lib.cache.shard import ALWAYS, IF_ABSENT
 from course_lib.cache.store import Store
@@ -31,6 +33,11 @@ from course_lib.redis_client import RedisUnavailable
 
 POLL = 0.005  # seconds between two requests for a lease that another Cache has
 REPLY_LOST = {"timeout", "connection", "protocol"}  # so Redis may have granted the lease
+
+LAPSED = (
+    "is not stored: its load blocked the event loop, so its lease lapsed; call what blocks by "
+    "asyncio.to_thread"
+)
 
 log = logging.getLogger(__package__)
 
@@ -88,9 +95,9 @@ class LoadRunner:
         Return the entry's value if there is one, or UNAVAILABLE if Redis fails.
         """
         loop = asyncio.get_running_loop()
-        take_at = loop.time() + load.request.lease_ms / 1000
+        take_at = loop.time() + load.request.longest_ms / 1000
         while True:
-            # No lease of one load lasts longer; but there may be one failed load after another.
+            # No load takes longer; but there may be one failed load after another.
             waited_enough = loop.time() > take_at
             condition = ALWAYS if waited_enough else IF_ABSENT
             content = await self._request_lease(load, lease, condition)
@@ -133,18 +140,32 @@ class LoadRunner:
         request = load.request
         load.called_loader = True
         self._joinable.under_lease.enter(lease, load)
+        renewal = LeaseRenewal(functools.partial(self._renew_lease, request, lease))
         needs_release = True
         try:
             loaded = await self._call_loader(request)
+            if renewal.has_lapsed(request.lease_ms):
+                log.warning("%r %s", request.key, LAPSED)
             if loaded.ms:
                 if not await self._store_loaded(request, loaded, lease):
                     self._store.release_later(request.stored_key, lease)  # no caller waits for it
                 needs_release = False
             return loaded.content
         finally:
+            renewal.stop()
             self._joinable.under_lease.leave(lease, load)
             if needs_release:
                 await self._store.release(request.stored_key, lease)
+
+    async def _renew_lease(self, request: LoadRequest, lease: bytes) -> bool:
+        """Start the lease's TTL again. Return False if the lease has gone."""
+        try:
+            held = await self._store.write(
+                request.stored_key, lease, request.lease_ms, lease, request.user
+            )
+        except RedisUnavailable:
+            return True
+        return held is None
 
     async def _store_loaded(self, request: LoadRequest, loaded: Loaded, lease: bytes) -> bool:
         """Store a loaded value if the lease is still there. Return False if Redis fails."""

@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 from course_lib.cache.codec import Values
+from course_lib.cache.lease_renewal import LEASE
 from course_lib.cache.ttl import Ttl, ttl_in_ms
-from course_lib.checks import check_functions, check_switch
+from course_lib.checks import check_functions, check_not_async, check_switch
 
 log = logging.getLogger(__package__)
 
@@ -30,9 +31,14 @@ class LoadRequest(NamedTuple):
     max_bytes: int
 
     @property
-    def lease_ms(self) -> int:
-        """The TTL of a lease. It expires after the loader has timed out."""
+    def longest_ms(self) -> int:
+        """The longest time that the load takes, with a second for storing its value."""
         return int(1000 * (self.timeout + 1))
+
+    @property
+    def lease_ms(self) -> int:
+        """The TTL of a lease, which is renewed while the load runs."""
+        return min(int(1000 * LEASE), self.longest_ms)
 
 
 class Loaded(NamedTuple):
@@ -96,7 +102,4 @@ def check_how_it_returns(raw: bool, on_outcome: Callable[[str], object] | None) 
     check_switch("raw", raw)
     if on_outcome is not None:
         check_functions(on_outcome=on_outcome)
-        if inspect.iscoroutinefunction(on_outcome):
-            raise TypeError(
-                f"on_outcome must not be async, because it isn't awaited: {on_outcome!r}"
-            )
+        check_not_async(on_outcome=on_outcome)

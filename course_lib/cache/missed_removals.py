@@ -10,7 +10,8 @@ No request waits for this task, so the first one after an outage is as fast as t
 `MOST_NAMES` the shard is cleared as a whole instead, so memory stays bounded.
 
 The task also releases *lost leases*. Redis may have granted them, but the reply didn't arrive.
-They hold no value, so reads needn't wait for their release.
+They hold no value, so reads needn't wait for their release. It's done again `LATE` seconds later,
+because the request for a lease may have been delayed until after its release.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ MOST_NAMES = 1_000
 BATCH = 250  # entries removed by one command, because all other clients wait for it
 MISSED = "An invalidation didn't reach Redis"
 RETRY = 0.05  # seconds; while the breaker is open, a try costs microseconds
+LATE = 0.5  # seconds
 
 log = logging.getLogger(__package__)
 
@@ -43,6 +45,7 @@ class MissedRemovals:
         self._everything = False
         self._lost_leases: dict[bytes, bytes] = {}  # the key of each lease
         self._task: asyncio.Task[None] | None = None
+        self._is_stopped = False
 
     def remember(self, name: bytes) -> None:
         """Remember an entry or an index that Redis didn't remove."""
@@ -62,10 +65,10 @@ class MissedRemovals:
         self.resume()
 
     def remember_lease(self, key: bytes, lease: bytes) -> None:
-        """Remember a lease to release. Beyond `MOST_NAMES`, a lease is left to expire."""
-        if len(self._lost_leases) < MOST_NAMES:
-            self._lost_leases[lease] = key
-        self.resume()
+        """Remember a lease to release, twice. Beyond `MOST_NAMES`, a lease is left to expire."""
+        self._is_stopped = False
+        self._release_soon(key, lease)
+        asyncio.get_running_loop().call_later(LATE, self._release_soon, key, lease)
 
     def resume(self) -> None:
         """Start the task, unless it's running. It ends early if its event loop does."""
@@ -75,12 +78,20 @@ class MissedRemovals:
 
     async def stop(self) -> None:
         """Stop trying, and log what can't be removed any more."""
+        self._is_stopped = True
         task = self._task
         if task and task.get_loop() is asyncio.get_running_loop():
             task.cancel()
             await asyncio.wait([task])
         if self.pending:
             log.warning("Closed with removals pending: Redis holds stale values until their TTL")
+
+    def _release_soon(self, key: bytes, lease: bytes) -> None:
+        if self._is_stopped:
+            return
+        if len(self._lost_leases) < MOST_NAMES:
+            self._lost_leases[lease] = key
+        self.resume()
 
     async def _retry_until_done(self) -> None:
         loop = asyncio.get_running_loop()

@@ -83,7 +83,7 @@ class SharedLoads:
         """
         lease = new_refresh_lease()
         content, state = await self._store.refresh(
-            request.stored_key, lease, request.lease_ms, request.stale_ms
+            request.stored_key, lease, request.longest_ms, request.stale_ms
         )
         if state == GRANTED:
             self._keep(asyncio.create_task(self._runner.refresh(request, lease)))

@@ -33,7 +33,7 @@ from redis.asyncio import Redis
 from course_lib.cache.contents import UNAVAILABLE
 from course_lib.cache.shard import ALWAYS, FRESH, Shard
 from course_lib.checks import check_count, check_namespace, check_text, check_user_id, encoded
-from course_lib.redis_client import RedisUnavailable, check_client
+from course_lib.redis_client import RedisUnavailable, check_client, check_reads_from_primaries
 
 LONGEST_KEY = 1_024  # characters
 MOST_SHARDS = 1_024
@@ -52,6 +52,7 @@ class Store:
 
     def __init__(self, redis: Redis, namespace: str, shards: int) -> None:
         check_client(redis)
+        check_reads_from_primaries(redis)
         check_namespace(namespace)
         check_count("shards", shards, MOST_SHARDS)
         self.unavailable: Counter[str] = Counter()

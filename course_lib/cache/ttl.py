@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from course_lib.checks import check_seconds
+from course_lib.checks import check_not_async, check_seconds
 
 Seconds = float | timedelta
 Ttl = Seconds | Callable[[Any], Seconds | None]
@@ -20,7 +20,9 @@ def seconds(name: str, value: Seconds) -> float:
 
 def check_ttl(ttl: Ttl) -> Ttl:
     """Return a TTL. Raises TypeError or ValueError if it's invalid."""
-    if not callable(ttl):
+    if callable(ttl):
+        check_not_async(ttl=ttl)
+    else:
         seconds("ttl", ttl)
     return ttl
 

@@ -101,17 +101,19 @@ class RecordingLimiter(RateLimiter):
     def limit(self, *arguments: Any, **options: Any) -> Any:
         """Do what the limiter does."""
         self.limits += arguments[:1]
-        decorate = super().limit(*arguments, **options)
+        limit = super().limit(*arguments, **options)
 
-        def recorded(endpoint: Any) -> Any:
-            self._limited.append(decorate(endpoint))
+        def recorded(*decorated: Any, **checked: Any) -> Any:
+            self._limited.append(limit(*decorated, **checked))
             return self._limited[-1]
 
+        # It may be a dependency, whose arguments FastAPI reads from its signature.
+        vars(recorded)["__signature__"] = inspect.signature(limit)
         return recorded
 
     @property
     def is_applied(self) -> bool:
-        """True if its decorator has decorated a function."""
+        """True if its decorator has decorated a function, or was called as a dependency."""
         return bool(self._limited)
 
     def is_on_a_route(self, app: FastAPI) -> bool:

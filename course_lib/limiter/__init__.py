@@ -25,7 +25,8 @@ A request gets there by the middleware, or by the decorator of its endpoint:
     route_rule.py     a key of `limits` and its limit; when it applies
     routes.py         which route of the app serves a request
     explanation.py    which limits apply to each route
-    decorator.py      a limit for one FastAPI endpoint
+    decorator.py      a limit for one FastAPI endpoint, or a dependency
+    signatures.py     what FastAPI passes to an endpoint
     request_check.py  the steps that middleware and decorator share
     clients.py        which client a request comes from
     headers.py        what a response tells the client: `X-RateLimit-*`, `Retry-After`

@@ -16,6 +16,7 @@ Identify = Callable[[Scope], Identity | Awaitable[Identity | None] | None]
 """Returns the user or client from a request's scope, or None if it's unknown; may be async."""
 
 MOST_PROXIES = 20  # that a request is followed through
+MAPPED_BITS = 96  # of an IPv6 address, before the IPv4 address that it may contain
 UNIX_SOCKET = "unix"  # what `address_behind` calls a proxy on a Unix socket, which has no address
 WITH_PORT = re.compile(r"\[([^\]]*)\](?::\d*)?|([^:]*):\d+")  # an IPv6 address in brackets, or IPv4
 FORWARDED_FOR = re.compile(r'(?:^|;)\s*for\s*=\s*"?([^";]*)', re.IGNORECASE)
@@ -85,7 +86,11 @@ async def identify_client(
 
 def _network(proxy: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     try:
-        return ipaddress.ip_network(check_text("proxy", proxy))
+        network = ipaddress.ip_network(check_text("proxy", proxy))
+        mapped = _ipv6(str(network[0]))
+        if mapped and mapped.ipv4_mapped and network.prefixlen >= MAPPED_BITS:
+            return ipaddress.ip_network((mapped.ipv4_mapped, network.prefixlen - MAPPED_BITS))
+        return network
     except ValueError as error:
         raise ValueError(
             f"proxy {error}: pass an address or a network such as '10.0.0.0/8', or 'unix'"
@@ -120,13 +125,13 @@ def _forwarded_hosts(scope: Scope, header: str | None) -> Iterator[str]:
 
 def _host(text: str) -> str:
     """Return an address without a port or brackets, and an IPv4 address as such."""
-    host = text.strip()
+    host = text.strip(' \t"')
     if match := WITH_PORT.fullmatch(host):
         host = match[1] or match[2] or ""
-    if host.lower().startswith("::ffff:"):
-        mapped = _ipv6(host)
-        if mapped and mapped.ipv4_mapped:
-            return str(mapped.ipv4_mapped)
+    if ":" in host:  # any spelling of "::ffff:192.0.2.1"
+        ip = _ipv6(host)
+        if ip and ip.ipv4_mapped:
+            return str(ip.ipv4_mapped)
     return host
 
 

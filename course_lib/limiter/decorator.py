@@ -1,4 +1,4 @@
-"""Limit one FastAPI endpoint; `RateLimiter.limit` returns this decorator.
+"""Limit FastAPI endpoints by a decorator, or by a dependency; `RateLimiter.limit` returns both.
 
 FastAPI passes an endpoint what its signature declares. So the decorated function also declares what
 the check needs, if the endpoint doesn't:
@@ -8,20 +8,30 @@ the check needs, if the endpoint doesn't:
     with a WebSocket parameter     nothing                             before `accept`
     generator: FastAPI streams it  a dependency                        before the stream starts
 
-None of that appears in the OpenAPI schema.
+None of that appears in the OpenAPI schema. If the decorator itself is a dependency, it declares the
+same dependency as a generator.
 """
 
 import contextlib
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
-from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING, Any
 
 from course_lib.asgi import Scope
 from course_lib.checks import check_decorated
 from course_lib.limiter.headers import rejection
 from course_lib.limiter.request_check import CheckedRequest
+from course_lib.limiter.signatures import (
+    Endpoint,
+    Kind,
+    find_parameter,
+    kind_of,
+    name_of,
+    signature_of,
+    unused_name,
+    with_parameters,
+)
 
 if TYPE_CHECKING:
     from fastapi import WebSocket
@@ -29,39 +39,52 @@ if TYPE_CHECKING:
 Check = Callable[[Scope, str], Awaitable[CheckedRequest | None]]
 """Decides on one request to an endpoint of this name; returns None if it isn't limited."""
 
-Endpoint = Callable[..., Any]
-
 STRICTEST = "course_lib.limiter.strictest"  # where a request's scope has the headers
 
-Kind = Enum("Kind", ["PLAIN", "COROUTINE", "GENERATOR", "ASYNC_GENERATOR"])
-"""The kinds of endpoints, by what a call returns."""
 
+class EndpointLimit:
+    """Decorates an endpoint, or is a dependency of a route, a router or an app.
 
-def limit_endpoint(check: Check, endpoint: str | None, text: str) -> Callable[[Endpoint], Endpoint]:
-    """Return a decorator that calls `check` first and responds with 429 if it rejects the request.
-
-    `text` describes the limit to people.
+    Each calls `check` first, and responds with 429 if it rejects the request. `rate_limit`
+    describes the limit to people.
     """
 
-    def decorate(function: Endpoint) -> Endpoint:
+    def __init__(self, check: Check, endpoint: str | None, rate_limit: str) -> None:
+        self.rate_limit = rate_limit
+        self._check = check
+        self._endpoint = endpoint
+
+    def __call__(self, *decorated: Endpoint, **checked: None) -> Any:
+        """Decorate an endpoint. As a dependency do nothing, because `__signature__` has checked."""
+        for function in decorated:
+            return self._decorate(function)
+        return None
+
+    @functools.cached_property
+    def __signature__(self) -> inspect.Signature:
+        """The arguments of a dependency. It counts under the name of the endpoint after it.
+
+        It's always the same, so FastAPI calls it once if a router and its route both have it.
+        """
+        return _with_check(inspect.Signature(), self._check, self._endpoint)
+
+    def _decorate(self, function: Endpoint) -> Endpoint:
         check_decorated("@limiter.limit", function)
         # An app that decorates endpoints has FastAPI; the rest of the limiter works without it.
         from fastapi import WebSocket  # noqa: PLC0415
 
-        name = endpoint or _name_of(function)
-        signature = _signature_of(function)
-        websocket = _find_parameter(signature, WebSocket)
+        check, name = self._check, self._endpoint or name_of(function)
+        signature = signature_of(function)
+        websocket = find_parameter(signature, WebSocket)
         if websocket:
             limited = _limit_websocket(function, websocket, check, name)
-        elif _kind_of(function) in (Kind.GENERATOR, Kind.ASYNC_GENERATOR):
+        elif kind_of(function) in (Kind.GENERATOR, Kind.ASYNC_GENERATOR):
             limited, signature = _limit_stream(function, signature, check, name)
         else:
             limited, signature = _limit_call(function, signature, check, name)
         limited.__signature__ = signature  # type: ignore[attr-defined]
-        limited.rate_limit = text  # type: ignore[attr-defined]
+        limited.rate_limit = self.rate_limit  # type: ignore[attr-defined]
         return limited
-
-    return decorate
 
 
 def _limit_call(
@@ -72,11 +95,11 @@ def _limit_call(
     from starlette.requests import HTTPConnection  # noqa: PLC0415
 
     # A dependency may serve a WebSocket too, which has no Request.
-    request_name = _find_parameter(signature, HTTPConnection) or _unused_name(signature, "request")
-    response_name = _find_parameter(signature, Response) or _unused_name(signature, "response")
+    request_name = find_parameter(signature, HTTPConnection) or unused_name(signature, "request")
+    response_name = find_parameter(signature, Response) or unused_name(signature, "response")
     kinds = {request_name: HTTPConnection, response_name: Response}
     added = {name: kind for name, kind in kinds.items() if name not in signature.parameters}
-    is_coroutine = _kind_of(function) is Kind.COROUTINE
+    is_coroutine = kind_of(function) is Kind.COROUTINE
 
     @_wraps(function)
     async def limited(*args: Any, **kwargs: Any) -> Any:
@@ -101,24 +124,16 @@ def _limit_call(
         response.headers.update(_strictest(request.scope, headers))
         return result
 
-    return limited, _with_parameters(signature, added)
+    return limited, with_parameters(signature, added)
 
 
 def _limit_stream(
     function: Endpoint, signature: inspect.Signature, check: Check, name: str
 ) -> tuple[Endpoint, inspect.Signature]:
     """Limit a generator, by a dependency: in the generator itself, 200 would have been sent."""
-    from fastapi import Depends, Response  # noqa: PLC0415
-    from starlette.requests import HTTPConnection  # noqa: PLC0415
+    added = unused_name(signature, "checked")
 
-    async def check_first(request: HTTPConnection, response: Response) -> None:
-        headers = await _checked_headers(check, request.scope, name)
-        response.headers.update(_strictest(request.scope, headers))
-
-    check_first.__annotations__ = {"request": HTTPConnection, "response": Response}
-    added = _unused_name(signature, "checked")
-
-    if _kind_of(function) is Kind.ASYNC_GENERATOR:
+    if kind_of(function) is Kind.ASYNC_GENERATOR:
 
         @_wraps(function)
         async def limited(*args: Any, **kwargs: Any) -> Any:
@@ -134,7 +149,28 @@ def _limit_stream(
             kwargs.pop(added, None)
             yield from function(*args, **kwargs)
 
-    return limited, _with_parameters(signature, {}, **{added: Depends(check_first)})
+    return limited, _with_check(signature, check, name)
+
+
+def _with_check(signature: inspect.Signature, check: Check, name: str | None) -> inspect.Signature:
+    """Return a signature with a dependency that checks a request, by default to its endpoint."""
+    from fastapi import Depends, Response  # noqa: PLC0415
+    from starlette.exceptions import HTTPException  # noqa: PLC0415
+    from starlette.requests import HTTPConnection  # noqa: PLC0415
+
+    async def check_first(request: HTTPConnection, response: Response) -> AsyncIterator[None]:
+        scope = request.scope
+        headers = await _checked_headers(check, scope, name or name_of(scope["endpoint"]))
+        response.headers.update(_strictest(scope, headers))
+        try:
+            yield
+        except HTTPException as error:  # of the endpoint
+            error.headers = {**_strictest(scope, headers), **(error.headers or {})}
+            raise
+
+    check_first.__annotations__ = {"request": HTTPConnection, "response": Response}
+    added = unused_name(signature, "checked")
+    return with_parameters(signature, {}, **{added: Depends(check_first)})
 
 
 def _limit_websocket(function: Endpoint, websocket_name: str, check: Check, name: str) -> Endpoint:
@@ -188,91 +224,6 @@ def _strictest(scope: Scope, headers: dict[str, str]) -> dict[str, str]:
     if headers and (not known or int(headers[name]) <= int(known[name])):
         scope[STRICTEST] = known = headers
     return known or {}
-
-
-def _with_parameters(
-    signature: inspect.Signature, added: Mapping[str, type], **defaults: Any
-) -> inspect.Signature:
-    """Return a signature with keyword-only parameters added: types by name, and defaults."""
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    parameters = list(signature.parameters.values())
-    for name, kind in added.items():
-        parameters.append(inspect.Parameter(name, keyword, annotation=kind))
-    for name, default in defaults.items():
-        parameters.append(inspect.Parameter(name, keyword, default=default))
-    parameters.sort(key=lambda parameter: parameter.kind)
-    return signature.replace(parameters=parameters)
-
-
-def _unused_name(signature: inspect.Signature, name: str) -> str:
-    """Return a name for a parameter that the endpoint doesn't have."""
-    while name in signature.parameters:
-        name = f"_{name}"
-    return name
-
-
-def _find_parameter(signature: inspect.Signature, kind: type) -> str | None:
-    """Return the name of the parameter of this type, None if there is none.
-
-    FastAPI also passes it for a subclass, and for a type in Annotated.
-    """
-    for parameter in signature.parameters.values():
-        annotation = parameter.annotation
-        if get_origin(annotation) is Annotated:
-            annotation = get_args(annotation)[0]
-        if isinstance(annotation, type) and issubclass(annotation, kind):
-            return parameter.name
-    return None
-
-
-def _signature_of(function: Endpoint) -> inspect.Signature:
-    """Return a signature with its annotations read, but for names that only type checkers know."""
-    try:
-        return inspect.signature(function, eval_str=True)
-    except NameError:
-        signature = inspect.signature(function)
-    names = getattr(inspect.unwrap(_target(function)), "__globals__", {})
-
-    def read(annotation: Any) -> Any:
-        try:
-            return eval(annotation, names) if isinstance(annotation, str) else annotation
-        except NameError:
-            return annotation
-
-    parameters = [
-        parameter.replace(annotation=read(parameter.annotation))
-        for parameter in signature.parameters.values()
-    ]
-    returned = read(signature.return_annotation)
-    return signature.replace(parameters=parameters, return_annotation=returned)
-
-
-def _target(function: Endpoint) -> Endpoint:
-    """Return the function or method behind partials and callable objects."""
-    while isinstance(function, functools.partial):
-        function = function.func
-    is_function = inspect.isfunction(function) or inspect.ismethod(function)
-    return function if is_function else type(function).__call__
-
-
-def _kind_of(function: Endpoint) -> Kind:
-    """Return what calling a function returns; that of the function inside if it's a wrapper."""
-    for candidate in (function, inspect.unwrap(function)):
-        call = _target(candidate)
-        if inspect.iscoroutinefunction(call):
-            return Kind.COROUTINE
-        if inspect.isasyncgenfunction(call):
-            return Kind.ASYNC_GENERATOR
-        if inspect.isgeneratorfunction(call):
-            return Kind.GENERATOR
-    return Kind.PLAIN
-
-
-def _name_of(function: Endpoint) -> str:
-    while isinstance(function, functools.partial):
-        function = function.func
-    named = function if hasattr(function, "__qualname__") else type(function)
-    return f"{named.__module__}.{named.__qualname__}"
 
 
 def _wraps(function: Endpoint) -> Callable[[Endpoint], Endpoint]:

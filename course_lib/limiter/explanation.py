@@ -8,7 +8,7 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
-from course_lib.limiter.route_limits import EXEMPT, RouteLimits, names_of, one_text, own_limit_of
+from course_lib.limiter.route_limits import EXEMPT, RouteLimits, names_of, one_text, own_limits_of
 from course_lib.limiter.routes import AppRoute, endpoints_of, has_routes, router_in, routes_of
 
 Texts = dict[tuple[str, str], list[str]]
@@ -27,7 +27,7 @@ def explain_limits(app: Any, limiter: Any) -> dict[str, str]:
     explained = {}
     for route in endpoints_of(routes_of(router)):
         for name, method in names_of(route):
-            found = [*texts[method, route.path], *own_limit_of(route)]
+            found = [*texts[method, route.path], *own_limits_of(route)]
             explained[name] = one_text(found)
     return explained
 

@@ -25,20 +25,20 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from course_lib.asgi import Scope
-from course_lib.checks import check_functions, check_namespace, check_switch, check_text
+from course_lib.checks import (
+    check_functions,
+    check_namespace,
+    check_not_async,
+    check_switch,
+    check_text,
+)
 from course_lib.limiter.clients import Identify, Identity, address
 from course_lib.limiter.decision import Decision, LimitState, decide
-from course_lib.limiter.decorator import limit_endpoint
+from course_lib.limiter.decorator import EndpointLimit
 from course_lib.limiter.explanation import explain_limits
 from course_lib.limiter.index import FOREIGN_CONTENT, read_index
 from course_lib.limiter.keys import endpoint_part, index_of
-from course_lib.limiter.limits import (
-    Cost,
-    Limit,
-    LimitOfRequest,
-    Rules,
-    rules_for,
-)
+from course_lib.limiter.limits import Cost, Limit, LimitOfRequest, Rules, rules_for
 from course_lib.limiter.request_check import (
     CheckedRequest,
     RequestCheck,
@@ -84,6 +84,7 @@ class RateLimiter:
         check_client(redis)
         check_switch("enforce", enforce)
         check_functions(clock=clock)
+        check_not_async(clock=clock)
         if algorithm not in list(SCRIPTS):
             raise ValueError(f"algorithm is {algorithm!r}: choose one of {', '.join(SCRIPTS)}")
         if on_error not in ("allow", "deny"):
@@ -147,7 +148,7 @@ class RateLimiter:
         anonymous: Identify | None = address,
         endpoint: str | None = None,
         cost: Cost | None = None,
-    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    ) -> EndpointLimit:
         """Decorate a FastAPI endpoint, below its route; a request beyond the limit gets a 429.
 
             @app.post("/api/events/parse")
@@ -155,13 +156,11 @@ class RateLimiter:
             def parse(text: str) -> Event: ...
 
         The endpoint needs no `Request`, and a plain `def` still runs in a thread. It may also be a
-        generator, an object, a partial or a WebSocket's, which is limited at its handshake. A
-        decorated function that's used as a dependency limits a whole router:
+        generator, an object, a partial or a WebSocket's, which is limited at its handshake. As a
+        dependency, it limits a whole router; without `endpoint`, each endpoint by itself:
 
-            @limiter.limit("1000/hour", endpoint="admin")
-            async def limit_admin() -> None: ...
-
-            router = APIRouter(prefix="/admin", dependencies=[Depends(limit_admin)])
+            admin_limit = limiter.limit("1000/hour", endpoint="admin")
+            router = APIRouter(prefix="/admin", dependencies=[Depends(admin_limit)])
 
         `limit` may be a function that returns the limit of a request from its scope, or None for
         no limit. `identify`, `anonymous` and `cost` are those of `RateLimitMiddleware`; all of
@@ -182,7 +181,7 @@ class RateLimiter:
             return await request_check.check(scope, name, limit)
 
         text = "depends on the request" if callable(limit) else str(limit)
-        return limit_endpoint(check, endpoint, text)
+        return EndpointLimit(check, endpoint, text)
 
     def explain(self, app: Any) -> dict[str, str]:
         """Return the limit of each route of a Starlette or FastAPI app, as text, by route.

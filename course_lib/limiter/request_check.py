@@ -54,11 +54,11 @@ class Limiter(Protocol):
 
 
 class CheckedRequest(NamedTuple):
-    """The decision on a request, the headers that tell its client, and the apps that know it."""
+    """The decision on a request, the headers that tell its client, and the checks that know it."""
 
     decision: Decision
     headers: dict[str, str]
-    apps: list[Any]
+    checks: list["RequestCheck"]
 
 
 class RequestCheck:
@@ -83,10 +83,10 @@ class RequestCheck:
     ) -> CheckedRequest | None:
         """Decide on a request and count it if it's allowed; return None if it isn't limited.
 
-        An app that is mounted in another may have the same limit. Then the outer app has already
-        counted the request, and left its decision in the scope, which both apply. But if an app
-        finds a decision of its own, this is another request, sent by an endpoint with a copy of its
-        scope.
+        A request may meet the same limit again: in an app that is mounted in another, or in a
+        middleware that was added twice. The first check has counted it then, and left its decision
+        in the scope, which all apply. But if a check finds a decision of its own, this is another
+        request, sent by an endpoint with a copy of its scope.
         """
         if callable(limit):
             own_limit = limit(scope)
@@ -99,15 +99,14 @@ class RequestCheck:
         limits = rules_for(limit, self._limiter.algorithm).limits
         counter = self._limiter, str(client), endpoint, limit
         counted: dict[Any, CheckedRequest] = scope.setdefault(COUNTED, {})
-        app = scope.get("app")
         checked = counted.get(counter)
-        if checked and app not in checked.apps:
-            checked.apps.append(app)
+        if checked and self not in checked.checks:
+            checked.checks.append(self)
             return checked
         cost = await self._cost_of(scope, endpoint) if self._cost else 1
         decision = await self._limiter.check_rate_limit(client, endpoint, limit, cost=cost)
         headers = rate_limit_headers(decision, limits)
-        checked = counted[counter] = CheckedRequest(decision, headers, [app])
+        checked = counted[counter] = CheckedRequest(decision, headers, [self])
         return checked
 
     async def _cost_of(self, scope: Scope, endpoint: str) -> int:

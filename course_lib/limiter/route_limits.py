@@ -111,7 +111,7 @@ class RouteLimits:
             for name, method in names_of(route):
                 limit = self.text_for(method, route)
                 by_rule = [limit] if limit else []
-                texts[name] = one_text(by_rule + own_limit_of(route))
+                texts[name] = one_text(by_rule + own_limits_of(route))
         return texts
 
     def text_for(self, method: str, route: AppRoute, mount: str = "") -> str | None:
@@ -163,10 +163,14 @@ def _check_reachable(
             )
 
 
-def own_limit_of(route: AppRoute) -> list[str]:
-    """Return the limit of a decorated endpoint as text, in a list; empty if there's none."""
+def own_limits_of(route: AppRoute) -> list[str]:
+    """Return the limits by decorators and dependencies as texts; an empty list if there's none."""
     own_limit = getattr(route.endpoint, "rate_limit", None)
-    return [f"{own_limit} (its own)"] if own_limit else []
+    texts = [f"{own_limit} (its own)"] if own_limit else []
+    for dependency in route.dependencies:
+        if limit := getattr(dependency, "rate_limit", None):
+            texts.append(f"{limit} (a dependency)")
+    return [*dict.fromkeys(texts)]  # a router and its route may have the same dependency
 
 
 def one_text(limits: list[str]) -> str:

@@ -48,6 +48,11 @@ class AppRoute:
         """The app of a mount, or what serves this route, with any middleware around it."""
         return getattr(self._route, "app", None)
 
+    @property
+    def dependencies(self) -> Iterator[Any]:
+        """The functions that FastAPI calls before the endpoint: those in `Depends`."""
+        return _dependencies_of(getattr(self._route, "dependant", None))
+
     def serving(self, scope: Scope) -> "tuple[int, AppRoute | None]":
         """Return how well this matches a request, and the innermost route that serves it."""
         match, child_scope = self._route.matches(scope)
@@ -150,6 +155,12 @@ def _flatten(routes: Iterable[Any]) -> Iterator[Any]:
             continue
         for context in contexts():
             yield getattr(context, "starlette_route", None) or context
+
+
+def _dependencies_of(dependant: Any) -> Iterator[Any]:
+    for dependency in getattr(dependant, "dependencies", ()):
+        yield dependency.call
+        yield from _dependencies_of(dependency)
 
 
 def _is_websocket(route: Any) -> bool:

@@ -40,6 +40,7 @@ from course_lib.redis_client.connections import (
     forget,
     most_connections,
     node_of,
+    running_loop,
     source_of,
 )
 from course_lib.redis_client.guarded_connection import guard_connections
@@ -166,7 +167,7 @@ class CircuitBreaker:
         redis-py uses `asyncio.wait_for`, which loses some cancellations before Python 3.12
         (https://github.com/python/cpython/issues/86296).
         """
-        loop = asyncio.get_running_loop()
+        loop = running_loop()
         if self._loop is not loop:
             self.enter(loop)
         if self._failed >= self.failures:
@@ -239,7 +240,7 @@ class CircuitBreaker:
 
     def _of_node(self, name: str) -> "CircuitBreaker":
         """Return the breaker of a cluster's node, with the cluster's settings and connections."""
-        loop = asyncio.get_running_loop()
+        loop = running_loop()
         if self._loop is not loop:
             self.enter(loop)
         breaker = self._of_nodes.get(name)

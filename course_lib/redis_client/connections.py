@@ -27,10 +27,35 @@ def check_client(redis: Redis | RedisCluster) -> Any:
     return redis
 
 
+def check_reads_from_primaries(redis: Redis) -> None:
+    """Raise ValueError if a client reads from replicas, which may lag behind."""
+    source = source_of(redis)
+    if isinstance(source, RedisCluster):
+        reads_replicas = bool(source.read_from_replicas or source.load_balancing_strategy)
+    else:
+        reads_replicas = not getattr(source, "is_master", True)  # False only behind sentinels
+    if reads_replicas:
+        raise ValueError(
+            "redis reads from replicas, which may still have what was invalidated: create the "
+            "client without read_from_replicas and load_balancing_strategy, or by master_for"
+        )
+
+
 def check_source(source: Source) -> None:
     """Raise TypeError if it isn't an asyncio pool or cluster of redis-py."""
     if not isinstance(source, Source):
         raise TypeError(f"source must be an asyncio ConnectionPool or cluster, not {source!r}")
+
+
+def running_loop() -> asyncio.AbstractEventLoop:
+    """Return the running event loop. Raises RuntimeError if there is none of asyncio's."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        raise RuntimeError(
+            "no event loop of asyncio is running, and redis-py needs one: call this in a "
+            "coroutine, and run the app with asyncio, not with trio"
+        ) from None
 
 
 def most_connections(source: Source) -> int:

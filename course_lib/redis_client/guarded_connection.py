@@ -3,6 +3,7 @@
 That has a time limit of its own. The breaker decides when to try again.
 """
 
+import asyncio
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
@@ -24,6 +25,8 @@ class _GuardedConnection:
 
     guard: Guard
     is_connected: bool
+    disconnect: Any
+    _reader: Any
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -31,9 +34,21 @@ class _GuardedConnection:
 
     async def connect(self) -> None:
         """Connect, unless it's connected; a pool calls this before each command."""
+        if self.is_connected and self._is_closed_by_server():
+            await self.disconnect(nowait=True)
         if not self.is_connected:
             async with self.guard.connecting():
                 await super().connect()  # type: ignore[misc]
+
+    def _is_closed_by_server(self) -> bool:
+        """Return True if the server has closed or reset the connection.
+
+        A pool of redis-py 8 doesn't notice that over TCP, and the next command would fail.
+        """
+        reader = self._reader
+        if not isinstance(reader, asyncio.StreamReader):  # that of an imitation, such as fakeredis
+            return False
+        return reader.at_eof() or reader.exception() is not None
 
     async def connect_check_health(self, *arguments: Any, **options: Any) -> None:
         """Connect, as the node of a cluster does, which has no pool."""
@@ -46,7 +61,7 @@ class _NodeConnection(_GuardedConnection):
 
     async def disconnect(self, nowait: bool = False, **options: Any) -> None:
         """Close the connection at once, so that no command can take it while it's closing."""
-        await super().disconnect(nowait=True, **options)  # type: ignore[misc]
+        await super().disconnect(nowait=True, **options)
 
     async def send_packed_command(self, *arguments: Any, **options: Any) -> None:
         """Send a command. Raises ConnectionError if another command has closed the connection."""

@@ -1,0 +1,98 @@
+"""Read the signatures of endpoints, as FastAPI does, and add parameters to them."""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import Annotated, Any, get_args, get_origin
+
+Endpoint = Callable[..., Any]
+
+Kind = Enum("Kind", ["PLAIN", "COROUTINE", "GENERATOR", "ASYNC_GENERATOR"])
+"""The kinds of endpoints, by what a call returns."""
+
+
+def with_parameters(
+    signature: inspect.Signature, added: Mapping[str, type], **defaults: Any
+) -> inspect.Signature:
+    """Return a signature with keyword-only parameters added: types by name, and defaults."""
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    parameters = list(signature.parameters.values())
+    for name, kind in added.items():
+        parameters.append(inspect.Parameter(name, keyword, annotation=kind))
+    for name, default in defaults.items():
+        parameters.append(inspect.Parameter(name, keyword, default=default))
+    parameters.sort(key=lambda parameter: parameter.kind)
+    return signature.replace(parameters=parameters)
+
+
+def unused_name(signature: inspect.Signature, name: str) -> str:
+    """Return a name for a parameter that the endpoint doesn't have."""
+    while name in signature.parameters:
+        name = f"_{name}"
+    return name
+
+
+def find_parameter(signature: inspect.Signature, kind: type) -> str | None:
+    """Return the name of the parameter of this type, None if there is none.
+
+    FastAPI also passes it for a subclass, and for a type in Annotated.
+    """
+    for parameter in signature.parameters.values():
+        annotation = parameter.annotation
+        if get_origin(annotation) is Annotated:
+            annotation = get_args(annotation)[0]
+        if isinstance(annotation, type) and issubclass(annotation, kind):
+            return parameter.name
+    return None
+
+
+def signature_of(function: Endpoint) -> inspect.Signature:
+    """Return a signature with its annotations read, but for names that only type checkers know."""
+    try:
+        return inspect.signature(function, eval_str=True)
+    except NameError:
+        signature = inspect.signature(function)
+    names = getattr(inspect.unwrap(_target(function)), "__globals__", {})
+
+    def read(annotation: Any) -> Any:
+        try:
+            return eval(annotation, names) if isinstance(annotation, str) else annotation
+        except NameError:
+            return annotation
+
+    parameters = [
+        parameter.replace(annotation=read(parameter.annotation))
+        for parameter in signature.parameters.values()
+    ]
+    returned = read(signature.return_annotation)
+    return signature.replace(parameters=parameters, return_annotation=returned)
+
+
+def _target(function: Endpoint) -> Endpoint:
+    """Return the function or method behind partials and callable objects."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    is_function = inspect.isfunction(function) or inspect.ismethod(function)
+    return function if is_function else type(function).__call__
+
+
+def kind_of(function: Endpoint) -> Kind:
+    """Return what calling a function returns; that of the function inside if it's a wrapper."""
+    for candidate in (function, inspect.unwrap(function)):
+        call = _target(candidate)
+        if inspect.iscoroutinefunction(call):
+            return Kind.COROUTINE
+        if inspect.isasyncgenfunction(call):
+            return Kind.ASYNC_GENERATOR
+        if inspect.isgeneratorfunction(call):
+            return Kind.GENERATOR
+    return Kind.PLAIN
+
+
+def name_of(function: Endpoint) -> str:
+    """Return the module and name of a function, or of the class of an object."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    named = function if hasattr(function, "__qualname__") else type(function)
+    return f"{named.__module__}.{named.__qualname__}"
