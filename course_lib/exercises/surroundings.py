@@ -1,7 +1,7 @@
 """Restore what an answer may have changed for the whole process, and keep it from ending it.
 
     names of modules and classes (`time.time = ...`), see patched_names.py
-    signals, tracing, garbage collection, warnings
+    signals, tracing, garbage collection, warnings, the root logger
     the folder, the environment, the locale, the search path for modules
     resource limits, and limits for memory and open files
 
@@ -20,6 +20,7 @@ import socket
 import sys
 import threading
 import time
+import tracemalloc
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -28,12 +29,7 @@ from typing import Any
 from course_lib.exercises import patched_names
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE)
-LIMITS = (
-    resource.RLIMIT_CPU,
-    resource.RLIMIT_DATA,
-    resource.RLIMIT_FSIZE,
-    resource.RLIMIT_NOFILE,
-)
+LIMITS = tuple(vars(resource)[name] for name in dir(resource) if name.startswith("RLIMIT_"))
 MOST_MEMORY = 2**30  # bytes that an answer may take; beyond, Python raises MemoryError
 # Files and connections that an answer may open. If it never closes them, enough are left for the
 # kernel and for later checks.
@@ -86,8 +82,16 @@ def _keep_interpreter(stack: contextlib.ExitStack) -> None:
     """Let the stack restore Python's own settings."""
     stack.callback(_set_filters, warnings.filters, list(warnings.filters))
     stack.callback(logging.disable, logging.root.manager.disable)
+    stack.callback(logging.root.setLevel, logging.root.level)
+    stack.callback(_set_content, logging.root.handlers, list(logging.root.handlers))
     stack.callback(gc.enable if gc.isenabled() else gc.disable)
     stack.callback(gc.set_threshold, *gc.get_threshold())
+    stack.callback(gc.set_debug, gc.get_debug())
+    stack.callback(_set_content, gc.callbacks, list(gc.callbacks))
+    if not tracemalloc.is_tracing():
+        stack.callback(tracemalloc.stop)
+    stack.callback(threading.stack_size, threading.stack_size())
+    stack.callback(sys.set_int_max_str_digits, sys.get_int_max_str_digits())
     stack.callback(sys.setswitchinterval, sys.getswitchinterval())
     stack.callback(socket.setdefaulttimeout, socket.getdefaulttimeout())
     stack.callback(_set_hook, sys.gettrace, sys.settrace, sys.gettrace())
@@ -175,15 +179,26 @@ def _limit_files() -> None:
 def _refuse_to_end() -> None:
     """Replace the calls that would end the process, or the alarm of a check's time limit."""
 
-    def is_own(arguments: tuple[Any, ...]) -> bool:
-        return arguments[0] in (os.getpid(), 0) and arguments[1] != signal.SIGINT
+    def is_ours(arguments: tuple[Any, ...]) -> bool:
+        # Not above 0 are whole groups of processes, and the parent may be the Jupyter server.
+        process, number = arguments
+        return (process <= 0 or process in (os.getpid(), os.getppid())) and number != signal.SIGINT
+
+    def is_our_group(arguments: tuple[Any, ...]) -> bool:
+        return arguments[0] in (0, os.getpgrp())
+
+    def would_end(arguments: tuple[Any, ...]) -> bool:
+        return bool(arguments[-1] != signal.SIGINT)
 
     def has_alarm(arguments: tuple[Any, ...]) -> bool:
         return signal.SIGALRM in (arguments[0], *_signals(arguments[-1]))
 
     for name in ("_exit", "abort", "execv", "execve"):
         _refuse(os, name)
-    _refuse(os, "kill", is_own)
+    _refuse(os, "kill", is_ours)
+    _refuse(os, "killpg", is_our_group)
+    for name in ("raise_signal", "pthread_kill"):
+        _refuse(signal, name, would_end)
     for name in ("setitimer", "alarm"):
         _refuse(signal, name)
     for name in ("signal", "pthread_sigmask"):
