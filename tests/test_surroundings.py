@@ -212,6 +212,7 @@ def test_an_answer_can_be_checked_under_a_profiler():
     "call",
     [
         lambda: os._exit(1),
+        lambda: os.system("true"),
         lambda: os.abort(),  # noqa: PLW0108  the name that is there when it runs
         lambda: os.execv(sys.executable, [sys.executable, "--version"]),
         lambda: os.kill(os.getpid(), signal.SIGKILL),
@@ -228,6 +229,18 @@ def test_an_answer_can_be_checked_under_a_profiler():
 def test_an_answer_cannot_end_the_process_or_its_own_time_limit(call):
     with pytest.raises(RuntimeError, match="isn't called"):
         guard.run(call, LIMIT)
+
+
+def test_an_endless_statement_on_a_connection_of_the_answers_own_is_ended():
+    query = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT 1 FROM n) SELECT count(*) FROM n"
+
+    def runs_it_again_and_again():
+        while True:
+            with contextlib.suppress(sqlite3.Error):
+                sqlite3.connect(":memory:").execute(query).fetchall()
+
+    with pytest.raises(guard.TimeUp):
+        guard.run(runs_it_again_and_again, 0.1)
 
 
 def test_an_answer_that_stops_the_clock_is_ended_all_the_same():

@@ -17,6 +17,7 @@ import os
 import resource
 import signal
 import socket
+import sqlite3
 import sys
 import threading
 import time
@@ -34,6 +35,7 @@ MOST_MEMORY = 2**30  # bytes that an answer may take; beyond, Python raises Memo
 # Files and connections that an answer may open. If it never closes them, enough are left for the
 # kernel and for later checks.
 MOST_FILES = 256
+INSTRUCTIONS = 10_000  # of SQLite's virtual machine, between two chances for an alarm
 
 _end_process = os._exit
 
@@ -42,8 +44,8 @@ def restored() -> contextlib.ExitStack:
     """Return a context that restores the process's state at its end.
 
     A process that the answer forked is ended there. Until then, calls by the main thread that would
-    end the process or change the alarm raise RuntimeError, and the process can take at most a
-    gigabyte more of memory, and open `MOST_FILES` more files.
+    end the process or change the alarm raise RuntimeError, alarms reach SQL statements, and the
+    process can take at most a gigabyte more of memory, and open `MOST_FILES` more files.
     """
     stack = contextlib.ExitStack()  # calls the last function first, and all of them
     _keep_signals(stack)
@@ -54,6 +56,7 @@ def restored() -> contextlib.ExitStack:
     _limit_memory()
     _limit_files()
     _refuse_to_end()
+    _let_alarms_into_statements()
     return stack
 
 
@@ -176,6 +179,19 @@ def _limit_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
+def _let_alarms_into_statements() -> None:
+    """Let SQLite call a Python function now and then, because only Python handles signals."""
+    module: Any = sqlite3
+    real_connect = module.connect
+
+    def connect(*arguments: Any, **options: Any) -> Any:
+        connection = real_connect(*arguments, **options)
+        connection.set_progress_handler(lambda: False, INSTRUCTIONS)
+        return connection
+
+    module.connect = connect
+
+
 def _refuse_to_end() -> None:
     """Replace the calls that would end the process, or the alarm of a check's time limit."""
 
@@ -193,7 +209,7 @@ def _refuse_to_end() -> None:
     def has_alarm(arguments: tuple[Any, ...]) -> bool:
         return signal.SIGALRM in (arguments[0], *_signals(arguments[-1]))
 
-    for name in ("_exit", "abort", "execv", "execve"):
+    for name in ("_exit", "abort", "execv", "execve", "system"):  # no alarm ends the last
         _refuse(os, name)
     _refuse(os, "kill", is_ours)
     _refuse(os, "killpg", is_our_group)
