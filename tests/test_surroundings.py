@@ -30,6 +30,9 @@ from course_lib.exercises import guard, surroundings, verdict, welcome
 from course_lib.lab.namespaced_client import Client
 
 LIMIT = 1.0
+SOCKETS = socket.socketpair()
+for each in SOCKETS:
+    each.setblocking(False)
 
 
 def patches_builtins():
@@ -125,12 +128,14 @@ def lowers_the_limits():
 
 
 def traces():
+    sys.set_coroutine_origin_tracking_depth(50)
     sys.settrace(lambda *_: None)
     sys.setprofile(lambda *_: None)
 
 
 def ignores_termination():
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.set_wakeup_fd(SOCKETS[0].fileno(), warn_on_full_buffer=False)
 
 
 def state():
@@ -149,6 +154,8 @@ def state():
     names = [dict(vars(named)) for named in (*modules, *classes)]
     umask = os.umask(0)
     os.umask(umask)
+    wakeup = signal.set_wakeup_fd(-1)
+    signal.set_wakeup_fd(wakeup)
     return [
         limits,
         hooks,
@@ -164,6 +171,7 @@ def state():
         socket.getdefaulttimeout(),
         logging.root.manager.disable,
         [logging.root.level, list(logging.root.handlers)],
+        [wakeup, sys.get_coroutine_origin_tracking_depth()],
         [threading.stack_size(), sys.get_int_max_str_digits(), tracemalloc.is_tracing()],
         umask,
     ]

@@ -65,6 +65,9 @@ def _keep_signals(stack: contextlib.ExitStack) -> None:
         handler = signal.getsignal(number)
         if handler is not None:
             stack.callback(signal.signal, number, handler)
+    wakeup = signal.set_wakeup_fd(-1)  # there's no other way to read it
+    signal.set_wakeup_fd(wakeup)
+    stack.callback(_set_wakeup, wakeup)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     stack.callback(signal.pthread_sigmask, signal.SIG_SETMASK, mask)
 
@@ -94,6 +97,8 @@ def _keep_interpreter(stack: contextlib.ExitStack) -> None:
     if not tracemalloc.is_tracing():
         stack.callback(tracemalloc.stop)
     stack.callback(threading.stack_size, threading.stack_size())
+    depth = sys.get_coroutine_origin_tracking_depth()
+    stack.callback(sys.set_coroutine_origin_tracking_depth, depth)
     stack.callback(sys.set_int_max_str_digits, sys.get_int_max_str_digits())
     stack.callback(sys.setswitchinterval, sys.getswitchinterval())
     stack.callback(socket.setdefaulttimeout, socket.getdefaulttimeout())
@@ -102,6 +107,11 @@ def _keep_interpreter(stack: contextlib.ExitStack) -> None:
     for searched in (sys.path, sys.meta_path, sys.path_hooks):
         stack.callback(_set_content, searched, list(searched))
     stack.callback(sys.modules.update, dict(sys.modules))
+
+
+def _set_wakeup(file: int) -> None:
+    with contextlib.suppress(OSError, ValueError):  # the answer closed the file
+        signal.set_wakeup_fd(file)
 
 
 def _set_limit(limit: int, values: tuple[int, int]) -> None:
