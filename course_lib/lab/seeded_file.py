@@ -195,7 +195,7 @@ def _check_lock(lock: Path) -> None:
 
 
 def _check_part(part: Path) -> None:
-    """Raise FileExistsError if this is a file, but not one that a killed process of ours left.
+    """Raise FileExistsError if this is a file, but not one that a killed process left.
 
     SQLite may not have written the header yet.
     """
