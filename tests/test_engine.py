@@ -90,6 +90,18 @@ class Unshowable:
         raise SystemExit
 
 
+class Elusive:
+    """An answer that can be called like a function, but never says where it's from."""
+
+    def __call__(self, number):
+        return number + number
+
+    @property
+    def __globals__(self):
+        while True:
+            pass
+
+
 BOTH = pytest.mark.parametrize("exercise", [Doubled(), DoubledLater()], ids=["sync", "async"])
 
 
@@ -110,6 +122,7 @@ BOTH = pytest.mark.parametrize("exercise", [Doubled(), DoubledLater()], ids=["sy
         (endless, "refused", "endless"),
         (42, "refused", "wrong_type"),
         (Unshowable(), "refused", "wrong_type"),
+        (Elusive(), "right", None),
     ],
 )
 def test_any_answer_gets_a_verdict_and_it_is_recorded(exercise, answer, verdict, misconception):

@@ -296,6 +296,24 @@ def test_a_lock_that_is_not_ours_is_never_written_to(data, is_link):
     assert foreign.read_text() == "precious"
 
 
+@pytest.mark.parametrize("content", ["precious", "SQLite format 3\0" + 90 * "x"])
+def test_a_part_that_is_not_ours_is_never_removed(data, content):
+    data.mkdir()
+    part = data / "table.db.part"
+    part.write_text(content)
+    with pytest.raises(FileExistsError, match="move it away"):
+        events.seed(data / "table.db", rows=10)
+    assert part.read_text() == content
+
+
+@pytest.mark.parametrize("content", [b"", bytes(10_000)])
+def test_a_part_that_a_killed_process_left_is_replaced(data, content):
+    data.mkdir()
+    (data / "table.db.part").write_bytes(content)
+    assert fetch(events.seed(data / "table.db", rows=10), "SELECT count(*) FROM events") == [(10,)]
+    assert not (data / "table.db.part").exists()
+
+
 def test_a_table_that_does_not_fit_is_an_error_before_anything_is_written(data):
     with pytest.raises(OSError, match=r"No space left.*COURSE_ROWS to fewer rows"):
         events.seed(data / "table.db", rows=10**15)

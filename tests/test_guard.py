@@ -251,6 +251,35 @@ def test_an_answer_that_keeps_the_lock_of_the_logging_module_loses_it():
     assert not other.is_alive()
 
 
+def test_a_destructor_that_loops_ends_with_the_answer_that_left_its_object():
+    class Left:
+        def __del__(self):
+            while True:
+                pass
+
+    def leaves_a_cycle():
+        left = Left()
+        left.itself = left
+        return "a result"
+
+    def fails():
+        raise LookupError(leaves_a_cycle())
+
+    assert guard.run(leaves_a_cycle, 0.1) == "a result"
+    with pytest.raises(guard.TimeUp):
+        guard.run(fails, 0.1)
+
+
+def test_an_answer_that_closes_its_output_closes_no_one_elses(capsys):
+    def closes():
+        sys.stdout.close()
+        sys.stderr.close()
+
+    guard.run(closes, 1)
+    print("still open")
+    assert capsys.readouterr().out == "still open\n"
+
+
 def test_an_error_in_an_answers_own_destructor_is_reported():
     class Broken:
         def __del__(self):

@@ -391,6 +391,17 @@ def test_after_a_guardian_was_killed_there_is_a_new_folder_and_the_child_still_e
     )
 
 
+def test_a_guardian_whose_owner_stopped_reading_ends_without_a_word(base: Path) -> None:
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-I", "-S", lifeline.__file__]
+    environment = {**os.environ, "TMPDIR": str(base)}
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment) as child:
+        assert child.stdout
+        child.stdout.close()
+        _, errors = child.communicate()
+    assert (child.returncode, errors, list(base.iterdir())) == (0, b"", [])
+
+
 def test_the_stop_button_during_a_start_leaves_no_child(base: Path) -> None:
     owner = Owner(
         base,

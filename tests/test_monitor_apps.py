@@ -260,3 +260,23 @@ async def test_a_lifespan_that_fails_stops_the_background_task(
     with pytest.raises(ValueError, match=event):
         await PerformanceMiddleware(app, monitor=monitor)({"type": "lifespan"}, receive, ignore)
     assert not monitor.background.is_running
+
+
+def test_without_asyncio_requests_count_and_one_warning_says_what_is_missing(
+    monitor: PerformanceMonitor, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    async def nothing(*_: Any) -> dict[str, Any]:
+        return {}
+
+    middleware = PerformanceMiddleware(app, monitor=monitor)
+    for _ in range(3):
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+        with pytest.raises(StopIteration):  # it has returned
+            middleware(scope, nothing, nothing).send(None)
+    (metrics,) = monitor.get_performance_metrics().values()
+    assert (metrics.count, metrics.errors) == (3, 0)
+    assert [record.message.count("needs asyncio") for record in caplog.records] == [1]

@@ -184,6 +184,15 @@ def test_tasks_that_an_answer_leaves_behind_are_cancelled_and_the_callers_go_on(
     assert asyncio.run(cell()) == "others"
 
 
+def test_a_loop_that_an_answer_breaks_is_replaced():
+    async def breaks():
+        asyncio.get_running_loop()._selector.close()
+
+    with pytest.raises(ValueError, match="closed"):
+        in_private_loop(breaks())
+    assert in_private_loop(asyncio.sleep(0, "next")) == "next"
+
+
 def test_a_timer_that_an_answer_leaves_behind_does_not_reach_the_next_one():
     async def leaves_a_timer():
         asyncio.get_running_loop().call_later(0.02, sys.exit)

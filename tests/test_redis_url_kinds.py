@@ -2,8 +2,9 @@
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 
 import pytest
 
@@ -103,9 +104,22 @@ def test_an_option_that_both_accept_is_no_obstacle(
     assert " at REDIS_URL (not ours" in first_cell(f"{own_server.url}?{option}")
 
 
-@contextmanager
-def other_server(reply: bytes) -> Iterator[str]:
+def other_server(reply: bytes) -> AbstractContextManager[str]:
     """Yield an address whose server sends `reply` to whatever it receives."""
+
+    def respond(connection: socket.socket) -> None:
+        connection.recv(1000)
+        if reply:
+            connection.sendall(reply)
+        else:
+            connection.recv(1000)  # until the client gives up
+
+    return server_that(respond)
+
+
+@contextmanager
+def server_that(respond: Callable[[socket.socket], None]) -> Iterator[str]:
+    """Yield an address whose server calls `respond` with each connection, and then closes it."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
@@ -114,12 +128,8 @@ def other_server(reply: bytes) -> Iterator[str]:
                     connection, _ = listener.accept()
                 except OSError:
                     return
-                with connection:
-                    connection.recv(1000)
-                    if reply:
-                        connection.sendall(reply)
-                    else:
-                        connection.recv(1000)  # until the client gives up
+                with connection, suppress(ConnectionError):
+                    respond(connection)
 
         threading.Thread(target=serve, daemon=True).start()
         yield f"127.0.0.1:{listener.getsockname()[1]}"
@@ -152,3 +162,22 @@ def test_a_server_that_never_replies_is_named_with_its_remedy(
 ) -> None:
     with other_server(b"") as address, pytest.raises(RuntimeError, match=REMEDY):
         first_cell(f"redis://{address}")
+
+
+@pytest.mark.parametrize("chunk", [b"+", b"+" * 1000], ids=["dribbled", "endless"])
+def test_a_server_that_never_ends_its_reply_is_named_with_its_remedy(
+    first_cell: Callable[[str], str], monkeypatch: pytest.MonkeyPatch, chunk: bytes
+) -> None:
+    monkeypatch.setattr(redis_server, "CHECK_SECONDS", 0.3)
+
+    def dribble(connection: socket.socket) -> None:
+        while True:
+            connection.sendall(chunk)
+            time.sleep(0.01)
+
+    with (
+        server_that(dribble) as address,
+        pytest.raises(RuntimeError, match="longer than") as caught,
+    ):
+        first_cell(f"redis://{address}")
+    assert REMEDY in str(caught.value)

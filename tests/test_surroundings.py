@@ -2,12 +2,15 @@
 
 import asyncio
 import builtins
+import contextlib
 import cProfile
 import gc
 import itertools
 import json
 import logging
 import os
+import re
+import reprlib
 import resource
 import signal
 import socket
@@ -15,16 +18,21 @@ import sqlite3
 import sys
 import threading
 import time
+import traceback
+import tracemalloc
 import warnings
 
 import httpx
 import pytest
 import redis.asyncio
 
-from course_lib.exercises import guard, surroundings, welcome
+from course_lib.exercises import guard, surroundings, verdict, welcome
 from course_lib.lab.namespaced_client import Client
 
 LIMIT = 1.0
+SOCKETS = socket.socketpair()
+for each in SOCKETS:
+    each.setblocking(False)
 
 
 def patches_builtins():
@@ -63,9 +71,30 @@ def disables_logging():
     logging.disable()
 
 
+def patches_what_checks_use():
+    re.sub = reprlib.Repr.repr = traceback.extract_tb = None
+    logging.Logger.info = json.JSONEncoder.default = contextlib.ExitStack.__exit__ = None
+    verdict.Verdict.__repr__ = verdict.Verdict = None
+
+
+def logs_everything():
+    logging.basicConfig(level=logging.DEBUG, force=True)
+
+
+def makes_threads_and_numbers_small():
+    threading.stack_size(32_768)
+    sys.set_int_max_str_digits(640)
+
+
+def traces_memory():
+    tracemalloc.start()
+
+
 def disables_garbage_collection():
     gc.disable()
     gc.set_threshold(0)
+    gc.set_debug(gc.DEBUG_UNCOLLECTABLE)
+    gc.callbacks.append(print)
 
 
 def clears_the_environment():
@@ -93,27 +122,40 @@ def creates_files_that_cannot_be_read():
 def lowers_the_limits():
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, most))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+    for limit in (resource.RLIMIT_FSIZE, resource.RLIMIT_AS, resource.RLIMIT_STACK):
+        _, most = resource.getrlimit(limit)
+        resource.setrlimit(limit, (0, most))
 
 
 def traces():
+    sys.set_coroutine_origin_tracking_depth(50)
     sys.settrace(lambda *_: None)
     sys.setprofile(lambda *_: None)
 
 
 def ignores_termination():
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.set_wakeup_fd(SOCKETS[0].fileno(), warn_on_full_buffer=False)
 
 
 def state():
     limits = [resource.getrlimit(limit) for limit in surroundings.LIMITS]
     hooks = [sys.stdout, sys.excepthook, sys.gettrace(), sys.getprofile()]
     handlers = [signal.getsignal(number) for number in surroundings.SIGNALS]
-    collection = [gc.isenabled(), gc.get_threshold()]
-    modules = builtins, time, json, asyncio, signal, httpx, sqlite3, redis.asyncio
-    names = [dict(vars(named)) for named in (*modules, Client, httpx.Client)]
+    collection = [gc.isenabled(), gc.get_threshold(), gc.get_debug(), list(gc.callbacks)]
+    modules = (
+        *(builtins, time, json, asyncio, signal, httpx, sqlite3, redis.asyncio),
+        *(re, traceback, verdict),
+    )
+    classes = (
+        *(Client, httpx.Client, logging.Logger, json.JSONEncoder, contextlib.ExitStack),
+        *(reprlib.Repr, verdict.Verdict),
+    )
+    names = [dict(vars(named)) for named in (*modules, *classes)]
     umask = os.umask(0)
     os.umask(umask)
+    wakeup = signal.set_wakeup_fd(-1)
+    signal.set_wakeup_fd(wakeup)
     return [
         limits,
         hooks,
@@ -128,6 +170,9 @@ def state():
         list(sys.meta_path),
         socket.getdefaulttimeout(),
         logging.root.manager.disable,
+        [logging.root.level, list(logging.root.handlers)],
+        [wakeup, sys.get_coroutine_origin_tracking_depth()],
+        [threading.stack_size(), sys.get_int_max_str_digits(), tracemalloc.is_tracing()],
         umask,
     ]
 
@@ -143,6 +188,10 @@ def state():
         takes_stdout_away,
         turns_warnings_into_errors,
         disables_logging,
+        logs_everything,
+        patches_what_checks_use,
+        makes_threads_and_numbers_small,
+        traces_memory,
         disables_garbage_collection,
         clears_the_environment,
         leaves_for_another_folder,
@@ -171,9 +220,15 @@ def test_an_answer_can_be_checked_under_a_profiler():
     "call",
     [
         lambda: os._exit(1),
+        lambda: os.system("true"),
         lambda: os.abort(),  # noqa: PLW0108  the name that is there when it runs
         lambda: os.execv(sys.executable, [sys.executable, "--version"]),
         lambda: os.kill(os.getpid(), signal.SIGKILL),
+        lambda: os.kill(os.getppid(), 0),
+        lambda: os.kill(-1, 0),
+        lambda: os.killpg(os.getpgrp(), 0),
+        lambda: signal.raise_signal(signal.SIGTERM),
+        lambda: signal.pthread_kill(threading.get_ident(), signal.SIGTERM),
         lambda: signal.setitimer(signal.ITIMER_REAL, 0),
         lambda: signal.signal(signal.SIGALRM, signal.SIG_DFL),
         lambda: signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM]),
@@ -182,6 +237,18 @@ def test_an_answer_can_be_checked_under_a_profiler():
 def test_an_answer_cannot_end_the_process_or_its_own_time_limit(call):
     with pytest.raises(RuntimeError, match="isn't called"):
         guard.run(call, LIMIT)
+
+
+def test_an_endless_statement_on_a_connection_of_the_answers_own_is_ended():
+    query = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT 1 FROM n) SELECT count(*) FROM n"
+
+    def runs_it_again_and_again():
+        while True:
+            with contextlib.suppress(sqlite3.Error):
+                sqlite3.connect(":memory:").execute(query).fetchall()
+
+    with pytest.raises(guard.TimeUp):
+        guard.run(runs_it_again_and_again, 0.1)
 
 
 def test_an_answer_that_stops_the_clock_is_ended_all_the_same():

@@ -169,7 +169,7 @@ def _add_events(
         user = caller if user_id is None else user_id
         return database.rows(NEWEST_EVENTS, (user, limit))
 
-    @app.post("/api/events", status_code=201, responses=failures(401, 503, *BODY))
+    @app.post("/api/events", status_code=201, responses=failures(401, 409, 503, *BODY))
     async def add_event(caller: Caller, event: NewEvent) -> dict[str, int]:
         """Write an event of the caller's and return its ID.
 

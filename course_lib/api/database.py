@@ -114,7 +114,8 @@ class EventsDatabase:
     def add(self, user: int, event: NewEvent) -> int:
         """Write an event of a user, created now; return its ID.
 
-        Raises sqlite3.OperationalError if the file can't be written within ten seconds.
+        Raises sqlite3.OperationalError if the file can't be written within ten seconds,
+        sqlite3.IntegrityError if a constraint or a trigger of the table rejects the event.
         """
         with self._recorded(ADD_EVENT):
             return self._submit(user, event).result()

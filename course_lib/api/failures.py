@@ -1,6 +1,7 @@
 """Respond to requests that fail, with one log line each, and nothing in it that a client sent.
 
 a body or parameter that isn't valid --> 422 that names the place, no log line
+a row that the table rejects         --> 409
 a database that can't be used        --> 503 and Retry-After
 any other exception                  --> 500
 """
@@ -15,6 +16,9 @@ from fastapi.responses import JSONResponse
 from course_lib.asgi import App, Message, Receive, Scope, Send
 from course_lib.monitor.endpoints import endpoint_of
 from course_lib.monitor.lines import FAILURE, LOGGED, describe
+
+UNUSABLE = "the database can't be used at the moment: try again in a second"
+REJECTED = "the table's own rules, a constraint or a trigger, reject this row: send another"
 
 log = logging.getLogger(__package__)
 
@@ -38,8 +42,9 @@ def add_failures(app: FastAPI, *, is_monitored: bool) -> None:
         request.scope[FAILURE] = describe(error) | {"message": str(error)}
         if not is_monitored:
             _log_once(request.scope)
-        detail = "the database can't be used at the moment: try again in a second"
-        return JSONResponse({"detail": detail}, 503, {"Retry-After": "1"})
+        if isinstance(error, sqlite3.IntegrityError):
+            return JSONResponse({"detail": REJECTED}, 409)
+        return JSONResponse({"detail": UNUSABLE}, 503, {"Retry-After": "1"})
 
 
 class FailureMiddleware:

@@ -8,6 +8,7 @@ DESCRIPTIONS = {
     400: "The body isn't JSON.",
     401: "The API key, or the account and its password, is wrong.",
     408: "The body took too long.",
+    409: "The table's own rules, a constraint or a trigger, reject the row.",
     413: "The body is too large.",
     429: "Too many requests; `Retry-After` says how many seconds to wait.",
     500: "The service failed.",

@@ -25,6 +25,8 @@ from course_lib.api.connections import LOCK_TIMEOUT, FileID, connect, file_id
 ATTEMPT_EVERY = (0.0005, 0.0015)  # seconds between two attempts to get the lock, at random
 PAUSE = 0.003  # seconds after a transaction
 MOST_TOGETHER = 500  # events in a transaction
+# A trigger can ignore a row without an error. A view, or a table WITHOUT ROWID, has no rowid.
+NOT_STORED = "the table stored no row with a rowid: look for a trigger, or a view in its place"
 
 
 @dataclass
@@ -54,7 +56,7 @@ class Writer:
         """Write a row soon, and return a future of its ID.
 
         The future raises sqlite3.OperationalError if the file can't be written within
-        `LOCK_TIMEOUT` seconds.
+        `LOCK_TIMEOUT` seconds, sqlite3.IntegrityError if the table rejects the row.
         """
         write = _Write(values)
         self._waiting.append(write)
@@ -82,18 +84,26 @@ class Writer:
         writes = self._take()
         if not writes:
             return
+        self._write_together(writes)
+        if self._connection and not self._waiting:
+            self._complete_file()
+        time.sleep(PAUSE)
+
+    def _write_together(self, writes: Sequence[_Write]) -> None:
+        """Write all in one transaction; if the table rejects a row, each in one of its own."""
         try:
             ids = self._insert([write.values for write in writes])
         except Exception as error:
             self._drop()
+            if isinstance(error, sqlite3.IntegrityError) and len(writes) > 1:
+                for write in writes:
+                    self._write_together([write])
+                return
             for write in writes:
                 write.event_id.set_exception(error)
             return
         for write, event_id in zip(writes, ids, strict=True):
             write.event_id.set_result(event_id)
-        if not self._waiting:
-            self._complete_file()
-        time.sleep(PAUSE)
 
     def _complete_file(self) -> None:
         """Move what's in the WAL into the file, so that a copy of the file alone has everything.
@@ -118,9 +128,10 @@ class Writer:
         _retry(connection, "BEGIN IMMEDIATE", deadline)
         ids = []
         for values in rows:
-            event_id = connection.execute(self._statement, values).lastrowid
-            assert event_id
-            ids.append(event_id)
+            insert = connection.execute(self._statement, values)
+            if insert.rowcount != 1 or not insert.lastrowid:
+                raise sqlite3.IntegrityError(NOT_STORED)
+            ids.append(insert.lastrowid)
         # Without WAL, it waits for the readers, and new readers wait for it.
         _retry(connection, "COMMIT", deadline)
         return ids

@@ -18,7 +18,7 @@ import sqlite3
 import textwrap
 import warnings
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, ClassVar
 
 from course_lib.exercises import guard, left_threads
@@ -165,9 +165,10 @@ class Exercise(Judging):
 
     def _judge_async(self, answer: Any) -> None:
         """Judge the answer in an event loop of its own, while the kernel's loop waits."""
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), suppress(guard.TimeUp):
             warnings.simplefilter("ignore")
-            gc.collect()  # coroutines that an earlier answer never awaited aren't this one's
+            # Coroutines that an earlier answer never awaited aren't this one's.
+            guard.run(gc.collect, self.limit)
         resources = AsyncExitStack()
         with left_threads.ended_afterwards(answer), PrivateLoop() as loop:
             loop.run(resources.enter_async_context(self.resources()), RESOURCES)

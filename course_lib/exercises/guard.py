@@ -24,6 +24,7 @@ What an answer changes in the process is restored afterwards (`surroundings.py`)
 
 import contextlib
 import ctypes
+import gc
 import importlib
 import itertools
 import logging
@@ -58,6 +59,7 @@ _is_true = ctypes.cast(ctypes.pythonapi.PyObject_IsTrue, ctypes.c_void_p)
 _own_globals = globals()
 # An answer may replace the names in these modules.
 _clock, _processor_time = time.monotonic, time.process_time
+_collect = gc.collect
 _set_handler, _set_timer = signal.signal, signal.setitimer
 
 
@@ -80,7 +82,11 @@ def run(answer: Callable[[], T], limit: float) -> T:
         alarm = _Alarm(limit)
         try:
             with alarm, surroundings.restored():
-                return alarm.call(answer)
+                try:
+                    return alarm.call(answer)
+                finally:
+                    # Destructors of young objects: later, nothing would end one that loops.
+                    alarm.call(lambda: _collect(1))
         except BaseException as error:
             # What TimeUp interrupted may have made another error of it.
             if alarm.has_rung and not alarm.was_stopped:
@@ -239,6 +245,9 @@ class _Cut:
             self._stream.write(text[: self._left] + CUT if is_cut else text)
             self._left -= len(text)
         return len(text)
+
+    def close(self) -> None:
+        """Do nothing: later cells print to the same stream."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

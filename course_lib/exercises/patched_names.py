@@ -11,35 +11,54 @@ from typing import Any
 
 MODULES = (
     "asyncio",
+    "asyncio.events",
     "builtins",
-    "contextlib",
+    "collections",
     "copy",
     "datetime",
+    "functools",
+    "html",
     "inspect",
-    "json",
-    "logging",
+    "itertools",
     "math",
     "os",
-    "random",
+    "pathlib",
+    "re",
     "signal",
     "socket",
     "sqlite3",
     "sys",
+    "textwrap",
     "threading",
     "time",
+    "traceback",
+    "types",
     "warnings",
 )
 # Their classes are kept too. Most of those above are written in C, so they can't be changed.
 PACKAGES = (
+    "contextlib",
     "course_lib.cache",
+    "course_lib.exercises.engine",
+    "course_lib.exercises.guard",
+    "course_lib.exercises.judging",
+    "course_lib.exercises.verdict",
     "course_lib.lab.namespaced_client",
+    "course_lib.lab.progress",
     "course_lib.limiter",
     "course_lib.monitor",
     "fastapi",
     "httpx",
+    "json",
+    "logging",
+    "random",
     "redis",
     "redis.asyncio",
+    "reprlib",
 )
+IMMUTABLE = (
+    1 << 8
+)  # the flag of classes in C whose names can't be changed (Py_TPFLAGS_IMMUTABLETYPE)
 
 
 def keep(stack: contextlib.ExitStack) -> None:
@@ -52,12 +71,13 @@ def keep(stack: contextlib.ExitStack) -> None:
 
 
 def _classes() -> set[type]:
-    """Return the classes of the packages that are imported, without those of errors."""
+    """Return the classes of the packages that are imported, without errors and those in C."""
     classes: set[type] = set()
     for package in PACKAGES:
         if module := sys.modules.get(package):
             classes.update(value for value in vars(module).values() if isinstance(value, type))
-    return {kind for kind in classes if not issubclass(kind, BaseException)}
+    changeable = [kind for kind in classes if not kind.__flags__ & IMMUTABLE]
+    return {kind for kind in changeable if not issubclass(kind, BaseException)}
 
 
 def _restore_classes(names: dict[type, dict[str, Any]]) -> None:

@@ -85,17 +85,19 @@ def _set_up(loop: asyncio.BaseEventLoop) -> None:
 
 
 def _clean_up(loop: Any) -> None:
-    """Cancel the tasks that are left, several times; give up a loop in which anything goes on."""
+    """Cancel the tasks that are left, several times; give up a loop that is busy or broken."""
     _set_up(loop)
+    is_broken = True
     try:
         guard.run(lambda: loop.run_until_complete(_cancel_others()), CLEAN_UP)
+        is_broken = False
     except guard.Stopped:
         raise
     except BaseException:
-        pass  # a task may raise anything when it's cancelled
+        pass  # a task may raise anything when it's cancelled, and an answer may damage the loop
     finally:
         _threads.coroutines.free_ended()
-        if _is_busy(loop):
+        if is_broken or _is_busy(loop):
             _give_up(loop)
 
 
@@ -120,7 +122,11 @@ def _give_up(loop: Any) -> None:
     loop._thread_id = None
     asyncio._set_running_loop(None)
     atexit.unregister(loop.close)
-    loop.close()
+    _threads.loop = None
+    try:
+        loop.close()
+    except Exception:
+        loop._closed = True  # it's broken, and its destructor would try again
 
 
 @contextlib.contextmanager

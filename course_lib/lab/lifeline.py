@@ -233,7 +233,8 @@ def _guard_folder() -> None:
         fcntl.flock(lock, fcntl.LOCK_SH)
         path = hidden.rename(hidden.with_name(hidden.name.removeprefix(".")))
         try:
-            print(path, flush=True)
+            with contextlib.suppress(BrokenPipeError):  # Stop was pressed, so nothing reads it
+                os.write(sys.stdout.fileno(), os.fsencode(f"{path}\n"))
             _sweep(path.parent)
             os.read(sys.stdin.fileno(), 1)
             fcntl.flock(lock, fcntl.LOCK_EX)  # released by the last child's guardian

@@ -14,6 +14,7 @@ import os
 import re
 import secrets
 import threading
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -41,6 +42,9 @@ Server = RedisServer  # its name before; programs outside this repository use it
 
 KERNEL_NAME = f"course-{secrets.token_hex(4)}"
 """The prefix of all our namespaces on a server that we didn't start."""
+
+CHECK_SECONDS = 5.0
+"""The longest time for all replies of the server at REDIS_URL; each has a limit of a second too."""
 
 PROBE = "return redis.call('SET', KEYS[1], '', 'PX', 1000)"
 
@@ -94,7 +98,7 @@ def version() -> str:
 def _check_foreign(url: str) -> None:
     """Check, once, that the server at REDIS_URL can be used; remove our keys from it at the end."""
     try:
-        with plain_client(url) as client:
+        with plain_client(url) as client, _disconnected_if_late(client):
             _check_server(client.info())
             # Servers that are full, read-only or cut off, and users without rights, reject it.
             client.eval(PROBE, 1, f"{KERNEL_NAME}:probe")
@@ -103,6 +107,23 @@ def _check_foreign(url: str) -> None:
     except (AttributeError, LookupError) as error:  # redis-py's, at replies it doesn't expect
         raise _unusable(f"points to a server that isn't Redis ({error!r})") from None
     atexit.register(_remove_our_keys, url)
+
+
+@contextlib.contextmanager
+def _disconnected_if_late(client: redis.Redis) -> Iterator[None]:
+    """Raise redis.TimeoutError after `CHECK_SECONDS`: a server may send a byte now and then."""
+    timer = threading.Timer(CHECK_SECONDS, client.connection_pool.disconnect)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except Exception:
+        if timer.finished.is_set():
+            late = f"its replies take longer than {CHECK_SECONDS:g} seconds"
+            raise redis.TimeoutError(late) from None
+        raise
+    finally:
+        timer.cancel()
 
 
 def _check_server(info: dict[str, Any]) -> None:

@@ -116,13 +116,16 @@ def _explained(error: OSError | sqlite3.OperationalError, target: Path, rows: in
     )
 
 
-def _is_ours(file: Path) -> bool:
-    """Return True if the file's header has our application ID.
+def _header(file: Path) -> bytes:
+    with open(file, "rb") as content:
+        return content.read(72)
+
+
+def _is_ours(header: bytes) -> bool:
+    """Return True if a file's header has our application ID.
 
     See https://www.sqlite.org/fileformat.html#application_id.
     """
-    with open(file, "rb") as content:
-        header = content.read(72)
     return header[68:] == seeded_rows.APPLICATION_ID.to_bytes(4, "big")
 
 
@@ -135,7 +138,7 @@ def _is_complete(file: Path, rows: int) -> bool:
         return False
     if file.is_file() and file.stat().st_size == 0:
         return False  # nothing is lost: sqlite3.connect() creates such a file
-    if not file.is_file() or not _is_ours(file):
+    if not file.is_file() or not _is_ours(_header(file)):
         raise FileExistsError(
             f"{file} is not a seeded events table: name another file, or move it away first; the "
             "lessons keep theirs in the folder that COURSE_DATA names"
@@ -188,7 +191,22 @@ def _check_lock(lock: Path) -> None:
     with open(lock, errors="replace") as file:
         content = file.read(100)
     if not re.fullmatch(r"[0-9a-f]{0,64}\s*", content):
-        raise FileExistsError(f"{lock} is in use for something else: move it away first")
+        raise _in_use(lock)
+
+
+def _check_part(part: Path) -> None:
+    """Raise FileExistsError if this is a file, but not one that a killed process left.
+
+    SQLite may not have written the header yet.
+    """
+    if part.is_file():
+        header = _header(part)
+        if any(header) and not _is_ours(header):
+            raise _in_use(part)
+
+
+def _in_use(file: Path) -> FileExistsError:
+    return FileExistsError(f"{file} is in use for something else: move it away first")
 
 
 def _store_digest(lock: IO[str], file: Path) -> None:
@@ -224,6 +242,7 @@ def _without_waiting(path: str, flags: int) -> int:
 
 def _create(target: Path, rows: int) -> None:
     part = Path(f"{target}.part")
+    _check_part(part)
     remove(part)  # left by a process that was killed, because we hold the lock
     try:
         with closing(sqlite3.connect(part, isolation_level=None)) as database:

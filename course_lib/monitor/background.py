@@ -31,12 +31,23 @@ class Background:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Start the task in the running event loop. Does nothing if it runs already."""
+        """Start the task in the running event loop. Does nothing if it runs already.
+
+        Logs a warning if the loop isn't asyncio's, as in `hypercorn -k trio`.
+        """
         if self._task and not self._task.done() and not self._task.get_loop().is_closed():
             return
         self.is_running = True
-        # In a context of its own: it outlives the request that may have started it.
-        self._task = asyncio.create_task(self._run(), context=Context())
+        running = self._run()
+        try:
+            # In a context of its own: it outlives the request that may have started it.
+            self._task = asyncio.create_task(running, context=Context())
+        except RuntimeError:
+            running.close()
+            log.warning(
+                "The monitor counts requests, but measures no lag and reports nothing to other "
+                "workers: it needs asyncio, and this server runs without it"
+            )
 
     async def stop(self) -> None:
         """End the task with a last report. Does nothing if it doesn't run."""
