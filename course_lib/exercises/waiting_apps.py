@@ -66,7 +66,7 @@ class WaitingApp:
 def apps() -> dict[str, WaitingApp]:
     """Return the apps that a middleware is tried with, by path."""
     return {
-        "/whole": WaitingApp(),
+        "/Users/7": WaitingApp(),
         "/in-parts": WaitingApp(wait=0.04, parts=3),
         "/fails": WaitingApp(failure=ValueError("the app's own")),
         "/left": WaitingApp(failure=asyncio.CancelledError("the client disconnected")),

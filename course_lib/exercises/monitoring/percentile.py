@@ -11,7 +11,7 @@ from course_lib.exercises.verdict import Refusal, brief
 from course_lib.lab import bench
 
 # Numbers of samples and percentiles, for ranks that are whole numbers and that aren't.
-CASES = ((37, 90), (20, 30), (10, 95), (37, 1), (25, 28), (20, 100), (1, 50), (28, 25))
+CASES = ((37, 90), (20, 30), (10, 95), (37, 1), (25, 28), (20, 100), (1, 50), (28, 25), (150, 90))
 MOSTLY_EQUAL: list[float] = [500, *[10] * 6, 7, 10, 10]
 
 

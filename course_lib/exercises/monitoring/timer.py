@@ -137,8 +137,8 @@ Let the app's errors reach the caller. When it works, have `timer` return `timed
             "Step 2 passes on all three: `await app(scope, receive, send)`.",
         ),
         "not_a_request": (
-            "When the server starts and ends, it calls the app with `lifespan`. That's not a "
-            "request, and it has no path.",
+            "When the server starts and ends, it calls the app with `lifespan`, and for a "
+            "connection with `websocket`. Neither is a request.",
             "Leave the first three lines of the skeleton as they are.",
         ),
         "no_warning": (
@@ -181,11 +181,12 @@ Let the app's errors reach the caller. When it works, have `timer` return `timed
         middleware = await self.middleware(answer, service, service.record)
         with warnings_logged(service):
             with clock_set_back():
-                await self.send(middleware, service, "/whole")
+                await self.send(middleware, service, "/Users/7")
             for path in ("/in-parts", "/fails", "/left"):
                 await self.send(middleware, service, path)
             await self._two_at_once(middleware, service)
-            await self.lifespan(middleware, service)
+            for kind in ("lifespan", "websocket"):
+                await self.no_request(middleware, service, kind)
             await asyncio.gather(
                 self._nearly_slow(middleware, service),
                 self.send(middleware, service, "/slow"),
