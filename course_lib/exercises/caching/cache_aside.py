@@ -100,6 +100,11 @@ the caller."""
             "`json.loads`.",
             "Make the text with `json.dumps(value)`; `str(value)` uses Python's own notation.",
         ),
+        "other_json": (
+            "What's stored is JSON, but decoded it isn't the value: another program that reads it "
+            "gets something else.",
+            "Store `json.dumps(value)`: the value itself, encoded once, with nothing around it.",
+        ),
         "text_on_hit": (
             "On a miss your function returns the value, and on a hit the stored text.",
             "Decode what was stored: `json.loads(...)`.",
@@ -192,7 +197,8 @@ the caller."""
             "no_ttl": entry.seconds is None,
             "another_ttl": not 290 < (entry.seconds or 0) <= 300,
             "another_type": entry.kind != "string",
-            "not_json": from_json(entry.content) != VALUE,
+            "not_json": from_json(entry.content) is None,
+            "other_json": from_json(entry.content) != VALUE,
         }
         expected = f"a STRING with a TTL of 300 s: {json.dumps(VALUE)}"
         self.refuse_first(mistakes, call=self.call_for(7), got=str(entry), expected=expected)

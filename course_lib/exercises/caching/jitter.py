@@ -1,5 +1,6 @@
 """Exercise: spread TTLs, so that what was stored together doesn't expire together."""
 
+import itertools
 import math
 import random
 from collections import Counter
@@ -69,6 +70,11 @@ that's how stale a value may get."""
             "Evenly distributed means that every part of the range is equally likely: "
             "`random.uniform`.",
         ),
+        "in_order": (
+            "Each TTL follows from the one before, as with a counter: another process draws the "
+            "same TTLs in the same order.",
+            "Draw a random number in each call: `random.uniform`.",
+        ),
         "a_share_alone": (
             "That's a share, from 0.9 to 1, not a TTL.",
             "Multiply it by `ttl`.",
@@ -122,6 +128,7 @@ def _mistakes(long: list[float], short: list[float]) -> Iterable[tuple[str, bool
     most_equal = max(Counter(long).values())
     uneven = max(_unevenness(long, 1_000), _unevenness(short, 5))
     quarters = _by_quarter(long)
+    rises = sum(later > earlier for earlier, later in itertools.pairwise(long))
     largest = f"up to {longest:.1f} for 1000"
     smallest = f"down to {shortest:.1f} for 1000"
     whole_range = f"from {shortest:.1f} to {longest:.1f} for 1000"
@@ -141,6 +148,7 @@ def _mistakes(long: list[float], short: list[float]) -> Iterable[tuple[str, bool
         ("too_narrow", spread < 93, whole_range),
         ("uneven", uneven > MOST_UNEVEN, f"keys by quarter of the range: {quarters}"),
         ("too_narrow", spread < 99 or short_spread < 0.495, whole_range),
+        ("in_order", abs(rises / SAMPLES - 0.5) > 0.05, f"{rises} of {SAMPLES} above the last"),
     )
 
 
