@@ -12,6 +12,7 @@ import time
 from typing import Any, ClassVar
 
 from course_lib.exercises.answers import as_text
+from course_lib.exercises.clock_and_log import clock_at
 from course_lib.exercises.second_process import in_another_process
 from course_lib.exercises.window_exercise import WindowExercise
 from course_lib.lab import redis_server
@@ -85,8 +86,23 @@ identifies the client:
         await self._with_another_process(redis, answer, seconds)
 
     async def _two_clients(self, redis: Client, answer: Any, seconds: int) -> None:
-        """Send five requests of one client, the first of them alone, then one of another."""
+        """Send five requests of one client, one more later in its window, then one of another."""
         arguments = (redis, "limit:7", 3, seconds)
+        now = time.time()
+        with clock_at(now):
+            await self._five_at_one_time(redis, answer, *arguments)
+        with clock_at(now + 5):
+            is_allowed_later = await self.decide(answer, *arguments)
+        if is_allowed_later:
+            call = f"{self.called(*arguments)} again, 5 s later"
+            self.refuse("another_ttl", call=call, got="True", expected="False")
+        if not await self.decide(answer, redis, "limit:8", 3, seconds):
+            call = f"{self.called(redis, 'limit:8', 3, seconds)} after that"
+            self.refuse("one_for_all", call=call, got="False")
+
+    async def _five_at_one_time(self, redis: Client, answer: Any, *arguments: Any) -> None:
+        """Send five requests, and look at the key after the first of them."""
+        seconds = arguments[-1]
         call = f"five times {self.called(*arguments)}"
         first = await self.decide(answer, *arguments)
         if not await redis.keys("*"):
@@ -95,9 +111,6 @@ identifies the client:
         await self.expect_ttls(redis, call, seconds / 2, seconds, too_short=wrong, too_long=wrong)
         others = [await self.decide(answer, *arguments) for _ in range(4)]
         self.expect(call, [first, *others], [True, True, True, False, False])
-        if not await self.decide(answer, redis, "limit:8", 3, seconds):
-            call = f"{self.called(redis, 'limit:8', 3, seconds)} after that"
-            self.refuse("one_for_all", call=call, got="False")
 
     async def _renewed(self, redis: Client, answer: Any, seconds: int) -> None:
         """Refuse a TTL that restarts and so locks a client out.

@@ -127,6 +127,7 @@ and returns the response, with `.status_code` and `.headers`; `sleep(seconds)` w
             [404],
             [500],
             [503],
+            [(503, "7")],
             ["7", 200],
             ["40", 500],
             ["3", "25", 200],
