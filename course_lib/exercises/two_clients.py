@@ -20,6 +20,7 @@ CLIENT = {
             "authorization": "Bearer s3cret",
             "cookie": "session=s3ssion",
             "user-agent": "Browser/1",
+            "x-forwarded-for": "203.0.113.77",
         }
     ),
     "body": '{"password": "pa55word"}',
@@ -32,6 +33,7 @@ OTHER_CLIENT = {
             "authorization": "Basic  0ther1",
             "custom": "visitor=vis1tor",
             "user-agent": "Crawler/2",
+            "x-forwarded-for": "198.51.100.7",
         }
     ),
     "body": '{"passcode": "w0rdpass"}',

@@ -58,6 +58,11 @@ don't get its result or its error."""
             "Remove the task from `flights` when it's done: this isn't a cache. A callback is "
             "called with the task: `lambda _: flights.pop(key, None)`.",
         ),
+        "not_in_flights": (
+            "A load was in progress, and `flights` was empty: the callers share that dict, and not "
+            "a variable of yours.",
+            "Store the task in `flights`, under its key.",
+        ),
         "failure_sticks": (
             "After a load that failed, callers that come later get the old error.",
             "Remove the task when it's done, even if it failed.",
@@ -134,6 +139,7 @@ don't get its result or its error."""
         await self._failed_load(answer, flights, database)
         for cancelled in (0, 1):
             await self.one_is_cancelled(answer, cancelled)
+        await self.the_only_one_is_cancelled(answer)
 
     async def _ten_at_once(self, answer: Any, flights: Any, database: CountingDatabase) -> None:
         callers = [self.call_async(answer, flights, "a", database.load) for _ in range(10)]

@@ -78,7 +78,7 @@ the caller."""
             "Let `cache.get_or_set` call the loader.",
         ),
         "falsy_hit": (
-            "A falsy part (0, an empty list) was stored, and loaded again.",
+            "A falsy part (0, an empty list, None) was stored, and loaded again.",
             "`get_or_set` can tell a stored 0 from a miss; with `get`, compare with a default of "
             "your own.",
         ),
@@ -178,6 +178,7 @@ the caller."""
             page = Page(redis, {1: {"events": 0}}, {"events": 3_000})
             await self.failed_load(answer, page, loader)
             await redis.clear()
-        await self.falsy_parts(answer, Page(redis, {3: 0}, []))
-        await redis.clear()
+        for part in (0, None):
+            await self.falsy_parts(answer, Page(redis, {3: part}, []))
+            await redis.clear()
         await self.invalidated(answer, Page(redis, {1: {"events": 3}}, {"events": 1_000}))
