@@ -84,6 +84,7 @@ SCENARIOS = (
         (500, 50),
         since=7_000,
     ),
+    Scenario("at_the_bound", True, "190 recent requests, 2 slow", (190, 2)),
     Scenario(
         "start_for_end",
         True,

@@ -48,6 +48,7 @@ class MiddlewareExercise(Exercise):
             app.sent.append(message)
 
         scope = {"type": "http", "method": "GET", "path": path, "headers": []}
+        app.scope = dict(scope)
         call = self.get(path)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -111,7 +112,7 @@ class MiddlewareExercise(Exercise):
         earlier = service.warned_by.count(task)
         await self.request(middleware, app, path)
         app.warned = service.warned_by.count(task) > earlier
-        is_lost = not app.failure and app.sent != app.response
+        is_lost = app.is_lost or (not app.failure and app.sent != app.response)
         mistakes = {
             "answer_lost": is_lost or app.received != [REQUEST],
             "swallows": app.failure and app.error is None,

@@ -51,7 +51,7 @@ class ReloadExercise(RedisExercise):
                 await entry.end_reload()
 
     async def miss(self, redis: Client, answer: Any) -> None:
-        """Request an entry that isn't there; one load stores and returns it."""
+        """Request an entry that isn't there; one load stores and returns it, or raises."""
         entry = Entry(redis, "d", {})
         entry.may_end.set()
         result = await self.call_async(answer, *entry.arguments())
@@ -61,6 +61,12 @@ class ReloadExercise(RedisExercise):
         call = f"{entry.call}, with nothing stored"
         got = f"{brief(result)}, after {entry.reloads} reloads"
         self.refuse_first(mistakes, call=call, got=got, expected=brief(NEW))
+        entry = Entry(redis, "f", {}, fails=True)
+        entry.may_end.set()
+        got, has_raised = await self.outcome(answer, *entry.arguments())
+        if not has_raised:
+            call = f"{entry.call}, with nothing stored, and reload raises an error"
+            self.refuse("failure_hidden", call=call, got=got, expected="that error")
 
     async def request(self, answer: Any, entry: Entry, stored: Any, left: int) -> None:
         """Expect the stored value before the reload ends."""

@@ -99,6 +99,11 @@ class Stale(ReloadExercise):
             "Nothing was stored, and one request loaded the value more than once.",
             "Step 2: `return await reload()`.",
         ),
+        "failure_hidden": (
+            "Nothing was stored and `reload` raised an error, but your function returned as if "
+            "nothing had happened.",
+            "Let the error of step 2 reach the caller: don't catch it.",
+        ),
         "never_loads": (
             "Nothing was stored, and the request didn't get the value that `reload` loads.",
             "Step 2: `return await reload()`.",

@@ -133,7 +133,8 @@ Let the app's errors reach the caller. When it works, have `timer` return `timed
             "The `finally:` runs in any case: you don't need to record anywhere else.",
         ),
         "answer_lost": (
-            "The app wasn't called, or messages between it and its client got lost or changed.",
+            "The app wasn't called, or what it and its client send each other got lost, changed or "
+            "held back.",
             "Step 2 passes on all three: `await app(scope, receive, send)`.",
         ),
         "not_a_request": (
@@ -182,6 +183,8 @@ Let the app's errors reach the caller. When it works, have `timer` return `timed
         with warnings_logged(service):
             with clock_set_back():
                 await self.send(middleware, service, "/Users/7")
+            service.apps["/Users/7"] = WaitingApp()  # for another request
+            await self.send(middleware, service, "/Users/7")
             for path in ("/in-parts", "/fails", "/left"):
                 await self.send(middleware, service, path)
             await self._two_at_once(middleware, service)

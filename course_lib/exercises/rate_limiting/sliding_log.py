@@ -83,6 +83,11 @@ between, and returns a list of their results.
             "Step 1 removes what is older than `now - seconds`; and each request goes into the set "
             "with its `now`.",
         ),
+        "keeps_old": (
+            "Old entries don't count, but they stay in the log: it grows as long as the client "
+            "sends requests.",
+            "Step 1: remove them, with `p.zremrangebyscore`.",
+        ),
         "forgets_too_soon": (
             "Requests from the last `seconds` were forgotten.",
             "Remove only what is at least `seconds` old.",
@@ -113,6 +118,11 @@ between, and returns a list of their results.
     async def judge_on(self, redis: Client, answer: Any) -> None:
         """Try every limiter's duties, and expect a log that outlives its last entry."""
         await super().judge_on(redis, answer)
+        is_log = await redis.type("limit:4") == b"zset"
+        if is_log and await redis.zcard("limit:4") > 7:
+            call = f"{self.name}(redis, 'limit:4', 7, 10, now), in ten windows"
+            got = f"{await redis.zcard('limit:4')} entries"
+            self.refuse("keeps_old", call=call, got=got, expected="at most 7")
         await self.decide(answer, redis, "limit:7", 3, 60, NOW)
         for key in await redis.keys("*limit:7*"):
             await redis.expire(key, 20)
