@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from course_lib.exercises.page_exercise import Page, PageExercise
 from course_lib.lab.redis_server import Client
 
-USERS = (1, 11, 1_100_011)
+USERS = (1, 11, 1_100_011, 1_100_012)
 
 
 class SplitKey(PageExercise):
