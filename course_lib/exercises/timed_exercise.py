@@ -70,7 +70,10 @@ class TimedExercise(WindowExercise):
         await self._schedule(redis, by_turns, TWO_PROCESSES, 4, 60)
 
     async def _two_clients(self, redis: Client, answer: Any) -> None:
-        """Send two requests of one client, look at what is stored, and send one of another."""
+        """Send two requests of one client and then a third, and one of another client.
+
+        Look at what is stored after the second, and after the third, which is rejected.
+        """
         decisions = []
         for _ in range(2):
             decision = await self.decide(answer, redis, "limit:1", 2, 60, NOW)
@@ -89,6 +92,9 @@ class TimedExercise(WindowExercise):
         await self.expect_ttls(redis, call, least, A_DAY, too_short=soon, too_long=late)
         if not all(decisions):
             return
+        await self.decide(answer, redis, "limit:1", 2, 60, NOW)
+        call = f"three times {self.called(redis, 'limit:1', 2, 60, NOW)}"
+        await self.expect_ttls(redis, call, least, A_DAY, too_short=soon, too_long=late)
         if not await self.decide(answer, redis, "limit:2", 2, 60, NOW):
             call = f"{self.called(redis, 'limit:2', 2, 60, NOW)} after that"
             self.refuse("one_for_all", call=call, got="False")
