@@ -298,6 +298,7 @@ def test_a_refusal_shows_a_function_by_its_name():
 
     assert brief(local) == "local"
     assert brief([Doubled().judge, local]) == "[judge, local]"
+    assert brief([asyncio.Event(), asyncio.Lock()]) == "[<Event>, <Lock>]"
 
 
 @pytest.mark.parametrize("kind", [Doubled, DoubledLater])

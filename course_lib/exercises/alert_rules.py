@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
-NOW = 1_700_000_000.0
+NOW = 1_700_000_000.9
 Requests = list[tuple[float, float]]
 Rule = Callable[[Requests], bool]
 SHORT_WINDOWS = (5, 30, 60, 100, 120, 200, 240)
-LONG_WINDOWS = (310, 600, 3_600, 10**9)
+LONG_WINDOWS = (301, 310, 600, 3_600, 10**9)
 COUNTS = (100, 200, 300, 500, 1_000)
 
 
@@ -26,14 +26,16 @@ class Scenario:
     """The number of requests in the last five minutes, and of slow ones."""
     old: tuple[int, int] = (0, 0)
     """The same for before that."""
-    since: float = 302
+    since: float = 300.4
     """Seconds since the latest of those."""
+    slowest: float = 0.9
+    """Seconds that every other slow request took."""
 
     @cached_property
     def requests(self) -> Requests:
         """The requests, in no particular order."""
-        recent = _requests(*self.recent, NOW - 298, NOW)
-        old = _requests(*self.old, NOW - 7_200, NOW - self.since)
+        recent = _requests(*self.recent, NOW - 298, NOW, self.slowest)
+        old = _requests(*self.old, NOW - 7_200, NOW - self.since, self.slowest)
         requests = recent + old
         random.Random(self.text).shuffle(requests)
         return requests
@@ -70,7 +72,7 @@ SCENARIOS = (
         (500, 50),
         (40, 0),
     ),
-    Scenario("another_share", True, "1,000 recent requests, 12 slow", (1_000, 12)),
+    Scenario("another_share", True, "1,000 recent requests, 11 slow", (1_000, 11)),
     Scenario("too_few", False, "99 recent requests, 50 slow", (99, 50), (400, 0)),
     Scenario("whole_history", False, "99 recent requests, 50 slow", (99, 50), (400, 200)),
     Scenario("whole_history", False, "none recent, before that 9 of 100 slow", (0, 0), (100, 9)),
@@ -81,6 +83,23 @@ SCENARIOS = (
         (0, 0),
         (500, 50),
         since=7_000,
+    ),
+    Scenario("at_the_bound", True, "190 recent requests, 2 slow", (190, 2)),
+    Scenario(
+        "start_for_end",
+        True,
+        "1,000 recent requests, 12 slow, 6 of them took 400 seconds",
+        (1_000, 12),
+        slowest=400,
+    ),
+    Scenario(
+        "start_for_end",
+        False,
+        "150 recent requests, none slow; until ten minutes ago 400 slow, half took 400 seconds",
+        (150, 0),
+        (2_000, 400),
+        since=605,
+        slowest=400,
     ),
 )
 
@@ -135,6 +154,18 @@ def _share_of_all(requests: Requests) -> bool:
     return len(recent) >= 100 and slow / len(requests) > 0.01
 
 
+def _one_a_timestamp(requests: Requests) -> bool:
+    return RIGHT(list(dict(requests).items()))
+
+
+def _by_start(requests: Requests) -> bool:
+    return RIGHT([(timestamp - seconds, seconds) for timestamp, seconds in requests])
+
+
+def _after_the_end(requests: Requests) -> bool:
+    return RIGHT([(timestamp + seconds, seconds) for timestamp, seconds in requests])
+
+
 def _only_old(requests: Requests) -> bool:
     old = [seconds for timestamp, seconds in requests if NOW - timestamp >= 300]
     slow = sum(seconds > 0.5 for seconds in old)
@@ -159,9 +190,11 @@ def probes(clock: float) -> list[tuple[str, Requests, float]]:
     in_milliseconds = [(timestamp, 1_000 * seconds) for timestamp, seconds in recent]
     swapped = [(seconds, timestamp) for timestamp, seconds in recent]
     last_seconds = _requests(1_000, 20, NOW - 4, NOW)
+    apart = [(NOW - number / 4, seconds) for number, (_, seconds) in enumerate(recent)]
     by_the_clock = [(clock - NOW + timestamp, seconds) for timestamp, seconds in recent]
     return [
         ("window_too_short", last_seconds, NOW),
+        ("same_timestamp", apart, NOW),
         ("hundred_slow_ones", hundred_slow, NOW),
         ("silent", one_enormous, NOW),  # a mean
         ("silent", most_slow, NOW),  # a median
@@ -178,6 +211,8 @@ RULES: dict[str, list[Rule]] = {
     "window_too_short": [_rule(window=window) for window in SHORT_WINDOWS],
     "whole_history": [*(_rule(window=window) for window in LONG_WINDOWS), _only_old],
     "share_of_all": [_share_of_all],
+    "same_timestamp": [_one_a_timestamp, lambda requests: RIGHT(list(set(requests)))],
+    "start_for_end": [_by_start, _after_the_end],
     "trusts_the_order": [
         _until_the_first_old,
         *map(_of_the_last, COUNTS),
@@ -198,16 +233,21 @@ RULES: dict[str, list[Rule]] = {
 """For each misconception: the rules that it leads to."""
 
 
-def _requests(count: int, slow: int, since: float, until: float) -> list[tuple[float, float]]:
-    """Return evenly spaced requests, the latest first; none but the slow take over 0.5 s."""
+def _requests(
+    count: int, slow: int, since: float, until: float, slowest: float = 0.9
+) -> list[tuple[float, float]]:
+    """Return requests, the latest first; none but the slow take over 0.5 s.
+
+    They're evenly spread over timestamps that are five seconds apart.
+    """
     step = (until - since) / max(count, 1)
     period = count // slow if slow else count + 1
     requests = []
     for number in range(count):
         slow_ones, position = divmod(number, period)
         if position == 0 and slow_ones < slow:
-            seconds = 0.51 if slow_ones % 2 else 0.9
+            seconds = 0.51 if slow_ones % 2 else slowest
         else:
             seconds = 0.1 if number % 7 else 0.5
-        requests.append((until - number * step, seconds))
+        requests.append((until - number * step // 5 * 5, seconds))
     return requests

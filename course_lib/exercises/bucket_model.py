@@ -30,6 +30,7 @@ CASES = (
     Case(1, 0, 1, 10),  # the last one
     Case(0, 0, 2, 10),  # empty, and no time has passed
     Case(9, 3_600, 0.5, 10),  # an hour later it's full, and no fuller
+    Case(2, 3_600, 0.125, 500),  # this one isn't
     Case(10, 0.25, 1, 10),  # it's full already
 )
 

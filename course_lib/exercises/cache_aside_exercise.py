@@ -1,8 +1,11 @@
 """Scenarios of a cached value: a hit, falsy values, other processes, a load that fails."""
 
+import asyncio
 import copy
+import json
 from typing import Any
 
+from course_lib.exercises.answers import from_json
 from course_lib.exercises.fakes import FAILURE, RecordingLoader
 from course_lib.exercises.judging import same
 from course_lib.exercises.redis_exercise import Entry, RedisExercise
@@ -10,6 +13,7 @@ from course_lib.exercises.verdict import brief
 from course_lib.lab.redis_server import Client
 
 VALUE = {"events": 33, "types": ["view", "click"]}
+PATIENCE = 1.0  # seconds: even on a busy machine, a load takes less
 
 
 class CacheAsideExercise(RedisExercise):
@@ -50,9 +54,23 @@ class CacheAsideExercise(RedisExercise):
                 if new_keys:
                     self.refuse_call("shared_key", user, brief(new_keys), f"stats:{user}")
                 self.refuse_call("falsy_not_stored", user, f"nothing stored for {value!r}")
+            await self.expect_entry(redis, user, value)
         if len(load.called) > 1:
             mistake = "always_loads" if value else "falsy_hit"
             self.refuse_call(mistake, user, f"load was called again for {value!r}")
+
+    async def expect_entry(self, redis: Client, user: int, value: Any) -> None:
+        """Expect a user's value in Redis, as JSON and for 300 seconds."""
+        entry = await Entry.read(redis, f"stats:{user}")
+        mistakes = {
+            "no_ttl": entry.seconds is None,
+            "another_ttl": not 290 < (entry.seconds or 0) <= 300,
+            "another_type": entry.kind != "string",
+            "not_json": entry.content != "null" and from_json(entry.content) is None,
+            "other_json": not same(from_json(entry.content), value),
+        }
+        expected = f"a STRING with a TTL of 300 s: {json.dumps(value)}"
+        self.refuse_first(mistakes, call=self.call_for(user), got=str(entry), expected=expected)
 
     async def expect(
         self, redis: Client, answer: Any, user: int, loaded: Any, expected: Any, *, loads: int
@@ -80,6 +98,17 @@ class CacheAsideExercise(RedisExercise):
         }
         call = f"{self.call_for(13)}, and load raises LookupError({FAILURE!r})"
         self.refuse_first(mistakes, call=call, got=got, expected="that error")
+        load = RecordingLoader({13: copy.deepcopy(VALUE)})
+        task = asyncio.ensure_future(self.call_async(answer, redis, 13, load))
+        done, _ = await asyncio.wait({task}, timeout=PATIENCE)
+        call = f"{self.call_for(13)} after an error of load"
+        if not done:
+            expected = "a load: nothing of the one that failed should be left"
+            self.refuse("endless", call=call, got="no result in a second", expected=expected)
+        result = await task
+        if load.called != [13] or not same(result, VALUE):
+            got = f"{brief(result)}; load was called for {load.called}"
+            self.refuse("failure_stored", call=call, got=got, expected=brief(VALUE))
 
     def call_for(self, user: int) -> str:
         """Return the call for a user as text."""

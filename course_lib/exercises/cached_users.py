@@ -38,9 +38,13 @@ class CountedWrite:
         return "write"
 
 
-async def failing_write() -> None:
-    """Raise LookupError."""
-    raise LookupError(FAILURE)
+class FailingWrite(CountedWrite):
+    """A write that counts its calls, and raises LookupError."""
+
+    async def __call__(self) -> None:
+        """Count a call, and raise."""
+        await super().__call__()
+        raise LookupError(FAILURE)
 
 
 def write_of_user_1(redis: Client, entries_at_write: list[int]) -> Callable[[], Awaitable[None]]:

@@ -27,6 +27,17 @@ def clock_set_back() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def clock_at(timestamp: float) -> Iterator[None]:
+    """Let `time.time` stand still at a timestamp."""
+    real = time.time
+    time.time = lambda: timestamp
+    try:
+        yield
+    finally:
+        time.time = real
+
+
+@contextlib.contextmanager
 def warnings_logged(service: Service) -> Iterator[None]:
     """Record which tasks of this thread log at WARNING; no log line is printed."""
     this_thread = threading.current_thread()

@@ -25,14 +25,20 @@ SERVICES = {
 }
 
 
-def metrics_of(factor: float, names: list[str], services: list[str]) -> dict[str, Metrics]:
-    """Return what a monitor has measured of services, under these names, times a factor."""
+def metrics_of(
+    factor: float, names: list[str], services: list[str], *, share: float = 1.0
+) -> dict[str, Metrics]:
+    """Return what a monitor has measured of services, under these names, times a factor.
+
+    `share` is how many of the requests there were.
+    """
     metrics = {}
     for endpoint, service in zip(names, services, strict=True):
         count, errors, *seconds = SERVICES[service]
+        count, errors = int(count * share), int(errors * share)
         mean, p50, p90, p99, longest = (factor * value for value in seconds)
         metrics[endpoint] = Metrics(
-            int(count), count * mean, mean, p50, p90, p99, longest, errors=int(errors)
+            count, count * mean, mean, p50, p90, p99, longest, errors=errors
         )
     return metrics
 
@@ -51,6 +57,7 @@ RULES: tuple[tuple[str, Callable[[Metrics], float]], ...] = (
     ("errors_left_out", lambda figures: (figures.count - figures.errors) * figures.mean),
     ("errors_twice", lambda figures: (figures.count + figures.errors) * figures.mean),
     ("least", lambda figures: -figures.total),
+    ("whole_seconds", lambda figures: int(figures.total)),
 )
 
 

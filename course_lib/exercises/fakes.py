@@ -42,6 +42,7 @@ class CountingDatabase:
 
     def __init__(self, *, is_paused: bool = False) -> None:
         self.loads = 0
+        self.cancelled = 0
         self.is_up = True
         self.is_paused = is_paused
         self.resume = asyncio.Event()
@@ -51,7 +52,11 @@ class CountingDatabase:
         self.loads += 1
         number = self.loads
         if self.is_paused:
-            await self.resume.wait()
+            try:
+                await self.resume.wait()
+            except asyncio.CancelledError:
+                self.cancelled += 1
+                raise
         else:
             await asyncio.sleep(0.01)
         if not self.is_up:

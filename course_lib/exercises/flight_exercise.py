@@ -104,6 +104,24 @@ class FlightExercise(Exercise):
             expected="1 load, and its result for the others",
         )
 
+    async def the_only_one_is_cancelled(self, answer: Any) -> None:
+        """Cancel the only caller; another one comes before the load is done."""
+        flights: dict[str, Any] = {}
+        database = CountingDatabase(is_paused=True)
+        first = asyncio.ensure_future(answer(flights, "d", database.load))
+        await _let_tasks_run()
+        if not flights:
+            self.refuse_call("not_in_flights", "a load in progress", "an empty dict", "its task")
+        first.cancel()
+        await _let_tasks_run()
+        second = asyncio.ensure_future(answer(flights, "d", database.load))
+        await _let_tasks_run()
+        database.resume.set()
+        await asyncio.gather(first, second, return_exceptions=True)
+        if database.loads - database.cancelled > 1:
+            call = "the only caller cancelled, then a second one"
+            self.refuse_call("removed_by_a_caller", call, f"{database.loads} loads", "1 load")
+
     def expect(self, results: list[Any], expected: list[Any], call: str, mistake: str) -> None:
         """Refuse the answer unless these are its results."""
         if not all(map(same, results, expected)):

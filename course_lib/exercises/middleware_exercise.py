@@ -48,6 +48,7 @@ class MiddlewareExercise(Exercise):
             app.sent.append(message)
 
         scope = {"type": "http", "method": "GET", "path": path, "headers": []}
+        app.scope = dict(scope)
         call = self.get(path)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -111,7 +112,7 @@ class MiddlewareExercise(Exercise):
         earlier = service.warned_by.count(task)
         await self.request(middleware, app, path)
         app.warned = service.warned_by.count(task) > earlier
-        is_lost = not app.failure and app.sent != app.response
+        is_lost = app.is_lost or (not app.failure and app.sent != app.response)
         mistakes = {
             "answer_lost": is_lost or app.received != [REQUEST],
             "swallows": app.failure and app.error is None,
@@ -125,17 +126,18 @@ class MiddlewareExercise(Exercise):
         too_short = "first_byte" if app.parts > 1 else "too_short"
         self.expect_record(app, path, missing, too_short)
 
-    async def lifespan(self, middleware: Any, service: Service) -> None:
+    async def no_request(self, middleware: Any, service: Service, kind: str) -> None:
         """Expect that a call that isn't a request reaches the app, and isn't recorded."""
         calls, before = len(service.types), service.records
+        scope = {"type": kind} if kind == "lifespan" else {"type": kind, "path": "/chat"}
         error_text = ""
         try:
-            await middleware({"type": "lifespan"}, receive, receive)
+            await middleware(scope, receive, receive)
         except Exception as error:
             error_text = described(error)
-        is_passed_on = service.types[calls:] == ["lifespan"]
+        is_passed_on = service.types[calls:] == [kind]
         if error_text or not is_passed_on or service.records != before:
-            call = f'{self.name}(app, record), then {{"type": "lifespan"}}'
+            call = f"{self.name}(app, record), then {brief(scope)}"
             got = error_text or brief(service.strays)
             self.refuse("not_a_request", call=call, got=got, expected="passed on to the app")
 

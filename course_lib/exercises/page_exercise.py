@@ -19,6 +19,24 @@ class Page:
         self.platform = platform
         self.platform_loads = 0
 
+    def fail(self, loader: str) -> None:
+        """Let a loader raise an error; user 1's, if it's `load_user`."""
+        self._replace(loader, LookupError(FAILURE))
+
+    def recover(self, loader: str) -> None:
+        """Let it return another value than before."""
+        self._replace(loader, {"events": 2_000})
+
+    def loads(self, loader: str) -> int:
+        """Return how often a loader was called."""
+        return len(self.load_user.called) if loader == "load_user" else self.platform_loads
+
+    def _replace(self, loader: str, value: Any) -> None:
+        if loader == "load_user":
+            self.load_user.values[1] = value
+        else:
+            self.platform = value
+
     async def load_platform(self) -> Any:
         """Return the platform part, or raise it if it is an error."""
         self.platform_loads += 1
@@ -30,17 +48,18 @@ class Page:
 class PageExercise(RedisExercise):
     """An exercise whose answer returns a page made of two cached parts."""
 
-    async def failed_load(self, answer: Any, page: Page) -> None:
-        """Let the platform's load fail, which must not be stored; then other values are right."""
-        failing = f"{self.name}(cache, 1, ...), and load_platform raises LookupError({FAILURE!r})"
+    async def failed_load(self, answer: Any, page: Page, loader: str) -> None:
+        """Let a loader fail, which must not be stored; then another value is right."""
+        failing = f"{self.name}(cache, 1, ...), and {loader} raises LookupError({FAILURE!r})"
+        page.fail(loader)
         arguments = (page.cache, 1, page.load_user, page.load_platform)
         got, has_raised = await self.outcome(answer, *arguments)
-        page.platform = {"events": 2_000}
-        call = f"{self.name}(cache, 1, ...) after load_platform had raised an error"
-        loads = page.platform_loads
+        page.recover(loader)
+        call = f"{self.name}(cache, 1, ...) after {loader} had raised an error"
+        loads = page.loads(loader)
         await self.parts(answer, page, 1, "kept_in_process" if not loads else "failure_stored")
-        if page.platform_loads == loads:
-            self.refuse("failure_stored", call=call, got="load_platform wasn't called again")
+        if page.loads(loader) == loads:
+            self.refuse("failure_stored", call=call, got=f"{loader} wasn't called again")
         mistakes = self.error_mistakes(got, has_raised, hidden="failure_hidden")
         self.refuse_first(mistakes, call=failing, got=got, expected="that error")
 

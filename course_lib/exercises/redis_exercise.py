@@ -65,6 +65,13 @@ class RedisExercise(Exercise):
     """An exercise whose answer runs on Redis."""
 
     limit = 3.0
+    refusals: ClassVar = {
+        "error_group": (
+            "The error came in an ExceptionGroup: a `TaskGroup` wraps the errors of its tasks, so "
+            "the caller's `except LookupError` doesn't catch it.",
+            "Use `await asyncio.gather(...)`, which raises the error itself.",
+        ),
+    }
     whole_database: ClassVar[bool] = False
     """True if keys must have no prefix, for scripts; on a server that isn't ours they have one."""
 
@@ -109,7 +116,11 @@ class RedisExercise(Exercise):
 
         `hidden` is the misconception if no error reached the caller.
         """
-        return {hidden: not has_raised, "another_error": got != f"LookupError: {FAILURE}"}
+        return {
+            hidden: not has_raised,
+            "error_group": got.startswith("ExceptionGroup"),
+            "another_error": got != f"LookupError: {FAILURE}",
+        }
 
     async def judge_on(self, redis: Client, answer: Any) -> None:
         """Judge the answer on a Redis without keys. Subclasses implement this."""

@@ -31,7 +31,10 @@ def no_other_sleep() -> Iterator[None]:
 
 
 class RejectingService:
-    """Responds by a plan, with a status or a rejection with this Retry-After, and records waits."""
+    """Responds by a plan, and records waits.
+
+    A plan has statuses, rejections with this Retry-After, and pairs of a status and a Retry-After.
+    """
 
     def __init__(self, plan: Sequence[Any]) -> None:
         self.plan = plan
@@ -72,7 +75,9 @@ class RejectingService:
     def _mistake_after(self, number: int) -> str | None:
         """Return what the client did wrong after this response, counted from 0."""
         is_last = number == len(self.responses) - 1
-        retry_after = int(self.responses[number].headers.get("Retry-After", 0))
+        response = self.responses[number]
+        is_rejection = response.status_code == 429
+        retry_after = int(response.headers["Retry-After"]) if is_rejection else 0
         waited = sum(map(float, self.waits[number + 1]))
         mistakes = {
             "retries_errors": not retry_after and not is_last,
@@ -85,7 +90,10 @@ class RejectingService:
 
     def _respond(self) -> httpx.Response:
         planned = self.plan[min(len(self.responses), len(self.plan) - 1)]
-        if isinstance(planned, str):
+        if isinstance(planned, tuple):
+            status, seconds = planned
+            response = httpx.Response(status, headers={"Retry-After": seconds})
+        elif isinstance(planned, str):
             headers = {"Retry-After": planned, "X-RateLimit-Reset": "90"}
             response = httpx.Response(429, headers=headers)
         else:
@@ -105,4 +113,9 @@ def _is_duration(value: Any) -> bool:
 
 def shown_plan(planned: Any) -> str:
     """Return a planned response as text."""
-    return f"429, Retry-After: {planned}" if isinstance(planned, str) else str(planned)
+    if isinstance(planned, str):
+        return f"429, Retry-After: {planned}"
+    if isinstance(planned, tuple):
+        status, seconds = planned
+        return f"{status}, Retry-After: {seconds}"
+    return str(planned)

@@ -5,6 +5,7 @@ import contextlib
 import json
 from typing import Any
 
+from course_lib.exercises.answers import from_json
 from course_lib.exercises.fakes import NamedFunction
 from course_lib.lab.redis_server import Client
 
@@ -36,6 +37,11 @@ class Entry:
             raise RuntimeError("no database")
         await self.store(NEW, FRESH)
         return NEW
+
+    async def read(self) -> tuple[Any, float]:
+        """Return the stored value, and the seconds that its TTL has left; -1 without a TTL."""
+        stored, milliseconds = await self._redis.get(self._key), await self._redis.pttl(self._key)
+        return from_json(stored), milliseconds / 1000
 
     def arguments(self) -> tuple[Any, ...]:
         """Return the arguments of a call of the answer."""

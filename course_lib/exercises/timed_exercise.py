@@ -19,6 +19,7 @@ NOW = 1_700_000_041.5  # seconds; soon after the start of a window
 A_DAY = 86_400  # seconds
 TWO_PROCESSES = "limit:6"  # the key that two processes count under
 WRITES = {"ZADD", "INCR", "INCRBY", "SET", "EVAL", "EVALSHA"}
+EXPIRES_AT = {"EXPIREAT", "PEXPIREAT"}
 
 
 class TimedExercise(WindowExercise):
@@ -32,7 +33,8 @@ class TimedExercise(WindowExercise):
         ),
         "expires_too_soon": (
             "A key expires while it still matters for the count.",
-            "How long after this request can another one still need this key?",
+            "How long after this request can another one still need this key? Set the TTL in "
+            "seconds from now, at each request.",
         ),
         "expires_too_late": (
             "A key stays in Redis long after its requests have stopped counting, so each client "
@@ -54,7 +56,7 @@ class TimedExercise(WindowExercise):
         """
         raise NotImplementedError
 
-    async def refined(self, _redis: Client, _key: str, mistake: str) -> str:
+    async def refined(self, _answer: Any, _redis: Client, _key: str, mistake: str) -> str:
         """Return a more exact misconception if what's in Redis shows one."""
         return mistake
 
@@ -68,21 +70,31 @@ class TimedExercise(WindowExercise):
         await self._schedule(redis, by_turns, TWO_PROCESSES, 4, 60)
 
     async def _two_clients(self, redis: Client, answer: Any) -> None:
-        """Send two requests of one client, look at what is stored, and send one of another."""
+        """Send two requests of one client and then a third, and one of another client.
+
+        Look at what is stored after the second, and after the third, which is rejected.
+        """
         decisions = []
         for _ in range(2):
             decision = await self.decide(answer, redis, "limit:1", 2, 60, NOW)
             decisions.append(decision)
         call = f"twice {self.called(redis, 'limit:1', 2, 60, NOW)}"
         if not await redis.keys("*"):
-            has_written = any(name in WRITES for name, *_ in redis.commands)
-            mistake = "takes_all_back" if has_written else "not_in_redis"
-            self.refuse(mistake, call=call, got="no key in Redis")
+            commands = {name for name, *_ in redis.commands}
+            mistakes = {
+                "expires_too_soon": commands & EXPIRES_AT,  # by the server's clock that's past
+                "takes_all_back": commands & WRITES,
+                "not_in_redis": True,
+            }
+            self.refuse_first(mistakes, call=call, got="no key in Redis")
         least = 60 * self.windows_kept - 4
         soon, late = "expires_too_soon", "expires_too_late"
         await self.expect_ttls(redis, call, least, A_DAY, too_short=soon, too_long=late)
         if not all(decisions):
             return
+        await self.decide(answer, redis, "limit:1", 2, 60, NOW)
+        call = f"three times {self.called(redis, 'limit:1', 2, 60, NOW)}"
+        await self.expect_ttls(redis, call, least, A_DAY, too_short=soon, too_long=late)
         if not await self.decide(answer, redis, "limit:2", 2, 60, NOW):
             call = f"{self.called(redis, 'limit:2', 2, 60, NOW)} after that"
             self.refuse("one_for_all", call=call, got="False")
@@ -112,7 +124,7 @@ class TimedExercise(WindowExercise):
         if are_truths and got != expected:
             known = self._known_mistakes(times, limit, seconds, expected)
             mistake = self.recognize(got, known, operator.eq) or "another_answer"
-            mistake = await self.refined(redis, key, mistake)
+            mistake = await self.refined(next(answers), redis, key, mistake)
             self._refuse_difference(mistake, call, times, got, expected)
         self.expect(f"{call}, {len(times)} times", got, expected)
 

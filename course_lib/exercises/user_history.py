@@ -12,11 +12,12 @@ ALL_OF_USER = """SELECT id, created_at, type FROM events WHERE user_id = :user_i
     ORDER BY created_at DESC, id DESC"""
 USER, EVENTS, TIED = 501, 3_000, 25
 # The two users take turns. 25 events of each have the same `created_at`, which are more than fit on
-# a page, and a later event may have a smaller ID.
+# a page, and a later event may have a smaller ID. The earlier half of them is a year older.
 HISTORY = f"""
 WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {2 * EVENTS - 1})
 INSERT INTO events SELECT 10000 + i * 2477 % {2 * EVENTS}, {USER} + i % 2, 'type ' || (i % 5),
-    200, 1, 'page', 1, 1705000000 + i / {2 * TIED} * 60, '{{}}' FROM n"""
+    200, 1, 'page', 1, 1705000000 + i / {2 * TIED} * 60 - (i < {EVENTS}) * 31536000, '{{}}'
+FROM n"""
 
 Row = tuple[int, int, str]
 """An event's ID, its time and its type."""

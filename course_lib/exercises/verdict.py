@@ -16,8 +16,8 @@ HEADINGS = {RIGHT: "Right", REFUSED: "Not yet", NOT_ATTEMPTED: "Not attempted ye
 TONES = {RIGHT: "good", REFUSED: "bad", NOT_ATTEMPTED: "plain"}
 PROSE = {"next", "help"}  # labels whose text is a sentence; the others show code
 
-ADDRESS = re.compile(r"<(?:[\w.<>]*\.)?_?(\w+) object(?: [\w.<>]+)? at 0x[0-9a-f]+>")
-"""Matches the repr of an object whose class doesn't define one."""
+ADDRESS = re.compile(r"<(?:[\w.<>]*\.)?_?(\w+) object(?: [\w.<>]+)? at 0x[0-9a-f]+(?: \[[^]]*\])?>")
+"""Matches the repr of an object whose class doesn't define one, and those of asyncio's locks."""
 FUNCTION = re.compile(
     r"<(?:function|bound method) (?:[\w<>]+\.)*(\w+|<lambda>)(?: at 0x[0-9a-f]+>| of [^>]*>+)"
 )

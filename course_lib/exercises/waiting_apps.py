@@ -22,6 +22,8 @@ class WaitingApp:
     """Seconds before the response, and between its parts."""
     parts: int = 1
     failure: BaseException | None = None
+    scope: Scope = field(default_factory=dict)
+    """The scope that the server passes to the middleware."""
     received: list[object] = field(default_factory=list)
     sent: list[object] = field(default_factory=list)
     """The messages that reached the server."""
@@ -31,6 +33,8 @@ class WaitingApp:
     took: float = 0.0
     """Seconds from the call of the middleware to its return."""
     warned: bool = False
+    is_lost: bool = False
+    """True if a part of the scope didn't reach it, or a message not at once the server."""
 
     @property
     def least(self) -> float:
@@ -40,12 +44,14 @@ class WaitingApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond to a request."""
+        self.is_lost = not self.scope.items() <= scope.items()
         self.received.append(await receive())
         await asyncio.sleep(self.wait)
         if self.failure:
             raise self.failure
         for message in self.response:
             await send(message)
+            self.is_lost |= message not in self.sent
             if message.get("more_body"):
                 await asyncio.sleep(self.wait)
         await asyncio.sleep(0)
@@ -66,7 +72,7 @@ class WaitingApp:
 def apps() -> dict[str, WaitingApp]:
     """Return the apps that a middleware is tried with, by path."""
     return {
-        "/whole": WaitingApp(),
+        "/Users/7": WaitingApp(),
         "/in-parts": WaitingApp(wait=0.04, parts=3),
         "/fails": WaitingApp(failure=ValueError("the app's own")),
         "/left": WaitingApp(failure=asyncio.CancelledError("the client disconnected")),

@@ -131,8 +131,10 @@ class WindowExercise(RedisExercise):
     async def at_once(self, answer: Any, limit: int, *arguments: Any) -> None:
         """Refuse the answer unless it allows exactly `limit` of many concurrent requests."""
 
-        async def all_at_once(*arguments: Any) -> list[Any]:
-            requests = [answer(*arguments) for _ in range(CONCURRENT)]
+        async def all_at_once(redis: Client, *arguments: Any) -> list[Any]:
+            # A connection for each, so that none of them is done before the others have begun.
+            await asyncio.gather(*(redis.ping() for _ in range(CONCURRENT)))
+            requests = [answer(redis, *arguments) for _ in range(CONCURRENT)]
             return await asyncio.gather(*requests)
 
         decisions = await self.call_async(all_at_once, *arguments)

@@ -80,6 +80,7 @@ before the first lookup it's 0.0."""
         self._compare(answer, 7, 13)
         self._compare(answer, 1, 2)
         self._compare(answer, 5, 0, "all_hits")
+        self._compare(answer, 1, 0, "all_hits")
         self._compare(answer, 0, 4, "another_number")
         self._nothing_looked_up(answer)
 

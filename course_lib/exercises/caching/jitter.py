@@ -1,5 +1,6 @@
 """Exercise: spread TTLs, so that what was stored together doesn't expire together."""
 
+import itertools
 import math
 import random
 from collections import Counter
@@ -69,6 +70,11 @@ that's how stale a value may get."""
             "Evenly distributed means that every part of the range is equally likely: "
             "`random.uniform`.",
         ),
+        "in_order": (
+            "Each TTL follows from the one before, as with a counter: another process draws the "
+            "same TTLs in the same order.",
+            "Draw a random number in each call: `random.uniform`.",
+        ),
         "a_share_alone": (
             "That's a share, from 0.9 to 1, not a TTL.",
             "Multiply it by `ttl`.",
@@ -92,14 +98,15 @@ that's how stale a value may get."""
         """Draw many TTLs for a long TTL and for a short one, so many that luck doesn't count."""
         long = self._ttls(answer, 1_000)
         short = self._ttls(answer, 5)
-        for mistake, was_made, got in _mistakes(long, short):
+        day = self._ttls(answer, 86_400, 200)
+        for mistake, was_made, got in _mistakes(long, short, day):
             if was_made:
                 call = f"{self.name}(1000) and {self.name}(5), {SAMPLES} times each"
                 self.refuse(mistake, call=call, got=got)
 
-    def _ttls(self, answer: Any, ttl: int) -> list[float]:
+    def _ttls(self, answer: Any, ttl: int, samples: int = SAMPLES) -> list[float]:
         def many_times(ttl: int) -> list[Any]:
-            return [answer(ttl) for _ in range(SAMPLES)]
+            return [answer(ttl) for _ in range(samples)]
 
         self.call(answer, ttl)  # refuses the stub, and what isn't a function
         ttls = []
@@ -112,16 +119,23 @@ that's how stale a value may get."""
         return ttls
 
 
-def _mistakes(long: list[float], short: list[float]) -> Iterable[tuple[str, bool, str]]:
-    """Return each misconception, whether the TTLs for 1,000 and 5 seconds show it, and how."""
+def _mistakes(
+    long: list[float], short: list[float], day: list[float]
+) -> Iterable[tuple[str, bool, str]]:
+    """Return each misconception, whether the TTLs for 1,000 and 5 seconds show it, and how.
+
+    The few TTLs for a day show whether the spread has a limit.
+    """
     longest, shortest = max(long), min(long)
     spread = longest - shortest
     short_spread = max(short) - min(short)
+    day_spread = max(day) - min(day)
     is_fixed = abs(spread - short_spread) < 0.1 * spread
     different = len(set(short))
     most_equal = max(Counter(long).values())
     uneven = max(_unevenness(long, 1_000), _unevenness(short, 5))
     quarters = _by_quarter(long)
+    rises = sum(later > earlier for earlier, later in itertools.pairwise(long))
     largest = f"up to {longest:.1f} for 1000"
     smallest = f"down to {shortest:.1f} for 1000"
     whole_range = f"from {shortest:.1f} to {longest:.1f} for 1000"
@@ -135,12 +149,14 @@ def _mistakes(long: list[float], short: list[float]) -> Iterable[tuple[str, bool
         ("too_short", shortest < 899.9 or min(short) < 4.49, smallest),
         (
             "piled_up",
-            most_equal > SAMPLES / 20,
+            most_equal > SAMPLES / 100,
             f"{most_equal} of {SAMPLES} keys with the same TTL",
         ),
         ("too_narrow", spread < 93, whole_range),
         ("uneven", uneven > MOST_UNEVEN, f"keys by quarter of the range: {quarters}"),
         ("too_narrow", spread < 99 or short_spread < 0.495, whole_range),
+        ("in_order", abs(rises / SAMPLES - 0.5) > 0.05, f"{rises} of {SAMPLES} above the last"),
+        ("fixed_seconds", day_spread < 7_300, f"a spread of {day_spread:.0f} for 86400"),
     )
 
 

@@ -58,6 +58,11 @@ don't get its result or its error."""
             "Remove the task from `flights` when it's done: this isn't a cache. A callback is "
             "called with the task: `lambda _: flights.pop(key, None)`.",
         ),
+        "not_in_flights": (
+            "A load was in progress, and `flights` was empty: the callers share that dict, and not "
+            "a variable of yours.",
+            "Store the task in `flights`, under its key.",
+        ),
         "failure_sticks": (
             "After a load that failed, callers that come later get the old error.",
             "Remove the task when it's done, even if it failed.",
@@ -134,6 +139,7 @@ don't get its result or its error."""
         await self._failed_load(answer, flights, database)
         for cancelled in (0, 1):
             await self.one_is_cancelled(answer, cancelled)
+        await self.the_only_one_is_cancelled(answer)
 
     async def _ten_at_once(self, answer: Any, flights: Any, database: CountingDatabase) -> None:
         callers = [self.call_async(answer, flights, "a", database.load) for _ in range(10)]
@@ -153,10 +159,14 @@ don't get its result or its error."""
 
     async def _failed_load(self, answer: Any, flights: Any, database: CountingDatabase) -> None:
         database.is_up = False
-        callers = [self.call_async(answer, flights, "a", database.load) for _ in range(3)]
+        calls = [self.call_async(answer, flights, "a", database.load) for _ in range(3)]
+        callers = [asyncio.ensure_future(call) for call in calls]
+        _, waiting = await asyncio.wait(callers, timeout=0.5)
+        for caller in waiting:
+            caller.cancel()
         failures = await asyncio.gather(*callers, return_exceptions=True)
         call = "three calls of a load that fails"
-        if not all(_is_database_error(failure) for failure in failures):
+        if waiting or not all(isinstance(failure, Refusal) for failure in failures):
             self.refuse_call("failure_hidden", call, brief(failures), "three errors")
         errors = {failure.got for failure in failures if isinstance(failure, Refusal)}
         if errors != {"RuntimeError: no database"}:

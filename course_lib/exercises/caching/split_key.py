@@ -2,11 +2,10 @@
 
 from typing import Any, ClassVar
 
-from course_lib.exercises.fakes import FAILURE
 from course_lib.exercises.page_exercise import Page, PageExercise
 from course_lib.lab.redis_server import Client
 
-USERS = (1, 11, 1_100_011)
+USERS = (1, 11, 1_100_011, 1_100_012)
 
 
 class SplitKey(PageExercise):
@@ -79,7 +78,7 @@ the caller."""
             "Let `cache.get_or_set` call the loader.",
         ),
         "falsy_hit": (
-            "A falsy part (0, an empty list) was stored, and loaded again.",
+            "A falsy part (0, an empty list, None) was stored, and loaded again.",
             "`get_or_set` can tell a stored 0 from a miss; with `get`, compare with a default of "
             "your own.",
         ),
@@ -121,16 +120,15 @@ the caller."""
             "Call `cache.get_or_set` for each request, and keep nothing yourself.",
         ),
         "failure_stored": (
-            "`load_platform` raised an error, and something was stored all the same.",
+            "A loader raised an error, and something was stored all the same.",
             "Let the error reach the caller: `get_or_set` stores nothing then.",
         ),
         "failure_hidden": (
-            "`load_platform` raised an error, and your function returned as if nothing had "
-            "happened.",
+            "A loader raised an error, and your function returned as if nothing had happened.",
             "Let the error reach the caller: don't catch it.",
         ),
         "another_shape": (
-            "That's not a response made of two parts.",
+            "The response isn't made of the two parts that the loaders returned.",
             'Return `{"user": ..., "platform": ...}`, with what the loaders returned.',
         ),
     }
@@ -176,8 +174,11 @@ the caller."""
         call = f"{self.name}(cache, 11, ...) after the entries of user 1 were invalidated"
         self.refuse_second_load(page, "platform_of_one_user", call)
         await redis.clear()
-        await self.failed_load(answer, Page(redis, {1: {"events": 0}}, LookupError(FAILURE)))
-        await redis.clear()
-        await self.falsy_parts(answer, Page(redis, {3: 0}, []))
-        await redis.clear()
+        for loader in ("load_platform", "load_user"):
+            page = Page(redis, {1: {"events": 0}}, {"events": 3_000})
+            await self.failed_load(answer, page, loader)
+            await redis.clear()
+        for part in (0, None):
+            await self.falsy_parts(answer, Page(redis, {3: part}, []))
+            await redis.clear()
         await self.invalidated(answer, Page(redis, {1: {"events": 3}}, {"events": 1_000}))

@@ -11,20 +11,14 @@ import asyncio
 import json
 from typing import Any, ClassVar
 
-from course_lib.exercises.answers import from_json
-from course_lib.exercises.judging import same
-from course_lib.exercises.redis_exercise import RedisExercise
-from course_lib.exercises.reloaded_entry import FRESH, LAST, NEW, Entry, Together
-from course_lib.exercises.verdict import NotAttempted, brief
+from course_lib.exercises.reload_exercise import OLD, STALE, ReloadExercise
+from course_lib.exercises.reloaded_entry import Entry, Together
 from course_lib.lab.redis_server import Client
 
-STALE = LAST - 10  # seconds left of an entry's TTL
-OLD = {"events": 33}
 REQUESTS = 10  # at once
-PATIENCE = 1.0  # seconds: even on a busy machine, a result that needs no reload comes sooner
 
 
-class Stale(RedisExercise):
+class Stale(ReloadExercise):
     """A stale value is served at once, and reloaded once."""
 
     lesson = "caching"
@@ -91,6 +85,25 @@ class Stale(RedisExercise):
             "While one key was reloaded, a stale entry of another key wasn't.",
             "Keep one task for each key in `reloads`.",
         ),
+        "forgets_all": (
+            "The reload of one key ended, and the running reload of another key was forgotten: its "
+            "next request started another one.",
+            "Remove only the task of your own key: `reloads.pop(key, None)`, not `clear()`.",
+        ),
+        "changes_entry": (
+            "The stale entry was changed before its reload was done. If the reload fails, the next "
+            "request finds nothing, or takes a stale value for a fresh one.",
+            "Only read the entry: `reload` stores the new value, with a new TTL.",
+        ),
+        "loads_twice": (
+            "Nothing was stored, and one request loaded the value more than once.",
+            "Step 2: `return await reload()`.",
+        ),
+        "failure_hidden": (
+            "Nothing was stored and `reload` raised an error, but your function returned as if "
+            "nothing had happened.",
+            "Let the error of step 2 reach the caller: don't catch it.",
+        ),
         "never_loads": (
             "Nothing was stored, and the request didn't get the value that `reload` loads.",
             "Step 2: `return await reload()`.",
@@ -121,80 +134,28 @@ class Stale(RedisExercise):
         return json.loads(stored)
 
     async def judge_on(self, redis: Client, answer: Any) -> None:
-        """Try fresh and stale entries, ten requests at once, an error, two keys, and a miss."""
+        """Try fresh and stale entries, ten requests at once, two keys, an error, and a miss."""
         for value in (OLD, 0, []):
-            fresh = Entry(redis, "a", {})
-            await fresh.store(value, FRESH)
-            await self._request(answer, fresh, value, FRESH)
-            if fresh.reloads:
-                mistake = "reloads_fresh" if value else "falsy_hit"
-                self.refuse(mistake, call=_call(fresh, value, FRESH), got="a reload")
+            await self.fresh(redis, answer, value)
+        await self._two_keys(redis, answer)
+        await self.short_reload(redis, answer)
+        await self.after_a_reload(redis, answer)
+        await self.miss(redis, answer)
+
+    async def _two_keys(self, redis: Client, answer: Any) -> None:
+        """Let ten requests for each of two keys start a reload; only the first one's ends."""
         running: dict[str, Any] = {}
-        for key in "ab":
-            entry = Entry(Together(redis, REQUESTS), key, running)
+        entries = [Entry(Together(redis, REQUESTS), key, running) for key in "ab"]
+        for entry, fewer in zip(entries, ("never_reloads", "one_for_all_keys"), strict=True):
             await entry.store(OLD, STALE)
-            requests = [self._request(answer, entry, OLD, STALE) for _ in range(REQUESTS)]
+            requests = [self.request(answer, entry, OLD, STALE) for _ in range(REQUESTS)]
             await asyncio.gather(*requests)
-            fewer = "never_reloads" if key == "a" else "one_for_all_keys"
-            await self._expect_reloads(entry, 1, fewer)
-        await self._after_a_reload(redis, answer)
-        await self._miss(redis, answer)
-
-    async def _after_a_reload(self, redis: Client, answer: Any) -> None:
-        """Let a reload end, by an error or without one; the next stale request starts another."""
-        for fails in (False, True):
-            entry = Entry(redis, "c", {}, fails=fails)
-            for reloads in (1, 2):
-                await entry.store(OLD, STALE)
-                for _ in range(2):
-                    await self._request(answer, entry, OLD, STALE)
-                await self._expect_reloads(entry, reloads, "never_again")
-                await entry.end_reload()
-
-    async def _miss(self, redis: Client, answer: Any) -> None:
-        entry = Entry(redis, "d", {})
-        entry.may_end.set()
-        result = await self.call_async(answer, *entry.arguments())
-        if result is ...:
-            raise NotAttempted
-        if not same(result, NEW):
-            call = f"{entry.call}, with nothing stored"
-            self.refuse("never_loads", call=call, got=brief(result), expected=brief(NEW))
-
-    async def _request(self, answer: Any, entry: Entry, stored: Any, left: int) -> None:
-        """Expect the stored value before the reload ends."""
-        call = asyncio.ensure_future(self.call_async(answer, *entry.arguments()))
-        done, _ = await asyncio.wait({call}, timeout=PATIENCE)
-        if not done:
-            await entry.end_reload()
-        result = await call
-        if result is ...:
-            raise NotAttempted
-        if done and type(result) is type(stored) and same(result, stored):
-            return
-        is_new = same(result, NEW)
-        when = "" if done else ", after the reload had ended"
-        mistakes = {
-            "falsy_hit": not stored and is_new,
-            "reloads_fresh": left == FRESH and is_new,
-            "waits_for_reload": is_new or not done,
-            "text_for_value": isinstance(result, bytes | str) and from_json(result) == stored,
-            "another_value": True,
-        }
-        self.refuse_first(
-            mistakes,
-            call=_call(entry, stored, left),
-            got=brief(result) + when,
-            expected=brief(stored),
-        )
-
-    async def _expect_reloads(self, entry: Entry, expected: int, fewer: str) -> None:
-        await entry.wait_for_reloads(expected)
-        if entry.reloads != expected:
-            mistake = "reloads_each" if entry.reloads > expected else fewer
-            call = f"{_call(entry, OLD, STALE)}, several times"
-            self.refuse(mistake, call=call, got=f"reloads: {entry.reloads}", expected=f"{expected}")
-
-
-def _call(entry: Entry, stored: Any, left: int) -> str:
-    return f"{entry.call}, with {brief(stored)} stored and {left} s left"
+            await self.expect_unchanged(entry)
+            await self.expect_reloads(entry, 1, fewer)
+        first, second = entries
+        await first.end_reload()
+        await self.request(answer, second, OLD, STALE)
+        await second.wait_for_reloads(2)
+        if second.reloads > 1:
+            call = f"{second.call}, while its reload runs, after another key's reload ended"
+            self.refuse("forgets_all", call=call, got="another reload", expected="none")

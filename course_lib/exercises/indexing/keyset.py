@@ -10,9 +10,9 @@ from course_lib.exercises.verdict import brief
 from course_lib.optimizer import analyze_query_performance
 
 COLUMNS = ["id", "created_at", "type"]
-# The page begins after this many rows: in a tie, within the first page, between ties, far down,
-# before the last rows, at the end.
-PAGES = (40, 12, 50, 1_410, 2_990, user_history.EVENTS)
+# The page begins after this many rows: in a tie, within the first page, between ties, before a
+# year without events, before the last rows, at the end.
+PAGES = (40, 12, 50, 1_490, 2_990, user_history.EVENTS)
 MOST_STEPS = 4_000  # a page takes about 600; reading all of a user's events takes more than 10,000
 
 
@@ -99,7 +99,7 @@ have the same `created_at`. The index is on `(user_id, created_at)`."""
         ),
         "not_twenty": (
             "The page begins with the right row, but has a different number of rows.",
-            "Keep `LIMIT 20`.",
+            "Keep `LIMIT 20`, and let no other condition end the page.",
         ),
         "scans": (
             "The rows are right, but SQLite scans: it doesn't go straight to the user.",

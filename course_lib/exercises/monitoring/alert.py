@@ -74,6 +74,15 @@ took. Timestamps are in seconds, like `now`; the list goes back hours, in no par
             "You divided the slow recent requests by all requests, old ones included.",
             "Divide by the number of recent requests.",
         ),
+        "same_timestamp": (
+            "Of several requests with the same timestamp, you counted only one.",
+            "Keep all the pairs in a list: a dict or a set drops those that are alike.",
+        ),
+        "start_for_end": (
+            "You added `seconds` to the timestamp or subtracted them, so a request that took "
+            "minutes is counted at another time.",
+            "`timestamp` is when the response was sent: compare it with `now`.",
+        ),
         "upside_down": (
             "It rings when all is well, and is silent when users wait.",
             "True means that someone has to get up.",

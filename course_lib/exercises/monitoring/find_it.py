@@ -72,6 +72,10 @@ monitor has measured. Its keys are names, such as `"GET /items"`. Each value has
             "You counted the requests that failed twice.",
             "Use `count`: it includes the requests that failed.",
         ),
+        "whole_seconds": (
+            "In a quiet hour all totals are less than a second, and rounded they're all the same.",
+            "Compare the products as they are.",
+        ),
         "typed_in": (
             "Right for one service, wrong for another: your answer is the same for both.",
             "Find the name from the figures in `metrics`.",
@@ -110,12 +114,13 @@ monitor has measured. Its keys are names, such as `"GET /items"`. Each value has
         return max(metrics, key=lambda endpoint: metrics[endpoint].count * metrics[endpoint].mean)
 
     def judge(self, answer: Callable[[Mapping[str, Metrics]], str]) -> None:
-        """Try two services, in each of which every other rule finds another endpoint."""
+        """Try two services, in which every other rule finds another endpoint, and a quiet hour."""
         names = list(SERVICES)
         first = self._compare(answer, metrics_of(1.0, names, names))
         backwards = names[::-1]
         other_services = [*names[:5][::-1], *names[5:][::-1]]
         self._compare(answer, metrics_of(0.1, backwards, other_services), first)
+        self._compare(answer, metrics_of(0.1, names, backwards, share=0.01))
 
     def _compare(
         self, answer: Callable[..., Any], metrics: dict[str, Metrics], earlier: str = ""
@@ -141,6 +146,6 @@ monitor has measured. Its keys are names, such as `"GET /items"`. Each value has
         self.refuse(
             "typed_in" if result == earlier else misconception_of(result, metrics),
             call=call,
-            got=f"{result!r}: {requests}, {totals[result]:,.0f} s in all",
-            expected=f"one that people wait {largest:,.0f} s for in all",
+            got=f"{result!r}: {requests}, {totals[result]:,.2f} s in all",
+            expected=f"one that people wait {largest:,.2f} s for in all",
         )

@@ -67,6 +67,11 @@ counting in their dicts, so leave those unchanged."""
             "The counts of one or more workers are missing.",
             "Go through the whole list.",
         ),
+        "same_dict": (
+            "If there's only one worker, the result is that worker's own dict: it changes while "
+            "the worker goes on counting.",
+            "Add up in a new dict, for one worker too.",
+        ),
         "changes_a_worker": (
             "A worker's own counts have changed, so the next merge would count its neighbors "
             "twice.",
@@ -117,6 +122,10 @@ counting in their dicts, so leave those unchanged."""
         for workers in WORKERS:
             self._compare(answer, workers)
             self._earlier += workers
+        only = {10: 3}
+        if self.call(answer, [only], copied=False) is only:
+            call = f"counts = {only}; merge([counts])"
+            self.refuse("same_dict", call=call, got="counts itself", expected="a new dict")
 
     def _compare(self, answer: Callable[..., Any], workers: list[dict[int, int]]) -> None:
         passed = list(map(dict, workers))

@@ -12,6 +12,7 @@ from course_lib.lab import bench
 
 # Numbers of samples and percentiles, for ranks that are whole numbers and that aren't.
 CASES = ((37, 90), (20, 30), (10, 95), (37, 1), (25, 28), (20, 100), (1, 50), (28, 25))
+MORE_CASES = ((10, 50), (250, 99))
 MOSTLY_EQUAL: list[float] = [500, *[10] * 6, 7, 10, 10]
 
 
@@ -117,7 +118,7 @@ from 1 to 100."""
 
     def judge(self, answer: Callable[[Sequence[float], int], float]) -> None:
         """Try ranks that are whole numbers and that aren't, one sample, and a rank floats spoil."""
-        for count, percent in CASES:
+        for count, percent in (*CASES, *MORE_CASES):
             self._compare(answer, _latencies(count), percent)
         for percent in (90, 30, 91):
             self._compare(answer, MOSTLY_EQUAL, percent)
@@ -151,7 +152,7 @@ def _latencies(count: int) -> list[float]:
     """Return milliseconds, all different, in no order, and not evenly spread."""
     generator = random.Random(count)
     exponents = generator.sample(range(count), count)
-    return [round(20 * 1.1**exponent + generator.random(), 3) for exponent in exponents]
+    return [round(20 * 1.1**exponent + generator.random(), 6) for exponent in exponents]
 
 
 def _of_different(samples: list[float], percent: int) -> float:
@@ -190,6 +191,6 @@ def _mistakes(samples: list[float], percent: int) -> dict[str, list[float]]:
         "rounded_down": [at(exact - 1), at(round(exact) - 1)],
         "rounded_sample": [
             int(at(rank - 1)),
-            *(round(at(rank - 1), places) for places in (0, 1, 2)),
+            *(round(at(rank - 1), places) for places in range(6)),
         ],
     }

@@ -133,12 +133,13 @@ Let the app's errors reach the caller. When it works, have `timer` return `timed
             "The `finally:` runs in any case: you don't need to record anywhere else.",
         ),
         "answer_lost": (
-            "The app wasn't called, or messages between it and its client got lost or changed.",
+            "The app wasn't called, or what it and its client send each other got lost, changed or "
+            "held back.",
             "Step 2 passes on all three: `await app(scope, receive, send)`.",
         ),
         "not_a_request": (
-            "When the server starts and ends, it calls the app with `lifespan`. That's not a "
-            "request, and it has no path.",
+            "When the server starts and ends, it calls the app with `lifespan`, and for a "
+            "connection with `websocket`. Neither is a request.",
             "Leave the first three lines of the skeleton as they are.",
         ),
         "no_warning": (
@@ -181,11 +182,14 @@ Let the app's errors reach the caller. When it works, have `timer` return `timed
         middleware = await self.middleware(answer, service, service.record)
         with warnings_logged(service):
             with clock_set_back():
-                await self.send(middleware, service, "/whole")
+                await self.send(middleware, service, "/Users/7")
+            service.apps["/Users/7"] = WaitingApp()  # for another request
+            await self.send(middleware, service, "/Users/7")
             for path in ("/in-parts", "/fails", "/left"):
                 await self.send(middleware, service, path)
             await self._two_at_once(middleware, service)
-            await self.lifespan(middleware, service)
+            for kind in ("lifespan", "websocket"):
+                await self.no_request(middleware, service, kind)
             await asyncio.gather(
                 self._nearly_slow(middleware, service),
                 self.send(middleware, service, "/slow"),

@@ -12,9 +12,10 @@ import time
 from typing import Any, ClassVar
 
 from course_lib.exercises.answers import as_text
+from course_lib.exercises.clock_and_log import clock_at
+from course_lib.exercises.interrupted_client import InterruptedClient
 from course_lib.exercises.second_process import in_another_process
 from course_lib.exercises.window_exercise import WindowExercise
-from course_lib.lab import redis_server
 from course_lib.lab.redis_server import Client
 
 
@@ -52,6 +53,11 @@ identifies the client:
             "A lock in one process doesn't stop the others. Let Redis count: `incr` reads and "
             "writes in one step, for every process.",
         ),
+        "locked_out": (
+            "The window was over, and a client that had been rejected in it was rejected again: "
+            "your function remembers it outside Redis.",
+            "Decide by the count in Redis alone: when the key expires, a new window begins.",
+        ),
         "renewed": (
             "A request that didn't open the window restarted its TTL: the window never ends for a "
             "client that keeps sending, even slowly.",
@@ -83,10 +89,26 @@ identifies the client:
         await self.at_once(answer, 10, redis, "limit:9", 10, seconds)
         await self._renewed(redis, answer, seconds)
         await self._with_another_process(redis, answer, seconds)
+        await self._one_of_many(redis, answer, seconds)
 
     async def _two_clients(self, redis: Client, answer: Any, seconds: int) -> None:
-        """Send five requests of one client, the first of them alone, then one of another."""
+        """Send five requests of one client, one more later in its window, then one of another."""
         arguments = (redis, "limit:7", 3, seconds)
+        now = time.time()
+        with clock_at(now):
+            await self._five_at_one_time(redis, answer, *arguments)
+        with clock_at(now + 5):
+            is_allowed_later = await self.decide(answer, *arguments)
+        if is_allowed_later:
+            call = f"{self.called(*arguments)} again, 5 s later"
+            self.refuse("another_ttl", call=call, got="True", expected="False")
+        if not await self.decide(answer, redis, "limit:8", 3, seconds):
+            call = f"{self.called(redis, 'limit:8', 3, seconds)} after that"
+            self.refuse("one_for_all", call=call, got="False")
+
+    async def _five_at_one_time(self, redis: Client, answer: Any, *arguments: Any) -> None:
+        """Send five requests, and look at the key after the first of them."""
+        seconds = arguments[-1]
         call = f"five times {self.called(*arguments)}"
         first = await self.decide(answer, *arguments)
         if not await redis.keys("*"):
@@ -95,9 +117,20 @@ identifies the client:
         await self.expect_ttls(redis, once, seconds / 2, seconds, too_short=wrong, too_long=wrong)
         others = [await self.decide(answer, *arguments) for _ in range(4)]
         self.expect(call, [first, *others], [True, True, True, False, False])
-        if not await self.decide(answer, redis, "limit:8", 3, seconds):
-            call = f"{self.called(redis, 'limit:8', 3, seconds)} after that"
-            self.refuse("one_for_all", call=call, got="False")
+        await self.expect_ttls(redis, call, seconds / 2, seconds, too_short=wrong, too_long=wrong)
+
+    async def _one_of_many(self, redis: Client, answer: Any, seconds: int) -> None:
+        """Send many requests of a client that's allowed one; then another, when that has expired.
+
+        What the answer remembers outside Redis doesn't expire.
+        """
+        arguments = (redis, "limit:13", 1, seconds)
+        decisions = [await self.decide(answer, *arguments) for _ in range(12)]
+        self.expect(f"12 times {self.called(*arguments)}", decisions, [True] + [False] * 11)
+        await redis.clear()
+        if not await self.decide(answer, *arguments):
+            call = f"{self.called(*arguments)}, when the key has expired"
+            self.refuse("locked_out", call=call, got="False", expected="True")
 
     async def _renewed(self, redis: Client, answer: Any, seconds: int) -> None:
         """Refuse a TTL that restarts and so locks a client out.
@@ -141,7 +174,7 @@ identifies the client:
             self.refuse("per_process", call=call, got=f"{allowed} allowed", expected="3 allowed")
 
     async def _with_another_process(self, redis: Client, answer: Any, seconds: int) -> None:
-        interrupted = _InterruptedClient(redis, seconds)
+        interrupted = InterruptedClient(redis, seconds)
         arguments = (interrupted, "limit:11", 5, seconds)
         allowed = 0
         for _ in range(5):
@@ -153,25 +186,6 @@ identifies the client:
             call = f"{calls}, while another process counts too"
             got = f"{allowed} allowed in all"
             self.refuse("lock_in_process", call=call, got=got, expected="5 allowed")
-
-
-class _InterruptedClient(Client):
-    """A client interrupted by another process, which counts on the same key after each GET."""
-
-    def __init__(self, redis: Client, seconds: int) -> None:
-        super().__init__(redis_server.url(), redis.prefix)
-        self.counts: list[int] = []
-        self._other, self._seconds = redis, seconds
-
-    async def execute_command(self, name: Any, *arguments: Any, **options: Any) -> Any:
-        result = await super().execute_command(name, *arguments, **options)
-        if name == "GET":
-            key = arguments[0]
-            count = await self._other.incr(key)
-            self.counts.append(count)
-            if count == 1:
-                await self._other.expire(key, self._seconds)
-        return result
 
 
 def _far_from_a_boundary() -> int:

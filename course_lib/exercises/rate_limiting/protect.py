@@ -153,13 +153,14 @@ decorator `@limiter.limit("<limit>")`. Then return the app."""
         failures = [response for response in responses if response.status_code != 200]
         retry_after = [failure.headers.get("Retry-After", "") for failure in failures]
         is_broken = first.status_code != 200 or first.json() != {"title": "LUNCH ON FRIDAY"}
+        has_skipped_model = calls < min(50, statuses[200])
         has_other_count = set(statuses) == {200, 429} and statuses[200] != 50
         has_other_limit = limiter.limits and limiter.limits != ["50/minute"]
         is_limited = failures or calls < len(responses)
         is_unused = limiter.limits and not limiter.is_applied
         mistakes = {
             "not_applied": is_unused,
-            "endpoint_broken": is_broken,
+            "endpoint_broken": is_broken or has_skipped_model,
             "another_limit": has_other_count or (not is_limited and has_other_limit),
             "another_route": not is_limited and limiter.is_on_a_route(app),
             "above_the_route": not is_limited and limiter.limits,

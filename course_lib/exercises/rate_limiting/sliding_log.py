@@ -6,9 +6,9 @@ forget old entries --> write this one --> count --> expire --+--> up to the limi
 
 import secrets
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from course_lib.exercises.timed_exercise import TimedExercise
+from course_lib.exercises.timed_exercise import NOW, TimedExercise
 from course_lib.lab.redis_server import Client
 
 
@@ -83,6 +83,11 @@ between, and returns a list of their results.
             "Step 1 removes what is older than `now - seconds`; and each request goes into the set "
             "with its `now`.",
         ),
+        "keeps_old": (
+            "Old entries don't count, but they stay in the log: it grows as long as the client "
+            "sends requests.",
+            "Step 1: remove them, with `p.zremrangebyscore`.",
+        ),
         "forgets_too_soon": (
             "Requests from the last `seconds` were forgotten.",
             "Remove only what is at least `seconds` old.",
@@ -110,11 +115,34 @@ between, and returns a list of their results.
             await redis.zrem(key, member)
         return answers[2] <= limit
 
-    async def refined(self, redis: Client, key: str, mistake: str) -> str:
-        """Tell one member for all requests apart from a missing comparison."""
+    async def judge_on(self, redis: Client, answer: Any) -> None:
+        """Try every limiter's duties, and expect a log that outlives its last entry."""
+        await super().judge_on(redis, answer)
+        is_log = await redis.type("limit:4") == b"zset"
+        if is_log and await redis.zcard("limit:4") > 7:
+            call = f"{self.name}(redis, 'limit:4', 7, 10, now), in ten windows"
+            got = f"{await redis.zcard('limit:4')} entries"
+            self.refuse("keeps_old", call=call, got=got, expected="at most 7")
+        await self.decide(answer, redis, "limit:7", 3, 60, NOW)
+        for key in await redis.keys("*limit:7*"):
+            await redis.expire(key, 20)
+        await self.decide(answer, redis, "limit:7", 3, 60, NOW + 40)
+        ttls = [await redis.ttl(key) for key in await redis.keys("*limit:7*")]
+        longest = max(ttls, default=60)
+        if longest < 56:
+            call = f"{self.called(redis, 'limit:7', 3, 60, NOW + 40)}, 40 s after another request"
+            got = f"a TTL of {longest} s"
+            self.refuse("expires_too_soon", call=call, got=got, expected="60 s")
+
+    async def refined(self, answer: Any, redis: Client, key: str, mistake: str) -> str:
+        """Tell apart why one member is left: the same for all requests, or the others forgotten."""
         is_log = await redis.type(key) == b"zset"
-        has_one_member = is_log and await redis.zcard(key) == 1
-        return "same_member" if mistake == "never_refuses" and has_one_member else mistake
+        if mistake != "never_refuses" or not is_log or await redis.zcard(key) != 1:
+            return mistake
+        await redis.zadd(key, {"another": NOW})
+        await self.decide(answer, redis, key, 4, 60, NOW + 1)
+        is_left = await redis.zscore(key, "another") is not None
+        return "same_member" if is_left else "forgets_too_soon"
 
     def model(
         self, times: Sequence[float], limit: int, seconds: float, mistake: str = ""

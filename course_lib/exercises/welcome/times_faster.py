@@ -74,8 +74,8 @@ From 2 seconds to 0.5 seconds is 4 times faster."""
         return before / after
 
     def judge(self, answer: Callable[[float, float], float]) -> None:
-        """Try ratios above and below one, and one that no number of decimals can write down."""
-        for before, after in ((3.0, 0.4), (0.5, 2.0), (1.0, 3.0)):
+        """Try ratios above and below one, far above it, and one that decimals can't write down."""
+        for before, after in ((3.0, 0.4), (0.5, 2.0), (1.0, 3.0), (30.0, 0.05)):
             result = self.call(answer, before, after)
             self._compare(result, before, after)
 

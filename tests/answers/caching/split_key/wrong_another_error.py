@@ -1,0 +1,10 @@
+async def answer(cache, user_id, load_user, load_platform):
+    async def load():
+        try:
+            return await load_user(user_id)
+        except Exception as error:
+            raise ValueError("no statistics") from error
+
+    user = await cache.get_or_set(f"stats:user:{user_id}", load, ttl=300, user_id=user_id)
+    platform = await cache.get_or_set("stats:platform", load_platform, ttl=60)
+    return {"user": user, "platform": platform}

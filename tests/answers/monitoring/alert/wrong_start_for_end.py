@@ -1,0 +1,3 @@
+def answer(requests, now):
+    recent = [seconds for timestamp, seconds in requests if now - (timestamp - seconds) <= 300]
+    return len(recent) >= 100 and sum(seconds > 0.5 for seconds in recent) / len(recent) > 0.01

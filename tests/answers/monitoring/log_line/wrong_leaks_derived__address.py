@@ -1,0 +1,14 @@
+import json
+
+
+def answer(request, status, seconds):
+    return json.dumps(
+        {
+            "level": "WARNING" if seconds > 0.5 else "INFO",
+            "request_id": request["id"],
+            "route": f"{request['method']} {request['route']}",
+            "status": status,
+            "duration_ms": seconds * 1000,
+            "address": request["headers"].get("x-forwarded-for", ""),
+        }
+    )

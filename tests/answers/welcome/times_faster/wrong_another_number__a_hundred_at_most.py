@@ -1,0 +1,2 @@
+def answer(before, after):
+    return min(before / after, 100)
