@@ -10,13 +10,9 @@ import logging
 import time
 from typing import Any, ClassVar
 
-from course_lib.exercises.answers import as_number
 from course_lib.exercises.clock_and_log import clock_set_back, warnings_logged
 from course_lib.exercises.middleware_exercise import MiddlewareExercise
-from course_lib.exercises.verdict import brief
 from course_lib.exercises.waiting_apps import Service, WaitingApp, apps
-
-TRIES = 4
 
 log = logging.getLogger("timer")
 
@@ -187,36 +183,13 @@ Let the app's errors reach the caller. When it works, have `timer` return `timed
             await self.send(middleware, service, "/Users/7")
             for path in ("/in-parts", "/fails", "/left"):
                 await self.send(middleware, service, path)
-            await self._two_at_once(middleware, service)
+            await self.two_at_once(middleware, service)
             for kind in ("lifespan", "websocket"):
                 await self.no_request(middleware, service, kind)
             await asyncio.gather(
-                self._nearly_slow(middleware, service),
+                self.send_nearly_slow(middleware, service),
                 self.send(middleware, service, "/slow"),
                 self.send(middleware, service, "/slow-failure"),
             )
         for path, app in service.apps.items():
             self.expect_warning(path, app)
-
-    async def _nearly_slow(self, middleware: Any, service: Service) -> None:
-        """Send a request of less than half a second, again if a busy machine makes it longer."""
-        for _ in range(TRIES):
-            app = service.apps["/nearly-slow"] = WaitingApp(wait=0.42)
-            await self.send(middleware, service, "/nearly-slow")
-            if app.took < 0.5:
-                break
-
-    async def _two_at_once(self, middleware: Any, service: Service) -> None:
-        """Send a short request while a long one is waiting."""
-
-        async def later() -> None:
-            await asyncio.sleep(0.08)
-            await self.send(middleware, service, "/short")
-
-        long, short = service.apps["/long"], service.apps["/short"]
-        first = asyncio.create_task(self.request(middleware, long, "/long"))
-        await asyncio.gather(first, later())
-        seconds = as_number(dict(long.recorded).get("/long"))
-        if seconds is None or seconds < 0.149:
-            call = self.get("/long and, a little later, GET /short")
-            self.refuse("shared_clock", call=call, got=brief(long.recorded + short.recorded))
