@@ -409,6 +409,10 @@ def proposed(sql: str) -> set[tuple[tuple[str, ...], str]]:
             [("city", "+boss")],
         ),
         (
+            "SELECT b.name FROM people b LEFT JOIN people p ON p.boss = b.id WHERE p.id IS NULL",
+            [("boss",)],
+        ),
+        (
             "SELECT count(*) AS count_1 FROM (SELECT people.id AS people_id FROM people"
             " WHERE people.boss = ?) AS anon_1",
             [("boss",)],
@@ -438,6 +442,21 @@ def test_the_proposals_include(sql, wanted):
 )
 def test_nothing_is_proposed_if_no_index_helps(sql):
     assert proposed(sql) == set()
+
+
+def test_no_key_has_a_column_of_another_query():
+    recursive = proposed(
+        "WITH RECURSIVE tree(id, path) AS (SELECT id, name FROM people WHERE boss = 1 UNION ALL"
+        " SELECT p.id, tree.path || p.name FROM people p JOIN tree ON p.boss = tree.id)"
+        " SELECT id FROM tree ORDER BY path"
+    )
+    correlated = proposed(
+        "SELECT name FROM places WHERE EXISTS"
+        " (SELECT 1 FROM people p WHERE p.boss = 3 AND p.born + places.id > 5)"
+    )
+    keys = {key for columns, _ in recursive | correlated for key in columns}
+    assert {"boss", "name"} <= {key.strip("+") for key in keys}
+    assert not [key for key in keys if "'" in key]
 
 
 def test_a_partial_index_leaves_out_the_column_of_its_condition():

@@ -73,6 +73,9 @@ def _comparisons(table: SelectTable, condition: Node) -> Iterator[Search]:
         owners = table.owners(other)
         if not key or table.alias in owners:
             continue
+        # The row that a LEFT JOIN hasn't found: nothing that an index could search for.
+        if isinstance(other, exp.Null) and key in table.table.rowid:
+            continue
         form = "value"
         if isinstance(condition, _INEQUALITIES):
             is_above = isinstance(condition, exp.GT | exp.GTE) == (side is left)
