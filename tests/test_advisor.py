@@ -413,6 +413,16 @@ def proposed(sql: str) -> set[tuple[tuple[str, ...], str]]:
             [("boss",)],
         ),
         (
+            "WITH p AS (SELECT * FROM people) SELECT * FROM p JOIN places ON places.id = p.id"
+            " WHERE p.city = 'x'",
+            [("city",)],
+        ),
+        (
+            "WITH p AS (SELECT id, boss, city FROM people)"
+            " SELECT * FROM p a JOIN p b ON b.boss = a.id WHERE a.city = 'x'",
+            [("city", "+boss"), ("boss", "city")],
+        ),
+        (
             "SELECT count(*) AS count_1 FROM (SELECT people.id AS people_id FROM people"
             " WHERE people.boss = ?) AS anon_1",
             [("boss",)],

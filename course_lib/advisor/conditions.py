@@ -86,7 +86,8 @@ def _comparisons(table: SelectTable, condition: Node) -> Iterator[Search]:
         if isinstance(condition, _INEQUALITIES):
             yield Kind.RANGE, (key,)
         else:
-            yield Kind.JOINED if owners else Kind.EQUAL, (key,)
+            is_joined = owners or table.is_joined_outside(other)
+            yield Kind.JOINED if is_joined else Kind.EQUAL, (key,)
 
 
 def _row_values(

@@ -60,6 +60,11 @@ class SelectTable:
         """Check whether a column belongs to a subquery, a CTE or an outer query, by its prefix."""
         return bool(column.table) and self.owner(column) is None
 
+    def is_joined_outside(self, node: Node) -> bool:
+        """Check whether a condition that was pushed down compares with a table outside."""
+        columns = [column for column in node.find_all(exp.Column) if not column.parent_select]
+        return any(self._is_of_another_query(column) for column in columns)
+
     def owners(self, node: Node) -> set[str]:
         """Return the aliases of the tables of this SELECT whose row an expression depends on."""
         owners = set()
