@@ -423,6 +423,11 @@ def proposed(sql: str) -> set[tuple[tuple[str, ...], str]]:
             [("city", "+boss"), ("boss", "city")],
         ),
         (
+            "SELECT * FROM (SELECT * FROM places LIMIT 5) p JOIN people ON people.id = p.id"
+            " WHERE people.city = 'x'",
+            [("city",)],
+        ),
+        (
             "SELECT count(*) AS count_1 FROM (SELECT people.id AS people_id FROM people"
             " WHERE people.boss = ?) AS anon_1",
             [("boss",)],

@@ -86,7 +86,7 @@ def _comparisons(table: SelectTable, condition: Node) -> Iterator[Search]:
         if isinstance(condition, _INEQUALITIES):
             yield Kind.RANGE, (key,)
         else:
-            is_joined = owners or table.is_joined_outside(other)
+            is_joined = owners or table.joins_subquery(other)
             yield Kind.JOINED if is_joined else Kind.EQUAL, (key,)
 
 

@@ -60,10 +60,18 @@ class SelectTable:
         """Check whether a column belongs to a subquery, a CTE or an outer query, by its prefix."""
         return bool(column.table) and self.owner(column) is None
 
-    def is_joined_outside(self, node: Node) -> bool:
-        """Check whether a condition that was pushed down compares with a table outside."""
-        columns = [column for column in node.find_all(exp.Column) if not column.parent_select]
-        return any(self._is_of_another_query(column) for column in columns)
+    def joins_subquery(self, node: Node) -> bool:
+        """Check whether an expression has a column of a subquery, view or CTE beside this table.
+
+        A condition that was pushed down has no SELECT around it, and its tables are outside.
+        """
+        beside = {alias.lower() for alias, _ in self.scope.references}
+        for column in node.find_all(exp.Column):
+            if self._is_of_another_query(column):
+                select = column.parent_select
+                if not select or (select is self.select and column.table.lower() in beside):
+                    return True
+        return False
 
     def owners(self, node: Node) -> set[str]:
         """Return the aliases of the tables of this SELECT whose row an expression depends on."""
