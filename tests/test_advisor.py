@@ -474,6 +474,21 @@ def test_no_key_has_a_column_of_another_query():
     assert not [key for key in keys if "'" in key]
 
 
+@pytest.mark.parametrize(
+    "joined",
+    [
+        "people p ON p.boss = places.id AND p.name LIKE 'x%'",
+        "(SELECT * FROM people WHERE name LIKE 'x%') p ON p.boss = places.id",
+        "(SELECT * FROM people) p ON p.boss = places.id AND p.name LIKE 'x%'",
+    ],
+)
+def test_no_index_is_proposed_with_which_sqlite_loses_rows_of_a_left_join(joined):
+    for join, is_proposed in [("LEFT JOIN", False), ("JOIN", True)]:
+        indexes = proposed(f"SELECT places.id FROM places {join} {joined}")
+        keys = {key for columns, _ in indexes for key in columns}
+        assert ("name COLLATE NOCASE" in keys) is is_proposed
+
+
 def test_a_partial_index_leaves_out_the_column_of_its_condition():
     assert (("born", "+name"), "city = 'x'") not in proposed(
         "SELECT name FROM people WHERE born > 3"
@@ -999,6 +1014,11 @@ def outcomes(db: Path, workload: list[str]) -> tuple[list[object], list[int]]:
     return [result for result, _ in pairs], [steps for _, steps in pairs]
 
 
+def plan_text(db: Path, sql: str) -> str:
+    with closing(sqlite3.connect(db)) as connection:
+        return str(connection.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall())
+
+
 def fill_tables(db: Path, schema: list, statistics: str) -> None:
     """Create the tables, with statistics that are missing, stale or fresh."""
     with closing(sqlite3.connect(db, isolation_level=None)) as connection:
@@ -1025,6 +1045,8 @@ def test_no_statement_fails_and_no_result_changes(tmp_path_factory, schema, work
     db = tmp_path_factory.mktemp("fuzz") / "fuzz.db"
     fill_tables(db, schema, statistics)
     before, steps_before = outcomes(db, workload)
+    # SQLite builds an automatic index in few steps, each of which takes long.
+    automatic = {sql for sql in workload if "AUTOMATIC" in plan_text(db, sql)}
     explained = explain_recommendation(db, workload, writes=0, seconds=2.5)
     failing = {sql for sql, result in zip(workload, before, strict=True) if isinstance(result, str)}
     skipped = {sql for sql, reason in explained.skipped.items() if "larger" not in reason}
@@ -1033,7 +1055,7 @@ def test_no_statement_fails_and_no_result_changes(tmp_path_factory, schema, work
     after, steps_after = outcomes(db, workload)
     assert after == before
     for sql, now, then in zip(workload, steps_after, steps_before, strict=True):
-        assert now <= 2 * then + 500, (sql, explained.statements)
+        assert sql in automatic or now <= 2 * then + 500, (sql, explained.statements)
     # Most indexes aren't recommended here, because the tables are small. They must be right too.
     with Trial.of(db, float("inf")) as trial:
         tables = trial.copy.tables
