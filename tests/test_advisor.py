@@ -409,6 +409,25 @@ def proposed(sql: str) -> set[tuple[tuple[str, ...], str]]:
             [("city", "+boss")],
         ),
         (
+            "SELECT b.name FROM people b LEFT JOIN people p ON p.boss = b.id WHERE p.id IS NULL",
+            [("boss",)],
+        ),
+        (
+            "WITH p AS (SELECT * FROM people) SELECT * FROM p JOIN places ON places.id = p.id"
+            " WHERE p.city = 'x'",
+            [("city",)],
+        ),
+        (
+            "WITH p AS (SELECT id, boss, city FROM people)"
+            " SELECT * FROM p a JOIN p b ON b.boss = a.id WHERE a.city = 'x'",
+            [("city", "+boss"), ("boss", "city")],
+        ),
+        (
+            "SELECT * FROM (SELECT * FROM places LIMIT 5) p JOIN people ON people.id = p.id"
+            " WHERE people.city = 'x'",
+            [("city",)],
+        ),
+        (
             "SELECT count(*) AS count_1 FROM (SELECT people.id AS people_id FROM people"
             " WHERE people.boss = ?) AS anon_1",
             [("boss",)],
@@ -438,6 +457,36 @@ def test_the_proposals_include(sql, wanted):
 )
 def test_nothing_is_proposed_if_no_index_helps(sql):
     assert proposed(sql) == set()
+
+
+def test_no_key_has_a_column_of_another_query():
+    recursive = proposed(
+        "WITH RECURSIVE tree(id, path) AS (SELECT id, name FROM people WHERE boss = 1 UNION ALL"
+        " SELECT p.id, tree.path || p.name FROM people p JOIN tree ON p.boss = tree.id)"
+        " SELECT id FROM tree ORDER BY path"
+    )
+    correlated = proposed(
+        "SELECT name FROM places WHERE EXISTS"
+        " (SELECT 1 FROM people p WHERE p.boss = 3 AND p.born + places.id > 5)"
+    )
+    keys = {key for columns, _ in recursive | correlated for key in columns}
+    assert {"boss", "name"} <= {key.strip("+") for key in keys}
+    assert not [key for key in keys if "'" in key]
+
+
+@pytest.mark.parametrize(
+    "joined",
+    [
+        "people p ON p.boss = places.id AND p.name LIKE 'x%'",
+        "(SELECT * FROM people WHERE name LIKE 'x%') p ON p.boss = places.id",
+        "(SELECT * FROM people) p ON p.boss = places.id AND p.name LIKE 'x%'",
+    ],
+)
+def test_no_index_is_proposed_with_which_sqlite_loses_rows_of_a_left_join(joined):
+    for join, is_proposed in [("LEFT JOIN", False), ("JOIN", True)]:
+        indexes = proposed(f"SELECT places.id FROM places {join} {joined}")
+        keys = {key for columns, _ in indexes for key in columns}
+        assert ("name COLLATE NOCASE" in keys) is is_proposed
 
 
 def test_a_partial_index_leaves_out_the_column_of_its_condition():
@@ -965,6 +1014,11 @@ def outcomes(db: Path, workload: list[str]) -> tuple[list[object], list[int]]:
     return [result for result, _ in pairs], [steps for _, steps in pairs]
 
 
+def plan_text(db: Path, sql: str) -> str:
+    with closing(sqlite3.connect(db)) as connection:
+        return str(connection.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall())
+
+
 def fill_tables(db: Path, schema: list, statistics: str) -> None:
     """Create the tables, with statistics that are missing, stale or fresh."""
     with closing(sqlite3.connect(db, isolation_level=None)) as connection:
@@ -991,6 +1045,8 @@ def test_no_statement_fails_and_no_result_changes(tmp_path_factory, schema, work
     db = tmp_path_factory.mktemp("fuzz") / "fuzz.db"
     fill_tables(db, schema, statistics)
     before, steps_before = outcomes(db, workload)
+    # SQLite builds an automatic index in few steps, each of which takes long.
+    automatic = {sql for sql in workload if "AUTOMATIC" in plan_text(db, sql)}
     explained = explain_recommendation(db, workload, writes=0, seconds=2.5)
     failing = {sql for sql, result in zip(workload, before, strict=True) if isinstance(result, str)}
     skipped = {sql for sql, reason in explained.skipped.items() if "larger" not in reason}
@@ -999,7 +1055,7 @@ def test_no_statement_fails_and_no_result_changes(tmp_path_factory, schema, work
     after, steps_after = outcomes(db, workload)
     assert after == before
     for sql, now, then in zip(workload, steps_after, steps_before, strict=True):
-        assert now <= 2 * then + 500, (sql, explained.statements)
+        assert sql in automatic or now <= 2 * then + 500, (sql, explained.statements)
     # Most indexes aren't recommended here, because the tables are small. They must be right too.
     with Trial.of(db, float("inf")) as trial:
         tables = trial.copy.tables

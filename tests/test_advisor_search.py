@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from itertools import permutations
 
 import pytest
 
@@ -103,6 +104,46 @@ def test_a_set_costs_infinity_if_it_is_not_cheaper(searching):
     cost = search.costs.of(NO_INDEXES)
     assert search.costs.of(NO_INDEXES, below=cost - 0.1) == math.inf
     assert search.costs.of(NO_INDEXES, below=cost + 0.1) == cost
+
+
+def test_indexes_are_tried_in_the_order_in_which_they_were_built(searching):
+    search, _ = searching
+    trial = search.trial
+    columns = permutations(["a", "b", "body"])
+    built = [Index("t", keys) for keys in columns if trial.build(Index("t", keys))]
+    assert len(built) == 6
+    # A set has another order in each process.
+    assert trial.in_order(frozenset(built)) == built
+    exchanged = [chosen - {built[0]} for chosen in search._neighbors(frozenset({built[0]}))]
+    assert [*dict.fromkeys(chosen for chosen in exchanged)] == [{index} for index in built[1:]]
+
+
+def test_two_indexes_whose_times_differ_by_chance_cost_the_same(searching, monkeypatch):
+    search, _ = searching
+    costs = search.costs
+    first, second, slower = (Index("t", ("a", *other)) for other in [(), ("b",), ("body",)])
+    seconds = {first: 1.0, second: 0.97, slower: 1.2}
+    for index in seconds:
+        search.trial.build(index)
+        search.trial.bytes[index] = 1_000
+
+    def mean_below(_query: Query, chosen: frozenset[Index], _most: float) -> float:
+        return seconds[next(iter(chosen))]
+
+    monkeypatch.setattr(costs.measurements, "mean_below", mean_below)
+    monkeypatch.setattr(costs.measurements, "is_slower", lambda *_: False)
+    assert costs.of({first}) == costs.of({second}) < costs.of({slower})
+
+
+def test_queries_that_cost_about_the_same_are_searched_in_the_order_given(searching, monkeypatch):
+    search, (first, second) = searching
+    seconds = {first: 1.0, second: 1.05}
+    monkeypatch.setattr(search.measurements, "mean", lambda query: seconds[query])
+    order = Search(search.measurements, search.costs, [first, second]).queries
+    assert order == [first, second]
+    seconds[second] = 3.0
+    order = Search(search.measurements, search.costs, [first, second]).queries
+    assert order == [second, first]
 
 
 def test_inserts_are_timed_only_if_some_are_expected(searching, monkeypatch):

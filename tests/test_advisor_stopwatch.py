@@ -5,10 +5,12 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import chain, cycle
 
 import pytest
 
-from course_lib.advisor import reads, stopwatch
+from course_lib.advisor import inserts, reads, stopwatch
+from course_lib.advisor.inserts import Inserts
 from course_lib.advisor.measurements import MOST_COMPARISONS, Measurements
 from course_lib.advisor.reads import Reads, Run
 from course_lib.advisor.stopwatch import Stopwatch
@@ -42,6 +44,19 @@ def test_waiting_for_the_disk_takes_time(monkeypatch):
     watch = Stopwatch()
     time.sleep(PAUSE)
     assert watch.seconds() >= PAUSE
+
+
+def test_the_shortest_time_of_each_insert_counts(trial, monkeypatch):
+    with closing(trial.copy.change()) as connection:
+        connection.executemany("INSERT INTO t VALUES (?, 2)", ((i,) for i in range(100)))
+    times = chain([1e-3] * inserts.FIRST, cycle([1e-5, 5e-5, 1e-5, 1e-5, 9e-4, 1e-5, 1e-5]))
+
+    class Clock:
+        def seconds(self) -> float:
+            return next(times)
+
+    monkeypatch.setattr(inserts, "Stopwatch", Clock)
+    assert Inserts(trial).seconds("t") == pytest.approx(1e-5)
 
 
 def test_a_run_is_stopped_by_its_work_and_not_by_its_waits(trial, monkeypatch):

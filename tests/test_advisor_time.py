@@ -33,9 +33,9 @@ def test_few_rows_are_rewritten_if_each_takes_long(tmp_path, monkeypatch):
     counts: list[int] = []
     rewrite = Inserts._rewrite
 
-    def count(inserts: Inserts, table: Table, rows: int) -> float:
+    def count(inserts: Inserts, table: Table, rows: int, repeats: int = 1) -> float:
         counts.append(rows)
-        return rewrite(inserts, table, rows)
+        return rewrite(inserts, table, rows, repeats)
 
     monkeypatch.setattr(Inserts, "_rewrite", count)
     heavy = "length(hex(zeroblob(2000000 + a)))"  # takes milliseconds, in an index that exists

@@ -21,7 +21,7 @@ Read `advisor.py` first. The steps, with their files:
              reads.py          plans and times of queries
              inserts.py        times of inserts (stopwatch.py measures processor time)
     decide   measurements.py   the times, by query and plan
-             costs.py          what a set of indexes costs
+             costs.py          what a set of indexes costs (ties.py: times that differ by chance)
              search.py         the cheapest set (constants.py drops useless leading columns)
              verification.py   every query timed again (regressions.py finds the slower ones)
     explain  explanation.py    what each index gains and costs (recommendation.py, tables.py)

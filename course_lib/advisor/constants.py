@@ -27,7 +27,7 @@ def without_constant_heads(
     """
     trial = measurements.trial
     with suppress(OutOfTime):
-        for index in [index for index in trial.built if index in chosen]:
+        for index in trial.in_order(chosen):
             for other in _alternatives(trial, index):
                 exchanged = chosen - {index} | {other}
                 # With the same columns, only a large difference isn't chance.

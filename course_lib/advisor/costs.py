@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from course_lib.advisor.database_copy import OutOfTime
 from course_lib.advisor.inserts import Inserts
 from course_lib.advisor.measurements import Measurements
-from course_lib.advisor.schema import Indexes, Table
+from course_lib.advisor.schema import Index, Indexes, Table
+from course_lib.advisor.ties import Ties, tolerance
 from course_lib.advisor.workload import Query
 
 # What the advisor can't know, and therefore assumes.
@@ -38,6 +39,7 @@ class Costs:
         self.writes = writes
         self.tables = frozenset[str]().union(*(query.tables for query in queries))
         self.lowest = math.inf
+        self._ties = Ties()
         self.cheapest: Indexes | None = None
 
     def of(self, chosen: Indexes, below: float = math.inf) -> float:
@@ -68,10 +70,13 @@ class Costs:
         total = 0.0
         for query in self.queries:
             left = (most - total) / query.frequency
-            seconds = query.frequency * self.measurements.mean_below(query, chosen, left)
-            if seconds < math.inf and self.measurements.is_slower(query, chosen):
+            seconds = self.measurements.mean_below(query, chosen, left + tolerance(left))
+            if math.isinf(seconds):
+                return math.inf
+            seconds = self._ties.same(query, seconds)
+            if self.measurements.is_slower(query, chosen):
                 seconds *= PENALTY
-            total += seconds
+            total += query.frequency * seconds
             if total > most:
                 return math.inf
         return total
@@ -79,22 +84,27 @@ class Costs:
     def _writes(self, chosen: Indexes) -> float:
         total = 0.0
         # Timing inserts takes long, and if there are none, it isn't needed.
-        written = {table for table in self.tables if self.writes[table]}
+        written = [table for table in sorted(self.tables) if self.writes[table]]
         for table in written:
             self._check_time()
             total += self.writes[table] * self.inserts.seconds(table)
-        for index in chosen:
+        for index in self.trial.in_order(chosen):
             if index.table in written:
                 self._check_time()
-                total += self.writes[index.table] * self.inserts.seconds(index.table, index)
+                total += self.writes[index.table] * self._added(index)
         return total
+
+    def _added(self, index: Index) -> float:
+        """Return the seconds that an index adds to an insert."""
+        added = self.inserts.seconds(index.table, index)
+        return self._ties.same(index.table, added, added + self.inserts.seconds(index.table))
 
     def pruned(self, chosen: Indexes) -> Indexes:
         """Drop the index that is worth least, repeatedly, until each is worth its cost."""
         while chosen:
             least = self.of(chosen) + LEAST_GAIN
             cheapest = None
-            for index in chosen:
+            for index in self.trial.in_order(chosen):
                 cost = self.of(chosen - {index}, below=least)
                 if cost < least:
                     least = cost

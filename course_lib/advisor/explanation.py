@@ -1,13 +1,13 @@
 """Explain a set of indexes: what each serves, gains and costs, from the measurements."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from statistics import fmean
 
 from course_lib.advisor.database_copy import OutOfTime
 from course_lib.advisor.foreign_keys import needed_by_foreign_keys
 from course_lib.advisor.inserts import Inserts
-from course_lib.advisor.measurements import Measurements
+from course_lib.advisor.measurements import NO_INDEXES, Measurements
 from course_lib.advisor.recommendation import Advice, Analysis, Recommendation, Timing
 from course_lib.advisor.schema import Index, Indexes
 from course_lib.advisor.workload import Query
@@ -40,7 +40,7 @@ class Explanation:
         chosen: Indexes,
         deadline: float,
         analysis: Analysis | None = None,
-        unverified: Collection[Index] = (),
+        unverified: Indexes = NO_INDEXES,
     ) -> Recommendation:
         """Return the recommendation of these indexes.
 
@@ -48,7 +48,7 @@ class Explanation:
         """
         self.trial.copy.deadline = deadline
         kept = self._without_idle(chosen)
-        built = [index for index in self.trial.built if index in kept]
+        built = self.trial.in_order(kept)
         # The names are given in this order, because a second index of a name gets a number.
         statements = {index: self.trial.statement(index) for index in built}
         self.names = {name: name for name in self.trial.copy.indexes}
@@ -64,7 +64,7 @@ class Explanation:
             size = self.trial.bytes[index]
             rows = self.rows[index.table]
             indexes.append(Advice(statement, serves, gain, size, write, (least, most), rows))
-        doubtful = [index for index in unverified if index not in kept]
+        doubtful = self.trial.in_order(unverified - kept)
         return Recommendation(
             indexes=tuple(indexes),
             queries=tuple(timings),
@@ -87,7 +87,9 @@ class Explanation:
 
     def _without_idle(self, chosen: Indexes) -> Indexes:
         """Drop indexes that gain nothing; a search that ran out of time may have kept some."""
-        while idle := [index for index in chosen if self._served(index, chosen)[1] <= 0]:
+        while idle := [
+            index for index in self.trial.in_order(chosen) if self._served(index, chosen)[1] <= 0
+        ]:
             chosen -= {idle[0]}
         return chosen
 

@@ -16,7 +16,7 @@ from course_lib.optimizer import analyze_query_performance
 
 PlanRows: TypeAlias = tuple[tuple[int, int, int, str], ...]  # of EXPLAIN QUERY PLAN
 
-MOST_TIMINGS = 5  # of one query; the shortest counts
+MOST_TIMINGS = 20  # of one query; the shortest counts
 ENOUGH = 0.01  # seconds: after so much work, a query isn't repeated
 # A faster query is timed twice at least, because the first execution may find its pages uncached.
 SLOW = 0.05

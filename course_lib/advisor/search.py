@@ -9,6 +9,7 @@ Such a search, from too many indexes down, is the "relaxation" of Bruno and Chau
 Physical Database Tuning: A Relaxation-based Approach", SIGMOD 2005). They estimate; we measure.
 """
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -34,7 +35,9 @@ class Search:
         self.measurements = measurements
         self.trial = measurements.trial
         self.costs = costs
-        self.queries = queries
+        # Costs that are about the same count as equal: their order is chance, and would decide in
+        # which order the indexes are tried.
+        self.queries = sorted(queries, key=self._magnitude, reverse=True)
 
     def run(self, until: float) -> Indexes:
         """Return the cheapest set found before `until`, a time of `time.perf_counter`."""
@@ -50,6 +53,11 @@ class Search:
         cheapest = self.costs.cheapest
         chosen = best if cheapest is None else cheapest
         return without_constant_heads(self.measurements, self.queries, chosen)
+
+    def _magnitude(self, query: Query) -> int:
+        """Return the power of two that is nearest to a query's cost without indexes."""
+        seconds = query.frequency * self.measurements.mean(query)
+        return round(math.log2(seconds)) if seconds else 0
 
     def _best_for_each_query(self) -> Indexes:
         deadline = self.trial.copy.deadline
@@ -140,17 +148,18 @@ class Search:
 
     def _neighbors(self, chosen: Indexes) -> Iterator[Indexes]:
         """Yield the sets one step away: an index narrowed, two merged, one exchanged, one added."""
-        for index in chosen:
+        indexes = self.trial.in_order(chosen)
+        for index in indexes:
             narrow = replace(index, included=())
             if index.included and self.trial.build(narrow):
                 yield chosen - {index} | {narrow}
-        for first, second in permutations(chosen, 2):
+        for first, second in permutations(indexes, 2):
             merged = _merged(first, second)
             if merged and self.trial.build(merged):
                 yield chosen - {first, second} | {merged}
         others = [index for index, row in self.trial.built.items() if row and index not in chosen]
         for other in others:
-            for index in chosen:
+            for index in indexes:
                 if _similar(index, other):
                     yield chosen - {index} | {other}
         for other in others:

@@ -27,6 +27,8 @@ class SelectTable:
             return None
         if node.find(exp.Select, exp.Placeholder, exp.Parameter, exp.Window):
             return None
+        if any(self._is_of_another_query(column) for column in node.find_all(exp.Column)):
+            return None
         if isinstance(node, exp.Column):
             return self.column_name(node)
         # The copy has a parent, so that a node at its top can be replaced as well.
@@ -53,6 +55,23 @@ class SelectTable:
             if name in table.columns or name in table.rowid:
                 return alias
         return None
+
+    def _is_of_another_query(self, column: exp.Column) -> bool:
+        """Check whether a column belongs to a subquery, a CTE or an outer query, by its prefix."""
+        return bool(column.table) and self.owner(column) is None
+
+    def joins_subquery(self, node: Node) -> bool:
+        """Check whether an expression has a column of a subquery, view or CTE beside this table.
+
+        A condition that was pushed down has no SELECT around it, and its tables are outside.
+        """
+        beside = {alias.lower() for alias, _ in self.scope.references}
+        for column in node.find_all(exp.Column):
+            if self._is_of_another_query(column):
+                select = column.parent_select
+                if not select or (select is self.select and column.table.lower() in beside):
+                    return True
+        return False
 
     def owners(self, node: Node) -> set[str]:
         """Return the aliases of the tables of this SELECT whose row an expression depends on."""

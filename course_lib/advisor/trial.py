@@ -95,14 +95,21 @@ class Trial:
             connection.executemany("DELETE FROM sqlite_master WHERE name = ?", hidden)
             # SQLite would take the statistics of a missing index for the table's own.
             connection.executemany("DELETE FROM sqlite_stat1 WHERE idx = ?", hidden)
-            # In the order in which they were built: it decides when two plans cost the same.
-            rows = [row for index, row in self.built.items() if index in indexes and row]
+            # Their order decides when two plans cost the same.
+            rows = [row for index in self.in_order(indexes) if (row := self.built[index])]
             schema = [row[:5] for row in rows]
             connection.executemany("INSERT INTO sqlite_master VALUES (?, ?, ?, ?, ?)", schema)
             statistics = [(table, name, stat) for _, name, table, _, _, stat in rows if stat]
             connection.executemany("INSERT INTO sqlite_stat1 VALUES (?, ?, ?)", statistics)
             connection.execute("COMMIT")
         self.shown = indexes
+
+    def in_order(self, indexes: Indexes) -> list[Index]:
+        """Return indexes in the order in which they were built.
+
+        The order of a set changes from process to process, and the advice must not.
+        """
+        return [index for index in self.built if index in indexes]
 
     def statement(self, index: Index) -> str:
         """Return the statement that creates an index, under a free name that lists its keys."""

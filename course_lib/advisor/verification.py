@@ -35,6 +35,7 @@ class Verification:
         self.queries = queries
         self.chosen = chosen
         self.unverified: Indexes = frozenset()
+        self._in_order = measurements.trial.in_order
         self._regressions = Regressions(measurements, queries)
 
     def run(self, deadline: float, end: float) -> Indexes:
@@ -86,12 +87,12 @@ class Verification:
         while query := self._regressions.first(self.chosen):
             if self._regressions.confirmed(query, self.chosen):
                 suspects = self._regressions.suspects(query, self.chosen)
-                smaller_sets = [self.chosen - {index} for index in suspects]
+                smaller_sets = [self.chosen - {index} for index in self._in_order(suspects)]
                 self.chosen = min(smaller_sets, key=self.costs.of)
 
     def _drop_idle(self) -> None:
         """Drop indexes until each helps a query."""
-        while idle := [index for index in self.chosen if not self._helps(index)]:
+        while idle := [index for index in self._in_order(self.chosen) if not self._helps(index)]:
             self.chosen -= {idle[0]}
 
     def _helps(self, index: Index) -> bool:
