@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
@@ -26,6 +27,11 @@ CHROMIUM = Path("/usr/bin/chromium")
 PATIENT = 10.0
 """Seconds: a command's time limit that no busy machine reaches. A limiter admits a request if Redis
 seems unavailable, so with the default of 80 ms it would sometimes admit one too many."""
+
+
+def pytest_sessionstart():
+    """Let SIGINT interrupt tests, because a script's background job starts with it ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish():
