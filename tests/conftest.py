@@ -34,6 +34,13 @@ def pytest_sessionstart():
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items):
+    """Mark the tests of a Redis that stops or hangs: the client's default time limit is short."""
+    for item in items:
+        if "server_to_break" in item.fixturenames:
+            item.add_marker("timed")
+
+
 def pytest_collection_finish():
     """Exclude everything imported so far from garbage collection.
 

@@ -4,10 +4,10 @@
                        --fails---> runs again alone --passes--> passed, and named in the summary
                                                     --fails---> failed
 
-A test marked `measures` depends on how fast something is, so other work on the machine can make it
-fail. When several workers share the machine, such a failure doesn't count yet: after the last test,
-the test runs once more with nothing beside it, and only that result counts. The summary names every
-test that ran again, so a flaky claim can't hide.
+A test marked `measures` depends on how fast something is, and one marked `timed` on a time limit,
+so other work on the machine can make it fail. When several workers share the machine, such a
+failure doesn't count yet: after the last test, the test runs once more with nothing beside it, and
+only that result counts. The summary names every test that ran again, so a flaky claim can't hide.
 
 Workers that can't end are ended here, so that those results are always shown.
 """
@@ -20,17 +20,20 @@ from collections.abc import Generator
 import pytest
 
 AGAIN = "run again alone"
+MARKS = {
+    "measures": "depends on speed; its failure counts only if nothing ran beside it",
+    "timed": "depends on a time limit, such as the Redis client's; treated like `measures`",
+}
 SECONDS_TO_FINISH = 120
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the mark and the plugin that runs tests again.
+    """Register the marks and the plugin that runs tests again.
 
     Workers don't need the plugin: only the process that started them sees when all have ended.
     """
-    config.addinivalue_line(
-        "markers", "measures: depends on speed; its failure counts only if nothing ran beside it"
-    )
+    for mark, meaning in MARKS.items():
+        config.addinivalue_line("markers", f"{mark}: {meaning}")
     if not is_worker(config):
         config.pluginmanager.register(RunsAgain(config))
 
@@ -44,9 +47,10 @@ def is_worker(config: pytest.Config) -> bool:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Keep the failure of a measuring test from counting if other tests ran beside it."""
+    """Keep the failure of such a test from counting if other tests ran beside it."""
     report = yield
-    if is_worker(item.config) and report.failed and item.get_closest_marker("measures"):
+    is_marked = any(item.get_closest_marker(mark) for mark in MARKS)
+    if is_worker(item.config) and report.failed and is_marked:
         report.outcome = AGAIN  # type: ignore[assignment]
     return report
 

@@ -205,11 +205,12 @@ async def test_without_redis_a_caller_does_not_join_a_load_from_before_a_set(
 
 
 class LateReplies:
-    """A proxy that holds back the first reply to a script, until `held` is set again."""
+    """A proxy that holds back the first reply to a script, until `may_reply` is set."""
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.has_held = False
+        self.may_reply = asyncio.Event()
 
     async def start(self) -> str:
         self._server = await asyncio.start_server(self._connect, "127.0.0.1", 0)
@@ -230,7 +231,7 @@ class LateReplies:
             while data := await server.read(65_536):
                 if is_script and not self.has_held:
                     self.has_held = True
-                    await asyncio.sleep(0.15)
+                    await self.may_reply.wait()
                 replies.write(data)
             replies.close()
 
@@ -249,6 +250,7 @@ async def test_a_lease_whose_reply_was_lost_is_released(
     cache, other = Cache(slow), Cache(admin)
     assert await cache.get_or_set("key", Loader(seconds=0.3)) == "loaded"
     assert proxy.has_held
+    proxy.may_reply.set()
     assert cache.unavailable == {"timeout": 1}
     assert await admin.exists("{cache}:entry:key") == 0
     assert await other.get_or_set("key", Loader("other")) == "other"

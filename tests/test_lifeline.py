@@ -362,6 +362,7 @@ def test_a_folder_that_was_removed_while_the_process_runs_is_replaced(base: Path
 import shutil
 shutil.rmtree(lifeline.folder())
 print(lifeline.folder(), flush=True)
+sys.stdin.read()
 """,
     )
     folder = Path(owner.line())

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from course_lib.lab import paths
+from tests import measuring
 
 FAILS_BESIDE_OTHERS = "assert not measuring.is_worker(pytestconfig)"
 
@@ -36,8 +37,9 @@ def run(tmp_path):
     return run
 
 
-def test_a_measuring_test_that_passes_alone_counts_as_passed_and_is_named(run):
-    code, output = run(FAILS_BESIDE_OTHERS)
+@pytest.mark.parametrize("mark", measuring.MARKS)
+def test_a_measuring_test_that_passes_alone_counts_as_passed_and_is_named(mark, run):
+    code, output = run(FAILS_BESIDE_OTHERS, mark)
     assert code == 0
     assert "failed beside others: test_it.py::test_speed" in output
     assert FAILS_BESIDE_OTHERS in output

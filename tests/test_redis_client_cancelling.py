@@ -11,7 +11,7 @@ from course_lib import redis_client
 from course_lib.lab import redis_server
 from course_lib.redis_client import CircuitBreaker, RedisUnavailable, Script
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.timed]
 
 RELEASE = Script("course_lib.cache", "release")
 

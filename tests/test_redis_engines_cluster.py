@@ -17,7 +17,7 @@ from course_lib.redis_client import CircuitBreaker
 from tests import test_cache
 from tests.test_limiter import ALGORITHMS
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.timed]
 
 
 @pytest.fixture(scope="module")

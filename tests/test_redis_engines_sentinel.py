@@ -15,7 +15,7 @@ from course_lib.cache import Cache
 from course_lib.limiter import RateLimiter
 from course_lib.redis_client import CircuitBreaker, RedisUnavailable
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.timed]
 
 
 @pytest.fixture(scope="module")
