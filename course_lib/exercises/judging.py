@@ -45,6 +45,14 @@ SIGNS = {
 }
 
 
+def first_made(mistakes: Mapping[str, object]) -> str | None:
+    """Return the first of these mistakes that was made, or None.
+
+    `mistakes` has a truthy value for each misconception that the answer shows.
+    """
+    return next((mistake for mistake, was_made in mistakes.items() if was_made), None)
+
+
 def mistake_behind(error_text: str) -> str:
     """Return the misconception behind an error, or "raised" if its message shows none."""
     for mistake, sign in SIGNS.items():
@@ -144,13 +152,10 @@ class Judging:
     def refuse_first(
         self, mistakes: Mapping[str, object], *, call: str = "", got: str = "", expected: str = ""
     ) -> None:
-        """Refuse the answer for the first of these mistakes that was made, if any was.
-
-        `mistakes` has a truthy value for each misconception that the answer shows.
-        """
-        for misconception, was_made in mistakes.items():
-            if was_made:
-                self.refuse(misconception, call=call, got=got, expected=expected)
+        """Refuse the answer for the first of these mistakes that was made, if any was."""
+        misconception = first_made(mistakes)
+        if misconception:
+            self.refuse(misconception, call=call, got=got, expected=expected)
 
     def recognize(
         self,

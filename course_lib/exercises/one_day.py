@@ -6,6 +6,8 @@ The exercise `sargable` asks for a query that returns the events of one day.
 import sqlite3
 from typing import Any
 
+from course_lib.exercises.judging import first_made
+
 DAY, DAY_NUMBER = "2024-01-10", 19_732  # the number in days since 1970-01-01
 # Events at the edges of that day, by ID, and their seconds after its midnight.
 BEFORE, FIRST_MIDNIGHT, LAST_SECOND, NEXT_MIDNIGHT = 5_001, 5_002, 5_003, 5_004
@@ -44,6 +46,5 @@ def mistake_in(rows: set[Row], right_rows: set[Row], parameters: Any) -> str:
         "first_midnight": are_edges and FIRST_MIDNIGHT in missing,
         "last_second": are_edges and LAST_SECOND in missing,
         "next_midnight": are_edges and NEXT_MIDNIGHT in extra,
-        "other_rows": True,
     }
-    return next(mistake for mistake, was_made in mistakes.items() if was_made)
+    return first_made(mistakes) or "other_rows"

@@ -11,6 +11,7 @@ import httpx
 
 from course_lib.exercises.answers import as_number
 from course_lib.exercises.fakes import NamedFunction
+from course_lib.exercises.judging import first_made
 from course_lib.exercises.verdict import brief
 
 OTHER_SLEEP = "time.sleep was called"
@@ -86,7 +87,7 @@ class RejectingService:
             "too_early": not is_last and waited < retry_after,
             "too_long": waited > 1.5 * retry_after + 2,
         }
-        return next((mistake for mistake, was_made in mistakes.items() if was_made), None)
+        return first_made(mistakes)
 
     def _respond(self) -> httpx.Response:
         planned = self.plan[min(len(self.responses), len(self.plan) - 1)]
