@@ -5,7 +5,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from course_lib.exercises.waiting_apps import Service
 
@@ -19,18 +19,22 @@ def clock_set_back() -> Iterator[None]:
         is_set_back = time.perf_counter() - start > 0.02
         return real() - 3_600 if is_set_back else real()
 
-    time.time = set_back
-    try:
+    with _clock(set_back):
         yield
-    finally:
-        time.time = real
 
 
 @contextlib.contextmanager
 def clock_at(timestamp: float) -> Iterator[None]:
     """Let `time.time` stand still at a timestamp."""
+    with _clock(lambda: timestamp):
+        yield
+
+
+@contextlib.contextmanager
+def _clock(read: Callable[[], float]) -> Iterator[None]:
+    """Replace `time.time`."""
     real = time.time
-    time.time = lambda: timestamp
+    time.time = read
     try:
         yield
     finally:

@@ -114,7 +114,7 @@ def limited(connection: sqlite3.Connection, seconds: float = 1.0) -> sqlite3.Con
     def is_over() -> bool:
         return _processor_time() > worked or _clock() > end
 
-    connection.set_progress_handler(is_over, 10_000)
+    connection.set_progress_handler(is_over, surroundings.INSTRUCTIONS)
     return connection
 
 

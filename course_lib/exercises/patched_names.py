@@ -56,9 +56,8 @@ PACKAGES = (
     "redis.asyncio",
     "reprlib",
 )
-IMMUTABLE = (
-    1 << 8
-)  # the flag of classes in C whose names can't be changed (Py_TPFLAGS_IMMUTABLETYPE)
+# The flag of classes in C whose names can't be changed: Py_TPFLAGS_IMMUTABLETYPE.
+IMMUTABLE = 1 << 8
 
 
 def keep(stack: contextlib.ExitStack) -> None:
