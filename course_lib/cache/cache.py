@@ -136,7 +136,7 @@ class Cache(CachedFunctions):
         user = None if user_id is None else checked_user(user_id)
         check_switch("raw", raw)
         content = self._values.content(key, value, raw=raw)
-        ttl_ms = ttl_in_ms(self.ttl if ttl is None else check_ttl(ttl), value, self.jitter)
+        ttl_ms = ttl_in_ms(self.ttl if ttl is None else ttl, value, self.jitter)
         size = len(content)
         if size > self.max_bytes:
             raise ValueError(

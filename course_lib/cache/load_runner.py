@@ -35,7 +35,7 @@ POLL = 0.005  # seconds between two requests for a lease that another Cache has
 REPLY_LOST = {"timeout", "connection", "protocol"}  # so Redis may have granted the lease
 
 LAPSED = (
-    "is not stored: its load blocked the event loop, so its lease lapsed; call what blocks by "
+    "is not stored: its load blocked the event loop, so its lease lapsed; run what blocks in "
     "asyncio.to_thread"
 )
 

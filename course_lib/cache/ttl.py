@@ -39,11 +39,11 @@ def check_jitter(jitter: float) -> float:
 def ttl_in_ms(ttl: Ttl, value: Any, jitter: float) -> int:
     """Return how long to keep a value, in milliseconds; 0 if it isn't to be stored.
 
-    That's when the function returns None; 0 means the same.
-
-    Each TTL is shortened by a random share of up to `jitter`.
+    That's when the function returns None; 0 means the same. Each TTL is shortened by a random share
+    of up to `jitter`. Raises TypeError or ValueError if the TTL is invalid.
     """
     if callable(ttl):
+        check_not_async(ttl=ttl)
         chosen = ttl(value)
         if not chosen:
             return 0
