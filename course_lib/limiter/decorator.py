@@ -45,7 +45,7 @@ STRICTEST = "course_lib.limiter.strictest"  # where a request's scope has the he
 class EndpointLimit:
     """Decorates an endpoint, or is a dependency of a route, a router or an app.
 
-    Each calls `check` first, and responds with 429 if it rejects the request. `rate_limit`
+    Either way, `check` is called first, and a request that it rejects gets a 429. `rate_limit`
     describes the limit to people.
     """
 
@@ -56,9 +56,7 @@ class EndpointLimit:
 
     def __call__(self, *decorated: Endpoint, **checked: None) -> Any:
         """Decorate an endpoint. As a dependency do nothing, because `__signature__` has checked."""
-        for function in decorated:
-            return self._decorate(function)
-        return None
+        return self._decorate(*decorated) if decorated else None
 
     @functools.cached_property
     def __signature__(self) -> inspect.Signature:
