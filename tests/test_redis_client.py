@@ -185,6 +185,21 @@ async def test_a_script_is_sent_in_full_only_to_a_server_without_it(redis: Redis
     assert (evals, evalshas) == (2, 2)
 
 
+async def test_a_tracer_that_replaces_execute_command_sees_our_commands(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = []
+    execute = Redis.execute_command
+
+    async def traced(self: Redis, *command: Any, **options: Any) -> Any:
+        names.append(command[0])
+        return await execute(self, *command, **options)
+
+    monkeypatch.setattr(Redis, "execute_command", traced)
+    await run_release(redis)
+    assert names[0] == "EVALSHA"
+
+
 @pytest.fixture
 async def client_of_ten(server_to_break: redis_server.RedisServer) -> AsyncIterator[Redis]:
     """A client with ten connections, of which its breaker keeps up to two idle for scripts."""
@@ -195,7 +210,7 @@ async def client_of_ten(server_to_break: redis_server.RedisServer) -> AsyncItera
 
 async def run_release(redis: Redis, key: str = "key") -> object:
     script = Script("course_lib.cache", "release")
-    return await CircuitBreaker.of(redis).call(script.run, redis, [key], "lease")
+    return await script.run(redis, [key], "lease")
 
 
 async def test_idle_connections_for_scripts_do_not_block_other_commands(

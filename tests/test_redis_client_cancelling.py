@@ -51,7 +51,7 @@ async def test_a_call_can_be_cancelled_at_each_step_of_the_event_loop(
         if kind == "command":
             await breaker.call(redis.get, "key")
         else:
-            await breaker.call(RELEASE.run, redis, ["key"], "lease")
+            await RELEASE.run(redis, ["key"], "lease")
 
     for steps in range(60):  # from the first, which connects, to those of many calls
         task = asyncio.create_task(repeat(call))

@@ -18,7 +18,7 @@ from redis.exceptions import ResponseError
 
 from course_lib.cache.contents import new_mark
 from course_lib.cache.missed_removals import BATCH, MissedRemovals
-from course_lib.redis_client import BYTES, CircuitBreaker, RedisUnavailable, Script
+from course_lib.redis_client import CircuitBreaker, RedisUnavailable, Script
 
 IF_ABSENT, ALWAYS = b"", b"*"  # conditions of `write`; the third is a lease
 FRESH, STALE, GRANTED = 0, 1, 2  # what `refresh` found; the last took the lease
@@ -56,9 +56,7 @@ class Shard:
 
     async def read(self, key: bytes) -> bytes | None:
         """Return what an entry holds: a value, a lease, or None."""
-        mark, content = await CircuitBreaker.of(self._redis, self._mark).call(
-            self._redis.execute_command, "MGET", self._mark, self._entries + key, **BYTES
-        )
+        mark, content = await self._send("MGET", self._mark, self._entries + key)
         if mark is None or content is None:
             return content  # type: ignore[no-any-return]
         return content[len(mark) :] if content.startswith(mark) else None
@@ -71,7 +69,7 @@ class Shard:
         Return what it holds, and FRESH, STALE (another load refreshes it) or GRANTED.
         """
         keys = [self._entries + key, self._mark]
-        content, state = await self._run(REFRESH, keys, stale_ms, lease, lease_ms)
+        content, state = await REFRESH.run(self._redis, keys, stale_ms, lease, lease_ms)
         return content, state
 
     async def write(
@@ -87,7 +85,7 @@ class Shard:
             keys.append(self._indexes + user)
         arguments = (content, ttl_ms, condition, key)
         try:
-            held = await self._run(WRITE, keys, *arguments)
+            held = await WRITE.run(self._redis, keys, *arguments)
         except ResponseError as error:
             if not is_wrong_type(error):
                 raise
@@ -100,11 +98,11 @@ class Shard:
 
     async def release(self, key: bytes, lease: bytes) -> None:
         """Remove an entry that still holds a lease."""
-        await self._run(RELEASE, [self._entries + key], lease)
+        await RELEASE.run(self._redis, [self._entries + key], lease)
 
     async def remove(self, key: bytes) -> bytes:
         """Remove an entry and return what it held, empty if nothing."""
-        held: bytes = await self._run(REMOVE, [self._entries + key, self._mark])
+        held: bytes = await REMOVE.run(self._redis, [self._entries + key, self._mark])
         return held
 
     async def remove_index(self, index: bytes) -> int:
@@ -116,7 +114,7 @@ class Shard:
         while left:
             keys = [index, self._mark, self._entries]
             try:
-                removed_now, left = await self._run(INVALIDATE, keys, BATCH)
+                removed_now, left = await INVALIDATE.run(self._redis, keys, BATCH)
             except ResponseError as error:
                 if not is_wrong_type(error):
                     raise
@@ -147,20 +145,16 @@ class Shard:
     async def _write_again(self, keys: list[bytes], *arguments: bytes | int) -> Any:
         """Write after the index was replaced. Raises RedisUnavailable if it's foreign again."""
         try:
-            return await self._run(WRITE, keys, *arguments)
+            return await WRITE.run(self._redis, keys, *arguments)
         except ResponseError as error:
             if not is_wrong_type(error):
                 raise
             message = f"another program keeps replacing {keys[-1]!r}: use another namespace"
             raise RedisUnavailable(message, "wrongtype") from error
 
-    async def _run(self, script: Script, keys: list[bytes], *arguments: bytes | int) -> Any:
+    async def _send(self, *command: str | bytes) -> Any:
         breaker = CircuitBreaker.of(self._redis, self._mark)
-        return await breaker.call(script.run, self._redis, keys, *arguments)
-
-    async def _send(self, *command: str | bytes) -> None:
-        breaker = CircuitBreaker.of(self._redis, self._mark)
-        await breaker.call(self._redis.execute_command, *command)
+        return await breaker.call(breaker.send, self._redis, *command)
 
 
 def is_wrong_type(error: ResponseError) -> bool:

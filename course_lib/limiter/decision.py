@@ -25,23 +25,25 @@ class Decision(NamedTuple):
         return self.allowed
 
 
-class LimitState(NamedTuple):
-    """The state of one limit, as a script returns it. Times are in microseconds."""
+State = Sequence[int]
+"""The state of one limit, as a script returns it.
 
-    remaining: int
-    reset_after: int
-    retry_after: int
-
-    @property
-    def strictness(self) -> tuple[bool, int, int, int]:
-        """The key to sort by so that the strictest limit comes first: one that rejects."""
-        return self.retry_after == 0, self.remaining, -self.retry_after, -self.reset_after
+The requests that are left, how long until all of them are available again, and how long until the
+request is allowed (0 if it was). Times are in microseconds.
+"""
 
 
-def decide(limits: Sequence[Limit], states: Sequence[LimitState]) -> Decision:
+def decide(limits: Sequence[Limit], states: Sequence[State]) -> Decision:
     """Return the decision of the strictest limit."""
-    strictest = min(range(len(states)), key=lambda number: states[number].strictness)
-    capacity = limits[strictest].capacity
-    remaining, reset_after, retry_after = states[strictest]
+    limit, state = min(zip(limits, states, strict=True), key=_strictest_first)
+    remaining, reset_after, retry_after = state
     allowed = retry_after == 0
-    return Decision(allowed, capacity, remaining, reset_after / 1_000_000, retry_after / 1_000_000)
+    return Decision(
+        allowed, limit.capacity, remaining, reset_after / 1_000_000, retry_after / 1_000_000
+    )
+
+
+def _strictest_first(limit_and_state: tuple[Limit, State]) -> tuple[bool, int, int, int]:
+    """Return a key to sort by: a limit that rejects comes first, then one with few left."""
+    remaining, reset_after, retry_after = limit_and_state[1]
+    return retry_after == 0, remaining, -retry_after, -reset_after

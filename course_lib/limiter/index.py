@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from course_lib.limiter.limits import Rules, rules_from_index
-from course_lib.redis_client import BYTES, CircuitBreaker, RedisUnavailable
+from course_lib.redis_client import CircuitBreaker, RedisUnavailable
 
 log = logging.getLogger(__package__)
 
@@ -35,7 +35,7 @@ async def read_index(
 async def _read(redis: Redis, index: str) -> list[tuple[str, Rules]]:
     key = index.encode()
     breaker = CircuitBreaker.of(redis, key)
-    members: list[bytes] = await breaker.call(redis.execute_command, "ZRANGE", key, 0, -1, **BYTES)
+    members: list[bytes] = await breaker.call(breaker.send, redis, "ZRANGE", key, 0, -1)
     entries = []
     for member in members:
         text, _, endpoint = member.decode(errors="replace").partition(" ")
@@ -43,5 +43,5 @@ async def _read(redis: Redis, index: str) -> list[tuple[str, Rules]]:
             entries.append((endpoint, rules_from_index(text)))
         except ValueError:
             log.warning("removing %r from %s: it isn't the limiter's", member, index)
-            await breaker.call(redis.execute_command, "ZREM", key, member)
+            await breaker.call(breaker.send, redis, "ZREM", key, member)
     return entries

@@ -33,7 +33,7 @@ from course_lib.checks import (
     check_text,
 )
 from course_lib.limiter.clients import Identify, Identity, address
-from course_lib.limiter.decision import Decision, LimitState, decide
+from course_lib.limiter.decision import Decision, decide
 from course_lib.limiter.decorator import EndpointLimit
 from course_lib.limiter.explanation import explain_limits
 from course_lib.limiter.index import FOREIGN_CONTENT, read_index
@@ -136,9 +136,7 @@ class RateLimiter:
 
     async def reset(self, user_id: Identity) -> None:
         """Give a user back all they've spent. Raises RedisUnavailable if that didn't happen."""
-        keys = [self._index(user_id).encode()]
-        breaker = CircuitBreaker.of(self._redis, keys[0])
-        await breaker.call(RESET.run, self._redis, keys, self._time())
+        await RESET.run(self._redis, [self._index(user_id)], self._time())
 
     def limit(
         self,
@@ -197,28 +195,24 @@ class RateLimiter:
 
     async def _run_script(self, index: str, endpoint: str, rules: Rules, member: str) -> Decision:
         """Decide by the script. It spends only if it gets a `member` to add to the index."""
-        # As bytes, because a client may use an encoding other than UTF-8.
-        keys = [index.encode()]
-        keys += [f"{index}:{name}:{endpoint}:".encode() for name in rules.names]
-        arguments = (self._time(), member.encode(), *rules.arguments)
-        breaker = CircuitBreaker.of(self._redis, keys[0])
+        keys = [index, *[f"{index}:{name}:{endpoint}:" for name in rules.names]]
+        arguments = (self._time(), member, *rules.arguments)
         try:
             try:
-                reply = await breaker.call(self._script.run, self._redis, keys, *arguments)
+                states = await self._script.run(self._redis, keys, *arguments)
             except ResponseError as error:
-                reply = await self._repair(error, keys, arguments)
+                states = await self._repair(error, keys, arguments)
         except RedisUnavailable as error:
-            return self._decide_without_redis(rules, breaker.retry_after, error)
-        states = [LimitState(*numbers) for numbers in reply]
+            retry_after = CircuitBreaker.of(self._redis, index).retry_after
+            return self._decide_without_redis(rules, retry_after, error)
         return decide(rules.limits, states)
 
-    async def _repair(self, error: ResponseError, keys: list[bytes], arguments: Any) -> Any:
+    async def _repair(self, error: ResponseError, keys: list[str], arguments: Any) -> Any:
         """Decide again, and delete what isn't the state of a limit; another error is raised."""
         if not FOREIGN_CONTENT.search(str(error)):
             raise error
         log.warning("deleting what isn't the limiter's under %r: %s", keys[0], error)
-        breaker = CircuitBreaker.of(self._redis, keys[0])
-        return await breaker.call(REPAIRS[self.algorithm].run, self._redis, keys, *arguments)
+        return await REPAIRS[self.algorithm].run(self._redis, keys, *arguments)
 
     def _report(self, endpoint: str, decision: Decision) -> Decision:
         """Allow a request that would have been rejected; log and count it."""

@@ -213,8 +213,7 @@ class Workers:
         self, script: Script, keys: Sequence[str], *arguments: str | bytes | float
     ) -> Any:
         full_keys = [self._prefix + key for key in keys]
-        breaker = CircuitBreaker.of(self._redis, full_keys[0])
-        return await breaker.call(script.run, self._redis, full_keys, *arguments)
+        return await script.run(self._redis, full_keys, *arguments)
 
     def _log_once(self, problem: str, *values: object) -> None:
         line = problem % values

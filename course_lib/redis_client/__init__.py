@@ -22,11 +22,10 @@ Read `client.py` first, then `breaker.py`. The other files:
 from course_lib.redis_client.breaker import CircuitBreaker, RedisUnavailable
 from course_lib.redis_client.client import Client, connect, pool
 from course_lib.redis_client.connections import check_client, check_reads_from_primaries
-from course_lib.redis_client.script import BYTES, Script
+from course_lib.redis_client.script import Script
 from course_lib.redis_client.verification import verify
 
 __all__ = [
-    "BYTES",
     "CircuitBreaker",
     "Client",
     "RedisUnavailable",

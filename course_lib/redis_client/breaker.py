@@ -201,7 +201,7 @@ class CircuitBreaker:
         return result
 
     def send(self, redis: Redis, *command: str | bytes | float) -> Coroutine[Any, Any, Any]:
-        """Send a command on an idle connection; await the reply, strings as bytes.
+        """Send a command, strings in UTF-8, and await the reply, strings as bytes.
 
         Use it within a `call`, which limits the time.
         """

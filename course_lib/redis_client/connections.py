@@ -13,9 +13,11 @@ Source = ConnectionPool | RedisCluster
 
 def source_of(redis: Redis) -> Source:
     """Return what a client of redis-py takes its connections from. Raises TypeError for others."""
-    if isinstance(redis, Redis):
-        return redis.connection_pool
-    return check_client(redis)
+    pool = getattr(redis, "connection_pool", None)  # a cluster's client has none
+    if isinstance(pool, ConnectionPool):
+        return pool
+    cluster: RedisCluster = check_client(redis)
+    return cluster
 
 
 def check_client(redis: Redis | RedisCluster) -> Any:

@@ -6,13 +6,9 @@ from importlib.resources import files
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.client import NEVER_DECODE
 from redis.exceptions import NoScriptError
 
 from course_lib.redis_client.breaker import CircuitBreaker
-
-BYTES = {NEVER_DECODE: True}
-"""The option of `execute_command` that returns bytes, even from a client that decodes replies."""
 
 
 class Script:
@@ -29,18 +25,17 @@ class Script:
     async def run(
         self, redis: Redis, keys: Sequence[str | bytes], *arguments: str | bytes | float
     ) -> Any:
-        """Run the script and return its result, strings as bytes. Keys are sent in UTF-8."""
-        # Not in the client's encoding, because a client with a different encoding shares our keys.
-        parts = [part.encode() if isinstance(part, str) else part for part in (*keys, *arguments)]
-        # A cluster's client, or one that overrides execute_command to record commands, must see
-        # ours.
-        plain = type(redis).execute_command is Redis.execute_command
-        send = CircuitBreaker.of(redis).send if plain else _send_as_client
+        """Run the script where its first key is, and return its result, strings as bytes.
+
+        Raises what `CircuitBreaker.call` raises. Keys are sent in UTF-8.
+        """
+        breaker = CircuitBreaker.of(redis, keys[0])
+        return await breaker.call(self._send, breaker, redis, len(keys), *keys, *arguments)
+
+    async def _send(
+        self, breaker: CircuitBreaker, redis: Redis, *arguments: str | bytes | float
+    ) -> Any:
         try:
-            return await send(redis, "EVALSHA", self.sha, len(keys), *parts)
+            return await breaker.send(redis, "EVALSHA", self.sha, *arguments)
         except NoScriptError:
-            return await send(redis, "EVAL", self.text, len(keys), *parts)
-
-
-async def _send_as_client(redis: Redis, *command: str | bytes | float) -> Any:
-    return await redis.execute_command(*command, **BYTES)  # type: ignore[no-untyped-call]
+            return await breaker.send(redis, "EVAL", self.text, *arguments)

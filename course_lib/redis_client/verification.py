@@ -10,7 +10,8 @@ from redis.exceptions import NoPermissionError, ResponseError
 from course_lib.checks import check_texts
 from course_lib.redis_client.breaker import CircuitBreaker
 from course_lib.redis_client.connections import check_client
-from course_lib.redis_client.script import BYTES, Script
+from course_lib.redis_client.idle_connections import BYTES
+from course_lib.redis_client.script import Script
 
 OLDEST = (6, 2)  # the first version with ZADD GT, which the limiter needs
 SAFE_POLICY, SAFEST_EVICTING_POLICY = "noeviction", "volatile-ttl"
@@ -92,7 +93,7 @@ def _check_server(server: dict[bytes, Any], *, is_clusters_client: bool) -> None
 async def _check_rights(redis: Redis, key: str) -> None:
     namespace = key.removesuffix("verify")
     try:
-        forbidden = await CircuitBreaker.of(redis).call(VERIFY.run, redis, [key])
+        forbidden = await VERIFY.run(redis, [key])
     except NoPermissionError as error:
         raise RuntimeError(
             f"Redis forbids this user to run scripts with the key {key!r} ({error}): allow "
