@@ -14,7 +14,7 @@ Read `client.py` first, then `breaker.py`. The other files:
     outage_log.py                a line when an outage begins, and one when it ends
     connections.py               what pools and clusters have in common
     guarded_connection.py        connections that try once, and report to the breaker
-    idle_connections.py          connections that scripts reuse without asking the pool
+    idle_connections.py          connections that our commands reuse without asking the pool
     script.py                    Lua scripts, by their SHA-1
     verification.py              `verify`: can this server and this user do what we need?
 """
