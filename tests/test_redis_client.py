@@ -15,7 +15,9 @@ from redis.exceptions import ResponseError
 from redis_cluster import Node
 
 from course_lib import redis_client
+from course_lib.cache import Cache
 from course_lib.lab import redis_server
+from course_lib.limiter import RateLimiter
 from course_lib.redis_client import CircuitBreaker, RedisUnavailable, Script, outage_log
 
 pytestmark = pytest.mark.anyio
@@ -172,6 +174,16 @@ async def test_a_wrong_command_is_the_callers_error_and_no_failure_of_redis(redi
         with pytest.raises(ResponseError, match="WRONGTYPE"):
             await breaker.call(redis.sadd, "key", 1)
     assert not breaker.is_open
+
+
+async def test_a_call_within_another_is_an_error_and_takes_no_second_slot(redis: Redis) -> None:
+    breaker = CircuitBreaker.of(redis)
+    for call in (run_release, RateLimiter(redis).reset, Cache(redis, namespace="c", ttl=1).get):
+        nested = [breaker.call(call, redis if call is run_release else "key") for _ in range(5)]
+        for error in await asyncio.gather(*nested, return_exceptions=True):
+            assert isinstance(error, RuntimeError)
+            assert "call them directly" in str(error)
+    assert await run_release(redis) == 0
 
 
 async def test_a_script_is_sent_in_full_only_to_a_server_without_it(redis: Redis) -> None:

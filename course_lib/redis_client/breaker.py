@@ -163,18 +163,19 @@ class CircuitBreaker:
         """Await `command(*arguments, **options)`. Raises RedisUnavailable if Redis can't do it now.
 
         Raises redis-py's error if the caller is wrong: about the password, its rights, or the
-        command. Raises CancelledError if its task is cancelled, even if the command didn't notice:
-        redis-py uses `asyncio.wait_for`, which loses some cancellations before Python 3.12
-        (https://github.com/python/cpython/issues/86296).
+        command. Raises RuntimeError within another call. Raises CancelledError if its task is
+        cancelled, even if the command didn't notice: redis-py uses `asyncio.wait_for`, which loses
+        some cancellations before Python 3.12 (https://github.com/python/cpython/issues/86296).
         """
         loop = running_loop()
         if self._loop is not loop:
             self.enter(loop)
+        task = self._limits.next_task()
         if self._failed >= self.failures:
             self._reject_unless_trial(loop.time())
         if not self._slots.take_free():
             await self._slots.wait()
-        running = self._limits.start(loop, self)
+        running = self._limits.start(loop, self, task)
         try:
             result = await command(*arguments, **options)
         except asyncio.CancelledError as error:
