@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import logging
 import math
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -19,6 +21,9 @@ from course_lib.cache import Cache
 from course_lib.lab import redis_server
 from course_lib.limiter import RateLimiter
 from course_lib.redis_client import CircuitBreaker, RedisUnavailable, Script, outage_log
+from tests.traced_process import trace
+
+ROOT = Path(__file__).parents[1]
 
 pytestmark = pytest.mark.anyio
 
@@ -197,19 +202,24 @@ async def test_a_script_is_sent_in_full_only_to_a_server_without_it(redis: Redis
     assert (evals, evalshas) == (2, 2)
 
 
+@pytest.mark.parametrize("traces", ["all clients", "one client"])
 async def test_a_tracer_that_replaces_execute_command_sees_our_commands(
-    redis: Redis, monkeypatch: pytest.MonkeyPatch
+    redis: Redis, monkeypatch: pytest.MonkeyPatch, traces: str
 ) -> None:
-    names = []
-    execute = Redis.execute_command
-
-    async def traced(self: Redis, *command: Any, **options: Any) -> Any:
-        names.append(command[0])
-        return await execute(self, *command, **options)
-
-    monkeypatch.setattr(Redis, "execute_command", traced)
+    names: list[str] = []
+    target = Redis if traces == "all clients" else redis
+    monkeypatch.setattr(target, "execute_command", target.execute_command)  # undone at the end
+    trace(target, names)
     await run_release(redis)
-    assert names[0] == "EVALSHA"
+    assert names == ["EVALSHA", "EVAL"]
+
+
+def test_a_tracer_that_was_there_before_our_import_sees_them_too(
+    server_to_break: redis_server.RedisServer,
+) -> None:
+    command = [sys.executable, "-m", "tests.traced_process", server_to_break.url]
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert finished.stdout.split() == ["EVALSHA", "EVAL"]
 
 
 @pytest.fixture

@@ -19,6 +19,8 @@ BYTES = {NEVER_DECODE: True}
 """The option of `execute_command` that returns bytes, even from a client that decodes replies."""
 
 EXECUTE_COMMAND = Redis.execute_command
+"""redis-py's own, or that of a tracer which replaced it before this import."""
+IS_OWN = getattr(EXECUTE_COMMAND, "__globals__", {}).get("__name__") == Redis.__module__
 
 
 class IdleConnections:
@@ -34,8 +36,9 @@ class IdleConnections:
 
         The caller limits the time.
         """
-        # A cluster's client, or one that replaces execute_command to record commands, must see it.
-        if type(redis).execute_command is not EXECUTE_COMMAND:
+        # A cluster's client, or a tracer that replaces execute_command, must see the command.
+        is_own = IS_OWN and type(redis).execute_command is EXECUTE_COMMAND
+        if not is_own or "execute_command" in vars(redis):
             return _send_as_client(redis, *command)
         return self._send_idle(redis, command)
 
