@@ -1,6 +1,6 @@
 """Run a script in a process whose tracer replaced redis-py's `execute_command` before our import.
 
-    python -m tests.traced_process <URL of Redis>    prints the commands that the tracer has seen
+python -m tests.traced_process <URL of Redis>    prints the commands that the tracer has seen
 """
 
 import asyncio
@@ -27,7 +27,7 @@ async def _main(url: str) -> None:
     names: list[str] = []
     trace(Redis, names)
 
-    from course_lib import redis_client  # noqa: PLC0415  the tracer comes first
+    from course_lib import redis_client  # the tracer comes first
 
     async with redis_client.connect(url) as redis:
         await redis_client.Script("course_lib.cache", "release").run(redis, ["key"], "lease")

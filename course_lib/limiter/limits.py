@@ -20,6 +20,7 @@ SECONDS = {
 MOST_REQUESTS = 10**9
 MOST_LOGGED = 1000  # entries for one request in a sliding log
 SHORTEST_WINDOW = 0.001  # seconds: keys expire by the millisecond
+LONGEST_REFILL = 100  # years: the scripts count microseconds up to 2^53, 285 years
 ONE_LIMIT = re.compile(
     r"\s*([0-9]{1,20})"  # requests
     r"\s*(?:/|per)"
@@ -48,6 +49,12 @@ class Limit:
         check_seconds("window", self.window)
         if self.window < SHORTEST_WINDOW:
             raise ValueError(f"window is {self.window!r}: pass at least {SHORTEST_WINDOW} seconds")
+        years = self.capacity / self.requests * self.window / SECONDS["year"]
+        if years > LONGEST_REFILL:
+            raise ValueError(
+                f"burst is {self.burst}: after a burst, the bucket would need {years:,.0f} years "
+                f"to fill up; pass a burst that comes back within {LONGEST_REFILL} years"
+            )
 
     @property
     def capacity(self) -> int:
