@@ -192,15 +192,19 @@ def test_a_middleware_that_was_added_twice_counts_a_request_once(limiter: RateLi
     assert statuses(app, "/things") == LIMITED
 
 
-def test_the_middleware_of_a_mount_knows_the_routes_of_its_router(limiter: RateLimiter) -> None:
+@pytest.mark.parametrize("owner", ["mount", "router"])
+def test_the_middleware_of_a_mount_or_a_router_knows_the_routes_of_the_router(
+    limiter: RateLimiter, owner: str
+) -> None:
     async def thing(_: Any) -> PlainTextResponse:
         return PlainTextResponse("a thing")
 
     limits = {"/{thing}": "2/day"}
-    limited = Middleware(RateLimitMiddleware, **middleware(limiter, limits))
-    router = Router([Route("/{name}", thing)])
-    mount = Mount("/m", router, middleware=[limited])
-    assert statuses(Starlette(routes=[mount]), "/m/x") == LIMITED
+    own = {owner: [Middleware(RateLimitMiddleware, **middleware(limiter, limits))]}
+    router = Router([Route("/{name}", thing)], middleware=own.get("router"))
+    app = Starlette(routes=[Mount("/m", router, middleware=own.get("mount"))])
+    assert statuses(app, "/m/x") == LIMITED
+    assert limiter.explain(app) == {"GET /m/{name}": "2/day (/{thing} in /m)"}
 
 
 def test_the_middleware_of_a_single_route_knows_the_routes_of_its_app(

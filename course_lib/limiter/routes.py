@@ -122,7 +122,8 @@ def match_by_path(routes: Iterable[AppRoute]) -> bool:
 def router_in(app: Any) -> Any:
     """Return the app or router with routes behind any number of middlewares; None without one."""
     while app is not None and not has_routes(app):
-        app = getattr(app, "app", None)
+        router = getattr(app, "__self__", None)  # a router's middleware is around its method
+        app = router if has_routes(router) else getattr(app, "app", None)
     return app
 
 
