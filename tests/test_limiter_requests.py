@@ -3,8 +3,11 @@
 import json
 import math
 import uuid
+from fractions import Fraction
+from numbers import Real
 from typing import Any
 
+import numpy
 import pytest
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 from fastapi.middleware.cors import CORSMiddleware
@@ -211,6 +214,7 @@ def test_a_request_may_cost_more_than_one(limiter: RateLimiter) -> None:
     ("cost", "counted"),
     [
         *[(0, 0), (0.2, 1), (2.0, 2), (10**30, 9), (math.inf, 9), (-1, 1), (math.nan, 1)],
+        *[(Fraction(3, 2), 2), (numpy.int64(3), 3), (numpy.float32(2), 2)],
         *[(None, 1), ("3", 1), (True, 1), ([], 1)],
     ],
 )
@@ -221,7 +225,7 @@ def test_whatever_a_cost_function_returns_the_request_is_counted(
         response = client.get("/items")
         assert response.headers["x-ratelimit-remaining"] == str(9 - counted)
         client.get("/items")
-    is_a_cost = isinstance(cost, float | int) and cost is not True and 0 <= cost <= 10**9
+    is_a_cost = isinstance(cost, Real) and cost is not True and 0 <= cost <= 10**9
     lines = [record for record in caplog.records if "counts as" in record.getMessage()]
     assert len(lines) == (0 if is_a_cost else 1)
 

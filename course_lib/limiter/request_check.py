@@ -5,6 +5,7 @@ import logging
 import math
 import re
 from collections.abc import Awaitable
+from numbers import Real
 from typing import Any, NamedTuple, Protocol
 
 from course_lib.asgi import Scope
@@ -116,7 +117,7 @@ class RequestCheck:
         if inspect.isawaitable(cost):
             cost = await cost
         most = most_cost(self._limiter.algorithm)
-        is_number = isinstance(cost, int | float) and not isinstance(cost, bool)
+        is_number = isinstance(cost, Real) and not isinstance(cost, bool)  # NumPy's, too
         if is_number and 0 <= cost <= most:
             return math.ceil(cost)
         counted = most if is_number and cost > most else 1
