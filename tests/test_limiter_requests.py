@@ -86,6 +86,11 @@ def test_what_a_server_makes_of_the_header_is_an_address_too(host: str) -> None:
         ('for=203.0.113.7, for="10.0.0.9:1"', "203.0.113.7"),
         ("proto=https", "10.0.0.1"),
         ("for=unknown", "unknown"),
+        # A proxy may add what the client sent as its Host.
+        ('host="x;for=198.51.100.1";for=203.0.113.7', "203.0.113.7"),
+        ('for=203.0.113.7;host="x, for=198.51.100.1"', "203.0.113.7"),
+        (r'for=203.0.113.7;host="x\", for=198.51.100.1"', "203.0.113.7"),
+        ('for="198.51.100.1, for=203.0.113.7;host="x"', "203.0.113.7"),
     ],
 )
 def test_the_forwarded_header_names_the_client(value: str, client: str) -> None:
