@@ -11,6 +11,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import PlainTextResponse
 from fastapi.testclient import TestClient
 from starlette.applications import Starlette
+from starlette.endpoints import HTTPEndpoint
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.routing import Host, Mount, Route, Router
@@ -422,3 +423,28 @@ def test_preflights_are_not_counted_unless_the_route_serves_options(limiter: Rat
         requests = [client.get("/items", headers=origin).status_code for _ in range(3)]
         others = [client.options("/all", headers=headers).status_code for _ in range(3)]
     assert (preflights, requests, others) == ([200] * 5, LIMITED, LIMITED)
+
+
+def test_the_methods_of_a_class_are_those_that_it_defines(limiter: RateLimiter) -> None:
+    class Things(HTTPEndpoint):
+        async def get(self, _: Any) -> PlainTextResponse:
+            return PlainTextResponse("things")
+
+        async def post(self, _: Any) -> PlainTextResponse:
+            return PlainTextResponse("a new thing")
+
+    limits = {"POST /things": "1/day", "/things": "2/day"}
+    app = Starlette(routes=[Route("/things", Things)])
+    app.add_middleware(CORSMiddleware, allow_origins=["https://a.example"])
+    app.add_middleware(RateLimitMiddleware, **middleware(limiter, limits))
+    assert limiter.explain(app) == {
+        "GET /things": "2/day (/things)",
+        "POST /things": "1/day (POST /things)",
+    }
+    headers = {"Origin": "https://a.example", "Access-Control-Request-Method": "GET"}
+    client = TestClient(app)
+    assert [client.options("/things", headers=headers).status_code for _ in range(5)] == [200] * 5
+    assert statuses(app, "/things") == LIMITED
+    with pytest.raises(ValueError, match="no route of the app matches 'PUT /things'"):
+        limits_of("PUT /things").read_routes(app)
+    assert limits_of("HEAD /things").read_routes(app)["GET /things"] == "no limit"
