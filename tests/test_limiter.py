@@ -1,6 +1,7 @@
 """The limiter on real servers: beside slow models, from several processes, without Redis."""
 
 import asyncio
+import enum
 import functools
 import itertools
 import json
@@ -633,6 +634,18 @@ def test_limit_refuses_numbers_that_make_no_sense(
 ) -> None:
     with pytest.raises(kind, match=words):
         Limit(*arguments)
+
+
+@pytest.mark.anyio
+async def test_numbers_of_any_whole_kind_are_plain_ones(redis: Redis) -> None:
+    class Tier(enum.IntEnum):
+        FREE = 5
+
+    limit = Limit(Tier.FREE, 60, Tier.FREE)
+    assert repr((limit.requests, limit.burst, str(limit))) == "(5, 5, '5/minute burst 5')"
+    limiter = RateLimiter(redis)
+    assert (await limiter.check_rate_limit(1, "/", limit)).remaining == 4
+    assert (await limiter.check_rate_limit(1, "/", "9/day", cost=Tier.FREE)).remaining == 4
 
 
 @pytest.mark.parametrize(

@@ -43,9 +43,11 @@ class Limit:
     burst: int | None = None
 
     def __post_init__(self) -> None:
-        check_count("requests", self.requests, MOST_REQUESTS)
+        numbers = {"requests": self.requests}
         if self.burst is not None:
-            check_count("burst", self.burst, MOST_REQUESTS)
+            numbers["burst"] = self.burst
+        for name, number in numbers.items():
+            object.__setattr__(self, name, check_count(name, number, MOST_REQUESTS))
         check_seconds("window", self.window)
         if self.window < SHORTEST_WINDOW:
             raise ValueError(f"window is {self.window!r}: pass at least {SHORTEST_WINDOW} seconds")
@@ -135,7 +137,7 @@ class Rules(NamedTuple):
 
     def with_cost(self, cost: int, algorithm: str) -> "Rules":
         """Return the rules for a request of this cost. Raises ValueError if it isn't a cost."""
-        check_count("cost", cost, MOST_REQUESTS, least=0)
+        cost = check_count("cost", cost, MOST_REQUESTS, least=0)
         if cost > most_cost(algorithm):
             raise ValueError(
                 f"cost is {cost}: sliding_log stores an entry for each of them, so it takes at "
