@@ -4,8 +4,8 @@
 --
 -- KEYS  2, 3 ... the bucket of each limit: a hash of its parts and the time when it had them
 -- Times are in microseconds. Tokens are counted in parts: a token has as many as the window has
--- microseconds, so each microsecond adds `requests` parts. Whole numbers keep the wait exact. Beyond
--- 2^53 parts, as for a million requests a month, it may be a microsecond off.
+-- microseconds, so each microsecond adds `requests` parts. Whole numbers keep the wait exact. With
+-- more than 2^53 parts, such as a million requests a month, it may be a microsecond off.
 
 local function check(limit)
   local requests, window = limit.requests, limit.window
