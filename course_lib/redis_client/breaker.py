@@ -38,10 +38,10 @@ from course_lib.redis_client.connections import (
     Source,
     check_source,
     forget,
-    most_connections,
     node_of,
     running_loop,
     source_of,
+    split_connections,
 )
 from course_lib.redis_client.guarded_connection import guard_connections
 from course_lib.redis_client.idle_connections import IdleConnections
@@ -102,12 +102,9 @@ class CircuitBreaker:
         self._source = ref(source)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._of_nodes: dict[str, CircuitBreaker] = {}  # only in a cluster
-        connections = most_connections(source)
-        most_idle = connections // 5
-        # Idle connections stay taken from the pool, which has one left for each slot.
-        self._slot_count = connections - most_idle
-        self._idle_connections = IdleConnections(most_idle)
-        self._start("Redis")
+        self._node_slots, rest = split_connections(source)
+        self._idle_connections = IdleConnections(rest)
+        self._start("Redis", self._node_slots if isinstance(source, ConnectionPool) else rest)
         guard_connections(source, self)
         self._of_sources[source] = self
 
@@ -231,9 +228,10 @@ class CircuitBreaker:
             self._of_nodes.clear()
         self._loop = loop
 
-    def _start(self, server: str) -> None:
+    def _start(self, server: str, slot_count: int) -> None:
         """Start closed, for the server of this name. Each node of a cluster fails on its own."""
         self._server = server
+        self._slot_count = slot_count
         self._failed = 0  # in a row
         self._retry_at = 0.0  # on the loop's clock, while open
         self._outage_log = OutageLog(server)
@@ -247,7 +245,7 @@ class CircuitBreaker:
         breaker = self._of_nodes.get(name)
         if breaker is None:
             breaker = copy.copy(self)
-            breaker._start(f"Redis at {name}")
+            breaker._start(f"Redis at {name}", self._node_slots)
             self._of_nodes[name] = breaker
         return breaker
 
