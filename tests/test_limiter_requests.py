@@ -194,6 +194,15 @@ def test_a_limit_may_depend_on_the_request(limiter: RateLimiter) -> None:
         assert statuses(client, user="ann") == LIMITED
 
 
+@pytest.mark.parametrize("wrong", ["many", 5, {"free": "2/day"}])
+def test_a_function_that_returns_no_limit_is_named_by_its_route(
+    limiter: RateLimiter, wrong: Any
+) -> None:
+    client = TestClient(app_with(limiter, {"/items": lambda _: wrong}))
+    with pytest.raises((TypeError, ValueError), match=r"'/items': .*limit.*50/minute"):
+        client.get("/items")
+
+
 @pytest.mark.parametrize("tiers", [header, header_later])
 def test_a_tier_may_have_no_limit(limiter: RateLimiter, tiers: Any) -> None:
     limits = {"*": {"free": "2/day", "admin": None}}

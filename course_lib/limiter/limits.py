@@ -158,6 +158,14 @@ def rules_for(limit: str | Limit, algorithm: str) -> Rules:
     return _parse_rules(limit, algorithm)
 
 
+def rules_of(name: str, limit: str | Limit, algorithm: str) -> Rules:
+    """Return the rules for the limit of a route or endpoint. An error has its name in front."""
+    try:
+        return rules_for(limit, algorithm)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name!r}: {error}") from None
+
+
 @functools.lru_cache(maxsize=1024)
 def _parse_rules(limit: str | Limit, algorithm: str) -> Rules:
     by_numbers: dict[tuple[int, ...], Limit] = {}  # two limits with the same numbers are one

@@ -19,7 +19,7 @@ from course_lib.limiter.limits import (
     LimitOfRequest,
     OneLimit,
     most_cost,
-    rules_for,
+    rules_of,
 )
 from course_lib.limiter.scripts import Algorithm
 
@@ -97,7 +97,7 @@ class RequestCheck:
         client = await identify_client(scope, self._identify, self._anonymous)
         if client is None:
             return None
-        limits = rules_for(limit, self._limiter.algorithm).limits
+        limits = rules_of(endpoint, limit, self._limiter.algorithm).limits
         counter = self._limiter, str(client), endpoint, limit
         counted: dict[Any, CheckedRequest] = scope.setdefault(COUNTED, {})
         checked = counted.get(counter)
