@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from redis.asyncio import Redis
+from redis.asyncio import ConnectionPool, Redis
 from redis.exceptions import ResponseError
 from redis_cluster import Node
 
@@ -247,6 +247,21 @@ async def test_idle_connections_for_scripts_do_not_block_other_commands(
     assert await asyncio.gather(*commands, *scripts) == [None] * 24 + [0] * 50
     assert not breaker.is_open
     assert len(await redis.client_list()) <= 10
+
+
+@pytest.mark.parametrize("options", [{}, {"socket_timeout": 3}])
+async def test_other_commands_keep_the_timeout_of_their_connections(
+    server_to_break: redis_server.RedisServer, options: dict[str, Any]
+) -> None:
+    async def timeout(pool: ConnectionPool) -> float | None:
+        connection = await pool.get_connection()
+        await pool.release(connection)
+        return connection.socket_timeout
+
+    async with Redis.from_url(server_to_break.url, max_connections=4, **options) as redis:
+        before = await timeout(redis.connection_pool)
+        await run_release(redis)
+        assert await timeout(redis.connection_pool) == before
 
 
 async def test_an_idle_connection_that_the_server_closed_is_reopened_without_a_failure(

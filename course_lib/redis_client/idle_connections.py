@@ -30,6 +30,7 @@ class IdleConnections:
         self._most = most
         self._connections: list[AbstractConnection] = []
         self._generation = 0  # of connections; `leave` begins the next
+        self._socket_timeout: float | None = None  # of the pool's connections
 
     def send(self, redis: Redis, *command: str | bytes | float) -> Coroutine[Any, Any, Any]:
         """Send a command, strings in UTF-8, and await its reply, strings as bytes.
@@ -51,6 +52,7 @@ class IdleConnections:
                 await pool.ensure_connection(connection)  # reconnects if the server has closed it
             else:
                 connection = await pool.get_connection()  # type: ignore[no-untyped-call]
+                self._socket_timeout = connection.socket_timeout
                 connection.socket_timeout = None
             # redis-py would pack it in Python, which takes several times as long.
             packed = hiredis.pack_command(command)  # type: ignore[arg-type]
@@ -63,7 +65,7 @@ class IdleConnections:
             elif connection:
                 if not is_current:
                     await connection.disconnect(nowait=True)
-                connection.socket_timeout = pool.connection_kwargs.get("socket_timeout")
+                connection.socket_timeout = self._socket_timeout
                 await pool.release(connection)
 
     async def leave(self, pool: ConnectionPool) -> None:
