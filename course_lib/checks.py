@@ -59,11 +59,11 @@ def check_seconds(name: str, value: float, longest: float = LONGEST) -> float:
 
 
 def check_count(name: str, value: int, most: int, *, least: int = 1) -> int:
-    """Return a whole number from `least` to `most`. Raises ValueError if it isn't one."""
+    """Return a whole number from `least` to `most`, as a plain int. Raises ValueError otherwise."""
     is_whole = isinstance(value, int) and not isinstance(value, bool)
     if not is_whole or not least <= value <= most:
         raise ValueError(f"{name} is {value!r}: pass a whole number from {least} to {most:,}")
-    return value
+    return int(value)  # an IntEnum's member, for example, can't be sent to Redis
 
 
 def check_text(name: str, value: str) -> str:

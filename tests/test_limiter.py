@@ -1,6 +1,8 @@
 """The limiter on real servers: beside slow models, from several processes, without Redis."""
 
 import asyncio
+import enum
+import functools
 import itertools
 import json
 import logging
@@ -15,7 +17,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 from redis.crc import key_slot
@@ -208,6 +210,34 @@ def test_every_decision_equals_that_of_a_slow_model(
             assert decision.limit in [model.burst for model in strictest]
 
     run(compare)
+
+
+@pytest.mark.parametrize("algorithm", ["fixed_window", "sliding_window", "token_bucket"])
+@fuzz(60)
+@given(requests=st.integers(1, 10**9), seconds=st.floats(1, 366 * 86_400), share=st.floats(0, 1))
+@example(requests=7018, seconds=21298647.62556857, share=0.5)
+@example(requests=256377043, seconds=18853153.651957415, share=0.5)
+def test_a_limit_of_any_size_can_be_spent_to_its_last_request_and_comes_back(
+    run: Any, algorithm: Algorithm, requests: int, seconds: float, share: float
+) -> None:
+    async def spend(redis: Redis) -> None:
+        limiter, clock = with_clock(redis, algorithm)
+        check = functools.partial(
+            limiter.check_rate_limit, next(_users), "endpoint", Limit(requests, seconds)
+        )
+        part = int(requests * share)
+        assert (await check(cost=0)).remaining == requests
+        assert (await check(cost=part)).remaining == requests - part
+        for cost in (requests - part, requests):  # the second waits for the whole limit
+            decision = await check(cost=cost)
+            while not decision:
+                assert 0 < decision.retry_after <= 2 * math.ceil(seconds)
+                clock.now += round(decision.retry_after * SECOND)
+                decision = await check(cost=cost)
+            assert decision.remaining == 0
+        assert clock.now - START >= (seconds - 1) * SECOND * (algorithm != "fixed_window")
+
+    run(spend)
 
 
 @each_algorithm
@@ -596,6 +626,7 @@ async def test_a_bad_limit_raises_an_error_with_a_good_example(
         ((5, math.nan), ValueError, "window is nan"),
         ((5, math.inf), ValueError, "window is inf"),
         ((5, 60, 0), ValueError, "burst is 0"),
+        ((1, 86_400, 10**9), ValueError, "need 2,777,778 years to fill up; pass a burst that"),
     ],
 )
 def test_limit_refuses_numbers_that_make_no_sense(
@@ -603,6 +634,18 @@ def test_limit_refuses_numbers_that_make_no_sense(
 ) -> None:
     with pytest.raises(kind, match=words):
         Limit(*arguments)
+
+
+@pytest.mark.anyio
+async def test_numbers_of_any_whole_kind_are_plain_ones(redis: Redis) -> None:
+    class Tier(enum.IntEnum):
+        FREE = 5
+
+    limit = Limit(Tier.FREE, 60, Tier.FREE)
+    assert repr((limit.requests, limit.burst, str(limit))) == "(5, 5, '5/minute burst 5')"
+    limiter = RateLimiter(redis)
+    assert (await limiter.check_rate_limit(1, "/", limit)).remaining == 4
+    assert (await limiter.check_rate_limit(1, "/", "9/day", cost=Tier.FREE)).remaining == 4
 
 
 @pytest.mark.parametrize(

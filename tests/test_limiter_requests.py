@@ -3,8 +3,11 @@
 import json
 import math
 import uuid
+from fractions import Fraction
+from numbers import Real
 from typing import Any
 
+import numpy
 import pytest
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 from fastapi.middleware.cors import CORSMiddleware
@@ -83,6 +86,11 @@ def test_what_a_server_makes_of_the_header_is_an_address_too(host: str) -> None:
         ('for=203.0.113.7, for="10.0.0.9:1"', "203.0.113.7"),
         ("proto=https", "10.0.0.1"),
         ("for=unknown", "unknown"),
+        # A proxy may add what the client sent as its Host.
+        ('host="x;for=198.51.100.1";for=203.0.113.7', "203.0.113.7"),
+        ('for=203.0.113.7;host="x, for=198.51.100.1"', "203.0.113.7"),
+        (r'for=203.0.113.7;host="x\", for=198.51.100.1"', "203.0.113.7"),
+        ('for="198.51.100.1, for=203.0.113.7;host="x"', "203.0.113.7"),
     ],
 )
 def test_the_forwarded_header_names_the_client(value: str, client: str) -> None:
@@ -186,6 +194,15 @@ def test_a_limit_may_depend_on_the_request(limiter: RateLimiter) -> None:
         assert statuses(client, user="ann") == LIMITED
 
 
+@pytest.mark.parametrize("wrong", ["many", 5, {"free": "2/day"}])
+def test_a_function_that_returns_no_limit_is_named_by_its_route(
+    limiter: RateLimiter, wrong: Any
+) -> None:
+    client = TestClient(app_with(limiter, {"/items": lambda _: wrong}))
+    with pytest.raises((TypeError, ValueError), match=r"'/items': .*limit.*50/minute"):
+        client.get("/items")
+
+
 @pytest.mark.parametrize("tiers", [header, header_later])
 def test_a_tier_may_have_no_limit(limiter: RateLimiter, tiers: Any) -> None:
     limits = {"*": {"free": "2/day", "admin": None}}
@@ -211,6 +228,7 @@ def test_a_request_may_cost_more_than_one(limiter: RateLimiter) -> None:
     ("cost", "counted"),
     [
         *[(0, 0), (0.2, 1), (2.0, 2), (10**30, 9), (math.inf, 9), (-1, 1), (math.nan, 1)],
+        *[(Fraction(3, 2), 2), (numpy.int64(3), 3), (numpy.float32(2), 2)],
         *[(None, 1), ("3", 1), (True, 1), ([], 1)],
     ],
 )
@@ -221,7 +239,7 @@ def test_whatever_a_cost_function_returns_the_request_is_counted(
         response = client.get("/items")
         assert response.headers["x-ratelimit-remaining"] == str(9 - counted)
         client.get("/items")
-    is_a_cost = isinstance(cost, float | int) and cost is not True and 0 <= cost <= 10**9
+    is_a_cost = isinstance(cost, Real) and cost is not True and 0 <= cost <= 10**9
     lines = [record for record in caplog.records if "counts as" in record.getMessage()]
     assert len(lines) == (0 if is_a_cost else 1)
 

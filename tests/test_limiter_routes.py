@@ -11,6 +11,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import PlainTextResponse
 from fastapi.testclient import TestClient
 from starlette.applications import Starlette
+from starlette.endpoints import HTTPEndpoint
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.routing import Host, Mount, Route, Router
@@ -192,15 +193,19 @@ def test_a_middleware_that_was_added_twice_counts_a_request_once(limiter: RateLi
     assert statuses(app, "/things") == LIMITED
 
 
-def test_the_middleware_of_a_mount_knows_the_routes_of_its_router(limiter: RateLimiter) -> None:
+@pytest.mark.parametrize("owner", ["mount", "router"])
+def test_the_middleware_of_a_mount_or_a_router_knows_the_routes_of_the_router(
+    limiter: RateLimiter, owner: str
+) -> None:
     async def thing(_: Any) -> PlainTextResponse:
         return PlainTextResponse("a thing")
 
     limits = {"/{thing}": "2/day"}
-    limited = Middleware(RateLimitMiddleware, **middleware(limiter, limits))
-    router = Router([Route("/{name}", thing)])
-    mount = Mount("/m", router, middleware=[limited])
-    assert statuses(Starlette(routes=[mount]), "/m/x") == LIMITED
+    own = {owner: [Middleware(RateLimitMiddleware, **middleware(limiter, limits))]}
+    router = Router([Route("/{name}", thing)], middleware=own.get("router"))
+    app = Starlette(routes=[Mount("/m", router, middleware=own.get("mount"))])
+    assert statuses(app, "/m/x") == LIMITED
+    assert limiter.explain(app) == {"GET /m/{name}": "2/day (/{thing} in /m)"}
 
 
 def test_the_middleware_of_a_single_route_knows_the_routes_of_its_app(
@@ -418,3 +423,28 @@ def test_preflights_are_not_counted_unless_the_route_serves_options(limiter: Rat
         requests = [client.get("/items", headers=origin).status_code for _ in range(3)]
         others = [client.options("/all", headers=headers).status_code for _ in range(3)]
     assert (preflights, requests, others) == ([200] * 5, LIMITED, LIMITED)
+
+
+def test_the_methods_of_a_class_are_those_that_it_defines(limiter: RateLimiter) -> None:
+    class Things(HTTPEndpoint):
+        async def get(self, _: Any) -> PlainTextResponse:
+            return PlainTextResponse("things")
+
+        async def post(self, _: Any) -> PlainTextResponse:
+            return PlainTextResponse("a new thing")
+
+    limits = {"POST /things": "1/day", "/things": "2/day"}
+    app = Starlette(routes=[Route("/things", Things)])
+    app.add_middleware(CORSMiddleware, allow_origins=["https://a.example"])
+    app.add_middleware(RateLimitMiddleware, **middleware(limiter, limits))
+    assert limiter.explain(app) == {
+        "GET /things": "2/day (/things)",
+        "POST /things": "1/day (POST /things)",
+    }
+    headers = {"Origin": "https://a.example", "Access-Control-Request-Method": "GET"}
+    client = TestClient(app)
+    assert [client.options("/things", headers=headers).status_code for _ in range(5)] == [200] * 5
+    assert statuses(app, "/things") == LIMITED
+    with pytest.raises(ValueError, match="no route of the app matches 'PUT /things'"):
+        limits_of("PUT /things").read_routes(app)
+    assert limits_of("HEAD /things").read_routes(app)["GET /things"] == "no limit"

@@ -4,19 +4,26 @@ import asyncio
 import contextlib
 import logging
 import math
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from redis.asyncio import Redis
+from redis.asyncio import ConnectionPool, Redis
 from redis.exceptions import ResponseError
 from redis_cluster import Node
 
 from course_lib import redis_client
+from course_lib.cache import Cache
 from course_lib.lab import redis_server
+from course_lib.limiter import RateLimiter
 from course_lib.redis_client import CircuitBreaker, RedisUnavailable, Script, outage_log
+from tests.traced_process import trace
+
+ROOT = Path(__file__).parents[1]
 
 pytestmark = pytest.mark.anyio
 
@@ -174,6 +181,16 @@ async def test_a_wrong_command_is_the_callers_error_and_no_failure_of_redis(redi
     assert not breaker.is_open
 
 
+async def test_a_call_within_another_is_an_error_and_takes_no_second_slot(redis: Redis) -> None:
+    breaker = CircuitBreaker.of(redis)
+    for call in (run_release, RateLimiter(redis).reset, Cache(redis, namespace="c", ttl=1).get):
+        nested = [breaker.call(call, redis if call is run_release else "key") for _ in range(5)]
+        for error in await asyncio.gather(*nested, return_exceptions=True):
+            assert isinstance(error, RuntimeError)
+            assert "call them directly" in str(error)
+    assert await run_release(redis) == 0
+
+
 async def test_a_script_is_sent_in_full_only_to_a_server_without_it(redis: Redis) -> None:
     script = Script("course_lib.cache", "release")
     await redis.set("key", "lease")
@@ -185,19 +202,24 @@ async def test_a_script_is_sent_in_full_only_to_a_server_without_it(redis: Redis
     assert (evals, evalshas) == (2, 2)
 
 
+@pytest.mark.parametrize("traces", ["all clients", "one client"])
 async def test_a_tracer_that_replaces_execute_command_sees_our_commands(
-    redis: Redis, monkeypatch: pytest.MonkeyPatch
+    redis: Redis, monkeypatch: pytest.MonkeyPatch, traces: str
 ) -> None:
-    names = []
-    execute = Redis.execute_command
-
-    async def traced(self: Redis, *command: Any, **options: Any) -> Any:
-        names.append(command[0])
-        return await execute(self, *command, **options)
-
-    monkeypatch.setattr(Redis, "execute_command", traced)
+    names: list[str] = []
+    target = Redis if traces == "all clients" else redis
+    monkeypatch.setattr(target, "execute_command", target.execute_command)  # undone at the end
+    trace(target, names)
     await run_release(redis)
-    assert names[0] == "EVALSHA"
+    assert names == ["EVALSHA", "EVAL"]
+
+
+def test_a_tracer_that_was_there_before_our_import_sees_them_too(
+    server_to_break: redis_server.RedisServer,
+) -> None:
+    command = [sys.executable, "-m", "tests.traced_process", server_to_break.url]
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert finished.stdout.split() == ["EVALSHA", "EVAL"]
 
 
 @pytest.fixture
@@ -225,6 +247,21 @@ async def test_idle_connections_for_scripts_do_not_block_other_commands(
     assert await asyncio.gather(*commands, *scripts) == [None] * 24 + [0] * 50
     assert not breaker.is_open
     assert len(await redis.client_list()) <= 10
+
+
+@pytest.mark.parametrize("options", [{}, {"socket_timeout": 3}])
+async def test_other_commands_keep_the_timeout_of_their_connections(
+    server_to_break: redis_server.RedisServer, options: dict[str, Any]
+) -> None:
+    async def timeout(pool: ConnectionPool) -> float | None:
+        connection = await pool.get_connection()
+        await pool.release(connection)
+        return connection.socket_timeout
+
+    async with Redis.from_url(server_to_break.url, max_connections=4, **options) as redis:
+        before = await timeout(redis.connection_pool)
+        await run_release(redis)
+        assert await timeout(redis.connection_pool) == before
 
 
 async def test_an_idle_connection_that_the_server_closed_is_reopened_without_a_failure(

@@ -11,7 +11,7 @@ from redis_cluster import Cluster
 
 from course_lib import redis_client
 from course_lib.cache import Cache
-from course_lib.limiter import Algorithm, RateLimiter
+from course_lib.limiter import Algorithm, Decision, RateLimiter
 from course_lib.monitor import PerformanceMonitor
 from course_lib.redis_client import CircuitBreaker
 from tests import test_cache
@@ -59,6 +59,24 @@ async def test_a_cold_client_limits_a_burst_of_users_on_all_nodes(
     decisions = await asyncio.gather(*checks)
     assert sum(decision.allowed for decision in decisions) == 60
     assert all(node.client.dbsize() for node in cluster.nodes)
+
+
+@pytest.mark.parametrize("most", [2, 10])
+async def test_a_cold_client_never_needs_more_connections_than_it_has(
+    cluster: Cluster, most: int
+) -> None:
+    redis = redis_client.connect(cluster.url, max_connections=most, time_limit=10)
+    limiter = RateLimiter(redis, namespace=f"cold-{most}")
+
+    def burst() -> list["asyncio.Task[Decision]"]:
+        checks = [limiter.check_rate_limit(1, "/", "100/hour") for _ in range(100)]
+        return [asyncio.create_task(check) for check in checks]
+
+    first = burst()
+    await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)  # now it knows the slots
+    assert sum(map(bool, await asyncio.gather(*first, *burst()))) == 100
+    assert not limiter.unavailable
+    await redis.aclose()
 
 
 async def test_any_clients_of_redis_py_will_do(cluster: Cluster) -> None:

@@ -20,6 +20,7 @@ MAPPED_BITS = 96  # of an IPv6 address, before the IPv4 address that it may cont
 UNIX_SOCKET = "unix"  # what `address_behind` calls a proxy on a Unix socket, which has no address
 WITH_PORT = re.compile(r"\[([^\]]*)\](?::\d*)?|([^:]*):\d+")  # an IPv6 address in brackets, or IPv4
 FORWARDED_FOR = re.compile(r'(?:^|;)\s*for\s*=\s*"?([^";]*)', re.IGNORECASE)
+OTHER_QUOTED = re.compile(r'(?<!\bfor)="[^"]*"', re.IGNORECASE)  # host="...", from the client
 
 
 def address(scope: Scope) -> str:
@@ -114,13 +115,23 @@ def _forwarded_hosts(scope: Scope, header: str | None) -> Iterator[str]:
         name = b"forwarded"
     # A client may send thousands of entries, so only the last ones are read.
     entries = b",".join(lists[name]).rsplit(b",", MOST_PROXIES)[-MOST_PROXIES:]
-    for entry in reversed(entries):
-        text = entry.decode("latin-1")
-        if name == b"forwarded":
-            match = FORWARDED_FOR.search(text)
-            text = match[1] if match else ""
+    texts = [entry.decode("latin-1") for entry in reversed(entries)]
+    for text in _forwarded_for(texts) if name == b"forwarded" else texts:
         if host := _host(text):
             yield host
+
+
+def _forwarded_for(entries: list[str]) -> Iterator[str]:
+    """Yield the `for` of each entry of `Forwarded`. Quotes may have a comma or a "for=" in them."""
+    rest = ""
+    for entry in entries:
+        text = re.sub(r"\\.", "", entry) + rest
+        if text.count('"') % 2:
+            rest = "," + text  # the quotes begin before this comma
+            continue
+        rest = ""
+        if match := FORWARDED_FOR.search(OTHER_QUOTED.sub("=", text)):
+            yield match[1]
 
 
 def _host(text: str) -> str:

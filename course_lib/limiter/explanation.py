@@ -70,4 +70,8 @@ def _layers(app: Any, limiter: Any) -> Iterator[RouteLimits]:
                 limits = RouteLimits(options["limits"], exempt, limiter.algorithm)
                 limits.read_routes(app)
                 yield limits
-        app = None if has_routes(app) else getattr(app, "app", None)
+        if has_routes(app):  # a router has its middleware built in
+            is_router = not hasattr(app, "user_middleware")
+            app = getattr(app, "middleware_stack", None) if is_router else None
+        else:
+            app = getattr(app, "app", None)

@@ -20,6 +20,7 @@ SECONDS = {
 MOST_REQUESTS = 10**9
 MOST_LOGGED = 1000  # entries for one request in a sliding log
 SHORTEST_WINDOW = 0.001  # seconds: keys expire by the millisecond
+LONGEST_REFILL = 100  # years: the scripts count microseconds up to 2^53, 285 years
 ONE_LIMIT = re.compile(
     r"\s*([0-9]{1,20})"  # requests
     r"\s*(?:/|per)"
@@ -42,12 +43,20 @@ class Limit:
     burst: int | None = None
 
     def __post_init__(self) -> None:
-        check_count("requests", self.requests, MOST_REQUESTS)
+        numbers = {"requests": self.requests}
         if self.burst is not None:
-            check_count("burst", self.burst, MOST_REQUESTS)
+            numbers["burst"] = self.burst
+        for name, number in numbers.items():
+            object.__setattr__(self, name, check_count(name, number, MOST_REQUESTS))
         check_seconds("window", self.window)
         if self.window < SHORTEST_WINDOW:
             raise ValueError(f"window is {self.window!r}: pass at least {SHORTEST_WINDOW} seconds")
+        years = self.capacity / self.requests * self.window / SECONDS["year"]
+        if years > LONGEST_REFILL:
+            raise ValueError(
+                f"burst is {self.burst}: after a burst, the bucket would need {years:,.0f} years "
+                f"to fill up; pass a burst that comes back within {LONGEST_REFILL} years"
+            )
 
     @property
     def capacity(self) -> int:
@@ -128,7 +137,7 @@ class Rules(NamedTuple):
 
     def with_cost(self, cost: int, algorithm: str) -> "Rules":
         """Return the rules for a request of this cost. Raises ValueError if it isn't a cost."""
-        check_count("cost", cost, MOST_REQUESTS, least=0)
+        cost = check_count("cost", cost, MOST_REQUESTS, least=0)
         if cost > most_cost(algorithm):
             raise ValueError(
                 f"cost is {cost}: sliding_log stores an entry for each of them, so it takes at "
@@ -147,6 +156,14 @@ def rules_for(limit: str | Limit, algorithm: str) -> Rules:
     if not isinstance(limit, str | Limit):
         raise _wrong_type(limit)
     return _parse_rules(limit, algorithm)
+
+
+def rules_of(name: str, limit: str | Limit, algorithm: str) -> Rules:
+    """Return the rules for the limit of a route or endpoint. An error has its name in front."""
+    try:
+        return rules_for(limit, algorithm)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name!r}: {error}") from None
 
 
 @functools.lru_cache(maxsize=1024)

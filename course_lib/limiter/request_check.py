@@ -5,6 +5,7 @@ import logging
 import math
 import re
 from collections.abc import Awaitable
+from numbers import Real
 from typing import Any, NamedTuple, Protocol
 
 from course_lib.asgi import Scope
@@ -18,7 +19,7 @@ from course_lib.limiter.limits import (
     LimitOfRequest,
     OneLimit,
     most_cost,
-    rules_for,
+    rules_of,
 )
 from course_lib.limiter.scripts import Algorithm
 
@@ -96,7 +97,7 @@ class RequestCheck:
         client = await identify_client(scope, self._identify, self._anonymous)
         if client is None:
             return None
-        limits = rules_for(limit, self._limiter.algorithm).limits
+        limits = rules_of(endpoint, limit, self._limiter.algorithm).limits
         counter = self._limiter, str(client), endpoint, limit
         counted: dict[Any, CheckedRequest] = scope.setdefault(COUNTED, {})
         checked = counted.get(counter)
@@ -116,7 +117,7 @@ class RequestCheck:
         if inspect.isawaitable(cost):
             cost = await cost
         most = most_cost(self._limiter.algorithm)
-        is_number = isinstance(cost, int | float) and not isinstance(cost, bool)
+        is_number = isinstance(cost, Real) and not isinstance(cost, bool)  # NumPy's, too
         if is_number and 0 <= cost <= most:
             return math.ceil(cost)
         counted = most if is_number and cost > most else 1

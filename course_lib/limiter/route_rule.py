@@ -10,7 +10,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 
 from course_lib.asgi import Scope
-from course_lib.limiter.limits import Limit, LimitOfRequest, OneLimit, rules_for
+from course_lib.limiter.limits import LimitOfRequest, OneLimit, rules_of
 from course_lib.limiter.routes import AppRoute
 from course_lib.limiter.scripts import Algorithm
 
@@ -72,7 +72,7 @@ class RouteRule:
         tiers = limit.values() if isinstance(limit, Mapping) else [limit]
         for own_limit in tiers:
             if own_limit is not None and not callable(own_limit):
-                _check_limit(key, own_limit, algorithm)
+                rules_of(key, own_limit, algorithm)
 
     @property
     def has_tiers(self) -> bool:
@@ -130,14 +130,6 @@ class RouteRule:
         if isinstance(self.limit, Mapping):
             return ", ".join(f"{tier}: {_text(limit)}" for tier, limit in self.limit.items())
         return _text(self.limit)
-
-
-def _check_limit(key: str, limit: str | Limit, algorithm: Algorithm) -> None:
-    """Raise what `rules_for` raises, with the route in front."""
-    try:
-        rules_for(limit, algorithm)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"{key!r}: {error}") from None
 
 
 def _text(limit: OneLimit) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 
 from course_lib.asgi import Scope
 
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 PARTIAL, FULL = 1, 2  # the values of starlette.routing.Match; PARTIAL has another method
 
 
@@ -83,7 +84,6 @@ def routes_of(app: Any, prefix: str = "") -> list[AppRoute]:
     declared = []
     for route in _flatten(app.routes):
         path = prefix + (getattr(route, "path", None) or "")
-        methods = getattr(route, "methods", None)
         children = None
         is_mount = hasattr(route, "app") and not hasattr(route, "endpoint")
         router = router_in(route.app) if is_mount else None
@@ -91,17 +91,8 @@ def routes_of(app: Any, prefix: str = "") -> list[AppRoute]:
             children = routes_of(router, path)
         elif is_mount:
             path += "/{path:path}"
-        elif _is_websocket(route):
-            methods = {"WEBSOCKET"}
-        declared.append(
-            AppRoute(
-                path,
-                frozenset(methods) if methods else None,
-                getattr(route, "endpoint", None),
-                children,
-                route,
-            )
-        )
+        endpoint = getattr(route, "endpoint", None)
+        declared.append(AppRoute(path, _methods_of(route, endpoint), endpoint, children, route))
     return declared
 
 
@@ -122,7 +113,8 @@ def match_by_path(routes: Iterable[AppRoute]) -> bool:
 def router_in(app: Any) -> Any:
     """Return the app or router with routes behind any number of middlewares; None without one."""
     while app is not None and not has_routes(app):
-        app = getattr(app, "app", None)
+        router = getattr(app, "__self__", None)  # a router's middleware is around its method
+        app = router if has_routes(router) else getattr(app, "app", None)
     return app
 
 
@@ -155,6 +147,17 @@ def _flatten(routes: Iterable[Any]) -> Iterator[Any]:
             continue
         for context in contexts():
             yield getattr(context, "starlette_route", None) or context
+
+
+def _methods_of(route: Any, endpoint: Any) -> frozenset[str] | None:
+    if _is_websocket(route):
+        return frozenset({"WEBSOCKET"})
+    methods = set(getattr(route, "methods", None) or ())
+    if not methods and isinstance(endpoint, type):  # Starlette's HTTPEndpoint
+        methods = {method for method in METHODS if hasattr(endpoint, method.lower())}
+        if "GET" in methods:
+            methods.add("HEAD")
+    return frozenset(methods) or None
 
 
 def _dependencies_of(dependant: Any) -> Iterator[Any]:

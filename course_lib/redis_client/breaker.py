@@ -38,10 +38,10 @@ from course_lib.redis_client.connections import (
     Source,
     check_source,
     forget,
-    most_connections,
     node_of,
     running_loop,
     source_of,
+    split_connections,
 )
 from course_lib.redis_client.guarded_connection import guard_connections
 from course_lib.redis_client.idle_connections import IdleConnections
@@ -102,12 +102,9 @@ class CircuitBreaker:
         self._source = ref(source)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._of_nodes: dict[str, CircuitBreaker] = {}  # only in a cluster
-        connections = most_connections(source)
-        most_idle = connections // 5
-        # Idle connections stay taken from the pool, which has one left for each slot.
-        self._slot_count = connections - most_idle
-        self._idle_connections = IdleConnections(most_idle)
-        self._start("Redis")
+        self._node_slots, rest = split_connections(source)
+        self._idle_connections = IdleConnections(rest)
+        self._start("Redis", self._node_slots if isinstance(source, ConnectionPool) else rest)
         guard_connections(source, self)
         self._of_sources[source] = self
 
@@ -163,18 +160,19 @@ class CircuitBreaker:
         """Await `command(*arguments, **options)`. Raises RedisUnavailable if Redis can't do it now.
 
         Raises redis-py's error if the caller is wrong: about the password, its rights, or the
-        command. Raises CancelledError if its task is cancelled, even if the command didn't notice:
-        redis-py uses `asyncio.wait_for`, which loses some cancellations before Python 3.12
-        (https://github.com/python/cpython/issues/86296).
+        command. Raises RuntimeError within another call. Raises CancelledError if its task is
+        cancelled, even if the command didn't notice: redis-py uses `asyncio.wait_for`, which loses
+        some cancellations before Python 3.12 (https://github.com/python/cpython/issues/86296).
         """
         loop = running_loop()
         if self._loop is not loop:
             self.enter(loop)
+        task = self._limits.next_task()
         if self._failed >= self.failures:
             self._reject_unless_trial(loop.time())
         if not self._slots.take_free():
             await self._slots.wait()
-        running = self._limits.start(loop, self)
+        running = self._limits.start(loop, self, task)
         try:
             result = await command(*arguments, **options)
         except asyncio.CancelledError as error:
@@ -230,9 +228,10 @@ class CircuitBreaker:
             self._of_nodes.clear()
         self._loop = loop
 
-    def _start(self, server: str) -> None:
+    def _start(self, server: str, slot_count: int) -> None:
         """Start closed, for the server of this name. Each node of a cluster fails on its own."""
         self._server = server
+        self._slot_count = slot_count
         self._failed = 0  # in a row
         self._retry_at = 0.0  # on the loop's clock, while open
         self._outage_log = OutageLog(server)
@@ -246,7 +245,7 @@ class CircuitBreaker:
         breaker = self._of_nodes.get(name)
         if breaker is None:
             breaker = copy.copy(self)
-            breaker._start(f"Redis at {name}")
+            breaker._start(f"Redis at {name}", self._node_slots)
             self._of_nodes[name] = breaker
         return breaker
 

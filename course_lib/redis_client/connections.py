@@ -60,11 +60,19 @@ def running_loop() -> asyncio.AbstractEventLoop:
         ) from None
 
 
-def most_connections(source: Source) -> int:
-    """Return how many connections a pool may have, or a cluster's client for each node."""
+def split_connections(source: Source) -> tuple[int, int]:
+    """Return how many connections are for commands, and the rest, of a pool or for each node.
+
+    The rest of a pool stays taken by idle connections. In a cluster it's for commands that don't
+    belong to a node, or are sent before the client knows the nodes.
+    """
     if isinstance(source, ConnectionPool):
-        return int(source.max_connections)
-    return int(source.connection_kwargs["max_connections"])
+        most = int(source.max_connections)
+        rest = most // 5
+    else:
+        most = int(source.connection_kwargs["max_connections"])
+        rest = max(most // 5, 1)
+    return max(most - rest, 1), rest
 
 
 def node_of(cluster: RedisCluster, key: str | bytes) -> str | None:

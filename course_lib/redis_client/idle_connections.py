@@ -19,6 +19,8 @@ BYTES = {NEVER_DECODE: True}
 """The option of `execute_command` that returns bytes, even from a client that decodes replies."""
 
 EXECUTE_COMMAND = Redis.execute_command
+"""redis-py's own, or that of a tracer which replaced it before this import."""
+IS_OWN = getattr(EXECUTE_COMMAND, "__globals__", {}).get("__name__") == Redis.__module__
 
 
 class IdleConnections:
@@ -28,14 +30,16 @@ class IdleConnections:
         self._most = most
         self._connections: list[AbstractConnection] = []
         self._generation = 0  # of connections; `leave` begins the next
+        self._socket_timeout: float | None = None  # of the pool's connections
 
     def send(self, redis: Redis, *command: str | bytes | float) -> Coroutine[Any, Any, Any]:
         """Send a command, strings in UTF-8, and await its reply, strings as bytes.
 
         The caller limits the time.
         """
-        # A cluster's client, or one that replaces execute_command to record commands, must see it.
-        if type(redis).execute_command is not EXECUTE_COMMAND:
+        # A cluster's client, or a tracer that replaces execute_command, must see the command.
+        is_own = IS_OWN and type(redis).execute_command is EXECUTE_COMMAND
+        if not is_own or "execute_command" in vars(redis):
             return _send_as_client(redis, *command)
         return self._send_idle(redis, command)
 
@@ -48,6 +52,7 @@ class IdleConnections:
                 await pool.ensure_connection(connection)  # reconnects if the server has closed it
             else:
                 connection = await pool.get_connection()  # type: ignore[no-untyped-call]
+                self._socket_timeout = connection.socket_timeout
                 connection.socket_timeout = None
             # redis-py would pack it in Python, which takes several times as long.
             packed = hiredis.pack_command(command)  # type: ignore[arg-type]
@@ -60,7 +65,7 @@ class IdleConnections:
             elif connection:
                 if not is_current:
                     await connection.disconnect(nowait=True)
-                connection.socket_timeout = pool.connection_kwargs.get("socket_timeout")
+                connection.socket_timeout = self._socket_timeout
                 await pool.release(connection)
 
     async def leave(self, pool: ConnectionPool) -> None:

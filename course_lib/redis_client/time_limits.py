@@ -11,7 +11,7 @@ database. Each command may still be quick enough.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 from redis.exceptions import ConnectionError
 
@@ -41,9 +41,7 @@ class RunningCommand:
         "task",
     )
 
-    def __init__(self, breaker: Breaker) -> None:
-        task = asyncio.current_task()
-        assert task
+    def __init__(self, breaker: Breaker, task: "asyncio.Task[Any]") -> None:
         self.task = task
         self.breaker = breaker
         self.steps_left = STEPS + 1  # it starts in the middle of a step
@@ -73,7 +71,7 @@ class TimeLimits:
         self.connect_timeout = connect_timeout
         self._time_limit = time_limit
         self._fastest_connection = 0.0  # seconds; 0 before the first
-        self._running: set[RunningCommand] = set()
+        self._running: dict[asyncio.Task[Any], RunningCommand] = {}
         self._is_watching = False
 
     @property
@@ -85,23 +83,39 @@ class TimeLimits:
     def time_limit(self, seconds: float) -> None:
         self._time_limit = seconds
 
-    def start(self, loop: asyncio.AbstractEventLoop, breaker: Breaker) -> RunningCommand:
+    def next_task(self) -> "asyncio.Task[Any]":
+        """Return the current task, to `start` a command in it.
+
+        Raises RuntimeError if it runs one: the second would wait for a slot while the first has
+        one, and a failure of the second would look like a success of the first.
+        """
+        task = asyncio.current_task()
+        assert task
+        if task in self._running:
+            raise RuntimeError(
+                "CircuitBreaker.call was called within another call: scripts, caches and limiters "
+                "go through the breaker themselves, so call them directly"
+            )
+        return task
+
+    def start(
+        self, loop: asyncio.AbstractEventLoop, breaker: Breaker, task: "asyncio.Task[Any]"
+    ) -> RunningCommand:
         """Watch a command that runs in the current task, until `end`."""
-        running = RunningCommand(breaker)
-        self._running.add(running)
+        running = self._running[task] = RunningCommand(breaker, task)
         if not self._is_watching:
             self._watch(loop)
         return running
 
     def end(self, running: RunningCommand) -> None:
         """Watch a command no longer."""
-        self._running.remove(running)
+        del self._running[running.task]
         for _ in range(running.stops):
             running.task.uncancel()
 
     def reject_connecting(self, breaker: Breaker) -> None:
         """Stop the commands of a breaker that have no connection yet."""
-        for running in self._running:
+        for running in self._running.values():
             is_waiting = running.is_connecting and not running.is_rejected
             if is_waiting and running.breaker is breaker:
                 running.is_rejected = True
@@ -116,7 +130,7 @@ class TimeLimits:
     async def connecting(self) -> AsyncIterator[None]:
         """Count the time inside against `connect_timeout`. Raises redis-py's ConnectionError."""
         task = asyncio.current_task()
-        running = next((running for running in self._running if running.task is task), None)
+        running = self._running.get(task) if task else None
         if not running or running.is_connecting:
             yield  # not called through the breaker, or inside another `connecting`
             return
@@ -153,7 +167,7 @@ class TimeLimits:
         A process that is too busy to read a reply is also late for its steps, so the reply is read
         before the time limit ends. A single timer would fire first, and Redis would be blamed.
         """
-        for running in self._running:
+        for running in self._running.values():
             if running.is_cancelled:  # and still running, so the command may have lost it
                 running.steps_left = min(running.steps_left, 2)
             running.steps_left -= 1

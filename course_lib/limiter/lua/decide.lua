@@ -1,7 +1,8 @@
 -- Decide on one request, and count it if every limit has a request left.
 -- Joined after clock.lua, index.lua and an algorithm, which defines two functions:
 --
---   check(limit)  read the state of a limit and set its remaining, reset_after and retry_after
+--   check(limit)  read the state of a limit and set its remaining, reset_after and retry_after,
+--                 which counts only if fewer than the cost are left
 --   spend(limit)  count the request; return how long the index has to keep the entry, 0 if
 --                 an earlier request has seen to that
 --
@@ -26,7 +27,12 @@ for i = 2, #KEYS do
   argument = argument + 3
   limit.cost = math.min(cost, limit.burst)
   check(limit)
-  allowed = allowed and limit.remaining >= limit.cost
+  if limit.remaining >= limit.cost then
+    limit.retry_after = 0
+  else
+    limit.retry_after = math.max(limit.retry_after, 1)  -- huge limits are rounded
+    allowed = false
+  end
   limits[#limits + 1] = limit
 end
 

@@ -14,7 +14,7 @@ local function check(limit)
   end
   limit.remaining = math.max(limit.requests - count, 0)
   limit.reset_after = count > 0 and limit.ends_in or 0
-  limit.retry_after = limit.remaining < limit.cost and limit.ends_in or 0
+  limit.retry_after = limit.ends_in
 end
 
 local function spend(limit)

@@ -18,9 +18,8 @@ local function check(limit)
     redis.call("DEL", limit.counter, limit.key .. number - 1)
     count, previous = 0, 0
   end
-  -- The sliding window still covers the last `ends_in` of the previous window. Multiplied by the
-  -- window, all terms are whole numbers, which keeps the wait exact.
-  local left = math.floor(((requests - count) * window - previous * ends_in) / window)
+  -- The sliding window still covers the last `ends_in` of the previous window.
+  local left = requests - count - math.ceil(previous * ends_in / window)
   limit.remaining = math.max(left, 0)
   limit.reset_after = count > 0 and ends_in + window or previous > 0 and ends_in or 0
   if limit.remaining >= cost then

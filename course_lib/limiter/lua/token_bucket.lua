@@ -4,7 +4,8 @@
 --
 -- KEYS  2, 3 ... the bucket of each limit: a hash of its parts and the time when it had them
 -- Times are in microseconds. Tokens are counted in parts: a token has as many as the window has
--- microseconds, so each microsecond adds `requests` parts. Whole numbers keep the wait exact.
+-- microseconds, so each microsecond adds `requests` parts. Whole numbers keep the wait exact. With
+-- more than 2^53 parts, such as a million requests a month, it may be a microsecond off.
 
 local function check(limit)
   local requests, window = limit.requests, limit.window
@@ -19,15 +20,15 @@ local function check(limit)
     parts, since = math.min(full, parts + (now - since) * requests), now
   end
   limit.full, limit.parts, limit.since = full, parts, since
-  limit.remaining = math.floor(parts / window)
+  -- By what is missing: that's exact for a full bucket, however many parts it has.
+  limit.remaining = limit.burst - math.ceil((full - parts) / window)
   limit.reset_after = parts < full and since - now + math.ceil((full - parts) / requests) or 0
-  local needed = limit.cost * window
-  limit.retry_after = parts < needed and since - now + math.ceil((needed - parts) / requests) or 0
+  limit.retry_after = since - now + math.ceil((limit.cost * window - parts) / requests)
 end
 
 local function spend(limit)
   local requests, window = limit.requests, limit.window
-  local parts = limit.parts - limit.cost * window
+  local parts = math.max(limit.parts - limit.cost * window, 0)
   limit.reset_after = limit.since - now + math.ceil((limit.full - parts) / requests)
   redis.call("HSET", limit.key, "parts", parts, "since", limit.since)
   redis.call("PEXPIRE", limit.key, math.ceil(limit.reset_after / 1000) + 1)
