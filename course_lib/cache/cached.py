@@ -8,6 +8,7 @@ The signature stays the same, so FastAPI resolves it as before.
 """
 
 import asyncio
+import contextlib
 import functools
 import hashlib
 import inspect
@@ -18,12 +19,13 @@ import typing
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from course_lib.cache.codec import json_encoder, json_form
+from course_lib.cache.argument_text import argument_text, attributes_text
 from course_lib.cache.function_names import FunctionNames
 from course_lib.cache.ttl import Seconds, Ttl, check_ttl, seconds
 from course_lib.checks import check_decorated, check_not_async
 
 LONGEST_ARGUMENTS = 200  # characters; longer ones are in the key as a hash
+INEXPRESSIBLE = (TypeError, ValueError, AttributeError, RecursionError)
 LEFT_OUT = {"HTTPConnection", "Response", "BackgroundTasks", "SecurityScopes"}
 
 Function = Callable[..., Any]
@@ -37,8 +39,8 @@ class CachedFunctions:
 
     get_or_set: Callable[..., Awaitable[Any]]
 
-    def __init__(self) -> None:
-        self._function_names = FunctionNames()
+    def __init__(self, client: object, namespace: str) -> None:
+        self._function_names = FunctionNames.of(client, namespace)
 
     def cached(
         self,
@@ -62,13 +64,13 @@ class CachedFunctions:
         what JSON restores, so the model has to read the names and values that it writes.
 
         The default key leaves out `Request`, `Response` and `BackgroundTasks`. It includes what a
-        dependency returns if JSON can express it, such as a user's ID or a page. Other
+        dependency returns, such as a user's ID or a page, if its content is known. Other
         dependencies, such as a database session, are left out: if the result depends on one, pass
         `user` or `key`. If you pass neither, each is logged once. Don't combine a session with
         `stale`: the function may then run when the request has ended and the session is closed.
 
         Raises TypeError for a generator, for a lambda, a partial or an object without `key`, and
-        when called with an argument that JSON can't express. Raises ValueError if `key` or `user`
+        when called with an argument whose content isn't known. Raises ValueError if `key` or `user`
         names an argument that the function doesn't have, or if another function without `key` has
         the same name but other code, or other values of the variables around it.
         """
@@ -121,6 +123,8 @@ class _CachedFunction:
                 "function's values: pass `key`"
             )
         self._signature = _signature(function)
+        parameters = self._signature.parameters.items()
+        self._dependencies = {name for name, parameter in parameters if _is_dependency(parameter)}
         self._logged: set[str] = set()
         if isinstance(user, str) and user not in self._signature.parameters:
             raise ValueError(f"{self.name} has no argument {user!r}: pass user= one that it has")
@@ -164,13 +168,13 @@ class _CachedFunction:
         if self._key:
             chosen: str = self._key(*bound.args, **bound.kwargs)
             return chosen
-        parts = [] if user_id is None else [f"user={user_id}"]
+        parts = [] if user_id is None else [f"user:{str(user_id)!r}"]
         is_secret = False
         for name, value in bound.arguments.items():
             text = self._text(name, value)
             if text is not None:
                 parts.append(f"{name}={text}")
-                is_secret |= _is_dependency(self._signature.parameters[name])
+                is_secret |= name in self._dependencies
         arguments = ",".join(parts)
         if is_secret or len(arguments) > LONGEST_ARGUMENTS:
             arguments = hashlib.sha256(arguments.encode()).hexdigest()
@@ -180,19 +184,16 @@ class _CachedFunction:
         """Return an argument as text for the key, or None if it's left out."""
         if _belongs_to_request(value):
             return None
-        is_dependency = _is_dependency(self._signature.parameters[name])
-        if is_dependency and hasattr(value, "__dict__") and not hasattr(value, "model_dump"):
-            value = vars(value)  # a page, as an object with `offset` and `limit`
         try:
-            text = _ARGUMENTS.encode(value)
-            text.encode()  # ValueError for half of a surrogate pair
-            return text
-        except (TypeError, ValueError):
-            if not is_dependency:
+            return argument_text(value)
+        except INEXPRESSIBLE as error:
+            if name not in self._dependencies:
                 raise TypeError(
-                    f"{self.name} can't have its argument {name!r} in a key, because JSON can't "
-                    "express it: pass `key`, a function of the arguments"
+                    f"{self.name} can't have its argument {name!r} in a key, because {error}: "
+                    "pass `key`, a function of the arguments"
                 ) from None
+        with contextlib.suppress(*INEXPRESSIBLE):
+            return attributes_text(value)  # a page, with `offset` and `limit`
         if self._user is None and name not in self._logged:
             self._logged.add(name)
             log.warning(
@@ -233,14 +234,6 @@ def _check_format(key: str, signature: inspect.Signature, name: str) -> None:
                 f"{name} has no argument {argument!r}, which is in its key {key!r}: name one that "
                 "it has"
             )
-
-
-def _typed_form(value: Any) -> dict[str, Any]:
-    """Return the JSON form of what JSON lacks, with its type: values of two types may share one."""
-    return {type(value).__qualname__: json_form(value)}
-
-
-_ARGUMENTS = json_encoder(_typed_form)
 
 
 def _belongs_to_request(value: Any) -> bool:

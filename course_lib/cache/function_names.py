@@ -15,16 +15,27 @@ import contextlib
 import dataclasses
 import inspect
 from collections.abc import Callable
-from datetime import date
-from decimal import Decimal
-from enum import Enum
 from types import CodeType
-from typing import Any, NamedTuple
-from uuid import UUID
+from typing import Any, ClassVar, NamedTuple
+from weakref import WeakKeyDictionary
+
+from course_lib.cache.argument_text import argument_text, full_name
 
 Function = Callable[..., Any]
 
-PLAIN = (str, int, float, bytes, tuple, Decimal, Enum, UUID, date)
+
+@dataclasses.dataclass(eq=False)
+class Data:  # noqa: PLW1641  it's never in a set
+    """A value around a function, and its text then. Lists change, so the same one is equal."""
+
+    value: object
+    text: str
+
+    def __eq__(self, other: object) -> bool:
+        """Return True for the same value, and for one that had the same text."""
+        if not isinstance(other, Data):
+            return False
+        return self.value is other.value or self.text == other.text
 
 
 class Source(NamedTuple):
@@ -36,10 +47,20 @@ class Source(NamedTuple):
 
 
 class FunctionNames:
-    """The functions of one cache that have default keys, by name."""
+    """The functions of one namespace that have default keys, by name."""
+
+    _of_clients: ClassVar[WeakKeyDictionary[object, dict[str, "FunctionNames"]]] = (
+        WeakKeyDictionary()
+    )
 
     def __init__(self) -> None:
         self._sources: dict[str, Source] = {}
+
+    @classmethod
+    def of(cls, client: object, namespace: str) -> "FunctionNames":
+        """Return the names that all caches on a client and a namespace share, like their keys."""
+        of_namespaces = cls._of_clients.setdefault(client, {})
+        return of_namespaces.setdefault(namespace, cls())
 
     def add(self, name: str, function: Function) -> None:
         """Remember a function. Raises ValueError if another one of this name differs from it.
@@ -76,8 +97,8 @@ def _difference(earlier: Source, source: Source) -> str | None:
 def _variables(function: Function, users: tuple[Function, ...] = ()) -> dict[str, Any]:
     """Return the data that a function uses from the function around it.
 
-    For a function, that's its name and its own data, unless it's one of its `users`. For a class,
-    it's the name, because a cell that runs again makes another class.
+    For a function, that's its name and its own data, unless it's one of its `users`. For other
+    values, it's their text as an argument, without those that have none, such as a session.
     """
     code = getattr(function, "__code__", None)
     if code is None:  # an object
@@ -89,20 +110,9 @@ def _variables(function: Function, users: tuple[Function, ...] = ()) -> dict[str
         with contextlib.suppress(ValueError):  # it isn't assigned yet
             value = cell.cell_contents
             if inspect.isfunction(value) and value not in users:
-                variables[name] = _full_name(value), _variables(value, users)
-            elif inspect.isclass(value):
-                variables[name] = _full_name(value)
-            elif _is_data(value):
-                variables[name] = value
+                variables[name] = full_name(value), _variables(value, users)
+            else:
+                # Suppress any error, because the object may be a session that lacks a connection.
+                with contextlib.suppress(Exception):
+                    variables[name] = Data(value, argument_text(value))
     return variables
-
-
-def _is_data(value: Any) -> bool:
-    """Return True for a value that can be compared, unlike a session, and doesn't change."""
-    kind = type(value)
-    is_model = dataclasses.is_dataclass(kind) or hasattr(kind, "model_dump")  # Pydantic's
-    return value is None or is_model or isinstance(value, PLAIN)
-
-
-def _full_name(value: Any) -> str:
-    return f"{value.__module__}.{value.__qualname__}"
