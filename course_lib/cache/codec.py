@@ -9,10 +9,10 @@ import decimal
 import enum
 import json
 import uuid
-from collections.abc import Callable
 from typing import Any, Protocol
 
 from course_lib.cache.contents import escaped, value_in
+from course_lib.cache.model_form import is_model, model_form, readable_names
 
 MOST_CHECKED = 10_000
 
@@ -40,7 +40,7 @@ class JsonCodec:
     | Decimal, UUID | text |
     | Enum | its value |
     | dataclass | dict |
-    | Pydantic model | dict, by alias as in FastAPI's responses |
+    | Pydantic model | dict, by alias as in FastAPI's responses if the model reads that alias |
 
     To get an object back, pass what comes back to its type: `Model.model_validate(value)`,
     `Point(**value)`, `Decimal(value)`.
@@ -67,30 +67,21 @@ def json_form(value: Any) -> Any:
         case enum.Enum():
             return value.value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    if hasattr(value, "model_dump") and not isinstance(value, type):  # Pydantic
-        return value.model_dump(mode="json", by_alias=_reads_its_aliases(value))
+        names = readable_names(type(value))  # of Pydantic's dataclasses
+        fields = [field.name for field in dataclasses.fields(value)]
+        return {names.get(name, name): getattr(value, name) for name in fields}
+    if is_model(value):
+        return model_form(value)
     raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
-
-
-def _reads_its_aliases(model: Any) -> bool:
-    """Return True if the names that a model writes by alias are also those that it reads."""
-    fields = type(model).model_fields.values()
-    return all(field.serialization_alias == field.validation_alias for field in fields)
 
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} isn't JSON")  # Python's json would accept NaN and Infinity
 
 
-def json_encoder(default: Callable[[Any], Any]) -> json.JSONEncoder:
-    """Return an encoder of compact JSON. `default` returns another form of what JSON lacks."""
-    return json.JSONEncoder(
-        ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=default
-    )
-
-
-_ENCODER = json_encoder(json_form)
+_ENCODER = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=json_form
+)
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
