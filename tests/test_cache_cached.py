@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import httpx
 import pytest
 from fastapi import BackgroundTasks, Depends, FastAPI, Header, Request, Response
+from fastapi.responses import StreamingResponse
 from redis.asyncio import Redis
 
 from course_lib.cache import Cache
@@ -131,6 +132,12 @@ async def test_what_cannot_be_cached_is_an_error_that_says_what_to_do(cache: Cac
     with pytest.raises(ValueError, match="has no argument 'user'"):
         cache.cached(user="user")(stats)
 
+    async def page() -> StreamingResponse:
+        return StreamingResponse([])
+
+    with pytest.raises(TypeError, match="page returns a Response, which can't be cached"):
+        cache.cached()(page)
+
     for generator in (functools.partial(numbers, 2), Numbers()):
         with pytest.raises(TypeError, match="is a generator, which can't be cached"):
             cache.cached(key="numbers")(generator)
@@ -233,8 +240,11 @@ async def test_an_endpoint_is_cached_by_its_arguments_without_requests_and_sessi
         wrong = await client.get("/items/x", headers={"X-API-Key": "ann"})
         assert wrong.status_code == 422
     warnings = [record.message for record in caplog.records if record.levelno == logging.WARNING]
-    assert len(warnings) == 1
-    assert "cached for all values of its dependency 'database'" in warnings[0]
+    left_out = [text for text in warnings if "is cached for all values of its argument" in text]
+    assert [text.split("'")[1] for text in left_out] == ["request", "database"]
+    unused = [text for text in warnings if "on a miss, but not on a hit" in text]
+    assert [text.split("'")[1] for text in unused] == (["response", "tasks"] if is_async else [])
+    assert len(warnings) == len(left_out) + len(unused)
     parameters = app.openapi()["paths"]["/items/{item}"]["get"]["parameters"]
     assert {parameter["name"] for parameter in parameters} == {"item", "offset", "x-api-key"}
 

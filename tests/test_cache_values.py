@@ -99,7 +99,13 @@ async def test_a_model_can_be_restored_from_what_comes_back(cache: Cache) -> Non
     assert Report.model_validate(await look_up(cache, report, "one way")) == report
 
 
-@pytest.mark.parametrize("value", [{1}, b"x", {(1, 2): 3}, object(), Point, float("nan")])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *[{1}, b"x", {(1, 2): 3}, object(), Point, float("nan"), "\ud800"],
+        *[{1: "a", "1": "b"}, [{"x": {None: 1, "null": 2}}], {True: 1, "true": 2}],
+    ],
+)
 async def test_a_value_that_json_cannot_express_is_an_error_and_leaves_nothing(
     cache: Cache, redis: Redis, value: Any
 ) -> None:

@@ -26,7 +26,8 @@ from course_lib.checks import check_decorated, check_not_async
 
 LONGEST_ARGUMENTS = 200  # characters; longer ones are in the key as a hash
 INEXPRESSIBLE = (TypeError, ValueError, AttributeError, RecursionError)
-LEFT_OUT = {"HTTPConnection", "Response", "BackgroundTasks", "SecurityScopes"}
+WRITTEN = {"Response", "BackgroundTasks"}
+LEFT_OUT = {*WRITTEN, "HTTPConnection", "SecurityScopes"}
 
 Function = Callable[..., Any]
 Part = str | Callable[..., Any]
@@ -63,11 +64,12 @@ class CachedFunctions:
         count hits otherwise. Return data, not a `Response`. FastAPI reads a response model from
         what JSON restores, so the model has to read the names and values that it writes.
 
-        The default key leaves out `Request`, `Response` and `BackgroundTasks`. It includes what a
-        dependency returns, such as a user's ID or a page, if its content is known. Other
-        dependencies, such as a database session, are left out: if the result depends on one, pass
-        `user` or `key`. If you pass neither, each is logged once. Don't combine a session with
-        `stale`: the function may then run when the request has ended and the session is closed.
+        The default key includes what a dependency returns, such as a user's ID or a page, if its
+        content is known. `Request` and other dependencies, such as a database session, are left
+        out: if the result depends on one, pass `user` or `key`. If you pass neither, each is logged
+        once. So is each `Response` and `BackgroundTasks`: a hit adds no header, cookie or task.
+        Don't combine a session with `stale`: the function may then run when the request has ended
+        and the session is closed.
 
         Raises TypeError for a generator, for a lambda, a partial or an object without `key`, and
         when called with an argument whose content isn't known. Raises ValueError if `key` or `user`
@@ -123,8 +125,13 @@ class _CachedFunction:
                 "function's values: pass `key`"
             )
         self._signature = _signature(function)
+        if _is_from_framework(self._signature.return_annotation, {"Response"}):
+            raise TypeError(f"{self.name} returns a Response, which can't be cached: return data")
         parameters = self._signature.parameters.items()
         self._dependencies = {name for name, parameter in parameters if _is_dependency(parameter)}
+        for name, parameter in parameters:
+            if _is_from_framework(parameter.annotation, WRITTEN):
+                log.warning("%s uses its argument %r on a miss, but not on a hit", self.name, name)
         self._logged: set[str] = set()
         if isinstance(user, str) and user not in self._signature.parameters:
             raise ValueError(f"{self.name} has no argument {user!r}: pass user= one that it has")
@@ -182,7 +189,9 @@ class _CachedFunction:
 
     def _text(self, name: str, value: Any) -> str | None:
         """Return an argument as text for the key, or None if it's left out."""
-        if _belongs_to_request(value):
+        if _is_from_framework(type(value), LEFT_OUT):
+            if not _is_from_framework(type(value), WRITTEN):
+                self._log_left_out(name)
             return None
         try:
             return argument_text(value)
@@ -194,15 +203,20 @@ class _CachedFunction:
                 ) from None
         with contextlib.suppress(*INEXPRESSIBLE):
             return attributes_text(value)  # a page, with `offset` and `limit`
-        if self._user is None and name not in self._logged:
-            self._logged.add(name)
-            log.warning(
-                "%s is cached for all values of its dependency %r: if the result depends on it, "
-                "pass `user` or `key`",
-                self.name,
-                name,
-            )
+        self._log_left_out(name)
         return None
+
+    def _log_left_out(self, name: str) -> None:
+        """Log once that the key doesn't have an argument, unless the user stands for it."""
+        if self._user is not None or name in self._logged:
+            return
+        self._logged.add(name)
+        log.warning(
+            "%s is cached for all values of its argument %r: if the result depends on it, pass "
+            "`user` or `key`",
+            self.name,
+            name,
+        )
 
 
 def _is_generator(function: Function) -> bool:
@@ -236,13 +250,12 @@ def _check_format(key: str, signature: inspect.Signature, name: str) -> None:
             )
 
 
-def _belongs_to_request(value: Any) -> bool:
-    """Return True for a Request, a Response or BackgroundTasks."""
-    for kind in type(value).__mro__:
-        from_framework = kind.__module__.partition(".")[0] in ("starlette", "fastapi")
-        if from_framework and kind.__name__ in LEFT_OUT:
-            return True
-    return False
+def _is_from_framework(kind: Any, names: set[str]) -> bool:
+    """Return True for a class of Starlette or FastAPI with one of the names, or a subclass."""
+    return any(
+        base.__name__ in names and base.__module__.partition(".")[0] in ("starlette", "fastapi")
+        for base in getattr(kind, "__mro__", ())
+    )
 
 
 def _is_dependency(parameter: inspect.Parameter) -> bool:

@@ -47,8 +47,15 @@ class JsonCodec:
     """
 
     def encode(self, value: Any) -> bytes:
-        """Return a value as JSON. Raises TypeError for a set, ValueError for NaN."""
-        return _ENCODER.encode(value).encode()
+        """Return a value as JSON.
+
+        Raises TypeError for a set, ValueError for NaN and for a dict whose keys JSON writes alike.
+        """
+        text = _ENCODER.encode(value)
+        content = text.encode()
+        if _ENCODER.encode(_DECODER.decode(text)) != text:
+            raise ValueError("a dict has two keys that are the same in JSON, such as 1 and '1'")
+        return content
 
     def decode(self, content: bytes) -> Any:
         """Return the value of JSON. Raises ValueError if it isn't JSON."""
@@ -72,7 +79,10 @@ def json_form(value: Any) -> Any:
         return {names.get(name, name): getattr(value, name) for name in fields}
     if is_model(value):
         return model_form(value)
-    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+    raise TypeError(
+        f"Object of type {type(value).__name__} is not JSON serializable; use dicts, lists and the "
+        "like, or pass `codec` to Cache"
+    )
 
 
 def _refuse_constant(name: str) -> None:
