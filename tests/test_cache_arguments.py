@@ -132,6 +132,7 @@ SCALARS: list[Any] = [
     *[AT_ONE, AT_ONE.replace(tzinfo=UTC), AT_ONE.replace(tzinfo=EAST), AT_ONE.isoformat()],
     *[AT_ONE.replace(tzinfo=BERLIN), AT_ONE.date(), AT_ONE.time(), datetime.time(1, tzinfo=UTC)],
     *[datetime.time(1, tzinfo=BERLIN), datetime.timedelta(0, 1), 60.0],
+    *[UTC, EAST, datetime.timezone(datetime.timedelta(hours=1), "UTC"), BERLIN, "Europe/Berlin"],
     *[datetime.timedelta(9_000_000, 0, 1), datetime.timedelta(9_000_000, 0, 2)],
     *[uuid.UUID(int=1), str(uuid.UUID(int=1)), PurePosixPath("1"), IPv4Address(1), "0.0.0.1"],
     *[int, Cat, Dogs.Cat, pydantic.AnyUrl("http://a/"), "http://a/"],
@@ -237,6 +238,15 @@ class Guest(Admin):
     pass
 
 
+class Team:
+    def __init__(self, number: int) -> None:
+        self.lead = Admin(number)
+
+    @property
+    def number(self) -> int:
+        return self.lead.number
+
+
 class Column:
     """Stands for what SQLAlchemy adds to a mapped class: the names of its columns."""
 
@@ -259,7 +269,7 @@ class Row:
         return self._sa_instance_state[1]
 
 
-KINDS = {"admin": Admin, "guest": Guest, "row": Row, "model": Root, "cat": Cat}
+KINDS = {"admin": Admin, "guest": Guest, "team": Team, "row": Row, "model": Root, "cat": Cat}
 
 
 def actor(x_kind: Annotated[str, Header()], x_number: Annotated[int, Header()]) -> Any:
@@ -285,7 +295,7 @@ async def test_each_object_that_a_dependency_returns_has_entries_of_its_own(
                 for kind, number in itertools.product(KINDS, "12"):
                     headers = {"X-Kind": kind, "X-Number": number}
                     answers.add((await client.get("/", headers=headers)).text)
-        assert len(answers) == cache.loads == 10
+        assert len(answers) == cache.loads == 12
     assert not [record for record in caplog.records if record.levelno == logging.WARNING]
 
 

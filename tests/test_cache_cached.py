@@ -393,6 +393,17 @@ def loader_of(value: Any) -> Callable[[], Any]:
 def other_loader() -> None: ...
 
 
+def load() -> int:
+    return 1
+
+
+first_load = load
+
+
+def load() -> int:  # type: ignore[no-redef]
+    return 2
+
+
 @pytest.mark.parametrize("wrap", [wrapped, wrapped_by_name])
 @pytest.mark.parametrize(
     ("one", "same", "other"),
@@ -400,6 +411,7 @@ def other_loader() -> None: ...
         (loader_of(1), loader_of(1), loader_of(2)),
         (loader_of(int), loader_of(int), loader_of(str)),
         (loader_of(loader_of(1)), loader_of(loader_of(1)), loader_of(loader_of(2))),
+        (first_load, first_load, load),
     ],
 )
 async def test_wrapped_functions_that_use_other_values_are_refused(

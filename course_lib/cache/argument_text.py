@@ -19,8 +19,10 @@ from fractions import Fraction
 from pathlib import PurePath
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
-SHOWN_BY_REPR = (bool, int, float, complex, str, bytes, type(None))
+ZONES = (datetime.timezone, ZoneInfo)
+SHOWN_BY_REPR = (bool, int, float, complex, str, bytes, type(None), *ZONES)
 SHOWN_BY_STR = (Decimal, Fraction, UUID, PurePath, datetime.date, datetime.timedelta)
 MODULES_SHOWN_BY_STR = ("ipaddress", "pydantic.networks", "pydantic_core._pydantic_core")  # URLs
 
@@ -39,11 +41,12 @@ def argument_text(value: Any) -> str:
 
 
 def attributes_text(value: Any) -> str:
-    """Return an object as text, by its attributes. Raises what `argument_text` does."""
+    """Return any object as text, by its attributes. Raises what `argument_text` does."""
     attributes = getattr(value, "__dict__", None)
     if not attributes:
         raise TypeError(f"its {full_name(type(value))} has no attributes to tell it apart by")
-    return f"{full_name(type(value))}({argument_text(attributes)})"
+    parts = [f"{name!r}:{_part_text(part)}" for name, part in attributes.items()]
+    return f"{full_name(type(value))}({','.join(parts)})"
 
 
 def full_name(value: Any) -> str:
@@ -106,3 +109,10 @@ def _content_of_model(model: Any) -> str:
 
 def _named(parts: Iterable[tuple[str, Any]]) -> str:
     return ",".join(f"{name}={argument_text(part)}" for name, part in parts)
+
+
+def _part_text(value: Any) -> str:
+    try:
+        return argument_text(value)
+    except TypeError:
+        return attributes_text(value)

@@ -8,7 +8,6 @@ The signature stays the same, so FastAPI resolves it as before.
 """
 
 import asyncio
-import contextlib
 import functools
 import hashlib
 import inspect
@@ -118,7 +117,7 @@ class _CachedFunction:
         self._key = key
         self._user = user
         own_name = getattr(function, "__qualname__", "<unnamed>")
-        self.name = f"{function.__module__}.{own_name}"
+        self.name = f"{getattr(function, '__module__', 'builtins')}.{own_name}"
         if key is None and own_name.endswith(">"):  # a lambda, a partial or an object
             raise TypeError(
                 f"{function!r} has no name of its own for its keys, so it could get another "
@@ -132,7 +131,7 @@ class _CachedFunction:
         for name, parameter in parameters:
             if _is_from_framework(parameter.annotation, WRITTEN):
                 log.warning("%s uses its argument %r on a miss, but not on a hit", self.name, name)
-        self._logged: set[str] = set()
+        self._left_out: set[str] = set()
         if isinstance(user, str) and user not in self._signature.parameters:
             raise ValueError(f"{self.name} has no argument {user!r}: pass user= one that it has")
         if isinstance(key, str):
@@ -191,7 +190,7 @@ class _CachedFunction:
         """Return an argument as text for the key, or None if it's left out."""
         if _is_from_framework(type(value), LEFT_OUT):
             if not _is_from_framework(type(value), WRITTEN):
-                self._log_left_out(name)
+                self._leave_out(name)
             return None
         try:
             return argument_text(value)
@@ -201,22 +200,24 @@ class _CachedFunction:
                     f"{self.name} can't have its argument {name!r} in a key, because {error}: "
                     "pass `key`, a function of the arguments"
                 ) from None
-        with contextlib.suppress(*INEXPRESSIBLE):
+        if name in self._left_out:  # a session, say: its attributes would take long again
+            return None
+        try:
             return attributes_text(value)  # a page, with `offset` and `limit`
-        self._log_left_out(name)
-        return None
+        except INEXPRESSIBLE:
+            self._leave_out(name)
+            return None
 
-    def _log_left_out(self, name: str) -> None:
+    def _leave_out(self, name: str) -> None:
         """Log once that the key doesn't have an argument, unless the user stands for it."""
-        if self._user is not None or name in self._logged:
-            return
-        self._logged.add(name)
-        log.warning(
-            "%s is cached for all values of its argument %r: if the result depends on it, pass "
-            "`user` or `key`",
-            self.name,
-            name,
-        )
+        if self._user is None and name not in self._left_out:
+            log.warning(
+                "%s is cached for all values of its argument %r: if the result depends on it, pass "
+                "`user` or `key`",
+                self.name,
+                name,
+            )
+        self._left_out.add(name)
 
 
 def _is_generator(function: Function) -> bool:

@@ -41,6 +41,7 @@ class Data:  # noqa: PLW1641  it's never in a set
 class Source(NamedTuple):
     """The code of a function, and the values that it was defined with."""
 
+    name: str
     owner: object  # of a method
     code: CodeType | None
     variables: dict[str, Any]
@@ -67,9 +68,7 @@ class FunctionNames:
 
         A cell of a notebook that runs again replaces its function.
         """
-        owner = getattr(function, "__self__", None)
-        code = getattr(inspect.unwrap(function), "__code__", None)
-        source = Source(owner, code, _variables(function))
+        source = _source(name, function)
         difference = _difference(self._sources.get(name, source), source)
         if difference:
             raise ValueError(
@@ -89,16 +88,27 @@ def _difference(earlier: Source, source: Source) -> str | None:
     if is_in_one_file and code != earlier_code:
         return "other code"
     for name, value in source.variables.items():
-        if name in earlier.variables and earlier.variables[name] != value:
+        before = earlier.variables.get(name, value)
+        if isinstance(value, Source) and isinstance(before, Source):
+            is_other = value.name != before.name or _difference(before, value)
+        else:
+            is_other = value != before
+        if is_other:
             return f"other values of the variable {name!r}"
     return None
 
 
-def _variables(function: Function, users: tuple[Function, ...] = ()) -> dict[str, Any]:
+def _source(name: str, function: Function, users: tuple[Function, ...] = ()) -> Source:
+    owner = getattr(function, "__self__", None)
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return Source(name, owner, code, _variables(function, users))
+
+
+def _variables(function: Function, users: tuple[Function, ...]) -> dict[str, Any]:
     """Return the data that a function uses from the function around it.
 
-    For a function, that's its name and its own data, unless it's one of its `users`. For other
-    values, it's their text as an argument, without those that have none, such as a session.
+    For a function, that's its source, unless it's one of its `users`. For other values, it's their
+    text as an argument, without those that have none, such as a session.
     """
     code = getattr(function, "__code__", None)
     if code is None:  # an object
@@ -110,7 +120,7 @@ def _variables(function: Function, users: tuple[Function, ...] = ()) -> dict[str
         with contextlib.suppress(ValueError):  # it isn't assigned yet
             value = cell.cell_contents
             if inspect.isfunction(value) and value not in users:
-                variables[name] = full_name(value), _variables(value, users)
+                variables[name] = _source(full_name(value), value, users)
             else:
                 # Suppress any error, because the object may be a session that lacks a connection.
                 with contextlib.suppress(Exception):
