@@ -14,6 +14,7 @@ otherwise:
 import asyncio
 from contextvars import ContextVar, copy_context
 from typing import Any
+from weakref import ref
 
 from course_lib.cache.codec import Values
 from course_lib.cache.contents import UNAVAILABLE, is_value, new_refresh_lease
@@ -23,8 +24,11 @@ from course_lib.cache.loader import LoadRequest
 from course_lib.cache.shard import FRESH, GRANTED
 from course_lib.cache.store import Store
 
-_INSIDE: ContextVar[tuple[SharedLoad, ...]] = ContextVar("_INSIDE", default=())
-"""The loads whose loaders called the running code, also in tasks that they started."""
+_INSIDE: ContextVar[tuple[ref[SharedLoad], ...]] = ContextVar("_INSIDE", default=())
+"""The loads whose loaders called the running code, also in tasks that they started.
+
+The references are weak, because a connection that a loader opens keeps its context, and a load has
+its value."""
 
 
 class SharedLoads:
@@ -52,7 +56,7 @@ class SharedLoads:
             joined = self._joinable.find(request.stored_key, content)
             load = joined or self._start_load(request, content)
             attempt = load.attempt
-            if load in _INSIDE.get():
+            if ref(load) in _INSIDE.get():
                 raise RuntimeError(
                     f"the loader of {request.key!r} looks up its own key, so it would wait for "
                     "itself: call what it needs directly"
@@ -114,7 +118,7 @@ class SharedLoads:
             self._joinable.pending.enter(request.stored_key, load)
             life = self._runner.run(load)
         context = copy_context()
-        context.run(_INSIDE.set, (*_INSIDE.get(), load))
+        context.run(_INSIDE.set, (*_INSIDE.get(), ref(load)))
         load.task = asyncio.create_task(life, context=context)
         load.task.add_done_callback(_retrieve_exception)
         self._keep(load.task)
