@@ -99,6 +99,12 @@ async def test_a_model_can_be_restored_from_what_comes_back(cache: Cache) -> Non
     assert Report.model_validate(await look_up(cache, report, "one way")) == report
 
 
+async def test_keys_that_are_numbers_or_look_like_them_are_stored(cache: Cache) -> None:
+    value = {1: "a", "2": {True: "b", None: "c", "-1.5e+16": "d"}, "true": '"1":'}
+    comes_back = {"1": "a", "2": {"true": "b", "null": "c", "-1.5e+16": "d"}, "true": '"1":'}
+    assert [await look_up(cache, value) for _ in range(2)] == [comes_back] * 2
+
+
 @pytest.mark.parametrize(
     "value",
     [
@@ -234,6 +240,16 @@ class TextCodec(JsonCodec):
 
     def encode(self, value: Any) -> Any:
         return super().encode(value).decode()
+
+
+class AsyncCodec(JsonCodec):
+    async def encode(self, value: Any) -> bytes:  # type: ignore[override]
+        return b""
+
+
+async def test_a_codec_with_an_async_method_is_refused(redis: Redis) -> None:
+    with pytest.raises(TypeError, match="encode must not be async"):
+        Cache(redis, codec=AsyncCodec())
 
 
 async def test_a_codec_that_returns_no_bytes_is_named(redis: Redis) -> None:

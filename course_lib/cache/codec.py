@@ -8,13 +8,17 @@ import datetime
 import decimal
 import enum
 import json
+import re
 import uuid
 from typing import Any, Protocol
 
 from course_lib.cache.contents import escaped, value_in
 from course_lib.cache.model_form import is_model, model_form, readable_names
+from course_lib.checks import check_not_async
 
 MOST_CHECKED = 10_000
+NO_TEXT_KEY = re.compile(r'"(?:-?[\d.e+-]+|true|false|null)":')
+"""A key in JSON that wasn't text in Python, or looks as if it wasn't."""
 
 
 class Codec(Protocol):
@@ -53,7 +57,8 @@ class JsonCodec:
         """
         text = _ENCODER.encode(value)
         content = text.encode()
-        if _ENCODER.encode(_DECODER.decode(text)) != text:
+        # Only such keys can be the same as others, and decoding takes long.
+        if NO_TEXT_KEY.search(text) and _ENCODER.encode(_DECODER.decode(text)) != text:
             raise ValueError("a dict has two keys that are the same in JSON, such as 1 and '1'")
         return content
 
@@ -107,6 +112,7 @@ class Values:
         methods = getattr(codec, "encode", None), getattr(codec, "decode", None)
         if isinstance(codec, type) or not all(map(callable, methods)):
             raise TypeError(f"codec must be an object with encode() and decode(), not {codec!r}")
+        check_not_async(encode=methods[0], decode=methods[1])
         self._codec = codec
         self._form = "JSON" if isinstance(codec, JsonCodec) else f"{type(codec).__name__} content"
         self._checked: set[int] = set()  # hashes of raw contents that were decoded successfully
