@@ -126,6 +126,31 @@ class Home(pydantic.BaseModel):
     by_day: dict[datetime.date, bytes] = {}
 
 
+class Hidden(pydantic.BaseModel):
+    password: str = Field(exclude=True)
+
+
+class Strict(pydantic.BaseModel, strict=True):
+    at: datetime.date = datetime.date(2026, 1, 2)
+
+
+class Priced(pydantic.BaseModel):
+    price: float
+
+    @pydantic.field_serializer("price")
+    def with_currency(self, price: float) -> str:
+        return f"{price} EUR"
+
+
+class Taxed(pydantic.BaseModel):
+    price: int
+
+    @pydantic.field_validator("price")
+    @classmethod
+    def add_tax(cls, price: int) -> int:
+        return price + 1
+
+
 WRITTEN, ALIASED = Written(user_id=1), Aliased(userId=2)
 HOME = Home(
     pet=Dog(tricks=frozenset({"sit"})),
@@ -175,7 +200,7 @@ async def redis(own_server: redis_server.RedisServer) -> AsyncIterator[Redis]:
 
 @pytest.mark.parametrize(("model", "value"), RESPONSES)
 async def test_a_response_is_the_same_without_the_cache_on_a_miss_and_on_a_hit(
-    redis: Redis, model: Any, value: Any
+    redis: Redis, model: Any, value: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     cache, app = Cache(redis), FastAPI()
 
@@ -190,3 +215,27 @@ async def test_a_response_is_the_same_without_the_cache_on_a_miss_and_on_a_hit(
     assert plain.status_code == 200
     assert (miss.text, hit.text) == (plain.text, plain.text)
     assert cache.loads == 1
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("value", "loss"),
+    [
+        (Hidden(password="x"), "password (missing)"),
+        (Strict(), "at (date_type)"),
+        (Priced(price=1.5), "price (float_parsing)"),
+        (Taxed(price=1), "read from the cache: price"),
+    ],
+)
+async def test_a_model_that_is_not_the_same_when_it_is_read_is_logged_once(
+    redis: Redis, value: Any, loss: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    @Cache(redis).cached()
+    async def read(number: int) -> Any:
+        return [value]
+
+    for number in range(2):
+        assert await read(number) == [value.model_dump(mode="json")]
+    (record,) = caplog.records
+    assert "can't be FastAPI's response model here" in record.message
+    assert loss in record.message

@@ -68,7 +68,7 @@ class Cache(CachedFunctions):
         shards: int = 1,
     ) -> None:
         self._store = Store(redis, namespace, shards)
-        super().__init__(redis, namespace)
+        super().__init__(redis, namespace, codec)
         self._values = Values(JsonCodec() if codec is None else codec)
         self._shared_loads = SharedLoads(self._store, self._values)
         self.ttl = check_ttl(ttl)

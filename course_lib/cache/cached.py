@@ -14,19 +14,25 @@ import inspect
 import logging
 import re
 import string
-import typing
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from course_lib.cache.argument_text import argument_text, attributes_text
+from course_lib.cache.codec import Codec, JsonCodec
+from course_lib.cache.framework import (
+    LEFT_OUT,
+    RESPONSE,
+    WRITTEN,
+    is_dependency,
+    is_from_framework,
+)
 from course_lib.cache.function_names import FunctionNames
+from course_lib.cache.model_form import is_model, loss_when_read
 from course_lib.cache.ttl import Seconds, Ttl, check_ttl, seconds
 from course_lib.checks import check_decorated, check_not_async
 
 LONGEST_ARGUMENTS = 200  # characters; longer ones are in the key as a hash
 INEXPRESSIBLE = (TypeError, ValueError, AttributeError, RecursionError)
-WRITTEN = {"Response", "BackgroundTasks"}
-LEFT_OUT = {*WRITTEN, "HTTPConnection", "SecurityScopes"}
 
 Function = Callable[..., Any]
 Part = str | Callable[..., Any]
@@ -39,8 +45,9 @@ class CachedFunctions:
 
     get_or_set: Callable[..., Awaitable[Any]]
 
-    def __init__(self, client: object, namespace: str) -> None:
+    def __init__(self, client: object, namespace: str, codec: Codec | None) -> None:
         self._function_names = FunctionNames.of(client, namespace)
+        self._has_json = codec is None or isinstance(codec, JsonCodec)
 
     def cached(
         self,
@@ -61,7 +68,8 @@ class CachedFunctions:
         The decorated function is async and returns what JSON restores. An ordinary function runs
         in a thread. Put the decorator below FastAPI's and below `@limiter.limit`, which wouldn't
         count hits otherwise. Return data, not a `Response`. FastAPI reads a response model from
-        what JSON restores, so the model has to read the names and values that it writes.
+        what JSON restores, so the model has to read the values that it writes. If it can't, that's
+        logged once.
 
         The default key includes what a dependency returns, such as a user's ID or a page, if its
         content is known. `Request` and other dependencies, such as a database session, are left
@@ -87,7 +95,7 @@ class CachedFunctions:
             seconds("stale", stale)
 
         def decorate(function: Function) -> Callable[..., Awaitable[Any]]:
-            decorated = _CachedFunction(function, key, user)
+            decorated = _CachedFunction(function, key, user, checks_models=self._has_json)
             if key is None:
                 self._function_names.add(decorated.name, function)
 
@@ -108,7 +116,9 @@ class CachedFunctions:
 class _CachedFunction:
     """A decorated function, and how to derive keys and users from its arguments."""
 
-    def __init__(self, function: Function, key: Part | None, user: Part | None) -> None:
+    def __init__(
+        self, function: Function, key: Part | None, user: Part | None, *, checks_models: bool
+    ) -> None:
         check_decorated("@cache.cached", function)
         if _is_generator(function):
             name = getattr(function, "__qualname__", repr(function))
@@ -124,14 +134,16 @@ class _CachedFunction:
                 "function's values: pass `key`"
             )
         self._signature = _signature(function)
-        if _is_from_framework(self._signature.return_annotation, {"Response"}):
+        if is_from_framework(self._signature.return_annotation, RESPONSE):
             raise TypeError(f"{self.name} returns a Response, which can't be cached: return data")
         parameters = self._signature.parameters.items()
-        self._dependencies = {name for name, parameter in parameters if _is_dependency(parameter)}
+        self._dependencies = {name for name, parameter in parameters if is_dependency(parameter)}
         for name, parameter in parameters:
-            if _is_from_framework(parameter.annotation, WRITTEN):
+            if is_from_framework(parameter.annotation, WRITTEN):
                 log.warning("%s uses its argument %r on a miss, but not on a hit", self.name, name)
         self._left_out: set[str] = set()
+        self._checks_models = checks_models
+        self._checked: set[type] = set()  # of models
         if isinstance(user, str) and user not in self._signature.parameters:
             raise ValueError(f"{self.name} has no argument {user!r}: pass user= one that it has")
         if isinstance(key, str):
@@ -149,10 +161,14 @@ class _CachedFunction:
     async def load(self, bound: inspect.BoundArguments) -> Any:
         """Call the function."""
         if inspect.iscoroutinefunction(self._function):
-            return await self._function(*bound.args, **bound.kwargs)
-        result = await asyncio.to_thread(self._call, bound)
-        # An object or a wrapper may be async without being an `async def`.
-        return await result if inspect.isawaitable(result) else result
+            result = await self._function(*bound.args, **bound.kwargs)
+        else:
+            result = await asyncio.to_thread(self._call, bound)
+            if inspect.isawaitable(result):  # of an object or a wrapper without an `async def`
+                result = await result
+        if self._checks_models:
+            self._check_model(result)
+        return result
 
     def _call(self, bound: inspect.BoundArguments) -> Any:
         """Call the function, in a thread."""
@@ -160,6 +176,22 @@ class _CachedFunction:
             return self._function(*bound.args, **bound.kwargs)
         except StopIteration as error:  # which asyncio can't pass on, so the load would never end
             raise RuntimeError(f"{self.name} raised StopIteration") from error
+
+    def _check_model(self, result: Any) -> None:
+        """Log once for each class of models if FastAPI, which reads them again, loses something."""
+        model = result[0] if result and isinstance(result, list) else result
+        if not is_model(model) or type(model) in self._checked:
+            return
+        self._checked.add(type(model))
+        loss = loss_when_read(model)
+        if loss:
+            log.warning(
+                "%s returns a %s, which can't be FastAPI's response model here, because these "
+                "fields aren't the same when they're read from the cache: %s",
+                self.name,
+                type(model).__name__,
+                loss,
+            )
 
     def user_id(self, bound: inspect.BoundArguments) -> Any:
         """Return the user whom the call's entry belongs to, or None."""
@@ -188,8 +220,8 @@ class _CachedFunction:
 
     def _text(self, name: str, value: Any) -> str | None:
         """Return an argument as text for the key, or None if it's left out."""
-        if _is_from_framework(type(value), LEFT_OUT):
-            if not _is_from_framework(type(value), WRITTEN):
+        if is_from_framework(type(value), LEFT_OUT):
+            if not is_from_framework(type(value), WRITTEN):
                 self._leave_out(name)
             return None
         try:
@@ -249,21 +281,3 @@ def _check_format(key: str, signature: inspect.Signature, name: str) -> None:
                 f"{name} has no argument {argument!r}, which is in its key {key!r}: name one that "
                 "it has"
             )
-
-
-def _is_from_framework(kind: Any, names: set[str]) -> bool:
-    """Return True for a class of Starlette or FastAPI with one of the names, or a subclass."""
-    return any(
-        base.__name__ in names and base.__module__.partition(".")[0] in ("starlette", "fastapi")
-        for base in getattr(kind, "__mro__", ())
-    )
-
-
-def _is_dependency(parameter: inspect.Parameter) -> bool:
-    """Return True if FastAPI passes what a dependency returns: by default or by annotation."""
-    candidates = [parameter.default, *typing.get_args(parameter.annotation)]
-    kinds = [type(candidate) for candidate in candidates]
-    return any(
-        kind.__module__ == "fastapi.params" and kind.__name__ in ("Depends", "Security")
-        for kind in kinds
-    )

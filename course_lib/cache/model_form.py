@@ -26,6 +26,26 @@ def model_form(model: Any) -> Any:
     return form if is_plain else _readable(form, model)
 
 
+def loss_when_read(model: Any) -> str | None:
+    """Return what a model that's read from its form writes otherwise, None if it's the same.
+
+    A field may be excluded, have another form, or have a validator that changes it each time. The
+    text has no values, because they may be secret.
+    """
+    form = model_form(model)
+    try:
+        again = model_form(type(model).model_validate(form))
+    except Exception as error:  # of a validator, which may raise anything
+        parts: list[Any] = getattr(error, "errors", list)()  # of Pydantic
+        fields = [f"{'.'.join(map(str, part['loc']))} ({part['type']})" for part in parts]
+        return ", ".join(fields) or type(error).__name__
+    if again == form:
+        return None
+    if not isinstance(form, dict) or not isinstance(again, dict):
+        return "its value"
+    return ", ".join(str(name) for name in form | again if form.get(name) != again.get(name))
+
+
 def readable_names(kind: Any) -> dict[str, str]:
     """Return the name to write each field of a Pydantic class by: its alias if that can be read."""
     config = _config(kind)

@@ -1,0 +1,27 @@
+"""Recognize what belongs to FastAPI and Starlette, without importing them."""
+
+import inspect
+import typing
+from typing import Any
+
+RESPONSE = {"Response"}
+WRITTEN = {*RESPONSE, "BackgroundTasks"}  # a hit does nothing to them
+LEFT_OUT = {*WRITTEN, "HTTPConnection", "SecurityScopes"}  # of keys
+
+
+def is_from_framework(kind: Any, names: set[str]) -> bool:
+    """Return True for a class of Starlette or FastAPI with one of the names, or a subclass."""
+    return any(
+        base.__name__ in names and base.__module__.partition(".")[0] in ("starlette", "fastapi")
+        for base in getattr(kind, "__mro__", ())
+    )
+
+
+def is_dependency(parameter: inspect.Parameter) -> bool:
+    """Return True if FastAPI passes what a dependency returns: by default or by annotation."""
+    candidates = [parameter.default, *typing.get_args(parameter.annotation)]
+    kinds = [type(candidate) for candidate in candidates]
+    return any(
+        kind.__module__ == "fastapi.params" and kind.__name__ in ("Depends", "Security")
+        for kind in kinds
+    )
