@@ -36,7 +36,7 @@ ALLOWED = {
 AT_WORK = {
     **{subject: {"redis"} for subject in SUBJECTS},
     "limiter": {"redis", "fastapi", "starlette"},
-    "redis_client": {"redis"},
+    "redis_client": {"redis", "hiredis"},  # redis[hiredis]
     **{module: set() for module in SHARED},
     "advisor": {"sqlglot"},
 }
