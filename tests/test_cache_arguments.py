@@ -19,12 +19,15 @@ import httpx
 import pydantic
 import pytest
 from fastapi import Depends, FastAPI, Header
+from hypothesis import given
+from hypothesis import strategies as st
 
 from course_lib import redis_client
 from course_lib.cache import Cache
 from course_lib.cache.argument_text import argument_text
 from course_lib.lab import redis_server
 from tests.conftest import PATIENT, empty_client
+from tests.fuzzing import fuzz
 
 UTC = datetime.UTC
 AT_ONE = datetime.datetime(2026, 1, 1, 1)
@@ -55,6 +58,14 @@ class Name(typing.NamedTuple):
 
 class Text(str):
     __slots__ = ()
+
+
+class Items(list[int]):
+    """A list with an attribute of its own."""
+
+    def __init__(self, total: int) -> None:
+        super().__init__([1])
+        self.total = total
 
 
 @dataclasses.dataclass
@@ -143,7 +154,7 @@ COLLECTIONS: list[Any] = [
     *[{1: "x"}, {"1": "x"}, {True: "x"}, {"true": "x"}, {None: "x"}, {"null": "x"}, {1.0: "x"}],
     *[{(1, 2): "x"}, {Color.RED: "x"}, {"red": "x"}, {"a": {1: 2}}, {"a": {"1": 2}}],
     *[OrderedDict({1: "x"}), {1: "a", "1": "b"}, {1: "b", "1": "a"}, {"Decimal": "1"}],
-    *[["a", "b"], ["a','b"], [PurePosixPath("a"), PurePosixPath("b")]],
+    *[Items(1), Items(2), ["a", "b"], ["a','b"], [PurePosixPath("a"), PurePosixPath("b")]],
     [PurePosixPath("a'),pathlib.PurePosixPath('b")],
 ]
 OBJECTS: list[Any] = [
@@ -176,6 +187,42 @@ def test_no_two_arguments_that_differ_have_the_same_text() -> None:
         assert text not in texts, f"{value!r} shares a key with {texts[text]!r}: {text}"
         texts[text] = value
     assert len(texts) > 130
+
+
+def differ(one: Any, other: Any) -> bool:
+    """Return True for different values, and for equal ones of different types, such as 1 and 1.0.
+
+    `repr` tells the values below apart.
+    """
+    return repr(one) != repr(other)
+
+
+SCALAR_VALUES = (
+    st.sampled_from([None, True, False, 0, 1, 0.0, 1.0, -0.0, b"1", Color.RED, Level.ONE])
+    | st.text("ab1',:=()\"\\", max_size=4)
+    | st.integers(-2, 2)
+)
+VALUES = st.recursive(
+    SCALAR_VALUES,
+    lambda values: (
+        st.lists(values, max_size=3)
+        | st.lists(values, max_size=3).map(tuple)
+        | st.dictionaries(SCALAR_VALUES, values, max_size=3)
+        | st.builds(Cat, values)
+        | st.builds(Dogs.Cat, values)
+        | st.builds(Holder, value=values)
+    ),
+    max_leaves=4,
+)
+
+
+@fuzz(examples=300)
+@given(st.lists(VALUES, min_size=2, max_size=30))
+def test_no_two_values_that_differ_have_the_same_text(values: list[Any]) -> None:
+    known: dict[str, Any] = {}
+    for value in values:
+        other = known.setdefault(argument_text(value), value)
+        assert not differ(value, other), f"{value!r} shares a key with {other!r}"
 
 
 @pytest.mark.parametrize(

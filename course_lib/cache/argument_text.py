@@ -56,15 +56,28 @@ def full_name(value: Any) -> str:
 
 
 def _content(value: Any) -> str:
+    content = _content_of_collection(value)
+    if content is None:
+        content = _content_of_scalar(value)
+    if content is None:
+        return _content_of_object(value)
+    attributes = getattr(value, "__dict__", None)  # of a subclass
+    if attributes and not isinstance(value, enum.Enum):
+        return f"{content} {argument_text(attributes)}"
+    return content
+
+
+def _content_of_collection(value: Any) -> str | None:
     match value:
         case dict():
             parts = [f"{argument_text(name)}:{argument_text(part)}" for name, part in value.items()]
-            return ",".join(parts)
         case list() | tuple():
-            return ",".join(map(argument_text, value))
+            parts = list(map(argument_text, value))
         case set() | frozenset():
-            return ",".join(sorted(map(argument_text, value)))
-    return _content_of_scalar(value) or _content_of_object(value)
+            parts = sorted(map(argument_text, value))
+        case _:
+            return None
+    return ",".join(parts)
 
 
 def _content_of_scalar(value: Any) -> str | None:
