@@ -260,6 +260,19 @@ async def test_what_a_dependency_returns_is_in_no_key_as_plain_text(
     assert b"secret" not in key
 
 
+async def test_a_dependency_can_be_an_alias_for_its_annotation(cache: Cache, redis: Redis) -> None:
+    extensions = pytest.importorskip("typing_extensions")  # comes with FastAPI
+    user = extensions.TypeAliasType("User", Annotated[str, Depends(current_user)])
+
+    async def profile(user: str) -> str:
+        return user
+
+    profile.__annotations__["user"] = user  # as after: type User = Annotated[...], in Python 3.12
+    await cache.cached()(profile)("secret")
+    (key,) = await redis.keys("*:entry:*")
+    assert b"secret" not in key
+
+
 class Doubled:
     async def __call__(self, x: int) -> int:
         return 2 * x

@@ -19,7 +19,8 @@ def is_from_framework(kind: Any, names: set[str]) -> bool:
 
 def is_dependency(parameter: inspect.Parameter) -> bool:
     """Return True if FastAPI passes what a dependency returns: by default or by annotation."""
-    candidates = [parameter.default, *typing.get_args(parameter.annotation)]
+    annotation = getattr(parameter.annotation, "__value__", parameter.annotation)  # of an alias
+    candidates = [parameter.default, *typing.get_args(annotation)]
     kinds = [type(candidate) for candidate in candidates]
     return any(
         kind.__module__ == "fastapi.params" and kind.__name__ in ("Depends", "Security")
