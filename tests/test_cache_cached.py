@@ -273,6 +273,21 @@ async def test_a_dependency_can_be_an_alias_for_its_annotation(cache: Cache, red
     assert b"secret" not in key
 
 
+@pytest.mark.parametrize(
+    "returned", ["Annotated[str, 'a name']", "Missing", "list[Missing]", "1 +"]
+)
+async def test_a_dependency_is_seen_beside_an_annotation_that_cannot_be_evaluated(
+    cache: Cache, redis: Redis, returned: str
+) -> None:
+    async def profile(user: "Annotated[str, Depends(current_user)]") -> str:
+        return user
+
+    profile.__annotations__["return"] = returned  # as with a name that only mypy imports
+    await cache.cached()(profile)("secret")
+    (key,) = await redis.keys("*:entry:*")
+    assert b"secret" not in key
+
+
 class Doubled:
     async def __call__(self, x: int) -> int:
         return 2 * x

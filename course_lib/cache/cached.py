@@ -25,6 +25,7 @@ from course_lib.cache.framework import (
     WRITTEN,
     is_dependency,
     is_from_framework,
+    typed_signature,
 )
 from course_lib.cache.function_names import FunctionNames
 from course_lib.cache.model_form import is_model, loss_when_read
@@ -59,8 +60,9 @@ class CachedFunctions:
     ) -> Callable[[Function], Callable[..., Awaitable[Any]]]:
         """Return a decorator that caches what an async or ordinary function returns.
 
-        - `key`: a format string such as "stats:{user_id}", or a function of the arguments. By
-          default, the function's full name and its arguments.
+        - `key`: a format string such as "stats:{user_id}", or a function of the arguments. Calls
+          with the same key share a value, and a format string writes 1 and "1" alike. By default,
+          the function's full name and its arguments, each with its type.
         - `user`: the name of an argument, or a function of the arguments. The entries of a call
           belong to that user: `invalidate_user_cache` removes them. The default key includes it.
         - `ttl`, `stale`: as for `get_or_set`.
@@ -133,7 +135,7 @@ class _CachedFunction:
                 f"{function!r} has no name of its own for its keys, so it could get another "
                 "function's values: pass `key`"
             )
-        self._signature = _signature(function)
+        self._signature = typed_signature(function)
         if is_from_framework(self._signature.return_annotation, RESPONSE):
             raise TypeError(f"{self.name} returns a Response, which can't be cached: return data")
         parameters = self._signature.parameters.items()
@@ -258,14 +260,6 @@ def _is_generator(function: Function) -> bool:
         if inspect.isgeneratorfunction(called) or inspect.isasyncgenfunction(called):
             return True
     return False
-
-
-def _signature(function: Function) -> inspect.Signature:
-    """Return a signature, with annotations that are text evaluated if they can be."""
-    try:
-        return inspect.signature(function, eval_str=True)
-    except NameError:  # a name that only a type checker imports
-        return inspect.signature(function)
 
 
 def _check_format(key: str, signature: inspect.Signature, name: str) -> None:
