@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import httpx
 import pytest
-from fastapi import BackgroundTasks, Depends, FastAPI, Header, Request, Response
+from fastapi import BackgroundTasks, Cookie, Depends, FastAPI, Header, Request, Response
 from fastapi.responses import StreamingResponse
 from redis.asyncio import Redis
 
@@ -258,6 +258,27 @@ async def test_what_a_dependency_returns_is_in_no_key_as_plain_text(
         await client.get("/items/1", headers={"X-API-Key": "secret"})
     (key,) = await redis.keys("*:entry:*")
     assert b"secret" not in key
+
+
+@pytest.mark.parametrize("source", [Header(), Cookie()])
+async def test_a_header_and_a_cookie_are_in_no_key_as_plain_text(
+    cache: Cache, redis: Redis, source: Any
+) -> None:
+    app = FastAPI()
+
+    @app.get("/")
+    @cache.cached()
+    async def profile(token: Annotated[str, source]) -> str:
+        return token
+
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        for token in ("secret", "other"):
+            headers = {"token": token, "Cookie": f"token={token}"}
+            assert (await client.get("/", headers=headers)).json() == token
+    keys = await redis.keys("*:entry:*")
+    assert len(keys) == 2
+    assert b"secret" not in b"".join(keys)
 
 
 async def test_a_dependency_can_be_an_alias_for_its_annotation(cache: Cache, redis: Redis) -> None:

@@ -20,10 +20,12 @@ from typing import Any
 from course_lib.cache.argument_text import argument_text, attributes_text
 from course_lib.cache.codec import Codec, JsonCodec
 from course_lib.cache.framework import (
+    DEPENDENCIES,
     LEFT_OUT,
     RESPONSE,
+    SECRETS,
     WRITTEN,
-    is_dependency,
+    comes_from,
     is_from_framework,
     typed_signature,
 )
@@ -139,7 +141,8 @@ class _CachedFunction:
         if is_from_framework(self._signature.return_annotation, RESPONSE):
             raise TypeError(f"{self.name} returns a Response, which can't be cached: return data")
         parameters = self._signature.parameters.items()
-        self._dependencies = {name for name, parameter in parameters if is_dependency(parameter)}
+        self._dependencies = {name for name, part in parameters if comes_from(part, DEPENDENCIES)}
+        self._secrets = {name for name, part in parameters if comes_from(part, SECRETS)}
         for name, parameter in parameters:
             if is_from_framework(parameter.annotation, WRITTEN):
                 log.warning("%s uses its argument %r on a miss, but not on a hit", self.name, name)
@@ -214,7 +217,7 @@ class _CachedFunction:
             text = self._text(name, value)
             if text is not None:
                 parts.append(f"{name}={text}")
-                is_secret |= name in self._dependencies
+                is_secret |= name in self._secrets
         arguments = ",".join(parts)
         if is_secret or len(arguments) > LONGEST_ARGUMENTS:
             arguments = hashlib.sha256(arguments.encode()).hexdigest()

@@ -9,6 +9,8 @@ from typing import Any
 RESPONSE = {"Response"}
 WRITTEN = {*RESPONSE, "BackgroundTasks"}  # a hit does nothing to them
 LEFT_OUT = {*WRITTEN, "HTTPConnection", "SecurityScopes"}  # of keys
+DEPENDENCIES = {"Depends", "Security"}
+SECRETS = {*DEPENDENCIES, "Header", "Cookie"}  # what comes from them may be a password or a token
 
 
 def typed_signature(function: Callable[..., Any]) -> inspect.Signature:
@@ -41,12 +43,9 @@ def is_from_framework(kind: Any, names: set[str]) -> bool:
     )
 
 
-def is_dependency(parameter: inspect.Parameter) -> bool:
-    """Return True if FastAPI passes what a dependency returns: by default or by annotation."""
+def comes_from(parameter: inspect.Parameter, sources: set[str]) -> bool:
+    """Return True if FastAPI fills a parameter from a source: by its default or its annotation."""
     annotation = getattr(parameter.annotation, "__value__", parameter.annotation)  # of an alias
     candidates = [parameter.default, *typing.get_args(annotation)]
     kinds = [type(candidate) for candidate in candidates]
-    return any(
-        kind.__module__ == "fastapi.params" and kind.__name__ in ("Depends", "Security")
-        for kind in kinds
-    )
+    return any(kind.__module__ == "fastapi.params" and kind.__name__ in sources for kind in kinds)
