@@ -91,14 +91,15 @@ def _readable(form: Any, value: Any) -> Any:
 
 def _readable_fields(form: dict[str, Any], model: Any) -> dict[str, Any]:
     names = readable_names(type(model))
-    computed = getattr(type(model), "model_computed_fields", {})
+    decorators = getattr(type(model), "__pydantic_decorators__", None)
+    computed = decorators.computed_fields if decorators else {}
     reads_unknown_names = _config(type(model)).get("extra", "ignore") != "ignore"
     renamed = {}
     for name, part in form.items():
         if name not in computed:
             renamed[names.get(name, name)] = _readable(part, getattr(model, name, None))
         elif not reads_unknown_names:  # it would be rejected, or written twice
-            renamed[computed[name].alias or name] = part
+            renamed[computed[name].info.alias or name] = part
     return renamed
 
 
