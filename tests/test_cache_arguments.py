@@ -350,8 +350,10 @@ async def test_each_object_that_a_dependency_returns_has_entries_of_its_own(
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("other", [["b"], {"a": 2}, {"a"}, Cat(["b"]), Holder(value=["b"])])
-async def test_functions_around_other_collections_are_refused(other: Any) -> None:
+@pytest.mark.parametrize(
+    "other", [["b"], {"a": 2}, {"a"}, Cat(["b"]), Holder(value=["b"]), Admin(1), Team(1)]
+)
+async def test_functions_around_other_values_are_refused(other: Any) -> None:
     redis = redis_client.connect("unix:///no/such/socket", time_limit=PATIENT)
 
     def counter_of(tables: Any, cache: Cache) -> None:
@@ -381,3 +383,23 @@ async def test_a_list_that_has_grown_is_still_the_same_variable() -> None:
     await counted()()
     counted()
     assert calls == [1]
+
+
+class Table:
+    def __init__(self, name: str, cache: Cache) -> None:
+        self.name = name
+
+        @cache.cached()
+        async def first_row() -> str:
+            return self.name
+
+        self.first_row = first_row
+
+
+@pytest.mark.anyio
+async def test_functions_of_objects_with_other_attributes_are_refused() -> None:
+    cache = Cache(redis_client.connect("unix:///no/such/socket"))
+    for _ in range(2):
+        Table("users", cache)
+    with pytest.raises(ValueError, match="other values of the variable 'self'"):
+        Table("events", cache)

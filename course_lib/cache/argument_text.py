@@ -45,8 +45,16 @@ def attributes_text(value: Any) -> str:
     attributes = getattr(value, "__dict__", None)
     if not attributes:
         raise TypeError(f"its {full_name(type(value))} has no attributes to tell it apart by")
-    parts = [f"{name!r}:{_part_text(part)}" for name, part in attributes.items()]
+    parts = [f"{name!r}:{any_text(part)}" for name, part in attributes.items()]
     return f"{full_name(type(value))}({','.join(parts)})"
+
+
+def any_text(value: Any) -> str:
+    """Return a value as text, by its attributes if it must be. Raises what `argument_text` does."""
+    try:
+        return argument_text(value)
+    except TypeError:
+        return attributes_text(value)
 
 
 def full_name(value: Any) -> str:
@@ -122,10 +130,3 @@ def _content_of_model(model: Any) -> str:
 
 def _named(parts: Iterable[tuple[str, Any]]) -> str:
     return ",".join(f"{name}={argument_text(part)}" for name, part in parts)
-
-
-def _part_text(value: Any) -> str:
-    try:
-        return argument_text(value)
-    except TypeError:
-        return attributes_text(value)

@@ -19,17 +19,17 @@ from types import CodeType
 from typing import Any, ClassVar, NamedTuple
 from weakref import WeakKeyDictionary
 
-from course_lib.cache.argument_text import argument_text, full_name
+from course_lib.cache.argument_text import any_text, full_name
 
 Function = Callable[..., Any]
 
 
 @dataclasses.dataclass(eq=False)
 class Data:  # noqa: PLW1641  it's never in a set
-    """A value around a function, and its text then. Lists change, so the same one is equal."""
+    """A value around a function, and a hash of its text then. Lists change, but stay the same."""
 
     value: object
-    text: str
+    text: int
 
     def __eq__(self, other: object) -> bool:
         """Return True for the same value, and for one that had the same text."""
@@ -108,7 +108,7 @@ def _variables(function: Function, users: tuple[Function, ...]) -> dict[str, Any
     """Return the data that a function uses from the function around it.
 
     For a function, that's its source, unless it's one of its `users`. For other values, it's their
-    text as an argument, without those that have none, such as a session.
+    text, without those whose attributes aren't all known, such as a session.
     """
     code = getattr(function, "__code__", None)
     if code is None:  # an object
@@ -124,5 +124,5 @@ def _variables(function: Function, users: tuple[Function, ...]) -> dict[str, Any
             else:
                 # Suppress any error, because the object may be a session that lacks a connection.
                 with contextlib.suppress(Exception):
-                    variables[name] = Data(value, argument_text(value))
+                    variables[name] = Data(value, hash(any_text(value)))
     return variables
