@@ -10,7 +10,8 @@ from typing import Annotated, Any
 
 import httpx
 import pytest
-from fastapi import BackgroundTasks, Depends, FastAPI, Header, Request, Response
+from fastapi import BackgroundTasks, Cookie, Depends, FastAPI, Header, Request, Response
+from fastapi.responses import StreamingResponse
 from redis.asyncio import Redis
 
 from course_lib.cache import Cache
@@ -131,6 +132,12 @@ async def test_what_cannot_be_cached_is_an_error_that_says_what_to_do(cache: Cac
     with pytest.raises(ValueError, match="has no argument 'user'"):
         cache.cached(user="user")(stats)
 
+    async def page() -> StreamingResponse:
+        return StreamingResponse([])
+
+    with pytest.raises(TypeError, match="page returns a Response, which can't be cached"):
+        cache.cached()(page)
+
     for generator in (functools.partial(numbers, 2), Numbers()):
         with pytest.raises(TypeError, match="is a generator, which can't be cached"):
             cache.cached(key="numbers")(generator)
@@ -233,8 +240,11 @@ async def test_an_endpoint_is_cached_by_its_arguments_without_requests_and_sessi
         wrong = await client.get("/items/x", headers={"X-API-Key": "ann"})
         assert wrong.status_code == 422
     warnings = [record.message for record in caplog.records if record.levelno == logging.WARNING]
-    assert len(warnings) == 1
-    assert "cached for all values of its dependency 'database'" in warnings[0]
+    left_out = [text for text in warnings if "is cached for all values of its argument" in text]
+    assert [text.split("'")[1] for text in left_out] == ["request", "database"]
+    unused = [text for text in warnings if "on a miss, but not on a hit" in text]
+    assert [text.split("'")[1] for text in unused] == (["response", "tasks"] if is_async else [])
+    assert len(warnings) == len(left_out) + len(unused)
     parameters = app.openapi()["paths"]["/items/{item}"]["get"]["parameters"]
     assert {parameter["name"] for parameter in parameters} == {"item", "offset", "x-api-key"}
 
@@ -246,6 +256,55 @@ async def test_what_a_dependency_returns_is_in_no_key_as_plain_text(
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         await client.get("/items/1", headers={"X-API-Key": "secret"})
+    (key,) = await redis.keys("*:entry:*")
+    assert b"secret" not in key
+
+
+@pytest.mark.parametrize("source", [Header(), Cookie()])
+async def test_a_header_and_a_cookie_are_in_no_key_as_plain_text(
+    cache: Cache, redis: Redis, source: Any
+) -> None:
+    app = FastAPI()
+
+    @app.get("/")
+    @cache.cached()
+    async def profile(token: Annotated[str, source]) -> str:
+        return token
+
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        for token in ("secret", "other"):
+            headers = {"token": token, "Cookie": f"token={token}"}
+            assert (await client.get("/", headers=headers)).json() == token
+    keys = await redis.keys("*:entry:*")
+    assert len(keys) == 2
+    assert b"secret" not in b"".join(keys)
+
+
+async def test_a_dependency_can_be_an_alias_for_its_annotation(cache: Cache, redis: Redis) -> None:
+    extensions = pytest.importorskip("typing_extensions")  # comes with FastAPI
+    user = extensions.TypeAliasType("User", Annotated[str, Depends(current_user)])
+
+    async def profile(user: str) -> str:
+        return user
+
+    profile.__annotations__["user"] = user  # as after: type User = Annotated[...], in Python 3.12
+    await cache.cached()(profile)("secret")
+    (key,) = await redis.keys("*:entry:*")
+    assert b"secret" not in key
+
+
+@pytest.mark.parametrize(
+    "returned", ["Annotated[str, 'a name']", "Missing", "list[Missing]", "1 +"]
+)
+async def test_a_dependency_is_seen_beside_an_annotation_that_cannot_be_evaluated(
+    cache: Cache, redis: Redis, returned: str
+) -> None:
+    async def profile(user: "Annotated[str, Depends(current_user)]") -> str:
+        return user
+
+    profile.__annotations__["return"] = returned  # as with a name that only mypy imports
+    await cache.cached()(profile)("secret")
     (key,) = await redis.keys("*:entry:*")
     assert b"secret" not in key
 
@@ -383,6 +442,17 @@ def loader_of(value: Any) -> Callable[[], Any]:
 def other_loader() -> None: ...
 
 
+def load() -> int:
+    return 1
+
+
+first_load = load
+
+
+def load() -> int:  # type: ignore[no-redef]
+    return 2
+
+
 @pytest.mark.parametrize("wrap", [wrapped, wrapped_by_name])
 @pytest.mark.parametrize(
     ("one", "same", "other"),
@@ -390,6 +460,7 @@ def other_loader() -> None: ...
         (loader_of(1), loader_of(1), loader_of(2)),
         (loader_of(int), loader_of(int), loader_of(str)),
         (loader_of(loader_of(1)), loader_of(loader_of(1)), loader_of(loader_of(2))),
+        (first_load, first_load, load),
     ],
 )
 async def test_wrapped_functions_that_use_other_values_are_refused(

@@ -328,6 +328,30 @@ def test_a_caller_does_not_join_a_load_of_an_event_loop_that_has_ended(
     loop.close()
 
 
+def test_removals_of_an_event_loop_that_has_stopped_are_applied_by_the_next(
+    server_to_break: redis_server.RedisServer,
+) -> None:
+    cache = Cache(redis_client.connect(server_to_break.url, retry_after=0.1, time_limit=PATIENT))
+    stopped = asyncio.new_event_loop()
+    stopped.run_until_complete(cache.set("key", 1))
+    server_to_break.kill()
+    stopped.run_until_complete(cache.delete("key"))
+    server_to_break.restart()
+    asyncio.run(_until_reads_go_to_redis(cache))
+    for task in asyncio.all_tasks(stopped):
+        task.cancel()
+    stopped.run_until_complete(asyncio.sleep(0))
+    stopped.close()
+
+
+async def _until_reads_go_to_redis(cache: Cache) -> None:
+    async def does_hit() -> bool:
+        await cache.set("other", 1)
+        return await cache.get("other") == 1
+
+    await until(does_hit)
+
+
 # --- foreign content ------------------------------------------------------------------------------
 
 

@@ -99,7 +99,19 @@ async def test_a_model_can_be_restored_from_what_comes_back(cache: Cache) -> Non
     assert Report.model_validate(await look_up(cache, report, "one way")) == report
 
 
-@pytest.mark.parametrize("value", [{1}, b"x", {(1, 2): 3}, object(), Point, float("nan")])
+async def test_keys_that_are_numbers_or_look_like_them_are_stored(cache: Cache) -> None:
+    value = {1: "a", "2": {True: "b", None: "c", "-1.5e+16": "d"}, "true": '"1":'}
+    comes_back = {"1": "a", "2": {"true": "b", "null": "c", "-1.5e+16": "d"}, "true": '"1":'}
+    assert [await look_up(cache, value) for _ in range(2)] == [comes_back] * 2
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *[{1}, b"x", {(1, 2): 3}, object(), Point, float("nan"), "\ud800"],
+        *[{1: "a", "1": "b"}, [{"x": {None: 1, "null": 2}}], {True: 1, "true": 2}],
+    ],
+)
 async def test_a_value_that_json_cannot_express_is_an_error_and_leaves_nothing(
     cache: Cache, redis: Redis, value: Any
 ) -> None:
@@ -228,6 +240,16 @@ class TextCodec(JsonCodec):
 
     def encode(self, value: Any) -> Any:
         return super().encode(value).decode()
+
+
+class AsyncCodec(JsonCodec):
+    async def encode(self, value: Any) -> bytes:  # type: ignore[override]
+        return b""
+
+
+async def test_a_codec_with_an_async_method_is_refused(redis: Redis) -> None:
+    with pytest.raises(TypeError, match="encode must not be async"):
+        Cache(redis, codec=AsyncCodec())
 
 
 async def test_a_codec_that_returns_no_bytes_is_named(redis: Redis) -> None:

@@ -36,7 +36,7 @@ ALLOWED = {
 AT_WORK = {
     **{subject: {"redis"} for subject in SUBJECTS},
     "limiter": {"redis", "fastapi", "starlette"},
-    "redis_client": {"redis", "hiredis"},  # redis[hiredis] brings both
+    "redis_client": {"redis", "hiredis"},  # pyproject.toml names both
     **{module: set() for module in SHARED},
     "advisor": {"sqlglot"},
 }

@@ -95,6 +95,10 @@ async def test_a_wrong_option_is_named_with_its_remedy(query: str, remedy: str) 
         ("redis://localhost:99999", "pass one like"),
         ("redis://[::1", "pass one like"),
         ("unix://", "pass unix:///path"),
+        ("unix://run/redis.sock", "pass unix:///path"),
+        ("unix://localhost/run/redis.sock?db=1", "pass unix:///path"),
+        ("redis://localhost:0", "a number from 1 to 65,535"),
+        ("redis+cluster://localhost:7000,localhost:0", "a number from 1 to 65,535"),
         ("http://localhost", "begins with"),
     ],
 )

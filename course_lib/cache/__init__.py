@@ -9,10 +9,11 @@
 
 Read `cache.py` first. The files by what they're for:
 
-    a call     cache.py        --> cached.py, the decorator;  function_names.py for its keys
+    a call     cache.py        --> cached.py, the decorator --> framework.py, FastAPI's parts
+               for its keys:   argument_text.py, function_names.py
     a load     shared_loads.py --> joinable_loads.py, load_runner.py --> loader.py, lease_renewal.py
     Redis      store.py        --> shard.py --> lua/;  missed_removals.py after an outage
-    a value    codec.py        --> contents.py, the bytes of an entry;  ttl.py
+    a value    codec.py        --> model_form.py;  contents.py, the bytes of an entry;  ttl.py
 """
 
 from course_lib.cache.cache import Cache

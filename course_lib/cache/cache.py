@@ -67,8 +67,8 @@ class Cache(CachedFunctions):
         codec: Codec | None = None,
         shards: int = 1,
     ) -> None:
-        super().__init__()
         self._store = Store(redis, namespace, shards)
+        super().__init__(redis, namespace, codec)
         self._values = Values(JsonCodec() if codec is None else codec)
         self._shared_loads = SharedLoads(self._store, self._values)
         self.ttl = check_ttl(ttl)

@@ -14,17 +14,28 @@ import inspect
 import logging
 import re
 import string
-import typing
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from course_lib.cache.codec import json_encoder, json_form
+from course_lib.cache.argument_text import argument_text, attributes_text
+from course_lib.cache.codec import Codec, JsonCodec
+from course_lib.cache.framework import (
+    DEPENDENCIES,
+    LEFT_OUT,
+    RESPONSE,
+    SECRETS,
+    WRITTEN,
+    comes_from,
+    is_from_framework,
+    typed_signature,
+)
 from course_lib.cache.function_names import FunctionNames
+from course_lib.cache.model_form import is_model, loss_when_read
 from course_lib.cache.ttl import Seconds, Ttl, check_ttl, seconds
 from course_lib.checks import check_decorated, check_not_async
 
 LONGEST_ARGUMENTS = 200  # characters; longer ones are in the key as a hash
-LEFT_OUT = {"HTTPConnection", "Response", "BackgroundTasks", "SecurityScopes"}
+INEXPRESSIBLE = (TypeError, ValueError, AttributeError, RecursionError)
 
 Function = Callable[..., Any]
 Part = str | Callable[..., Any]
@@ -37,8 +48,9 @@ class CachedFunctions:
 
     get_or_set: Callable[..., Awaitable[Any]]
 
-    def __init__(self) -> None:
-        self._function_names = FunctionNames()
+    def __init__(self, client: object, namespace: str, codec: Codec | None) -> None:
+        self._function_names = FunctionNames.of(client, namespace)
+        self._has_json = codec is None or isinstance(codec, JsonCodec)
 
     def cached(
         self,
@@ -50,8 +62,9 @@ class CachedFunctions:
     ) -> Callable[[Function], Callable[..., Awaitable[Any]]]:
         """Return a decorator that caches what an async or ordinary function returns.
 
-        - `key`: a format string such as "stats:{user_id}", or a function of the arguments. By
-          default, the function's full name and its arguments.
+        - `key`: a format string such as "stats:{user_id}", or a function of the arguments. Calls
+          with the same key share a value, and a format string writes 1 and "1" alike. By default,
+          the function's full name and its arguments, each with its type.
         - `user`: the name of an argument, or a function of the arguments. The entries of a call
           belong to that user: `invalidate_user_cache` removes them. The default key includes it.
         - `ttl`, `stale`: as for `get_or_set`.
@@ -59,16 +72,18 @@ class CachedFunctions:
         The decorated function is async and returns what JSON restores. An ordinary function runs
         in a thread. Put the decorator below FastAPI's and below `@limiter.limit`, which wouldn't
         count hits otherwise. Return data, not a `Response`. FastAPI reads a response model from
-        what JSON restores, so the model has to read the names and values that it writes.
+        what JSON restores, so the model has to read the values that it writes. If it can't, that's
+        logged once.
 
-        The default key leaves out `Request`, `Response` and `BackgroundTasks`. It includes what a
-        dependency returns if JSON can express it, such as a user's ID or a page. Other
-        dependencies, such as a database session, are left out: if the result depends on one, pass
-        `user` or `key`. If you pass neither, each is logged once. Don't combine a session with
-        `stale`: the function may then run when the request has ended and the session is closed.
+        The default key includes what a dependency returns, such as a user's ID or a page, if its
+        content is known. `Request` and other dependencies, such as a database session, are left
+        out: if the result depends on one, pass `user` or `key`. If you pass neither, each is logged
+        once. So is each `Response` and `BackgroundTasks`: a hit adds no header, cookie or task.
+        Don't combine a session with `stale`: the function may then run when the request has ended
+        and the session is closed.
 
         Raises TypeError for a generator, for a lambda, a partial or an object without `key`, and
-        when called with an argument that JSON can't express. Raises ValueError if `key` or `user`
+        when called with an argument whose content isn't known. Raises ValueError if `key` or `user`
         names an argument that the function doesn't have, or if another function without `key` has
         the same name but other code, or other values of the variables around it.
         """
@@ -84,7 +99,7 @@ class CachedFunctions:
             seconds("stale", stale)
 
         def decorate(function: Function) -> Callable[..., Awaitable[Any]]:
-            decorated = _CachedFunction(function, key, user)
+            decorated = _CachedFunction(function, key, user, checks_models=self._has_json)
             if key is None:
                 self._function_names.add(decorated.name, function)
 
@@ -105,7 +120,9 @@ class CachedFunctions:
 class _CachedFunction:
     """A decorated function, and how to derive keys and users from its arguments."""
 
-    def __init__(self, function: Function, key: Part | None, user: Part | None) -> None:
+    def __init__(
+        self, function: Function, key: Part | None, user: Part | None, *, checks_models: bool
+    ) -> None:
         check_decorated("@cache.cached", function)
         if _is_generator(function):
             name = getattr(function, "__qualname__", repr(function))
@@ -114,14 +131,24 @@ class _CachedFunction:
         self._key = key
         self._user = user
         own_name = getattr(function, "__qualname__", "<unnamed>")
-        self.name = f"{function.__module__}.{own_name}"
+        self.name = f"{getattr(function, '__module__', 'builtins')}.{own_name}"
         if key is None and own_name.endswith(">"):  # a lambda, a partial or an object
             raise TypeError(
                 f"{function!r} has no name of its own for its keys, so it could get another "
                 "function's values: pass `key`"
             )
-        self._signature = _signature(function)
-        self._logged: set[str] = set()
+        self._signature = typed_signature(function)
+        if is_from_framework(self._signature.return_annotation, RESPONSE):
+            raise TypeError(f"{self.name} returns a Response, which can't be cached: return data")
+        parameters = self._signature.parameters.items()
+        self._dependencies = {name for name, part in parameters if comes_from(part, DEPENDENCIES)}
+        self._secrets = {name for name, part in parameters if comes_from(part, SECRETS)}
+        for name, parameter in parameters:
+            if is_from_framework(parameter.annotation, WRITTEN):
+                log.warning("%s uses its argument %r on a miss, but not on a hit", self.name, name)
+        self._left_out: set[str] = set()
+        self._checks_models = checks_models
+        self._checked: set[type] = set()  # of models
         if isinstance(user, str) and user not in self._signature.parameters:
             raise ValueError(f"{self.name} has no argument {user!r}: pass user= one that it has")
         if isinstance(key, str):
@@ -139,10 +166,14 @@ class _CachedFunction:
     async def load(self, bound: inspect.BoundArguments) -> Any:
         """Call the function."""
         if inspect.iscoroutinefunction(self._function):
-            return await self._function(*bound.args, **bound.kwargs)
-        result = await asyncio.to_thread(self._call, bound)
-        # An object or a wrapper may be async without being an `async def`.
-        return await result if inspect.isawaitable(result) else result
+            result = await self._function(*bound.args, **bound.kwargs)
+        else:
+            result = await asyncio.to_thread(self._call, bound)
+            if inspect.isawaitable(result):  # of an object or a wrapper without an `async def`
+                result = await result
+        if self._checks_models:
+            self._check_model(result)
+        return result
 
     def _call(self, bound: inspect.BoundArguments) -> Any:
         """Call the function, in a thread."""
@@ -150,6 +181,22 @@ class _CachedFunction:
             return self._function(*bound.args, **bound.kwargs)
         except StopIteration as error:  # which asyncio can't pass on, so the load would never end
             raise RuntimeError(f"{self.name} raised StopIteration") from error
+
+    def _check_model(self, result: Any) -> None:
+        """Log once for each class of models if FastAPI, which reads them again, loses something."""
+        model = result[0] if result and isinstance(result, list) else result
+        if not is_model(model) or type(model) in self._checked:
+            return
+        self._checked.add(type(model))
+        loss = loss_when_read(model)
+        if loss:
+            log.warning(
+                "%s returns a %s, which can't be FastAPI's response model here, because these "
+                "fields aren't the same when they're read from the cache: %s",
+                self.name,
+                type(model).__name__,
+                loss,
+            )
 
     def user_id(self, bound: inspect.BoundArguments) -> Any:
         """Return the user whom the call's entry belongs to, or None."""
@@ -164,13 +211,13 @@ class _CachedFunction:
         if self._key:
             chosen: str = self._key(*bound.args, **bound.kwargs)
             return chosen
-        parts = [] if user_id is None else [f"user={user_id}"]
+        parts = [] if user_id is None else [f"user:{str(user_id)!r}"]
         is_secret = False
         for name, value in bound.arguments.items():
             text = self._text(name, value)
             if text is not None:
                 parts.append(f"{name}={text}")
-                is_secret |= _is_dependency(self._signature.parameters[name])
+                is_secret |= name in self._secrets
         arguments = ",".join(parts)
         if is_secret or len(arguments) > LONGEST_ARGUMENTS:
             arguments = hashlib.sha256(arguments.encode()).hexdigest()
@@ -178,30 +225,36 @@ class _CachedFunction:
 
     def _text(self, name: str, value: Any) -> str | None:
         """Return an argument as text for the key, or None if it's left out."""
-        if _belongs_to_request(value):
+        if is_from_framework(type(value), LEFT_OUT):
+            if not is_from_framework(type(value), WRITTEN):
+                self._leave_out(name)
             return None
-        is_dependency = _is_dependency(self._signature.parameters[name])
-        if is_dependency and hasattr(value, "__dict__") and not hasattr(value, "model_dump"):
-            value = vars(value)  # a page, as an object with `offset` and `limit`
         try:
-            text = _ARGUMENTS.encode(value)
-            text.encode()  # ValueError for half of a surrogate pair
-            return text
-        except (TypeError, ValueError):
-            if not is_dependency:
+            return argument_text(value)
+        except INEXPRESSIBLE as error:
+            if name not in self._dependencies:
                 raise TypeError(
-                    f"{self.name} can't have its argument {name!r} in a key, because JSON can't "
-                    "express it: pass `key`, a function of the arguments"
+                    f"{self.name} can't have its argument {name!r} in a key, because {error}: "
+                    "pass `key`, a function of the arguments"
                 ) from None
-        if self._user is None and name not in self._logged:
-            self._logged.add(name)
+        if name in self._left_out:  # a session, say: its attributes would take long again
+            return None
+        try:
+            return attributes_text(value)  # a page, with `offset` and `limit`
+        except INEXPRESSIBLE:
+            self._leave_out(name)
+            return None
+
+    def _leave_out(self, name: str) -> None:
+        """Log once that the key doesn't have an argument, unless the user stands for it."""
+        if self._user is None and name not in self._left_out:
             log.warning(
-                "%s is cached for all values of its dependency %r: if the result depends on it, "
-                "pass `user` or `key`",
+                "%s is cached for all values of its argument %r: if the result depends on it, pass "
+                "`user` or `key`",
                 self.name,
                 name,
             )
-        return None
+        self._left_out.add(name)
 
 
 def _is_generator(function: Function) -> bool:
@@ -210,14 +263,6 @@ def _is_generator(function: Function) -> bool:
         if inspect.isgeneratorfunction(called) or inspect.isasyncgenfunction(called):
             return True
     return False
-
-
-def _signature(function: Function) -> inspect.Signature:
-    """Return a signature, with annotations that are text evaluated if they can be."""
-    try:
-        return inspect.signature(function, eval_str=True)
-    except NameError:  # a name that only a type checker imports
-        return inspect.signature(function)
 
 
 def _check_format(key: str, signature: inspect.Signature, name: str) -> None:
@@ -233,30 +278,3 @@ def _check_format(key: str, signature: inspect.Signature, name: str) -> None:
                 f"{name} has no argument {argument!r}, which is in its key {key!r}: name one that "
                 "it has"
             )
-
-
-def _typed_form(value: Any) -> dict[str, Any]:
-    """Return the JSON form of what JSON lacks, with its type: values of two types may share one."""
-    return {type(value).__qualname__: json_form(value)}
-
-
-_ARGUMENTS = json_encoder(_typed_form)
-
-
-def _belongs_to_request(value: Any) -> bool:
-    """Return True for a Request, a Response or BackgroundTasks."""
-    for kind in type(value).__mro__:
-        from_framework = kind.__module__.partition(".")[0] in ("starlette", "fastapi")
-        if from_framework and kind.__name__ in LEFT_OUT:
-            return True
-    return False
-
-
-def _is_dependency(parameter: inspect.Parameter) -> bool:
-    """Return True if FastAPI passes what a dependency returns: by default or by annotation."""
-    candidates = [parameter.default, *typing.get_args(parameter.annotation)]
-    kinds = [type(candidate) for candidate in candidates]
-    return any(
-        kind.__module__ == "fastapi.params" and kind.__name__ in ("Depends", "Security")
-        for kind in kinds
-    )

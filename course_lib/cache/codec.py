@@ -8,13 +8,17 @@ import datetime
 import decimal
 import enum
 import json
+import re
 import uuid
-from collections.abc import Callable
 from typing import Any, Protocol
 
 from course_lib.cache.contents import escaped, value_in
+from course_lib.cache.model_form import is_model, model_form, readable_names
+from course_lib.checks import check_not_async
 
 MOST_CHECKED = 10_000
+NO_TEXT_KEY = re.compile(r'"(?:-?[\d.e+-]+|true|false|null)":')
+"""A key in JSON that wasn't text in Python, or looks as if it wasn't."""
 
 
 class Codec(Protocol):
@@ -40,15 +44,23 @@ class JsonCodec:
     | Decimal, UUID | text |
     | Enum | its value |
     | dataclass | dict |
-    | Pydantic model | dict, by alias as in FastAPI's responses |
+    | Pydantic model | dict, by alias as in FastAPI's responses if the model reads that alias |
 
     To get an object back, pass what comes back to its type: `Model.model_validate(value)`,
     `Point(**value)`, `Decimal(value)`.
     """
 
     def encode(self, value: Any) -> bytes:
-        """Return a value as JSON. Raises TypeError for a set, ValueError for NaN."""
-        return _ENCODER.encode(value).encode()
+        """Return a value as JSON.
+
+        Raises TypeError for a set, ValueError for NaN and for a dict whose keys JSON writes alike.
+        """
+        text = _ENCODER.encode(value)
+        content = text.encode()
+        # Only such keys can be the same as others, and decoding takes long.
+        if NO_TEXT_KEY.search(text) and _ENCODER.encode(_DECODER.decode(text)) != text:
+            raise ValueError("a dict has two keys that are the same in JSON, such as 1 and '1'")
+        return content
 
     def decode(self, content: bytes) -> Any:
         """Return the value of JSON. Raises ValueError if it isn't JSON."""
@@ -67,30 +79,24 @@ def json_form(value: Any) -> Any:
         case enum.Enum():
             return value.value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    if hasattr(value, "model_dump") and not isinstance(value, type):  # Pydantic
-        return value.model_dump(mode="json", by_alias=_reads_its_aliases(value))
-    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
-
-
-def _reads_its_aliases(model: Any) -> bool:
-    """Return True if the names that a model writes by alias are also those that it reads."""
-    fields = type(model).model_fields.values()
-    return all(field.serialization_alias == field.validation_alias for field in fields)
+        names = readable_names(type(value))  # of Pydantic's dataclasses
+        fields = [field.name for field in dataclasses.fields(value)]
+        return {names.get(name, name): getattr(value, name) for name in fields}
+    if is_model(value):
+        return model_form(value)
+    raise TypeError(
+        f"Object of type {type(value).__name__} is not JSON serializable; use dicts, lists and the "
+        "like, or pass `codec` to Cache"
+    )
 
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} isn't JSON")  # Python's json would accept NaN and Infinity
 
 
-def json_encoder(default: Callable[[Any], Any]) -> json.JSONEncoder:
-    """Return an encoder of compact JSON. `default` returns another form of what JSON lacks."""
-    return json.JSONEncoder(
-        ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=default
-    )
-
-
-_ENCODER = json_encoder(json_form)
+_ENCODER = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=json_form
+)
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
@@ -106,6 +112,7 @@ class Values:
         methods = getattr(codec, "encode", None), getattr(codec, "decode", None)
         if isinstance(codec, type) or not all(map(callable, methods)):
             raise TypeError(f"codec must be an object with encode() and decode(), not {codec!r}")
+        check_not_async(encode=methods[0], decode=methods[1])
         self._codec = codec
         self._form = "JSON" if isinstance(codec, JsonCodec) else f"{type(codec).__name__} content"
         self._checked: set[int] = set()  # hashes of raw contents that were decoded successfully

@@ -15,40 +15,60 @@ import contextlib
 import dataclasses
 import inspect
 from collections.abc import Callable
-from datetime import date
-from decimal import Decimal
-from enum import Enum
 from types import CodeType
-from typing import Any, NamedTuple
-from uuid import UUID
+from typing import Any, ClassVar, NamedTuple
+from weakref import WeakKeyDictionary
+
+from course_lib.cache.argument_text import any_text, full_name
 
 Function = Callable[..., Any]
 
-PLAIN = (str, int, float, bytes, tuple, Decimal, Enum, UUID, date)
+
+@dataclasses.dataclass(eq=False)
+class Data:  # noqa: PLW1641  it's never in a set
+    """A value around a function, and a hash of its text then. Lists change, but stay the same."""
+
+    value: object
+    text: int
+
+    def __eq__(self, other: object) -> bool:
+        """Return True for the same value, and for one that had the same text."""
+        if not isinstance(other, Data):
+            return False
+        return self.value is other.value or self.text == other.text
 
 
 class Source(NamedTuple):
     """The code of a function, and the values that it was defined with."""
 
+    name: str
     owner: object  # of a method
     code: CodeType | None
     variables: dict[str, Any]
 
 
 class FunctionNames:
-    """The functions of one cache that have default keys, by name."""
+    """The functions of one namespace that have default keys, by name."""
+
+    _of_clients: ClassVar[WeakKeyDictionary[object, dict[str, "FunctionNames"]]] = (
+        WeakKeyDictionary()
+    )
 
     def __init__(self) -> None:
         self._sources: dict[str, Source] = {}
+
+    @classmethod
+    def of(cls, client: object, namespace: str) -> "FunctionNames":
+        """Return the names that all caches on a client and a namespace share, like their keys."""
+        of_namespaces = cls._of_clients.setdefault(client, {})
+        return of_namespaces.setdefault(namespace, cls())
 
     def add(self, name: str, function: Function) -> None:
         """Remember a function. Raises ValueError if another one of this name differs from it.
 
         A cell of a notebook that runs again replaces its function.
         """
-        owner = getattr(function, "__self__", None)
-        code = getattr(inspect.unwrap(function), "__code__", None)
-        source = Source(owner, code, _variables(function))
+        source = _source(name, function)
         difference = _difference(self._sources.get(name, source), source)
         if difference:
             raise ValueError(
@@ -68,16 +88,27 @@ def _difference(earlier: Source, source: Source) -> str | None:
     if is_in_one_file and code != earlier_code:
         return "other code"
     for name, value in source.variables.items():
-        if name in earlier.variables and earlier.variables[name] != value:
+        before = earlier.variables.get(name, value)
+        if isinstance(value, Source) and isinstance(before, Source):
+            is_other = value.name != before.name or _difference(before, value)
+        else:
+            is_other = value != before
+        if is_other:
             return f"other values of the variable {name!r}"
     return None
 
 
-def _variables(function: Function, users: tuple[Function, ...] = ()) -> dict[str, Any]:
+def _source(name: str, function: Function, users: tuple[Function, ...] = ()) -> Source:
+    owner = getattr(function, "__self__", None)
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return Source(name, owner, code, _variables(function, users))
+
+
+def _variables(function: Function, users: tuple[Function, ...]) -> dict[str, Any]:
     """Return the data that a function uses from the function around it.
 
-    For a function, that's its name and its own data, unless it's one of its `users`. For a class,
-    it's the name, because a cell that runs again makes another class.
+    For a function, that's its source, unless it's one of its `users`. For other values, it's their
+    text, without those whose attributes aren't all known, such as a session.
     """
     code = getattr(function, "__code__", None)
     if code is None:  # an object
@@ -89,20 +120,9 @@ def _variables(function: Function, users: tuple[Function, ...] = ()) -> dict[str
         with contextlib.suppress(ValueError):  # it isn't assigned yet
             value = cell.cell_contents
             if inspect.isfunction(value) and value not in users:
-                variables[name] = _full_name(value), _variables(value, users)
-            elif inspect.isclass(value):
-                variables[name] = _full_name(value)
-            elif _is_data(value):
-                variables[name] = value
+                variables[name] = _source(full_name(value), value, users)
+            else:
+                # Suppress any error, because the object may be a session that lacks a connection.
+                with contextlib.suppress(Exception):
+                    variables[name] = Data(value, hash(any_text(value)))
     return variables
-
-
-def _is_data(value: Any) -> bool:
-    """Return True for a value that can be compared, unlike a session, and doesn't change."""
-    kind = type(value)
-    is_model = dataclasses.is_dataclass(kind) or hasattr(kind, "model_dump")  # Pydantic's
-    return value is None or is_model or isinstance(value, PLAIN)
-
-
-def _full_name(value: Any) -> str:
-    return f"{value.__module__}.{value.__qualname__}"

@@ -71,9 +71,9 @@ class MissedRemovals:
         asyncio.get_running_loop().call_later(LATE, self._release_soon, key, lease)
 
     def resume(self) -> None:
-        """Start the task, unless it's running. It ends early if its event loop does."""
+        """Start the task, unless it's running. It makes no progress if its event loop doesn't."""
         task = self._task
-        if task is None or task.done() or task.get_loop().is_closed():
+        if task is None or task.done() or not task.get_loop().is_running():
             self._task = asyncio.create_task(self._retry_until_done())
 
     async def stop(self) -> None:

@@ -12,7 +12,9 @@ otherwise:
 """
 
 import asyncio
+from contextvars import ContextVar, copy_context
 from typing import Any
+from weakref import ref
 
 from course_lib.cache.codec import Values
 from course_lib.cache.contents import UNAVAILABLE, is_value, new_refresh_lease
@@ -21,6 +23,12 @@ from course_lib.cache.load_runner import LoadRunner
 from course_lib.cache.loader import LoadRequest
 from course_lib.cache.shard import FRESH, GRANTED
 from course_lib.cache.store import Store
+
+_INSIDE: ContextVar[tuple[ref[SharedLoad], ...]] = ContextVar("_INSIDE", default=())
+"""The loads whose loaders called the running code, also in tasks that they started.
+
+The references are weak, because a connection that a loader opens keeps its context, and a load has
+its value."""
 
 
 class SharedLoads:
@@ -41,14 +49,14 @@ class SharedLoads:
         """Return an entry's content, and "miss" if this call ran the loader, else "wait".
 
         `content` is what the caller has just read from the entry: a lease, None or UNAVAILABLE.
-        Raises RuntimeError if the caller is the loader itself.
+        Raises RuntimeError if the load's own loader is calling, directly or through other loads.
         """
         retried = False
         while not is_value(content):
             joined = self._joinable.find(request.stored_key, content)
             load = joined or self._start_load(request, content)
             attempt = load.attempt
-            if load.task is asyncio.current_task():
+            if ref(load) in _INSIDE.get():
                 raise RuntimeError(
                     f"the loader of {request.key!r} looks up its own key, so it would wait for "
                     "itself: call what it needs directly"
@@ -109,7 +117,9 @@ class SharedLoads:
         else:
             self._joinable.pending.enter(request.stored_key, load)
             life = self._runner.run(load)
-        load.task = asyncio.create_task(life)
+        context = copy_context()
+        context.run(_INSIDE.set, (*_INSIDE.get(), ref(load)))
+        load.task = asyncio.create_task(life, context=context)
         load.task.add_done_callback(_retrieve_exception)
         self._keep(load.task)
         return load

@@ -71,7 +71,7 @@ def parse(url: str) -> Address:
     path = unquote(parts.path)
     name = ""
     if kind == "unix":
-        options["path"] = _checked_socket(path)
+        options["path"] = _checked_socket(path, parts.hostname)
     else:
         database = path.strip("/")
         if kind == "sentinel":
@@ -127,16 +127,21 @@ def _hosts(parts: SplitResult, kind: str) -> list[tuple[str, int]]:
 def _host_and_port(text: str, default: int) -> tuple[str, int]:
     try:
         parts = urlsplit(f"//{text}")
-        return parts.hostname or "localhost", parts.port or default
+        port = default if parts.port is None else parts.port
+        if not port:
+            raise ValueError
+        return parts.hostname or "localhost", port
     except ValueError:  # its message may have a part of the password in it
         raise ValueError(
             f"the URL of Redis has a port that isn't a number from 1 to 65,535: {EXAMPLE}"
         ) from None
 
 
-def _checked_socket(path: str) -> str:
-    if not path.strip("/"):
-        raise ValueError("the URL of Redis has no path: pass unix:///path/to/socket")
+def _checked_socket(path: str, host: str | None) -> str:
+    if host or not path.strip("/"):  # a relative path begins with what would be a host
+        raise ValueError(
+            "the URL of Redis has no path that begins with a slash: pass unix:///path/to/socket"
+        )
     return path
 
 
