@@ -254,6 +254,38 @@ async def test_a_loss_makes_all_counters_start_at_zero(
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("reports_before", [0, 1, 2])
+@pytest.mark.parametrize("is_folded", [False, True])
+async def test_older_data_in_redis_makes_all_counters_start_at_zero(
+    three: list[PerformanceMonitor],
+    redis: Redis,
+    monkeypatch: pytest.MonkeyPatch,
+    reports_before: int,
+    is_folded: bool,
+) -> None:
+    """As after a restart from a snapshot, or when a replica takes over that lagged."""
+    monitors = [three[1], three[2], PerformanceMonitor(redis=redis)]
+    for _ in range(reports_before):
+        for monitor in monitors:
+            await monitor.merged()
+    snapshot = {key: await redis.dump(key) for key in await redis.keys()}
+    for monitor in monitors:
+        log(monitor, "GET /a", 10)
+        await monitor.merged()
+    await redis.flushall()
+    for key, content in snapshot.items():
+        await redis.restore(key, 60_000, content)
+    if is_folded:  # what was restored is so old that all workers seem to be dead
+        with monkeypatch.context() as patch:
+            patch.setattr(workers, "DEAD_AFTER", -1)
+            await PerformanceMonitor(redis=redis).merged()
+    seen = [sum(counts(await monitor.merged()).values()) for monitor in monitors * 2]
+    assert seen == [0] * 6
+    log(monitors[0], "GET /a", 5)
+    assert counts(await monitors[0].merged()) == {"GET /a": 5}
+
+
+@pytest.mark.anyio
 async def test_a_report_that_is_lost_comes_back_with_the_next(
     three: list[PerformanceMonitor], redis: Redis
 ) -> None:
