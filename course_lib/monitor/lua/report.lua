@@ -1,7 +1,7 @@
 -- Writes a worker's running total, unless it would count twice: if the worker was folded, or if
 -- Redis has lost data since its last report. After a loss, a new generation of totals starts at
 -- zero, because Prometheus reads a counter that falls to anything else as a burst of requests.
--- Redis may have lost only the latest data: it was restored from a snapshot, or a replica took over.
+-- Redis loses only its latest data if it's restored from a snapshot, or if a replica takes over.
 --
 -- KEYS  1 the worker's hash   2 the workers, by the time of their last report
 --       3 the number of the worker's folded report   4 the past
