@@ -28,7 +28,10 @@ def endpoint_of(scope: Scope, app: Any = None) -> str:
     route: Any = scope.get("route")
     template: str | None
     if "app_root_path" not in scope and hasattr(route, "endpoint"):  # an ordinary route, no mount
-        template = route.path
+        try:
+            template = route.path
+        except AttributeError:  # a kind of route that isn't Starlette's or FastAPI's
+            return UNKNOWN
         if "fastapi" in scope:
             context = scope["fastapi"].get("effective_route_context")
             if context and context.original_route is route:
