@@ -147,6 +147,45 @@ async def test_a_mounted_app_ignores_endpoints_by_its_own_path(monitor: Performa
     assert counted(monitor) == {"GET /shops/{shop}/items/{number}": 1}
 
 
+@pytest.mark.parametrize("mounts", [1, 2])
+def test_a_mounted_app_counts_its_web_sockets_unless_it_ignores_them(
+    monitor: PerformanceMonitor, mounts: int
+) -> None:
+    app: ASGIApp = monitored(monitor, ignore=["GET /metrics", "WEBSOCKET /ignored"])
+
+    @app.websocket("/ignored")
+    @app.websocket("/chat/{room}")
+    async def chat(socket: WebSocket) -> None:
+        await socket.accept()
+
+    for _ in range(mounts):
+        app = Starlette(routes=[Mount("/v1", app)])
+    path = "/v1" * mounts
+    for name in ("chat/a", "chat/b", "ignored"):
+        with TestClient(app).websocket_connect(f"{path}/{name}"):
+            pass
+    assert statuses(monitor) == {f"WEBSOCKET {path}/chat/{{room}}": {101: 2}}
+
+
+class RouteForAddress(APIRoute):
+    """Matches by a part of the scope that only a server sets."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        assert scope["client"]
+        return super().matches(scope)
+
+
+@pytest.mark.anyio
+async def test_a_mounted_app_ignores_routes_that_match_by_any_part_of_the_scope(
+    monitor: PerformanceMonitor,
+) -> None:
+    inner, outer = monitored(monitor, ignore=["GET /own"]), FastAPI()
+    inner.router.routes.append(RouteForAddress("/own", lambda: 1))
+    outer.mount("/v1", inner)
+    await get(outer, "/v1/own", "/v1/items/1")
+    assert counted(monitor) == {"GET /v1/items/{number}": 1}
+
+
 @pytest.mark.anyio
 async def test_a_request_through_two_middlewares_of_one_monitor_counts_once(
     monitor: PerformanceMonitor,
