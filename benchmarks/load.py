@@ -5,6 +5,8 @@
 Each worker is a process with everything on: indexes, cache, limits and monitor, on a copy of the
 million-row table. All share one Redis and one file. The traffic is the report card's mix, from
 users who send the next request after each response; their number is split between the workers.
+The longest wait has a column without the requests to the model, and one of the model's alone: it
+handles one call at a time, so they wait in line, the longer the busier the service is.
 The bar: no request fails. Run nothing else at the same time.
 """
 
@@ -34,6 +36,7 @@ COLUMNS = (
     "P50",
     "P99",
     "longest",
+    "model",
 )
 
 
@@ -62,6 +65,15 @@ def sender(users: int, seconds: float) -> Callable[[serve.Server], Load]:
     return send
 
 
+def longest_waits(together: Load) -> tuple[float, float]:
+    """Return the longest latencies in seconds: without the model's, and of the model's alone."""
+    waits: dict[str, float] = {}
+    for answer in together.answers:
+        kind = "model" if together.names[answer.route] == traffic.PARSES else "others"
+        waits[kind] = max(waits.get(kind, 0.0), answer.latency)
+    return waits.get("others", 0.0), waits.get("model", 0.0)
+
+
 def measure(users: int, workers: int, seconds: float) -> list[str]:
     """Return a row of the table, and print the memory of the workers at the end."""
     with ExitStack() as stack:
@@ -71,8 +83,7 @@ def measure(users: int, workers: int, seconds: float) -> list[str]:
         memory = [psutil.Process(server.pid).memory_info().rss / 1e6 for server in started]
     together = Load.joined(loads)
     latencies = together.latencies()
-    longest = max(answer.latency for answer in together.answers)
-    times = [percentile(latencies, 50), percentile(latencies, 99), longest]
+    times = [percentile(latencies, 50), percentile(latencies, 99), *longest_waits(together)]
     print("memory:", ", ".join(f"{size:.0f} MB" for size in memory))
     return [
         *(f"{users}", f"{workers}", f"{together.requests:,}"),

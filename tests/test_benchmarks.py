@@ -8,6 +8,9 @@ from fastapi import FastAPI
 
 from course_lib.lab import paths, serve
 from course_lib.lab.comparison import Comparison
+from course_lib.lab.load_generator import Load
+from course_lib.lab.sender import Answer
+from course_lib.report_card import traffic
 
 sys.path.insert(0, str(paths.ROOT / "benchmarks"))
 import caching
@@ -122,3 +125,11 @@ def test_the_load_of_many_users_reaches_a_worker():
     with serve.here(FastAPI()) as server:
         sent = load.sender(users=2, seconds=0.1)(server)
     assert sent.answered_share() == 1.0
+
+
+def test_the_longest_wait_is_shown_without_the_line_for_the_model():
+    answers = [
+        Answer(route, latency, 200, "", "", 0, 0.0) for route, latency in [(0, 0.5), (1, 9), (0, 1)]
+    ]
+    sent = Load(answers, 1.0, [traffic.STATS, traffic.PARSES], 0.0, True)
+    assert load.longest_waits(sent) == (1, 9)

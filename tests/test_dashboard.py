@@ -13,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import ConsoleMessage, Page, Route, expect
 from prometheus_client.parser import text_string_to_metric_families
@@ -147,6 +148,21 @@ def test_without_a_monitor_its_pages_do_not_exist(db: Path) -> None:
         ):
             with live.view(server):
                 pass
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("path", ["/metrics", "/dashboard/figures"])
+async def test_the_pages_of_the_monitor_do_not_wait_for_a_busy_api(db: Path, path: str) -> None:
+    app, release = create_app(db, monitor=True), threading.Event()
+    app.get("/query")(lambda: release.wait(30))  # a slow query, in one of the API's threads
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        queries = [asyncio.ensure_future(client.get("/query")) for _ in range(50)]
+        await asyncio.sleep(0.1)  # until they have all threads
+        response = await client.get(path)
+        assert (response.status_code, sum(map(asyncio.Future.done, queries))) == (200, 0)
+        release.set()
+        await asyncio.gather(*queries)
 
 
 def test_while_redis_is_unavailable_the_service_responds_and_its_pages_are_marked_incomplete(

@@ -262,9 +262,15 @@ async def test_a_lifespan_that_fails_stops_the_background_task(
     assert not monitor.background.is_running
 
 
+@pytest.mark.parametrize("late_after", [60, -1])
 def test_without_asyncio_requests_count_and_one_warning_says_what_is_missing(
-    monitor: PerformanceMonitor, caplog: pytest.LogCaptureFixture
+    monitor: PerformanceMonitor,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    late_after: float,
 ) -> None:
+    monkeypatch.setattr(request, "DISCONNECT_CHECK_AFTER", late_after)
+
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"ok"})

@@ -195,6 +195,35 @@ def test_a_watched_value_that_is_no_count_is_left_out_and_logged(
         monitor.watch("mine", [1])  # type: ignore[arg-type]
 
 
+def test_a_watched_counter_that_is_cleared_counts_on(monitor: PerformanceMonitor) -> None:
+    counter = Counter(timeout=5)
+    monitor.watch("cache", counter)
+    seen = [monitor.get_counts()["cache:timeout"]]
+    counter.clear()
+    seen.append(monitor.get_counts()["cache:timeout"])
+    for times in (1, 3, "no count", 4):
+        counter["timeout"] = times  # type: ignore[assignment]
+        seen.append(monitor.get_counts()["cache:timeout"])
+    assert seen == [5, 5, 6, 8, 8, 9]
+
+
+@pytest.mark.anyio
+async def test_a_watched_counter_that_is_cleared_leaves_its_worker_readable(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (PerformanceMonitor(redis=redis) for _ in range(2))
+    counter = Counter(timeout=5)
+    first.watch("cache", counter)
+    await first.merged()
+    with monkeypatch.context() as patch:
+        patch.setattr(workers, "DEAD_AFTER", -1)
+        await second.merged()
+    counter.clear()
+    counter["timeout"] += 1
+    whole = await first.merged()
+    assert (whole.get_counts(), whole.complete) == ({"cache:timeout": 6}, True)
+
+
 def test_what_limits_that_are_tried_out_would_reject_is_in_the_metrics_of_the_api(
     any_server: redis_server.RedisServer, db: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,6 +280,43 @@ async def test_a_loss_makes_all_counters_start_at_zero(
     assert "Redis has lost the figures of all workers" in caplog.text
     log(three[1], "GET /a", 5)
     assert counts(await three[2].merged()) | counts(await three[1].merged()) == {"GET /a": 5}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("reports_before", [0, 1, 2])
+@pytest.mark.parametrize("is_folded", [False, True])
+async def test_older_data_in_redis_makes_all_counters_start_at_zero(
+    three: list[PerformanceMonitor],
+    redis: Redis,
+    monkeypatch: pytest.MonkeyPatch,
+    reports_before: int,
+    is_folded: bool,
+) -> None:
+    # A restart from a snapshot leaves such data, and so does a replica that takes over too late.
+    monitors = [three[1], three[2], PerformanceMonitor(redis=redis)]
+    for _ in range(reports_before):
+        for monitor in monitors:
+            await monitor.merged()
+    snapshot = {key: await redis.dump(key) for key in await redis.keys()}
+    for monitor in monitors:
+        log(monitor, "GET /a", 10)
+        await monitor.merged()
+    await redis.flushall()
+    for key, content in snapshot.items():
+        await redis.restore(key, 60_000, content)
+    if is_folded:  # what was restored is so old that all workers seem to be dead
+        with monkeypatch.context() as patch:
+            patch.setattr(workers, "DEAD_AFTER", -1)
+            await PerformanceMonitor(redis=redis).merged()
+    seen = [sum(counts(await monitor.merged()).values()) for monitor in monitors * 2]
+    assert seen == [0] * 6
+    await redis.flushall()
+    for key, content in snapshot.items():  # the same data again, from before that loss
+        await redis.restore(key, 60_000, content)
+    seen = [sum(counts(await monitor.merged()).values()) for monitor in monitors * 2]
+    assert seen == [0] * 6
+    log(monitors[0], "GET /a", 5)
+    assert counts(await monitors[0].merged()) == {"GET /a": 5}
 
 
 @pytest.mark.anyio
@@ -374,6 +440,32 @@ async def test_a_foreign_note_of_a_folded_report_changes_nothing(
     await three[2].merged()
     notes = [await redis.get(key) for key in await redis.keys(PREFIX + "folded:*")]
     assert content.encode() not in notes
+
+
+@pytest.mark.anyio
+async def test_too_many_names_share_an_entry_in_the_same_way_at_every_scrape(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monitors = [PerformanceMonitor(redis=redis) for _ in range(2)]
+    for worker, monitor in enumerate(monitors):
+        for number in range(MAX_ENTRIES - 50):
+            endpoint = f"GET /{worker}/{number}"
+            log(monitor, endpoint, worker + 1)
+            monitor.log_query("SELECT 1", 0.1, endpoint=endpoint)
+            monitor.count(endpoint, worker + 1)
+        await monitor.merged()
+    seen = set()
+    for monitor in (*monitors, *monitors):
+        seen.add(figures_in(await monitor.merged()))
+    monkeypatch.setattr(workers, "DEAD_AFTER", -1)
+    for _ in range(2):  # and after all are folded
+        seen.add(figures_in(await PerformanceMonitor(redis=redis).merged()))
+    assert len(seen) == 1
+
+
+def figures_in(monitor: PerformanceMonitor) -> frozenset[str]:
+    names = ("http_requests_total{", "db_statement_duration_seconds_count{", "app_counts_total{")
+    return frozenset(line for line in prometheus(monitor).splitlines() if line.startswith(names))
 
 
 def test_a_total_of_many_years_can_be_read_and_many_of_them_added_up() -> None:

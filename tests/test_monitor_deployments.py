@@ -19,7 +19,7 @@ from redis.asyncio import Redis
 from starlette.applications import Starlette
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.routing import Host, Match, Mount, Route
+from starlette.routing import BaseRoute, Host, Match, Mount, Route
 from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -147,6 +147,45 @@ async def test_a_mounted_app_ignores_endpoints_by_its_own_path(monitor: Performa
     assert counted(monitor) == {"GET /shops/{shop}/items/{number}": 1}
 
 
+@pytest.mark.parametrize("mounts", [1, 2])
+def test_a_mounted_app_counts_its_web_sockets_unless_it_ignores_them(
+    monitor: PerformanceMonitor, mounts: int
+) -> None:
+    app: ASGIApp = monitored(monitor, ignore=["GET /metrics", "WEBSOCKET /ignored"])
+
+    @app.websocket("/ignored")
+    @app.websocket("/chat/{room}")
+    async def chat(socket: WebSocket) -> None:
+        await socket.accept()
+
+    for _ in range(mounts):
+        app = Starlette(routes=[Mount("/v1", app)])
+    path = "/v1" * mounts
+    for name in ("chat/a", "chat/b", "ignored"):
+        with TestClient(app).websocket_connect(f"{path}/{name}"):
+            pass
+    assert statuses(monitor) == {f"WEBSOCKET {path}/chat/{{room}}": {101: 2}}
+
+
+class RouteForAddress(APIRoute):
+    """Matches by a part of the scope that only a server sets."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        assert scope["client"]
+        return super().matches(scope)
+
+
+@pytest.mark.anyio
+async def test_a_mounted_app_ignores_routes_that_match_by_any_part_of_the_scope(
+    monitor: PerformanceMonitor,
+) -> None:
+    inner, outer = monitored(monitor, ignore=["GET /own"]), FastAPI()
+    inner.router.routes.append(RouteForAddress("/own", lambda: 1))
+    outer.mount("/v1", inner)
+    await get(outer, "/v1/own", "/v1/items/1")
+    assert counted(monitor) == {"GET /v1/items/{number}": 1}
+
+
 @pytest.mark.anyio
 async def test_a_request_through_two_middlewares_of_one_monitor_counts_once(
     monitor: PerformanceMonitor,
@@ -243,6 +282,45 @@ async def test_what_fails_after_the_response_is_counted_and_logged_beside_it(
     assert "hunter2" not in str(line)
 
 
+@pytest.mark.anyio
+@pytest.mark.parametrize("depth", [0, 1, 3])
+async def test_a_crash_in_a_mounted_app_is_one_error_with_its_cause_beside_it(
+    monitor: PerformanceMonitor, caplog: pytest.LogCaptureFixture, depth: int
+) -> None:
+    app: ASGIApp = FastAPI()
+
+    @app.get("/crash")
+    async def crash() -> None:
+        raise ValueError("hunter2")
+
+    for _ in range(depth):
+        app = Starlette(routes=[Mount("/v1", app)])
+    path = "/v1" * depth + "/crash"
+    await get(PerformanceMiddleware(app, monitor=monitor), path)
+    assert (statuses(monitor), monitor.get_counts()) == ({f"GET {path}": {500: 1}}, {})
+    response, cause = [json.loads(text) for text in caplog.messages if text.startswith("{")]
+    assert response["request_id"] == cause["request_id"]
+    assert (cause["error"], "in crash" in cause["at"]) == ("ValueError", True)
+    assert "hunter2" not in str(cause)
+
+
+@pytest.mark.anyio
+async def test_a_task_factory_without_a_context_disturbs_no_response(
+    monitor: PerformanceMonitor,
+) -> None:
+    def factory(loop: Any, running: Any) -> Any:
+        return asyncio.Task(running, loop=loop)
+
+    loop = asyncio.get_running_loop()
+    loop.set_task_factory(factory)  # type: ignore[arg-type]
+    try:
+        (response,) = await get(monitored(monitor), "/items/5")
+        assert (response.status_code, monitor.background.is_running) == (200, True)
+    finally:
+        loop.set_task_factory(None)
+        await monitor.stop()
+
+
 # --- routes -----------------------------------------------------------------------------------
 
 
@@ -299,6 +377,33 @@ async def test_a_route_whose_matching_fails_disturbs_no_other_request(
     assert counted(monitor) == {"GET /v1/items/{number}": 1, "GET /fragile": 1}
     assert "Fragile.matches raised KeyError" in caplog.text
     assert "hunter2" not in caplog.text
+
+
+class RouteWithoutPath(BaseRoute):
+    """Matches every path, as a route that proxies to another service does."""
+
+    endpoint = None
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        return Match.FULL, {"route": self, "endpoint": None}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await Response("proxied")(scope, receive, send)
+        raise ValueError("the app's own")
+
+
+@pytest.mark.anyio
+async def test_a_route_without_a_path_counts_and_its_errors_are_its_own(
+    monitor: PerformanceMonitor,
+) -> None:
+    app = Starlette(routes=[RouteWithoutPath()])
+    app.add_middleware(PerformanceMiddleware, monitor=monitor)
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        with pytest.raises(ValueError, match="the app's own"):
+            await client.get("/anything")
+    assert statuses(monitor) == {UNKNOWN: {200: 1}}
+    assert monitor.get_counts() == {"error_after_response": 1}
 
 
 def test_an_endpoint_is_known_inside_a_request() -> None:

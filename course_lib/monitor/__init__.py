@@ -7,8 +7,10 @@ Read `monitor.py` first, then `histogram.py`; `request.py` shows how a request i
 `workers.py` how workers share their counts. The files by what they're for:
 
     a request     middleware.py --> request.py, websocket.py --> endpoints.py, request_ids.py
+                  receiving.py      has its client left?
                   lines.py          its line in the log
     counting      monitor.py    --> entries.py --> histogram.py;  arguments.py checks
+                  watched.py        counters that other code keeps
     reading       readings.py   --> dashboard.py, with the page and Prometheus's text
     the process   background.py --> lag.py;  forks.py starts a forked worker at zero
     the service   workers.py    --> totals.py --> Redis;  siblings.py finds workers without it

@@ -40,8 +40,9 @@ class Background:
         self.is_running = True
         running = self._run()
         try:
-            # In a context of its own: it outlives the request that may have started it.
-            self._task = asyncio.create_task(running, context=Context())
+            # In a context of its own: it outlives the request that may have started it. Task
+            # factories needn't have an argument for one.
+            self._task = Context().run(asyncio.create_task, running)
         except RuntimeError:
             running.close()
             log.warning(

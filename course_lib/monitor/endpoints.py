@@ -13,6 +13,7 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS",
 OTHER = "OTHER"  # stands for a method that HTTP doesn't have
 UNKNOWN = "(unknown path)"
 NO_MATCH, FULL_MATCH = 0, 2  # values of starlette.routing.Match; 1 means another method
+SET_BY_ROUTERS = {"app_root_path", "endpoint", "fastapi", "route", "router"}  # keys of a scope
 
 log = logging.getLogger(__package__)
 
@@ -28,7 +29,10 @@ def endpoint_of(scope: Scope, app: Any = None) -> str:
     route: Any = scope.get("route")
     template: str | None
     if "app_root_path" not in scope and hasattr(route, "endpoint"):  # an ordinary route, no mount
-        template = route.path
+        try:
+            template = route.path
+        except AttributeError:  # a kind of route that isn't Starlette's or FastAPI's
+            return UNKNOWN
         if "fastapi" in scope:
             context = scope["fastapi"].get("effective_route_context")
             if context and context.original_route is route:
@@ -43,7 +47,7 @@ def endpoint_of(scope: Scope, app: Any = None) -> str:
 
 def own_endpoint(scope: Scope, app: Any, root_path: str) -> str:
     """Return the endpoint of a request as an app that's mounted at `root_path` knows it."""
-    kept = {key: scope[key] for key in ("type", "method", "path", "headers")}
+    kept = {key: value for key, value in scope.items() if key not in SET_BY_ROUTERS}
     return endpoint_of({**kept, "root_path": root_path}, app)
 
 

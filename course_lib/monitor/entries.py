@@ -157,8 +157,13 @@ class Entries(dict[Any, Entry]):
     def add_dump(self, dump: Iterable[Any], times: int = 1) -> None:
         """Add what other entries have counted; subtract it with `times=-1`."""
         for name, entry_dump in dump:
-            key = tuple(name) if isinstance(name, list) else name  # JSON has no tuples
-            self[key].add_dump(entry_dump, times)
+            self[_key(name)].add_dump(entry_dump, times)
+
+    def reserve(self, dumps: Iterable[Iterable[Any]]) -> None:
+        """Create entries for the names in several dumps: the first 200 in alphabetical order."""
+        names = {_key(name) for dump in dumps for name, _ in dump}
+        for name in sorted(names - {self._shared_name})[:MAX_ENTRIES]:
+            self.__missing__(name)
 
     def remove_empty(self) -> None:
         """Remove the entries that have nothing left after a subtraction."""
@@ -181,6 +186,12 @@ class Counts(dict[str, int]):
         """Add what another process has counted; subtract it with `times=-1`."""
         for name, count in dump.items():
             self.add(name, count * times)
+
+    def reserve(self, dumps: Iterable[Iterable[str]]) -> None:
+        """Create counts for the names in several dumps: the first 200 in alphabetical order."""
+        names = {name for dump in dumps for name in dump}
+        for name in sorted(names - {OTHERS})[:MAX_ENTRIES]:
+            self.add(name, 0)
 
 
 class Counters:
@@ -225,10 +236,25 @@ class Counters:
         self.counts.add_dump(dump["counts"], times)
         self.gauges.add_dump(dump["gauges"], times)
 
+    def reserve(self, dumps: Sequence[dict[str, Any]]) -> None:
+        """Create entries for the names in several dumps, whatever the order of the dumps.
+
+        Otherwise that order would decide which names share an entry, and counts would move from
+        one entry to another.
+        """
+        self.endpoints.reserve([dump["endpoints"] for dump in dumps])
+        self.statements.reserve([dump["statements"] for dump in dumps])
+        self.counts.reserve([dump["counts"] for dump in dumps])
+
     def remove_empty(self) -> None:
         """Remove what has nothing left after a subtraction."""
         self.endpoints.remove_empty()
         self.statements.remove_empty()
+
+
+def _key(name: Any) -> Name:
+    """Return a name that may have been in JSON, which has no tuples."""
+    return tuple(name) if isinstance(name, list) else name
 
 
 def _clean(name: str) -> str:

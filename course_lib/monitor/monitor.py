@@ -39,13 +39,12 @@ from course_lib.monitor.histogram import LONGEST
 from course_lib.monitor.lines import milliseconds, write_line
 from course_lib.monitor.readings import Readings
 from course_lib.monitor.siblings import count_siblings
+from course_lib.monitor.watched import WatchedCounter
 from course_lib.monitor.workers import Workers
 from course_lib.redis_client import check_client
 
 BATCH = 256  # requests that are counted together
 _INFINITE = math.inf  # looked up once, because every request is compared with it
-
-log = logging.getLogger(__package__)
 
 
 class PerformanceMonitor(Readings):
@@ -85,7 +84,7 @@ class PerformanceMonitor(Readings):
         self._redis = redis
         # The error bound decides the buckets, and only equal buckets can be added.
         self._prefix = f"{{{namespace}}}:{relative_error:g}:"
-        self._watched: dict[str, Mapping[str, int]] = {}
+        self._watched: dict[str, WatchedCounter] = {}
         self._start_at_zero()
         call_in_child(self._start_at_zero)
 
@@ -177,7 +176,7 @@ class PerformanceMonitor(Readings):
         For example `monitor.watch("cache_unavailable", cache.unavailable)`. Raises TypeError if
         it isn't a mapping. A value that isn't a whole number of 0 or more is left out, and logged.
         """
-        self._watched[name] = check_counter(counter)
+        self._watched[name] = WatchedCounter(name, check_counter(counter))
 
     def _count_lag(self, lags: Sequence[float]) -> None:
         with self._lock:

@@ -1,16 +1,11 @@
 """Read what a monitor has counted: metrics of endpoints, slow statements, lag, and counts."""
 
-import logging
 import threading
 from collections import Counter
-from collections.abc import Mapping
-from functools import lru_cache
 
-from course_lib.monitor.arguments import is_count
 from course_lib.monitor.entries import OTHERS, Counters, Counts, Metrics, Request, SlowQuery
 from course_lib.monitor.histogram import Histogram
-
-log = logging.getLogger(__package__)
+from course_lib.monitor.watched import WatchedCounter
 
 
 class Readings:
@@ -21,7 +16,7 @@ class Readings:
     _pending: list[Request]
     """Requests that aren't counted yet."""
     _counters: Counters
-    _watched: dict[str, Mapping[str, int]]
+    _watched: dict[str, WatchedCounter]
 
     def _flush(self) -> None:
         """Count the pending requests."""
@@ -70,12 +65,9 @@ class Readings:
         """Return everything that was counted by `count`, or that is watched."""
         with self._lock:
             counts = Counts(self._counters.counts)
-        for name, counter in self._watched.items():
-            for full_name, times in _watched_counts(name, counter).items():
-                if is_count(times):
-                    counts.add(full_name, times)
-                else:
-                    _warn_of(full_name)
+        for counter in self._watched.values():
+            for name, times in counter.counts().items():
+                counts.add(name, times)
         return dict(counts)
 
     def get_event_loop_lag(self) -> Metrics | None:
@@ -95,18 +87,3 @@ class Readings:
             for entry in self._counters.endpoints.values():
                 durations.merge(entry)
         return durations
-
-
-def _watched_counts(name: str, counter: Mapping[str, int]) -> dict[str, int]:
-    """Return a watched counter's counts. Returns none if it raises: it's other code's."""
-    try:
-        return {f"{name}:{key}": times for key, times in dict(counter).items()}
-    except Exception:
-        _warn_of(name)
-        return {}
-
-
-@lru_cache  # once for each counter
-def _warn_of(counter: str) -> None:
-    problem = "The watched counter %r can't be read as whole numbers of 0 or more: it's left out"
-    log.warning(problem, counter)

@@ -37,7 +37,8 @@ from course_lib.monitor.lines import (
     write_line,
 )
 from course_lib.monitor.monitor import PerformanceMonitor
-from course_lib.monitor.request_ids import Headers, id_in, new_id, with_id
+from course_lib.monitor.receiving import receive_at_once
+from course_lib.monitor.request_ids import id_in, id_of, new_id, with_id
 
 FAILED = 500
 
@@ -45,7 +46,6 @@ DISCONNECT_CHECK_AFTER = 0.1  # seconds; before that, hardly any client has give
 # Those that end a response, unless they have `more_body`.
 LAST_MESSAGES = {"http.response.body", "http.response.pathsend", "http.response.zerocopysend"}
 MESSAGES_TO_RECEIVE = 2  # an empty body and a disconnect
-STEPS_TO_RECEIVE = 10  # of the event loop: a server takes one, `BaseHTTPMiddleware` several
 
 _now = time.perf_counter  # looked up once, because every request calls it
 
@@ -148,15 +148,26 @@ class Timed:
             is_ended = isinstance(error, asyncio.CancelledError | GeneratorExit)
             self.record(DISCONNECTED if self.disconnected or is_ended else FAILED, error)
         elif isinstance(error, Exception) and not self.disconnected:
-            self._record_late_failure(error, scope)
+            try:
+                self._record_late_failure(error, scope)
+            except Exception:
+                log.exception("A failure after a response isn't counted")
 
     def _record_late_failure(self, error: Exception, scope: Scope) -> None:
-        """Count and log what an app raised after its request had been recorded."""
+        """Count and log what an app raised after its request had been recorded.
+
+        An app that's mounted in another sends a 500 before it raises. Then only log it.
+        """
         endpoint = endpoint_of(scope, self.middleware.app)
         if self._is_ignored(endpoint, scope):
             return
-        self.middleware.monitor.count(self.LATE_FAILURE)
-        write_line(logging.WARNING, route=endpoint, error=type(error).__name__)
+        if self.status != FAILED:
+            self.middleware.monitor.count(self.LATE_FAILURE)
+        request_id = self._id_for_log(scope)
+        write_line(logging.WARNING, request_id=request_id, route=endpoint, **describe(error))
+
+    def _id_for_log(self, scope: Scope) -> str:
+        return id_of(scope["headers"], self.response_start.get("headers", ()))
 
     def _is_ignored(self, endpoint: str, scope: Scope) -> bool:
         if endpoint in self.middleware.ignore:
@@ -172,15 +183,11 @@ class Timed:
         duration: float,
         error: BaseException | None,
     ) -> None:
-        headers = self.scope["headers"]
-        # The app may have set an ID of its own.
-        response_headers: Headers = self.response_start.get("headers", ())
-        lower_names = [(name.lower(), value) for name, value in response_headers]
         failure = describe(error) if error else self.scope.get(FAILURE, {})
         self.scope[LOGGED] = True
         write_line(
             level,
-            request_id=id_in(lower_names) or id_in(headers) or new_id(headers),
+            request_id=self._id_for_log(self.scope),
             route=endpoint,
             status=status,
             duration_ms=milliseconds(duration),
@@ -249,27 +256,13 @@ class TimedRequest(Timed):
         before the disconnect.
         """
         for _ in range(MESSAGES_TO_RECEIVE):
-            message = await self._receive_at_once()
+            message = await receive_at_once(self.receive_from_server)
             if message is None:
                 return
             self.unread += (message,)
             self.disconnected = message["type"] == "http.disconnect"
             if self.disconnected or message.get("more_body"):
                 return
-
-    async def _receive_at_once(self) -> Message | None:
-        """Return the server's next message, or None if it has none yet."""
-        receiving = asyncio.ensure_future(self.receive_from_server())
-        try:
-            for _ in range(STEPS_TO_RECEIVE):
-                await asyncio.sleep(0)  # lets it run until it has a message, or has to wait for one
-                if receiving.done():
-                    break
-        finally:
-            receiving.cancel()  # does nothing if it's done
-        if not receiving.done() or receiving.cancelled() or receiving.exception():
-            return None
-        return receiving.result()
 
     async def send_body(self, message: Message) -> None:
         """Pass on what follows the start of the response, and record the request at the end."""

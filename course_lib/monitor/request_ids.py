@@ -32,6 +32,12 @@ def new_id(headers: Headers) -> str:
     return secrets.token_hex(8)
 
 
+def id_of(request_headers: Headers, response_headers: Headers) -> str:
+    """Return the ID for a log line: the response's, which the app may have set, or the caller's."""
+    lower_names = [(name.lower(), value) for name, value in response_headers]
+    return id_in(lower_names) or id_in(request_headers) or new_id(request_headers)
+
+
 def with_id(headers: Headers, request_id: str) -> list[tuple[bytes, bytes]]:
     """Return a response's headers, with an ID if they have none yet."""
     complete = list(headers)

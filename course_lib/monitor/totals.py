@@ -8,7 +8,7 @@ step, and the event loop would wait for the end of that step even if it runs in 
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from course_lib.monitor.entries import Counters
@@ -20,12 +20,13 @@ MOST = 2**100  # the largest sum that's accepted; a busy service exceeds 2**64 n
 MOST_IN_BUCKET = 2**50  # thousands of them add up to less than a bucket can hold
 
 
-def combine(relative_error: float, plus: Iterable[Total], minus: Iterable[Total] = ()) -> Total:
+def combine(relative_error: float, plus: Sequence[Total], minus: Iterable[Total] = ()) -> Total:
     """Add the totals in `plus`, subtract those in `minus`, and return the result.
 
     The result has no entry for what was never counted, or was subtracted.
     """
     combined = Counters(relative_error)
+    combined.reserve(plus)
     for total in plus:
         combined.add_dump(total)
     for total in minus:

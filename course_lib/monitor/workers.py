@@ -9,8 +9,8 @@ seconds is considered dead, and the next reader folds its total into the past, o
                   |    if it reports after all (a laptop that slept)     |
                   +---- subtracts what was folded, under a new ID <------+
 
-If Redis loses its data, or the past can't be read, all workers start at zero in the same way, in a
-new generation.
+If Redis loses its data, or only the latest reports, or if the past can't be read, all workers start
+at zero in the same way, in a new generation.
 
 Keys, after a prefix:
 

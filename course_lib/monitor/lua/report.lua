@@ -1,6 +1,8 @@
 -- Writes a worker's running total, unless it would count twice: if the worker was folded, or if
 -- Redis has lost data since its last report. After a loss, a new generation of totals starts at
 -- zero, because Prometheus reads a counter that falls to anything else as a burst of requests.
+-- Redis loses only its latest data if it's restored from a snapshot, or if a replica takes over.
+-- A generation starts with the time at which it began, so it shows if it's older than another.
 --
 -- KEYS  1 the worker's hash   2 the workers, by the time of their last report
 --       3 the number of the worker's folded report   4 the past
@@ -20,27 +22,30 @@ if folded and not (#folded < 16 and string.match(folded, "^%d+$")) then
   redis.call("UNLINK", KEYS[3])  -- the same
   folded = false
 end
+local time = redis.call("TIME")
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local is_first = ARGV[2] == "1"
+local last_number = ARGV[2] - 1
+local generation = redis.call("HGET", KEYS[4], "generation")
+if not is_first and generation and generation <= ARGV[5] then  -- a later one is another worker's
+  local found_number = tonumber(folded or redis.call("HGET", KEYS[1], "number"))
+  local is_old = generation < ARGV[5] or (found_number and found_number < last_number)
+  if is_old or not (folded or redis.call("ZSCORE", KEYS[2], ARGV[1])) then
+    redis.call("UNLINK", KEYS[4])
+    generation, folded = false, false
+  end
+end
 if folded then
   return {folded, "", 0}
 end
-local is_first = ARGV[2] == "1"
-if not is_first and redis.call("EXISTS", KEYS[2]) == 0 then
-  redis.call("UNLINK", KEYS[4])
-end
-local generation = redis.call("HGET", KEYS[4], "generation")
 if is_first and not generation then
-  generation = ARGV[1]
+  generation = string.format("%.0f-%s", now, ARGV[1])
   redis.call("HSET", KEYS[4], "generation", generation)
+elseif not is_first and generation ~= ARGV[5] then
+  return {tostring(last_number), "", 1}
 end
-if not is_first then
-  local is_lost = generation ~= ARGV[5]
-  if is_lost or not redis.call("ZSCORE", KEYS[2], ARGV[1]) then
-    return {tostring(ARGV[2] - 1), "", is_lost and 1 or 0}
-  end
-end
-local time = redis.call("TIME")
 redis.call("HSET", KEYS[1], "number", ARGV[2], "total", ARGV[3], "generation", generation)
-redis.call("ZADD", KEYS[2], time[1] * 1000 + math.floor(time[2] / 1000), ARGV[1])
+redis.call("ZADD", KEYS[2], now, ARGV[1])
 for _, index in ipairs({1, 2, 4}) do
   redis.call("PEXPIRE", KEYS[index], ARGV[4])
 end
