@@ -99,18 +99,15 @@ async def test_a_model_can_be_restored_from_what_comes_back(cache: Cache) -> Non
     assert Report.model_validate(await look_up(cache, report, "one way")) == report
 
 
-async def test_keys_that_are_numbers_or_look_like_them_are_stored(cache: Cache) -> None:
-    value = {1: "a", "2": {True: "b", None: "c", "-1.5e+16": "d"}, "true": '"1":'}
-    comes_back = {"1": "a", "2": {"true": "b", "null": "c", "-1.5e+16": "d"}, "true": '"1":'}
+async def test_the_keys_of_a_dict_come_back_as_text_on_a_miss_and_on_a_hit(cache: Cache) -> None:
+    value = {1: "a", "2": {True: "b", None: "c"}, 3: "first", "3": "last"}
+    comes_back = {"1": "a", "2": {"true": "b", "null": "c"}, "3": "last"}
     assert [await look_up(cache, value) for _ in range(2)] == [comes_back] * 2
 
 
 @pytest.mark.parametrize(
     "value",
-    [
-        *[{1}, b"x", {(1, 2): 3}, object(), Point, float("nan"), "\ud800"],
-        *[{1: "a", "1": "b"}, [{"x": {None: 1, "null": 2}}], {True: 1, "true": 2}],
-    ],
+    [{1}, b"x", {(1, 2): 3}, object(), Point, float("nan"), "\ud800"],
 )
 async def test_a_value_that_json_cannot_express_is_an_error_and_leaves_nothing(
     cache: Cache, redis: Redis, value: Any
