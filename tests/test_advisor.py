@@ -236,6 +236,11 @@ FINDS = {
         "notes USING INDEX",
         "at",
     ),
+    "a rare kind, and no other condition": (
+        "SELECT * FROM notes WHERE kind = 'alarm'",
+        "SEARCH",
+        "(kind)",
+    ),
     "the greatest": ("SELECT max(at) FROM notes", "COVERING INDEX", "(at)"),
     "groups": ("SELECT author, count(*) FROM notes GROUP BY author", "COVERING INDEX", "(author)"),
     "mixed directions": (

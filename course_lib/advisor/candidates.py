@@ -57,11 +57,11 @@ def proposals(
 
 
 def _tests_truth_or_null(where: str, columns: Keys) -> bool:
-    """Check whether a condition is `x`, `NOT x`, `x IS NULL` or `x IS NOT NULL`.
+    """Check whether a condition is `x`, `NOT x`, `x IS NULL`, `x IS NOT NULL`, `NOT (x IS NULL)`.
 
     Rows that meet another condition, such as `x = 5`, are found by an ordinary index on `x`.
     """
-    return where.endswith(" NULL") or where.removeprefix("NOT ") in columns
+    return where.rstrip(")").endswith(" NULL") or where.removeprefix("NOT ") in columns
 
 
 def _key_orders(equal: Keys, joined: Keys, tails: list[Keys]) -> list[Keys]:
