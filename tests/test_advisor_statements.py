@@ -100,6 +100,24 @@ FOUND = {
         "SELECT note FROM item WHERE gone IS NOT NULL",
         "USING INDEX",
     ),
+    "few rows and NOT in front": ("SELECT note FROM item WHERE NOT (gone IS NULL)", "USING INDEX"),
+    "a value between two columns": (
+        "SELECT note FROM item WHERE 500 BETWEEN day AND day + 3",
+        "(day<?",
+    ),
+    "a parameter between two columns": (
+        "SELECT note FROM item WHERE ? BETWEEN day AND day + 3",
+        "(day<?",
+    ),
+    "a row value between two": (
+        "SELECT * FROM item WHERE (day, id) BETWEEN (500, 1) AND (510, 5)",
+        "(day>? AND day<?",
+    ),
+    "a column of another table between two": (
+        "SELECT note FROM owner JOIN item ON owner.id BETWEEN item.day AND item.day + 3"
+        " WHERE owner.name = 'name5'",
+        "(day<?",
+    ),
     "DELETE": ("DELETE FROM item WHERE day < 50", "(day<?"),
     "UPDATE": ("UPDATE item SET note = ? WHERE zip = ?", "(zip=?"),
     "Django's join": (
