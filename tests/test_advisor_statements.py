@@ -164,6 +164,25 @@ def test_a_parent_that_is_deleted_needs_an_index_on_its_children(db):
     assert [index.statement.split(" ON ")[1] for index in advice.indexes] == ["item(owner)"]
 
 
+def test_a_delete_that_cascades_needs_an_index_on_the_children_of_children(tmp_path):
+    db = tmp_path / "cascade.db"
+    with closing(sqlite3.connect(db)) as connection, connection:
+        connection.executescript("""
+            CREATE TABLE topic(id INTEGER PRIMARY KEY);
+            CREATE TABLE post(id INTEGER PRIMARY KEY,
+                topic INTEGER REFERENCES topic ON DELETE CASCADE);
+            CREATE TABLE mark(id INTEGER PRIMARY KEY,
+                post INTEGER REFERENCES post ON DELETE CASCADE, note TEXT);
+        """)
+        topics, posts, marks = range(500), range(5_000), range(20_000)
+        connection.executemany("INSERT INTO topic VALUES (?)", ((i,) for i in topics))
+        connection.executemany("INSERT INTO post VALUES (?, ?)", ((i, i // 10) for i in posts))
+        connection.executemany("INSERT INTO mark VALUES (?, ?, '')", ((i, i // 4) for i in marks))
+    advice = explain_recommendation(db, ["DELETE FROM topic WHERE id = 5"], writes=0, seconds=20)
+    indexes = {index.statement.split(" ON ")[1] for index in advice.indexes}
+    assert indexes == {"post(topic)", "mark(post)"}
+
+
 def test_an_update_changes_neither_the_database_nor_the_next_measurement(db):
     before = db.read_bytes()
     count = "SELECT count(*) FROM item WHERE day < 90"

@@ -40,6 +40,7 @@ class Reading:
         try:
             tree: Node = sqlglot.parse_one(self.statement.text, dialect=Dialect)
             self.changes = isinstance(tree, exp.Update | exp.Delete)
+            self.deletes = isinstance(tree, exp.Delete)
             changed = tree.this.name.lower() if self.changes else ""
             tree = exp.expand(_as_select(tree), dict(views), dialect=Dialect)
             scopes = traverse_scope(tree)
