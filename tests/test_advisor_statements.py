@@ -205,7 +205,7 @@ def test_given_parameters_are_used():
         wrong = explain_recommendation(connection, [(query, 5, {"x": 0})], writes=0, seconds=20)
         assert wrong.skipped == {query: "it has no value for the parameter 1: pass one"}
         odd = explain_recommendation(connection, [(query, 5, [{1}])], writes=0, seconds=20)
-        assert "SQLite has no type" in odd.skipped[query]
+        assert "SQLite can't store" in odd.skipped[query]
 
 
 def test_parameters_get_the_numbers_that_sqlite_gives_them():
