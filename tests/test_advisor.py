@@ -703,7 +703,14 @@ LEFT_OUT = {
     "vacuums": ("VACUUM INTO 'other.db'", "only a"),
     "a pragma": ("PRAGMA journal_mode = WAL", "only a single SELECT"),
     "empty": ("", "incomplete input"),
-    "an unknown function": ("SELECT mine(id) FROM notes", "no such function: mine"),
+    "an unknown function": ("SELECT mine(id) FROM notes", "no such function: mine (what"),
+    "an unknown collation": ("SELECT 1 FROM notes WHERE title = '' COLLATE mine", "mine (what"),
+    "deletes by an unknown function": (
+        "DELETE FROM notes WHERE mine(id)",
+        "no such function: mine (what",
+    ),
+    "inserts with one": ("INSERT INTO notes(id) SELECT mine(1)", "only a single SELECT"),
+    "deletes from what isn't there": ("DELETE FROM nowhere WHERE id = 5", "no such table: nowhere"),
     "fails as it runs": ("SELECT json_extract(title, '$') FROM notes", "malformed JSON"),
 }
 
