@@ -502,6 +502,14 @@ def test_a_partial_index_leaves_out_the_column_of_its_condition():
     assert (("born", "+city", "+name"), "city = 'x'") in indexes
 
 
+def test_a_partial_index_may_serve_the_order_of_a_join():
+    indexes = proposed(
+        "SELECT p.*, q.land FROM people p JOIN places q ON q.city = p.city"
+        " WHERE p.boss IS NULL ORDER BY p.born LIMIT 9"
+    )
+    assert (("born",), "boss IS NULL") in indexes
+
+
 # --- the copy -------------------------------------------------------------------------------------
 
 

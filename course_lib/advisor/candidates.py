@@ -48,12 +48,13 @@ def proposals(
         yield from _covering(table, keys, scan.needed)
     for where, columns in scan.filters:
         if is_rare(scan.table, where, columns):
-            rest = tuple(key for key in joined + equal if key not in columns)
             # An index needs a key, even if the condition alone finds the rows.
             last_resort = columns if _tests_truth_or_null(where, columns) else ()
-            for tail in tails[:2]:
-                for index in _covering(table, rest + tail or last_resort, scan.needed):
-                    yield replace(index, where=where)
+            for head in dict.fromkeys((joined + equal, equal)):
+                rest = tuple(key for key in head if key not in columns)
+                for tail in tails[:2]:
+                    for index in _covering(table, rest + tail or last_resort, scan.needed):
+                        yield replace(index, where=where)
 
 
 def _tests_truth_or_null(where: str, columns: Keys) -> bool:
