@@ -236,6 +236,11 @@ FINDS = {
         "notes USING INDEX",
         "at",
     ),
+    "a rare kind, and no other condition": (
+        "SELECT * FROM notes WHERE kind = 'alarm'",
+        "SEARCH",
+        "(kind)",
+    ),
     "the greatest": ("SELECT max(at) FROM notes", "COVERING INDEX", "(at)"),
     "groups": ("SELECT author, count(*) FROM notes GROUP BY author", "COVERING INDEX", "(author)"),
     "mixed directions": (
@@ -497,6 +502,14 @@ def test_a_partial_index_leaves_out_the_column_of_its_condition():
     assert (("born", "+city", "+name"), "city = 'x'") in indexes
 
 
+def test_a_partial_index_may_serve_the_order_of_a_join():
+    indexes = proposed(
+        "SELECT p.*, q.land FROM people p JOIN places q ON q.city = p.city"
+        " WHERE p.boss IS NULL ORDER BY p.born LIMIT 9"
+    )
+    assert (("born",), "boss IS NULL") in indexes
+
+
 # --- the copy -------------------------------------------------------------------------------------
 
 
@@ -698,7 +711,14 @@ LEFT_OUT = {
     "vacuums": ("VACUUM INTO 'other.db'", "only a"),
     "a pragma": ("PRAGMA journal_mode = WAL", "only a single SELECT"),
     "empty": ("", "incomplete input"),
-    "an unknown function": ("SELECT mine(id) FROM notes", "no such function: mine"),
+    "an unknown function": ("SELECT mine(id) FROM notes", "no such function: mine (what"),
+    "an unknown collation": ("SELECT 1 FROM notes WHERE title = '' COLLATE mine", "mine (what"),
+    "deletes by an unknown function": (
+        "DELETE FROM notes WHERE mine(id)",
+        "no such function: mine (what",
+    ),
+    "inserts with one": ("INSERT INTO notes(id) SELECT mine(1)", "only a single SELECT"),
+    "deletes from what isn't there": ("DELETE FROM nowhere WHERE id = 5", "no such table: nowhere"),
     "fails as it runs": ("SELECT json_extract(title, '$') FROM notes", "malformed JSON"),
 }
 
@@ -775,11 +795,42 @@ def test_however_short_the_time_no_query_becomes_slower(tmp_path):
         ([("SELECT 1", float("nan"))], ValueError),
         ([("SELECT 1", "often")], ValueError),
         ([(5, 5)], ValueError),
+        ([None], ValueError),
+        ([5], ValueError),
+        ({"SELECT 1": 5}, TypeError),
     ],
 )
 def test_anything_but_a_workload_is_an_error(queries, error, notes):
     with pytest.raises(error, match="quer"):
         recommend_indexes(notes, queries)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [("seconds", [0, -1, float("nan"), "5", None]), ("writes", [-1, float("nan"), "5"])],
+)
+def test_seconds_and_writes_out_of_range_are_an_error(name, values, notes):
+    for value in values:
+        with pytest.raises(ValueError, match=f"{name} is {value!r}: pass"):
+            recommend_indexes(notes, ["SELECT * FROM notes"], **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("parameters", "reason"),
+    [
+        ([2**63], "can't store the value of the parameter 1:"),
+        (["\ud800"], "can't store"),
+        ([object()], "can't store"),
+        ([], "no value for the parameter 1:"),
+        ([1, 2], "1 parameters, and 2 values"),
+    ],
+)
+def test_parameters_that_cannot_be_bound_leave_out_only_their_query(parameters, reason, notes):
+    sql = "SELECT title FROM notes WHERE author = ?"
+    other = "SELECT body FROM notes WHERE id = 5"
+    advice = explain_recommendation(notes, [(sql, 1, parameters), other], seconds=SECONDS)
+    assert list(advice.skipped) == [sql] and reason in advice.skipped[sql]
+    assert [timing.sql for timing in advice.queries] == [other]
 
 
 def test_an_empty_workload_needs_no_indexes(notes):

@@ -180,3 +180,16 @@ def test_the_explanation_says_what_the_expected_inserts_cost(database):
 def test_the_advisor_works_without_a_shell(database, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert explain_recommendation(database, [QUERY], writes=0, seconds=20).indexes
+
+
+def test_a_small_partial_index_replaces_a_large_one_that_is_as_fast(tmp_path):
+    db = tmp_path / "rentals.db"
+    with closing(sqlite3.connect(db)) as connection, connection:
+        connection.execute("CREATE TABLE rental(id INTEGER PRIMARY KEY, returned, rented, note)")
+        rows = ((i % 100 and i, i * 7919 % 20_000, "n" * 40) for i in range(20_000))
+        connection.executemany(
+            "INSERT INTO rental(returned, rented, note) VALUES (nullif(?, 0), ?, ?)", rows
+        )
+    query = "SELECT * FROM rental WHERE returned IS NULL ORDER BY rented LIMIT 20"
+    (advice,) = explain_recommendation(db, [query], writes=0, seconds=20).indexes
+    assert advice.statement.endswith("ON rental(rented) WHERE returned IS NULL")

@@ -100,6 +100,24 @@ FOUND = {
         "SELECT note FROM item WHERE gone IS NOT NULL",
         "USING INDEX",
     ),
+    "few rows and NOT in front": ("SELECT note FROM item WHERE NOT (gone IS NULL)", "USING INDEX"),
+    "a value between two columns": (
+        "SELECT note FROM item WHERE 500 BETWEEN day AND day + 3",
+        "(day<?",
+    ),
+    "a parameter between two columns": (
+        "SELECT note FROM item WHERE ? BETWEEN day AND day + 3",
+        "(day<?",
+    ),
+    "a row value between two": (
+        "SELECT * FROM item WHERE (day, id) BETWEEN (500, 1) AND (510, 5)",
+        "(day>? AND day<?",
+    ),
+    "a column of another table between two": (
+        "SELECT note FROM owner JOIN item ON owner.id BETWEEN item.day AND item.day + 3"
+        " WHERE owner.name = 'name5'",
+        "(day<?",
+    ),
     "DELETE": ("DELETE FROM item WHERE day < 50", "(day<?"),
     "UPDATE": ("UPDATE item SET note = ? WHERE zip = ?", "(zip=?"),
     "Django's join": (
@@ -146,6 +164,25 @@ def test_a_parent_that_is_deleted_needs_an_index_on_its_children(db):
     assert [index.statement.split(" ON ")[1] for index in advice.indexes] == ["item(owner)"]
 
 
+def test_a_delete_that_cascades_needs_an_index_on_the_children_of_children(tmp_path):
+    db = tmp_path / "cascade.db"
+    with closing(sqlite3.connect(db)) as connection, connection:
+        connection.executescript("""
+            CREATE TABLE topic(id INTEGER PRIMARY KEY);
+            CREATE TABLE post(id INTEGER PRIMARY KEY,
+                topic INTEGER REFERENCES topic ON DELETE CASCADE);
+            CREATE TABLE mark(id INTEGER PRIMARY KEY,
+                post INTEGER REFERENCES post ON DELETE CASCADE, note TEXT);
+        """)
+        topics, posts, marks = range(500), range(5_000), range(20_000)
+        connection.executemany("INSERT INTO topic VALUES (?)", ((i,) for i in topics))
+        connection.executemany("INSERT INTO post VALUES (?, ?)", ((i, i // 10) for i in posts))
+        connection.executemany("INSERT INTO mark VALUES (?, ?, '')", ((i, i // 4) for i in marks))
+    advice = explain_recommendation(db, ["DELETE FROM topic WHERE id = 5"], writes=0, seconds=20)
+    indexes = {index.statement.split(" ON ")[1] for index in advice.indexes}
+    assert indexes == {"post(topic)", "mark(post)"}
+
+
 def test_an_update_changes_neither_the_database_nor_the_next_measurement(db):
     before = db.read_bytes()
     count = "SELECT count(*) FROM item WHERE day < 90"
@@ -168,7 +205,7 @@ def test_given_parameters_are_used():
         wrong = explain_recommendation(connection, [(query, 5, {"x": 0})], writes=0, seconds=20)
         assert wrong.skipped == {query: "it has no value for the parameter 1: pass one"}
         odd = explain_recommendation(connection, [(query, 5, [{1}])], writes=0, seconds=20)
-        assert "SQLite has no type" in odd.skipped[query]
+        assert "SQLite can't store" in odd.skipped[query]
 
 
 def test_parameters_get_the_numbers_that_sqlite_gives_them():

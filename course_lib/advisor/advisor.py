@@ -15,6 +15,7 @@ the hottest and the median value of the column. Five phases share the time, `sec
     until 110%  explain; up to here, times that are still missing are measured
 """
 
+import math
 import time
 import warnings
 
@@ -71,19 +72,21 @@ def explain_recommendation(
 
     A query runs only on the copy, only if it's a single SELECT, UPDATE or DELETE that names a
     table, and is stopped after a twentieth of `seconds`, earlier if many are slow. What it changes
-    is rolled back. The copy is in the folder for temporary files (TMPDIR) and goes when the process
-    ends, even if it's killed. Attached databases, and functions and collations defined on a given
-    connection, aren't copied: a query that needs them is left out.
+    is rolled back, and triggers don't run. The copy is in the folder for temporary files (TMPDIR)
+    and goes when the process ends, even if it's killed. Attached databases, and functions and
+    collations defined on a given connection, aren't copied: a query that needs them is left out.
 
     Raises OSError if the disk is too small for the copy; TimeoutError if a quarter of the time
     isn't enough to copy the database and read the queries, or if the database stays locked;
-    TypeError or ValueError if `queries` isn't a workload.
+    TypeError or ValueError if `queries` isn't a workload; ValueError if `seconds` or `writes` isn't
+    a number in range.
 
     No measurement shows two things. The planner has to know the new indexes, so `create_indexes`
     analyzes these, and only these. And with an index on a function that can fail (`json_extract` of
     text that isn't JSON), inserting such a row fails.
     """
     workload = usages(queries)
+    _check_numbers(seconds, writes)
     start = time.perf_counter()
 
     def at(share: float) -> float:
@@ -115,3 +118,11 @@ def explain_recommendation(
         raise TimeoutError(
             "the database is too large to analyze in this time: pass a larger `seconds`"
         ) from None
+
+
+def _check_numbers(seconds: float, writes: float | None) -> None:
+    if not isinstance(seconds, int | float) or not seconds > 0:
+        raise ValueError(f"seconds is {seconds!r}: pass a number above 0")
+    is_number = isinstance(writes, int | float) and 0 <= writes < math.inf
+    if writes is not None and not is_number:
+        raise ValueError(f"writes is {writes!r}: pass a number of rows, 0 or more, or None")

@@ -48,20 +48,21 @@ def proposals(
         yield from _covering(table, keys, scan.needed)
     for where, columns in scan.filters:
         if is_rare(scan.table, where, columns):
-            rest = tuple(key for key in joined + equal if key not in columns)
             # An index needs a key, even if the condition alone finds the rows.
             last_resort = columns if _tests_truth_or_null(where, columns) else ()
-            for tail in tails[:2]:
-                for index in _covering(table, rest + tail or last_resort, scan.needed):
-                    yield replace(index, where=where)
+            for head in dict.fromkeys((joined + equal, equal)):
+                rest = tuple(key for key in head if key not in columns)
+                for tail in tails[:2]:
+                    for index in _covering(table, rest + tail or last_resort, scan.needed):
+                        yield replace(index, where=where)
 
 
 def _tests_truth_or_null(where: str, columns: Keys) -> bool:
-    """Check whether a condition is `x`, `NOT x`, `x IS NULL` or `x IS NOT NULL`.
+    """Check whether a condition is `x`, `NOT x`, `x IS NULL`, `x IS NOT NULL`, `NOT (x IS NULL)`.
 
     Rows that meet another condition, such as `x = 5`, are found by an ordinary index on `x`.
     """
-    return where.endswith(" NULL") or where.removeprefix("NOT ") in columns
+    return where.rstrip(")").endswith(" NULL") or where.removeprefix("NOT ") in columns
 
 
 def _key_orders(equal: Keys, joined: Keys, tails: list[Keys]) -> list[Keys]:

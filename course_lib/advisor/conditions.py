@@ -51,13 +51,22 @@ def searches(table: SelectTable, condition: Node) -> Iterator[Search]:
         yield from _memberships(table, condition)
         return
     if isinstance(condition, exp.Between):
-        if key := table.key(condition.this):
-            _note(table, condition.this, condition.args["low"], varies=False, form="above")
-            _note(table, condition.this, condition.args["high"], varies=False, form="top")
-            yield Kind.RANGE, (key,)
+        yield from _betweens(table, condition)
         return
     if isinstance(condition, _COMPARISONS):
         yield from _comparisons(table, condition)
+
+
+def _betweens(table: SelectTable, condition: Node) -> Iterator[Search]:
+    side, low, high = condition.this, condition.args["low"], condition.args["high"]
+    is_row_value = isinstance(side.unnest(), exp.Tuple)
+    if not is_row_value and (key := table.key(side)):
+        _note(table, side, low, varies=False, form="above")
+        _note(table, side, high, varies=False, form="top")
+        yield Kind.RANGE, (key,)
+    else:  # `? BETWEEN first AND last` searches one of these columns
+        yield from _comparisons(table, exp.GTE(this=side, expression=low))
+        yield from _comparisons(table, exp.LTE(this=side, expression=high))
 
 
 def _comparisons(table: SelectTable, condition: Node) -> Iterator[Search]:

@@ -4,12 +4,13 @@ With foreign keys enforced, SQLite looks for the children of every row that goes
 shows it, so each lookup is planned as a query of its own.
 """
 
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
 from course_lib.advisor.database_copy import DatabaseCopy
 from course_lib.advisor.reading import Reading
-from course_lib.advisor.schema import Index, quoted_if_needed
+from course_lib.advisor.schema import Index, Table, quoted_if_needed
 
 
 @dataclass(frozen=True)
@@ -21,24 +22,35 @@ class Lookup:
 
 
 def child_lookups(copy: DatabaseCopy, reading: Reading) -> list[Lookup]:
-    """Return the lookups in the tables that refer to the one that a statement changes."""
+    """Return the lookups in the tables that refer to the one that a statement changes.
+
+    If a DELETE cascades to a child, its own children are looked up too.
+    """
     if reading.changed is None:
         return []
-    parent = reading.changed.name.lower()
+    parents = [reading.changed.name.lower()]
     lookups = []
     with closing(copy.connect()) as connection:
-        for name, table in copy.tables.items():
-            keys = connection.execute(
-                'SELECT id, "from" FROM pragma_foreign_key_list(?)'
-                ' WHERE lower("table") = ? ORDER BY id, seq',
-                [table.name, parent],
-            ).fetchall()
-            for number in dict.fromkeys(number for number, _ in keys):
-                columns = [quoted_if_needed(column) for key, column in keys if key == number]
-                where = " AND ".join(f"{column} = ?" for column in columns)
-                sql = f"SELECT 1 FROM {quoted_if_needed(table.name)} WHERE {where}"
-                lookups.append(Lookup(sql, Index(name, tuple(columns))))
+        for parent in parents:  # grows while it's read
+            for name, table in copy.tables.items():
+                keys = connection.execute(
+                    'SELECT id, "from", on_delete FROM pragma_foreign_key_list(?)'
+                    ' WHERE lower("table") = ? ORDER BY id, seq',
+                    [table.name, parent],
+                ).fetchall()
+                for number in dict.fromkeys(number for number, *_ in keys):
+                    columns = [quoted_if_needed(column) for key, column, _ in keys if key == number]
+                    lookups.append(_lookup(table, columns))
+                cascades = any(on_delete == "CASCADE" for *_, on_delete in keys)
+                if reading.deletes and cascades and name not in parents:
+                    parents.append(name)
     return lookups
+
+
+def _lookup(table: Table, columns: Sequence[str]) -> Lookup:
+    where = " AND ".join(f"{column} = ?" for column in columns)
+    sql = f"SELECT 1 FROM {quoted_if_needed(table.name)} WHERE {where}"
+    return Lookup(sql, Index(table.name.lower(), tuple(columns)))
 
 
 def needed_by_foreign_keys(copy: DatabaseCopy) -> set[str]:

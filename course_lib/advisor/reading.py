@@ -40,6 +40,7 @@ class Reading:
         try:
             tree: Node = sqlglot.parse_one(self.statement.text, dialect=Dialect)
             self.changes = isinstance(tree, exp.Update | exp.Delete)
+            self.deletes = isinstance(tree, exp.Delete)
             changed = tree.this.name.lower() if self.changes else ""
             tree = exp.expand(_as_select(tree), dict(views), dialect=Dialect)
             scopes = traverse_scope(tree)
@@ -68,7 +69,8 @@ class Reading:
         """Return SQL and the values of its parameters, for several executions of the query.
 
         The first are as it's written; then the literals vary: those in `constants` stay.
-        `typical(table, key)` returns two values, the hottest and the median.
+        `typical(table, key)` returns two values, the hottest and the median. A state or a kind
+        varies to the median alone.
         """
         written = self.statement.text
         ranks = (0, 1) if self.statement.names else (0,)
@@ -77,7 +79,9 @@ class Reading:
             literals: dict[Span, Any] = {}
             for span, ((table, key, _), text) in self._literals.items():
                 if (table, key, text) not in constants:
-                    literals[span] = typical(table, key)[rank]
+                    values = typical(table, key)
+                    # The most frequent state would hide what an index gains for the others.
+                    literals[span] = values.median if values.is_state else values[rank]
             if literals:
                 text = self.statement.with_literals(literals)
                 variants.append((text, self._values(typical, rank)))

@@ -4,7 +4,7 @@ import math
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -26,6 +26,8 @@ NOT_MEASURED = (
     " (inserts count by the argument `writes`)"
 )
 
+NOT_ON_THE_COPY = "what an application defines isn't on the copy: leave it out of the query"
+
 _CHANGES = (sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE)
 
 
@@ -43,10 +45,7 @@ class Run:
 
     @classmethod
     def of(cls, sql: str, values: Mapping[str, Any], *, changes: bool = False) -> "Run":
-        """Return a run. Raises ValueError for a value that SQLite can't store."""
-        for name, value in values.items():
-            if not isinstance(value, int | float | str | bytes | None):
-                raise ValueError(f"SQLite has no type for the parameter {name}: {value!r}")
+        """Return a run."""
         return cls(sql, tuple(values.items()), changes)
 
 
@@ -65,12 +64,8 @@ class Reads:
                 if _is_change(connection, Statement(sql).text):
                     return
                 analyze_query_performance(connection, sql)
-            except sqlite3.Error as error:
-                raise ValueError(str(error)) from error
-            except ValueError as error:
-                if "only a" in str(error):
-                    raise ValueError(NOT_MEASURED) from error
-                raise
+            except (sqlite3.Error, ValueError) as error:
+                raise ValueError(_reason(error)) from error
         if time.perf_counter() - start > self.limit:
             raise ValueError("planning it alone takes too long: pass a larger `seconds`")
 
@@ -139,6 +134,16 @@ def _nulls(sql: str) -> list[None]:
     return [None] * sql.count("?")
 
 
+def _reason(error: Exception) -> str:
+    """Return why a statement isn't measured, and what to know about it."""
+    reason = str(error).splitlines()[0]
+    if isinstance(error, ValueError) and "only a" in reason:
+        return NOT_MEASURED
+    if "no such function" in reason or "no such collation" in reason:
+        return f"{reason} ({NOT_ON_THE_COPY})"
+    return reason
+
+
 def _is_change(connection: sqlite3.Connection, sql: str) -> bool:
     """Check whether a statement is a single UPDATE or DELETE of a table, without running it."""
     actions: list[tuple[int, str | None]] = []
@@ -151,10 +156,19 @@ def _is_change(connection: sqlite3.Connection, sql: str) -> bool:
     connection.set_authorizer(note)
     try:
         connection.execute(f"EXPLAIN {sql}", _AnyValue())
-    except (sqlite3.Error, sqlite3.Warning, OverflowError, ValueError):
+    except sqlite3.Error:
+        if _are_changes(actions):
+            raise
         return False  # the reason is found when it's explained as a query
+    except (sqlite3.Warning, OverflowError, ValueError):
+        return False
     finally:
         connection.set_authorizer(None)
+    return _are_changes(actions)
+
+
+def _are_changes(actions: Sequence[tuple[int, str | None]]) -> bool:
+    """Check whether a statement that does this is an UPDATE or DELETE of an ordinary table."""
     changes = [table for action, table in actions if action in _CHANGES]
     others = {action for action, _ in actions} - {*_CHANGES, sqlite3.SQLITE_SELECT}
     others.discard(sqlite3.SQLITE_RECURSIVE)

@@ -160,7 +160,7 @@ class Search:
         others = [index for index, row in self.trial.built.items() if row and index not in chosen]
         for other in others:
             for index in indexes:
-                if _similar(index, other):
+                if _similar(index, other) or _selects(other, index):
                     yield chosen - {index} | {other}
         for other in others:
             yield chosen | {other}
@@ -179,3 +179,9 @@ def _merged(first: Index, second: Index) -> Index | None:
 def _similar(first: Index, second: Index) -> bool:
     """Check whether one index might replace another: same table, same first key."""
     return (first.table, first.columns[0]) == (second.table, second.columns[0])
+
+
+def _selects(partial: Index, index: Index) -> bool:
+    """Check whether a condition on the first key of an index makes the other a partial one."""
+    on_first_key = partial.where.startswith(f"{index.columns[0]} ")
+    return on_first_key and partial.table == index.table

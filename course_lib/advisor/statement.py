@@ -45,21 +45,32 @@ class Statement:
             parts.append(f":p{number}")
         self.text = "".join(parts)
         self.names = {f"p{number}": token[1:] for token, number in numbers.items()}
+        self._highest = highest
 
     def bound(self, values: Parameters) -> dict[str, Any]:
         """Return the value of each parameter in `text`.
 
-        Raises ValueError, with the names, if some have none.
+        Raises ValueError, with the names, if some have none, or one that SQLite can't store; or if
+        a sequence has too many.
         """
         if not isinstance(values, Mapping):
+            if len(values) > self._highest:
+                counted = f"{self._highest} parameters, and {len(values)} values were passed"
+                raise ValueError(f"it has {counted}: pass one for each")
             values = {str(number): value for number, value in enumerate(values, 1)}
             given = {key: values.get(key.removeprefix("p")) for key in self.names}
-            missing = [key for key in self.names if key.removeprefix("p") not in values]
+            missing = [
+                name for key, name in self.names.items() if key.removeprefix("p") not in values
+            ]
         else:
             given = {key: values.get(name) for key, name in self.names.items()}
             missing = [name for name in self.names.values() if name not in values]
         if missing:
             raise ValueError(f"it has no value for the parameter {', '.join(missing)}: pass one")
+        for key, value in given.items():
+            if not _is_storable(value):
+                name = self.names[key]
+                raise ValueError(f"SQLite can't store the value of the parameter {name}: {value!r}")
         return given
 
     def with_literals(self, literals: Mapping[Span, Any]) -> str:
@@ -68,6 +79,14 @@ class Statement:
         for (start, end), value in sorted(literals.items(), reverse=True):
             text = text[:start] + as_literal(value) + text[end:]
         return text
+
+
+def _is_storable(value: object) -> bool:
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**63
+    if isinstance(value, str):  # half of a surrogate pair can't be encoded
+        return value.encode(errors="ignore").decode() == value
+    return isinstance(value, float | bytes | None)
 
 
 def as_literal(value: Any) -> str:

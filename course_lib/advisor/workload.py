@@ -46,12 +46,15 @@ class Query:
 def usages(queries: Workload) -> dict[str, Usage]:
     """Return each query, once, with its frequency and its parameters.
 
-    Raises TypeError for a single string, ValueError for anything but queries and frequencies.
+    Raises TypeError for a single string or a dict, ValueError for anything but queries and
+    frequencies.
     """
     if isinstance(queries, str):
         raise TypeError(
             "queries is one string: pass a list of queries, or of pairs (query, frequency)"
         )
+    if isinstance(queries, Mapping):
+        raise TypeError("queries is a dict, whose values would be lost: pass its items()")
     workload: dict[str, Usage] = {}
     for query in queries:
         sql, frequency, *rest = _parts(query)
@@ -65,7 +68,8 @@ def usages(queries: Workload) -> dict[str, Usage]:
 
 def _parts(query: Any) -> tuple[Any, ...]:
     """Return a query's SQL, its frequency, and its parameters if there are any."""
-    parts = (query, 1.0) if isinstance(query, str) else tuple(query)
+    is_iterable = isinstance(query, Iterable) and not isinstance(query, str)
+    parts = tuple(query) if is_iterable else (query, 1.0)
     if len(parts) in (2, 3):
         sql, frequency, *rest = parts
         is_number = isinstance(frequency, int | float) and 0 < frequency < math.inf
@@ -164,11 +168,10 @@ def _runs(
     Its parameters get the values given, or typical ones.
     """
     changes = reading.changes
-    if usage.parameters and reading.statement.names:
-        return [
-            Run.of(reading.statement.text, reading.statement.bound(given), changes=changes)
-            for given in usage.parameters[:MOST_VALUES]
-        ]
+    statement = reading.statement
+    values_given = [statement.bound(given) for given in usage.parameters[:MOST_VALUES]]
+    if values_given and statement.names:
+        return [Run.of(statement.text, given, changes=changes) for given in values_given]
     variants = reading.variants(values.typical, constants)
     runs = [Run.of(sql, bound, changes=changes) for sql, bound in variants]
     # A value of another column type may be one that SQLite refuses in this place.
