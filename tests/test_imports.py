@@ -14,7 +14,7 @@ from course_lib.tools import notebooks
 
 PACKAGE = paths.ROOT / "course_lib"
 SUBJECTS = {"cache", "limiter", "monitor", "optimizer"}
-SHARED = {"asgi", "checks"}  # single modules that import nothing else of course_lib
+SHARED = {"asgi", "callables", "checks"}  # single modules that import nothing else of course_lib
 FINISHED = {*SUBJECTS, *SHARED, "advisor", "redis_client"}
 OUTSIDE = {"fastapi", "httpx", "redis", "pandas"}
 

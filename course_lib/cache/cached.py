@@ -27,11 +27,11 @@ from course_lib.cache.framework import (
     WRITTEN,
     comes_from,
     is_from_framework,
-    typed_signature,
 )
 from course_lib.cache.function_names import FunctionNames
 from course_lib.cache.model_form import is_model, loss_when_read
 from course_lib.cache.ttl import Seconds, Ttl, check_ttl, seconds
+from course_lib.callables import typed_signature
 from course_lib.checks import check_decorated, check_not_async
 
 LONGEST_ARGUMENTS = 200  # characters; longer ones are in the key as a hash

@@ -1,9 +1,7 @@
 """Recognize what belongs to FastAPI and Starlette, without importing them."""
 
-import contextlib
 import inspect
 import typing
-from collections.abc import Callable
 from typing import Any
 
 RESPONSE = {"Response"}
@@ -11,28 +9,6 @@ WRITTEN = {*RESPONSE, "BackgroundTasks"}  # a hit does nothing to them
 LEFT_OUT = {*WRITTEN, "HTTPConnection", "SecurityScopes"}  # of keys
 DEPENDENCIES = {"Depends", "Security"}
 SECRETS = {*DEPENDENCIES, "Header", "Cookie"}  # what comes from them may be a password or a token
-
-
-def typed_signature(function: Callable[..., Any]) -> inspect.Signature:
-    """Return a signature, with annotations that are text evaluated, each if it can be.
-
-    One may have a name that only a type checker imports. FastAPI reads the others all the same.
-    """
-    names = getattr(inspect.unwrap(function), "__globals__", {})
-
-    def evaluated(annotation: Any) -> Any:
-        if isinstance(annotation, str):
-            with contextlib.suppress(Exception):  # an annotation may raise anything
-                return eval(annotation, names)
-        return annotation
-
-    signature = inspect.signature(function)
-    parameters = [
-        parameter.replace(annotation=evaluated(parameter.annotation))
-        for parameter in signature.parameters.values()
-    ]
-    return_annotation = evaluated(signature.return_annotation)
-    return signature.replace(parameters=parameters, return_annotation=return_annotation)
 
 
 def is_from_framework(kind: Any, names: set[str]) -> bool:

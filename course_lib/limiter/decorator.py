@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from course_lib.asgi import Scope
+from course_lib.callables import typed_signature
 from course_lib.checks import check_decorated
 from course_lib.limiter.headers import rejection
 from course_lib.limiter.request_check import CheckedRequest
@@ -28,7 +29,6 @@ from course_lib.limiter.signatures import (
     find_parameter,
     kind_of,
     name_of,
-    signature_of,
     unused_name,
     with_parameters,
 )
@@ -72,7 +72,7 @@ class EndpointLimit:
         from fastapi import WebSocket  # noqa: PLC0415
 
         check, name = self._check, self._endpoint or name_of(function)
-        signature = signature_of(function)
+        signature = typed_signature(function)
         websocket = find_parameter(signature, WebSocket)
         if websocket:
             limited = _limit_websocket(function, websocket, check, name)

@@ -1,10 +1,12 @@
-"""Read the signatures of endpoints, as FastAPI does, and add parameters to them."""
+"""Find what FastAPI passes in the signatures of endpoints, and add parameters to them."""
 
 import functools
 import inspect
 from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Annotated, Any, get_args, get_origin
+
+from course_lib.callables import function_behind
 
 Endpoint = Callable[..., Any]
 
@@ -47,40 +49,10 @@ def find_parameter(signature: inspect.Signature, kind: type) -> str | None:
     return None
 
 
-def signature_of(function: Endpoint) -> inspect.Signature:
-    """Return a signature with its annotations read, but for names that only type checkers know."""
-    try:
-        return inspect.signature(function, eval_str=True)
-    except NameError:
-        signature = inspect.signature(function)
-    names = getattr(inspect.unwrap(_target(function)), "__globals__", {})
-
-    def read(annotation: Any) -> Any:
-        try:
-            return eval(annotation, names) if isinstance(annotation, str) else annotation
-        except NameError:
-            return annotation
-
-    parameters = [
-        parameter.replace(annotation=read(parameter.annotation))
-        for parameter in signature.parameters.values()
-    ]
-    returned = read(signature.return_annotation)
-    return signature.replace(parameters=parameters, return_annotation=returned)
-
-
-def _target(function: Endpoint) -> Endpoint:
-    """Return the function or method behind partials and callable objects."""
-    while isinstance(function, functools.partial):
-        function = function.func
-    is_function = inspect.isfunction(function) or inspect.ismethod(function)
-    return function if is_function else type(function).__call__
-
-
 def kind_of(function: Endpoint) -> Kind:
     """Return what calling a function returns; that of the function inside if it's a wrapper."""
     for candidate in (function, inspect.unwrap(function)):
-        call = _target(candidate)
+        call = function_behind(candidate)
         if inspect.iscoroutinefunction(call):
             return Kind.COROUTINE
         if inspect.isasyncgenfunction(call):
