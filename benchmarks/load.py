@@ -6,7 +6,7 @@ Each worker is a process with everything on: indexes, cache, limits and monitor,
 million-row table. All share one Redis and one file. The traffic is the report card's mix, from
 users who send the next request after each response; their number is split between the workers.
 The longest wait has a column without the requests to the model, and one of the model's alone: it
-handles one call at a time, so they wait in line, the longer the busier the service is.
+handles one call at a time, so they wait in line, and longer the busier the service is.
 The bar: no request fails. Run nothing else at the same time.
 """
 

@@ -26,16 +26,19 @@ Function = Callable[..., Any]
 
 @dataclasses.dataclass(eq=False)
 class Data:  # noqa: PLW1641  it's never in a set
-    """A value around a function, and a hash of its text then. Lists change, but stay the same."""
+    """A value that a function uses, and the hash of its text when the function was defined.
+
+    A list that has grown since is still the same value.
+    """
 
     value: object
-    text: int
+    text_hash: int
 
     def __eq__(self, other: object) -> bool:
         """Return True for the same value, and for one that had the same text."""
         if not isinstance(other, Data):
             return False
-        return self.value is other.value or self.text == other.text
+        return self.value is other.value or self.text_hash == other.text_hash
 
 
 class Source(NamedTuple):

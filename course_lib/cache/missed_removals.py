@@ -71,7 +71,7 @@ class MissedRemovals:
         asyncio.get_running_loop().call_later(LATE, self._release_soon, key, lease)
 
     def resume(self) -> None:
-        """Start the task, unless it's running. It makes no progress if its event loop doesn't."""
+        """Start the task, unless it's running in an event loop that runs."""
         task = self._task
         if task is None or task.done() or not task.get_loop().is_running():
             self._task = asyncio.create_task(self._retry_until_done())
