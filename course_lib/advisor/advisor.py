@@ -59,10 +59,10 @@ def explain_recommendation(
     """Recommend indexes, with what each serves, gains and costs. The database itself is only read.
 
     `writes` is the number of rows inserted into the largest table while the workload runs once;
-    other tables get rows in proportion to their size. By default, all tables together get two rows
-    for each query run. `seconds` is the time that everything may take, a tenth more at most; if
-    it's short, fewer indexes are tried. A parameter without a value gets typical ones of what it's
-    compared with.
+    other tables get rows in proportion to their size. By default, all tables together get five
+    rows for each query run. `seconds` is the time that everything may take, a tenth more at most;
+    if it's short, fewer indexes are tried. A parameter without a value gets typical ones of what
+    it's compared with.
 
     `before` is measured on the database's own statistics: missing, stale or fresh. A query runs as
     it's written, with other literals for comparison, and only an index that it uses in this form
