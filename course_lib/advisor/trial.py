@@ -70,7 +70,7 @@ class Trial:
         self.by_name[name] = index
         self.shown |= {index}
         with closing(self.copy.change()) as connection, self.copy.bounded(connection):
-            connection.executescript(f"{FAST_CHANGES} PRAGMA cache_size = -200000")
+            connection.executescript(FAST_CHANGES)
             bytes_before = _used_bytes(connection)
             try:
                 connection.execute(index.statement(name))

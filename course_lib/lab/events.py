@@ -150,7 +150,7 @@ def _no_space(source: Path, folder: Path) -> OSError:
 def _run_statements(table: Copy, statements: Sequence[str]) -> None:
     # No other process reads the copy yet, so a journal or waiting for the disk would protect
     # nothing.
-    fast = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -200000"
+    fast = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF"
     with closing(sqlite3.connect(table, isolation_level=None)) as database:
         database.executescript(fast)
         for statement in tqdm((*statements, "ANALYZE"), desc="creating the indexes", **show.BAR):
