@@ -127,6 +127,57 @@ def test_a_file_that_is_not_a_database_is_an_error_with_its_path(call, tmp_path)
 
 
 @pytest.mark.parametrize("call", CALLS)
+def test_a_path_may_be_bytes_and_a_uri_is_an_error_that_says_what_to_pass(call, events):
+    call(os.fsencode(events))
+    for uri in (events.as_uri(), ":memory:"):
+        with pytest.raises(FileNotFoundError, match="pass a connection"):
+            call(uri)
+
+
+def log_of_a_killed_writer(path: Path) -> None:
+    """Leave a log with committed pages beside the database, as a killed process does."""
+    program = (
+        "import os, sqlite3, sys; c = sqlite3.connect(sys.argv[1]);"
+        "c.execute('PRAGMA journal_mode = WAL'); c.execute('UPDATE events SET status = 500');"
+        "c.commit(); os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", program, path], check=False)
+    assert path.with_name(f"{path.name}-wal").stat().st_size > 0
+
+
+@pytest.mark.parametrize("is_clean", [True, False])
+@pytest.mark.parametrize("call", [CALLS[1], CALLS[3]])
+def test_what_only_reads_changes_no_file_and_leaves_none(call, is_clean, events):
+    if is_clean:
+        with closing(sqlite3.connect(events)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+    else:
+        log_of_a_killed_writer(events)
+    before = {path.name: digest(path) for path in events.parent.iterdir()}
+    call(events)
+    after = {path.name: digest(path) for path in events.parent.iterdir()}
+    before.pop("events.db-shm", None), after.pop("events.db-shm", None)  # shared memory
+    assert after == before and ("events.db-wal" in after) == (not is_clean)
+
+
+def test_every_error_of_sqlite_says_what_to_do_and_only_once(events, tmp_path):
+    with closing(sqlite3.connect(events)) as connection, connection:
+        connection.create_collation("ours", lambda a, b: (a > b) - (a < b))
+        connection.execute("CREATE INDEX title ON events(title COLLATE ours)")
+    newer = tmp_path / "newer.db"
+    header = bytearray(events.read_bytes())
+    header[44:48] = (9).to_bytes(4, "big")  # the format of the schema
+    newer.write_bytes(header)
+    expected = {events: "collations are defined", newer: "use the release of SQLite"}
+    for path, remedy in expected.items():
+        with pytest.raises(sqlite3.OperationalError) as caught:
+            get_table_stats(path, ["SELECT 1 FROM events"])
+        assert len(caught.value.__notes__) == 2
+        notes = " ".join(caught.value.__notes__)
+        assert str(path) in notes and remedy in notes
+
+
+@pytest.mark.parametrize("call", CALLS)
 def test_a_given_connection_keeps_its_factories(call, connection):
     connection.row_factory = lambda _cursor, _row: {"not": "a tuple"}
     connection.text_factory = bytes
@@ -285,6 +336,13 @@ def test_all_indexes_are_created_or_none(statement, error, events, connection):
     with pytest.raises(error):
         create_indexes(connection, indexes=[*EVENTS_INDEXES, statement])
     assert index_names(events) == [] and not connection.in_transaction
+
+
+def test_an_index_on_a_temporary_table_is_an_error_that_creates_nothing(connection):
+    connection.execute("CREATE TEMP TABLE events(user_id, created_at)")
+    with pytest.raises(ValueError, match=r"this one is temporary.*\n.*CREATE INDEX"):
+        create_indexes(connection, indexes=["CREATE INDEX ours ON events(user_id)"])
+    assert not connection.execute("SELECT 1 FROM temp.sqlite_master WHERE name = 'ours'").fetchall()
 
 
 def test_inside_a_transaction_is_an_error_and_the_transaction_stays(connection):
@@ -900,6 +958,30 @@ def test_vacuum_with_a_reader_in_wal_mode_says_when_the_file_will_shrink(events,
         assert events.stat().st_size < size / 3
     connection.close()
     assert_nothing_is_lost(events, rows)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE INDEX foreign_ ON t(twice(n))",
+        "CREATE INDEX foreign_ ON t(n) WHERE twice(n) > 2",
+        "CREATE TABLE u(n CHECK (twice(n) > 0))",
+        "CREATE TABLE u(n, two AS (twice(n)) STORED)",
+        "CREATE TABLE u(n COLLATE ours UNIQUE)",
+    ],
+)
+def test_vacuum_without_what_the_application_defines_says_to_define_it(statement, tmp_path):
+    path = tmp_path / "app.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.create_function("twice", 1, lambda n: 2 * n, deterministic=True)
+        connection.create_collation("ours", lambda a, b: (a > b) - (a < b))
+        connection.execute("CREATE TABLE t(n)")
+        connection.execute("INSERT INTO t VALUES (1), (2)")
+        connection.execute(statement)
+        if "TABLE" in statement:
+            connection.execute("INSERT INTO u(n) VALUES (1), (2)")
+    with pytest.raises(VacuumError, match="functions and collations are defined"):
+        vacuum_database(path)
 
 
 def test_vacuum_on_a_read_only_connection_is_an_error(events):

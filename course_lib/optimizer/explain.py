@@ -42,7 +42,7 @@ def analyze_query_performance(db: Database, query: str, params: Parameters = ())
     authorizer is set on a given connection and removed. One that was there before is lost, because
     Python can't read it back; if you need it, pass the path.
     """
-    with connected(db) as connection:
+    with connected(db, mode="ro") as connection:
         indexes = _refresh_schema(connection)
         # Python caches statements, and a cached one keeps its old plan: make each text different.
         statement = f"EXPLAIN QUERY PLAN /* {next(_serial)} */ {query}"

@@ -83,6 +83,11 @@ def _create_missing(
         # Checked again: another worker may have created it while this one waited for the lock.
         if not _exists(connection, name, statement):
             _create(connection, statement)
+            if not _exists(connection, name, statement):
+                raise ValueError(
+                    "only tables of the main database get indexes here, and this one is temporary:"
+                    f" run the statement yourself\n  {statement}"
+                )
             created.append(name)
     if created and analyze:
         connection.execute("ANALYZE")

@@ -39,7 +39,7 @@ def get_table_stats(db: Database, queries: Iterable[str] = ()) -> list[TableStat
 
     Raises what `analyze_query_performance` raises.
     """
-    with connected(db) as connection:
+    with connected(db, mode="ro") as connection:
         sizes = _sizes(connection)
         plans = {query: analyze_query_performance(connection, query) for query in queries}
         indexes = _indexes_by_table(connection, sizes, plans)
