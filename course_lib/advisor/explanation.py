@@ -71,7 +71,7 @@ class Explanation:
             skipped=self.skipped,
             unused=tuple(self._unused(used_names)),
             analysis=analysis,
-            unverified=tuple(index.statement("unverified") for index in doubtful),
+            unverified=tuple(self.trial.statement_as("unverified", index) for index in doubtful),
         )
 
     def _unused(self, used_names: set[str]) -> list[str]:

@@ -73,7 +73,7 @@ class Trial:
             connection.executescript(FAST_CHANGES)
             bytes_before = _used_bytes(connection)
             try:
-                connection.execute(index.statement(name))
+                connection.execute(self.statement_as(name, index))
                 connection.execute(f"ANALYZE {name}")
             except sqlite3.Error:
                 return None
@@ -118,8 +118,11 @@ class Trial:
             parts += ["where", index.where]
         words = re.findall(r"\w+", " ".join(parts).lower())
         name = "_".join(["idx", *words])[:LONGEST_NAME]
-        table = self.copy.tables[index.table].name
-        return index.statement(self.copy.free_name(name), table)
+        return self.statement_as(self.copy.free_name(name), index)
+
+    def statement_as(self, name: str, index: Index) -> str:
+        """Return the statement that creates an index under this name."""
+        return index.statement(name, self.copy.tables[index.table].name)
 
 
 def _used_bytes(connection: sqlite3.Connection) -> int:

@@ -140,7 +140,7 @@ def _readings(
             continue
         try:
             reads.check(sql)
-            readings[sql] = Reading(sql, copy.tables, copy.views)
+            readings[sql] = Reading(sql, copy.tables, copy.views, copy.unreadable)
         except ValueError as error:
             skipped[sql] = str(error).splitlines()[0]
     return {sql: readings[sql] for sql in workload if sql in readings}, skipped
