@@ -1,6 +1,7 @@
 """Test the advisor on schemas of several kinds, with wrong input, and on random schemas."""
 
 import hashlib
+import json
 import shutil
 import sqlite3
 import subprocess
@@ -10,9 +11,12 @@ import warnings
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
 import advisor_schemas
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -798,6 +802,13 @@ def test_however_short_the_time_no_query_becomes_slower(tmp_path):
         ([None], ValueError),
         ([5], ValueError),
         ({"SELECT 1": 5}, TypeError),
+        (b"SELECT 1", TypeError),
+        (None, TypeError),
+        ([("SELECT 1", 10**400)], ValueError),
+        ([("SELECT 1", 1e16)], ValueError),
+        ([("SELECT 1", Decimal("sNaN"))], ValueError),
+        ([("SELECT ?", 1, "5")], ValueError),
+        ([("SELECT ?", 1, iter([5]))], ValueError),
     ],
 )
 def test_anything_but_a_workload_is_an_error(queries, error, notes):
@@ -805,9 +816,18 @@ def test_anything_but_a_workload_is_an_error(queries, error, notes):
         recommend_indexes(notes, queries)
 
 
+@pytest.mark.parametrize("number", [3, 3.0, Fraction(3), Decimal(3), np.int64(3), np.float32(3)])
+def test_a_number_may_have_any_type(number, notes):
+    advice = explain_recommendation(
+        notes, [("SELECT max(id) FROM notes", number)], writes=number, seconds=number
+    )
+    assert [timing.frequency for timing in advice.queries] == [3.0]
+    json.dumps(advice.as_dict())
+
+
 @pytest.mark.parametrize(
     ("name", "values"),
-    [("seconds", [0, -1, float("nan"), "5", None]), ("writes", [-1, float("nan"), "5"])],
+    [("seconds", [0, -1, float("nan"), "5", None]), ("writes", [-1, float("nan"), "5", 10**400])],
 )
 def test_seconds_and_writes_out_of_range_are_an_error(name, values, notes):
     for value in values:

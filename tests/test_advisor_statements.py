@@ -1,9 +1,11 @@
 """Test which statements the advisor understands, and that it measures them as they're written."""
 
 import json
+import math
 import shutil
 import sqlite3
 from contextlib import closing
+from datetime import date, datetime
 from pathlib import Path
 
 import pytest
@@ -206,6 +208,22 @@ def test_given_parameters_are_used():
         assert wrong.skipped == {query: "it has no value for the parameter 1: pass one"}
         odd = explain_recommendation(connection, [(query, 5, [{1}])], writes=0, seconds=20)
         assert "SQLite can't store" in odd.skipped[query]
+
+
+@pytest.mark.filterwarnings("ignore:The default date:DeprecationWarning")
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(date(2026, 11, 30), datetime(2026, 11, 30, 12), bytearray(b"x"), memoryview(b"x")),
+        *(True, -(2**63), math.nan, math.inf, "a\0b", "é", None, b""),
+    ],
+)
+def test_a_value_is_bound_as_python_stores_it(value):
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE t(a)")
+        connection.execute("INSERT INTO t VALUES (?)", [value])
+        ((stored,),) = connection.execute("SELECT a FROM t").fetchall()
+    assert Statement("SELECT ?").bound([value]) == {"p1": stored}
 
 
 def test_parameters_get_the_numbers_that_sqlite_gives_them():
