@@ -27,6 +27,7 @@ from course_lib.optimizer import (
     get_table_stats,
     vacuum_database,
 )
+from course_lib.optimizer.database import quoted
 from course_lib.optimizer.indexes import IndexConflictError
 from tests.fuzzing import fuzz
 
@@ -293,6 +294,19 @@ def test_two_definitions_under_one_name_are_an_error_and_create_nothing(events):
 def test_a_definition_that_is_given_twice_is_created_once(events):
     twice = ["CREATE INDEX idx ON events(type)", "CREATE INDEX idx ON events (type)"]
     assert create_indexes(events, indexes=twice) == ["idx"]
+
+
+@pytest.mark.parametrize("name", ["a on b", "on", "if", "not a.b", 'quo"te', "индекс"])
+def test_an_index_may_have_any_name(name, events):
+    statement = f"CREATE INDEX {quoted(name)} ON events(title)"
+    assert create_indexes(events, indexes=[statement]) == [name]
+    assert create_indexes(events, indexes=[statement]) == [] and name in index_names(events)
+
+
+@pytest.mark.parametrize("indexes", ["CREATE INDEX i ON t(a)", [None], [b"ANALYZE"], b"ANALYZE"])
+def test_anything_but_a_list_of_statements_is_an_error(indexes, events):
+    with pytest.raises(TypeError, match="pass a list of statements"):
+        create_indexes(events, indexes=indexes)
 
 
 def test_letter_case_and_spaces_count_inside_a_string(connection):
@@ -1146,6 +1160,11 @@ def test_odd_names_work_and_views_and_virtual_tables_are_left_out(tmp_path):
         ("select",)
     ]
     assert [index.name for index in stats["pairs"].indexes] == ["pairs_b"]
+
+
+def test_stats_of_a_single_string_are_an_error(events):
+    with pytest.raises(TypeError, match="pass a list of queries"):
+        get_table_stats(events, "SELECT 1")
 
 
 def test_an_error_names_the_wrong_query(events):

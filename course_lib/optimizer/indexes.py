@@ -45,11 +45,14 @@ def create_indexes(
     the indexes; the others wait (up to a minute for a path, the connection's own `timeout` for a
     connection) and find them already there.
 
-    Raises ValueError if a statement isn't a CREATE INDEX or SQLite rejects it, IndexConflictError
-    if its name belongs to an index with another definition (letter case, spaces, comments, quotes
-    and ASC don't count), and sqlite3.ProgrammingError if the connection is inside a transaction.
+    Raises TypeError if `indexes` isn't a list of strings, ValueError if a statement isn't a CREATE
+    INDEX or SQLite rejects it, IndexConflictError if its name belongs to an index with another
+    definition (letter case, spaces, comments, quotes and ASC don't count), and
+    sqlite3.ProgrammingError if the connection is inside a transaction.
     """
     statements = list(indexes)
+    if isinstance(indexes, str) or not all(isinstance(part, str) for part in statements):
+        raise TypeError(f"indexes is {indexes!r}: pass a list of statements")
     refreshes = [statement for statement in statements if _ANALYZE.fullmatch(statement)]
     created_by = [statement for statement in statements if statement not in refreshes]
     wanted = [(_index_name(statement), statement) for statement in created_by]
@@ -133,9 +136,7 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _ANALYZE = re.compile(r"""\s*ANALYZE(?:\s+(?:[\w.]+|"(?:[^"]|"")+"))?\s*;?\s*""", re.IGNORECASE)
-_CREATE_INDEX = re.compile(
-    r"CREATE (?:UNIQUE )?INDEX (?:IF NOT EXISTS )?(?P<name>(?:(?! [.] ).)+?) ON .", re.I
-)
+_CREATE_INDEX = re.compile(r"create (?:unique )?index (?:if not exists )?")
 
 
 def definition(statement: str) -> str:
@@ -153,12 +154,14 @@ def definition(statement: str) -> str:
 
 def _index_name(statement: str) -> str:
     tokens = _tokens(statement)
-    match = _CREATE_INDEX.match(" ".join(tokens))
-    if match is None or ";" in tokens:
+    match = _CREATE_INDEX.match(" ".join(tokens).lower())
+    position = len(match[0].split()) if match else 0
+    name, on, *rest = [*tokens[position:], "", ""]
+    if not match or on.lower() != "on" or not any(rest) or ";" in tokens:
         raise ValueError(
             f"not a statement CREATE [UNIQUE] INDEX name ON table(columns): {statement!r}"
         )
-    return match["name"]
+    return name
 
 
 def _tokens(sql: str) -> list[str]:
