@@ -78,8 +78,8 @@ def explain_recommendation(
 
     Raises OSError if the disk is too small for the copy; TimeoutError if a quarter of the time
     isn't enough to copy the database and read the queries, or if the database stays locked;
-    TypeError or ValueError if `queries` isn't a workload; ValueError if `seconds` or `writes` isn't
-    a number in range.
+    sqlite3.DatabaseError if the file is damaged or no database; TypeError or ValueError if
+    `queries` isn't a workload; ValueError if `seconds` or `writes` isn't a number in range.
 
     No measurement shows two things. The planner has to know the new indexes, so `create_indexes`
     analyzes these, and only these. And with an index on a function that can fail (`json_extract` of

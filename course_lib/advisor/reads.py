@@ -140,6 +140,8 @@ def _reason(error: Exception) -> str:
     reason = str(error).splitlines()[0]
     if isinstance(error, ValueError) and "only a" in reason:
         return NOT_MEASURED
+    if "no such table" in reason:
+        return f"{reason} (only the main database's own tables are on the copy)"
     if needs_the_application(reason):
         return f"{reason} ({NOT_ON_THE_COPY})"
     return reason
