@@ -14,7 +14,7 @@ from course_lib.advisor import explain_recommendation
 from course_lib.advisor.pushdown import Pushdown
 from course_lib.advisor.reading import Reading
 from course_lib.advisor.schema import Table
-from course_lib.advisor.statement import Statement
+from course_lib.advisor.statement import Statement, as_literal
 from course_lib.optimizer import analyze_query_performance, create_indexes
 
 # An index is only recommended if it measures as faster.
@@ -224,6 +224,14 @@ def test_a_value_is_bound_as_python_stores_it(value):
         connection.execute("INSERT INTO t VALUES (?)", [value])
         ((stored,),) = connection.execute("SELECT a FROM t").fetchall()
     assert Statement("SELECT ?").bound([value]) == {"p1": stored}
+
+
+@pytest.mark.parametrize(
+    "value", [7, -(2**63), 0.1, -math.inf, math.inf, 1e300, "it's", "", b"\0", None]
+)
+def test_a_literal_is_read_as_the_value_it_was_written_for(value):
+    with closing(sqlite3.connect(":memory:")) as connection:
+        assert connection.execute(f"SELECT {as_literal(value)}").fetchone() == (value,)
 
 
 def test_parameters_get_the_numbers_that_sqlite_gives_them():

@@ -42,7 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m course_lib.advisor", description="Recommend indexes for an SQLite database."
     )
     parser.add_argument("database", help="path of the database, which is only read")
-    parser.add_argument("queries", help="file of SQL statements; - for standard input")
+    parser.add_argument(
+        "queries",
+        help="file of SQL statements with semicolons, and comments '-- frequency: 100' before those"
+        " that run often; - for standard input",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--seconds", type=float, default=45.0, help="time it may take (45)")
     parser.add_argument(

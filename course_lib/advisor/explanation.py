@@ -114,7 +114,7 @@ class Explanation:
                 timings.append(Timing(query.sql, query.frequency, before, after, tuple(used)))
             else:
                 self.skipped[query.sql] = (
-                    f"it was stopped after {limit:.1f} s, with every index that was tried"
+                    f"it was stopped after {limit:.2g} s, with every index that was tried"
                 )
         return timings, used_names
 

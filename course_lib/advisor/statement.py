@@ -99,4 +99,4 @@ def as_literal(value: Any) -> str:
         return f"x'{value.hex()}'"
     if isinstance(value, str):
         return "'" + value.replace("'", "''") + "'"
-    return repr(value)
+    return repr(value).replace("inf", "9e999")  # as SQLite writes infinity
