@@ -701,6 +701,20 @@ def test_virtual_tables_are_explained_on_a_fresh_connection(module, events):
     assert (step.kind, step.table) == ("virtual table", "v")
 
 
+@pytest.mark.parametrize("part", ["twice(user_id)", "title COLLATE ours"])
+def test_what_only_the_application_has_is_an_error_that_says_what_to_pass(part, events):
+    calls = [
+        lambda: analyze_query_performance(events, f"SELECT 1 FROM events ORDER BY {part}"),
+        lambda: get_table_stats(events, [f"SELECT 1 FROM events ORDER BY {part}"]),
+        lambda: create_indexes(events, indexes=[f"CREATE INDEX ours ON events({part})"]),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match=r"no such (function|collation)") as caught:
+            call()
+        (note,) = caught.value.__notes__
+        assert "pass a connection on which" in note
+
+
 def test_the_error_quotes_sqlite_and_the_query(events):
     with pytest.raises(ValueError, match=r"no such table: nowhere\n  SELECT \* FROM nowhere"):
         analyze_query_performance(events, "SELECT * FROM nowhere")

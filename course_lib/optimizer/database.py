@@ -123,12 +123,20 @@ _REMEDIES_BY_CODE[sqlite3.SQLITE_LOCKED] = _REMEDIES_BY_CODE[sqlite3.SQLITE_BUSY
 _REMEDIES_BY_CODE[sqlite3.SQLITE_IOERR] = _REMEDIES_BY_CODE[sqlite3.SQLITE_FULL]
 
 
-def remedy(error: sqlite3.Error) -> str:
+def remedy(error: Exception) -> str:
     """Return what to do about an error; "" if SQLite's own message is all there is."""
     for part, advice in _REMEDIES_BY_MESSAGE.items():
         if part in str(error):
             return advice
     return _REMEDIES_BY_CODE.get(result_code(error), "")
+
+
+def wrong_sql(message: str, error: Exception) -> ValueError:
+    """Return an error about a statement that SQLite rejects, with what to do if that's known."""
+    wrong = ValueError(message)
+    if result_code(error) and (advice := remedy(error)):
+        wrong.add_note(f"What to do: {advice}.")
+    return wrong
 
 
 def needs_the_application(message: str) -> bool:

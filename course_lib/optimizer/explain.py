@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeAlias
 
-from course_lib.optimizer.database import Database, connected, quoted, result_code
+from course_lib.optimizer.database import Database, connected, quoted, result_code, wrong_sql
 from course_lib.optimizer.extremes import immediate_steps
 from course_lib.optimizer.plan import Plan, may_be_immediate
 
@@ -54,7 +54,7 @@ def analyze_query_performance(db: Database, query: str, params: Parameters = ())
             if result_code(error) not in _QUERY_IS_WRONG:
                 raise
             reason = guard.denied_because or error
-            raise ValueError(f"cannot explain this: {reason}\n  {query}") from error
+            raise wrong_sql(f"cannot explain this: {reason}\n  {query}", error) from error
         finally:
             connection.set_authorizer(None)
         if not guard.was_called:  # as for VACUUM, which needs no permission

@@ -10,7 +10,7 @@ import re
 import sqlite3
 from collections.abc import Iterable
 
-from course_lib.optimizer.database import Database, connected, quoted, result_code
+from course_lib.optimizer.database import Database, connected, quoted, result_code, wrong_sql
 
 EVENTS_INDEXES = (
     # The newest events of a user; and, read from end to end, the ten busiest users.
@@ -123,7 +123,7 @@ def _create(connection: sqlite3.Connection, statement: str) -> None:
         connection.execute(statement)
     except sqlite3.Error as error:
         if result_code(error) == sqlite3.SQLITE_ERROR:
-            raise ValueError(f"SQLite rejects the index: {error}\n  {statement}") from error
+            raise wrong_sql(f"SQLite rejects the index: {error}\n  {statement}", error) from error
         error.add_note(f"The index: {statement}")  # a UNIQUE index on rows that aren't, say
         raise
 
