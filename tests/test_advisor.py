@@ -639,7 +639,8 @@ def test_a_connection_inside_a_transaction_is_an_error(tmp_path):
     db = create(tmp_path / "notes.db", NOTES, rows=200)
     with closing(sqlite3.connect(db)) as connection:
         connection.execute("UPDATE notes SET author = 5")
-        with pytest.raises(sqlite3.ProgrammingError, match="commit it or roll it back first"):
+        remedy = "commit it or roll it back first, or, with autocommit=False, pass the path"
+        with pytest.raises(sqlite3.ProgrammingError, match=remedy):
             recommend_indexes(connection, ["SELECT max(at) FROM notes WHERE author = 5"])
         assert connection.in_transaction
 

@@ -206,9 +206,9 @@ def test_a_copy_of_a_database_in_wal_mode_leaves_no_log(tmp_path):
 @pytest.mark.parametrize("passed", ["path", "connection"])
 def test_a_database_that_stays_locked_is_out_of_time(passed, tmp_path):
     db = create(tmp_path / "log.db", rows=10)
-    with closing(sqlite3.connect(db)) as other, closing(sqlite3.connect(db, 0.01)) as connection:
+    with closing(sqlite3.connect(db)) as other, closing(sqlite3.connect(db, timeout=0.01)) as own:
         other.execute("BEGIN EXCLUSIVE")
-        given = db if passed == "path" else connection
+        given = db if passed == "path" else own
         with pytest.raises(TimeoutError, match=r"has it locked.*pass a larger `seconds`"):
             explain_recommendation(given, [QUERY], seconds=0.4)
 

@@ -64,7 +64,8 @@ class DatabaseCopy:
         """
         if isinstance(db, sqlite3.Connection) and db.in_transaction:
             raise sqlite3.ProgrammingError(
-                "the connection is inside a transaction: commit it or roll it back first"
+                "the connection is inside a transaction: commit it or roll it back first,"
+                " or, with autocommit=False, pass the path"
             )
         with _temporary_folder() as folder, _clear_errors(folder):
             path = Path(folder) / "copy.db"
