@@ -213,6 +213,19 @@ def test_a_database_that_stays_locked_is_out_of_time(passed, tmp_path):
             explain_recommendation(given, [QUERY], seconds=0.4)
 
 
+def test_a_database_in_shared_memory_whose_tables_stay_locked_is_out_of_time():
+    uri = "file:shared?mode=memory&cache=shared"
+    with (
+        closing(sqlite3.connect(uri, uri=True)) as writer,
+        closing(sqlite3.connect(uri, uri=True)) as reader,
+    ):
+        writer.execute("CREATE TABLE log(owner)")
+        writer.execute("BEGIN IMMEDIATE")
+        writer.execute("INSERT INTO log VALUES (7)")
+        with pytest.raises(TimeoutError, match="has it locked"):
+            explain_recommendation(reader, [QUERY], seconds=0.4)
+
+
 def test_a_disk_that_fills_up_says_what_to_free(tmp_path):
     """Limit the size of files at three places: while copying, at its end, and in the search."""
     db = create(tmp_path / "log.db")

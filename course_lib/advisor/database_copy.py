@@ -266,7 +266,7 @@ def _snapshot(source: sqlite3.Connection) -> Iterator[None]:
 
 def _watch(deadline: float) -> Callable[[int, int, int], None]:
     def watch(status: int, remaining: int, total: int) -> None:
-        if remaining and time.perf_counter() > deadline:
+        if status != sqlite3.SQLITE_DONE and time.perf_counter() > deadline:
             is_locked = status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
             raise _not_copied(
                 LOCKED if is_locked else f"{remaining:,} of its {total:,} pages are left"
