@@ -156,12 +156,32 @@ def test_output_that_cannot_be_written_is_an_error_of_one_line(target, log, quer
     assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
 
 
+SLOW = "\n".join(
+    f"SELECT count(*) FROM log a, log b WHERE a.body = b.body AND a.id > {number};"
+    for number in range(40)
+)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a terminal")
+def test_a_bar_is_drawn_on_a_terminal_and_erased_and_none_is_without_one(log, queries):
+    queries.write_text(SLOW)
+    command = [sys.executable, "-m", "course_lib.advisor", log, queries, "--seconds", "4"]
+    terminal, its_other_end = os.openpty()
+    with os.fdopen(terminal, "rb", buffering=0) as screen:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=its_other_end, check=True)
+        drawn = screen.read(10_000).decode()
+        os.close(its_other_end)
+    *_, bar, erased, rest = drawn.split("\r")
+    assert "measuring on a copy [#" in bar and not rest
+    assert erased.isspace() and len(erased) >= len(bar)
+    assert done.stdout.startswith(b"--")
+    assert not subprocess.run(command, capture_output=True, check=True).stderr
+
+
 def test_ctrl_c_ends_it_without_a_traceback_and_without_a_copy(log, queries, tmp_path):
     temporary = tmp_path / "temporary"
     temporary.mkdir()
-    conditions = (f"a.body = b.body AND a.id > {number}" for number in range(40))
-    pairs = (f"SELECT count(*) FROM log a, log b WHERE {condition};" for condition in conditions)
-    queries.write_text("\n".join(pairs))
+    queries.write_text(SLOW)
     process = subprocess.Popen(
         [sys.executable, "-m", "course_lib.advisor", log, queries],
         env=os.environ | {"TMPDIR": str(temporary)},
