@@ -1018,6 +1018,17 @@ def test_vacuum_on_a_read_only_connection_is_an_error(events):
             vacuum_database(connection)
 
 
+@pytest.mark.parametrize("call", CALLS)
+def test_a_database_in_wal_mode_on_a_read_only_disk_says_to_pass_a_copy(call, tiny_disk):
+    path = make_events(tiny_disk / "events.db", rows=10)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+    subprocess.run(["mount", "-o", "remount,ro", tiny_disk], check=True)
+    with pytest.raises(sqlite3.OperationalError) as caught:
+        call(path)
+    assert any("pass a copy" in note for note in caught.value.__notes__)
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write to anything")
 def test_vacuum_of_a_file_without_write_permission_is_an_error(events):
     events.chmod(0o400)

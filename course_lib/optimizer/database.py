@@ -109,9 +109,13 @@ _REMEDIES_BY_CODE = {
         "free some space, also for temporary files (SQLITE_TMPDIR sets their folder)"
     ),
     sqlite3.SQLITE_READONLY: (
-        "make the file and its folder writable, and open it without mode=ro and query_only"
+        "make the file and its folder writable, and open it without mode=ro and query_only;"
+        " or, to read it, pass a copy in a folder that is"
     ),
-    sqlite3.SQLITE_CANTOPEN: "check the permissions of the file and its folder",
+    sqlite3.SQLITE_CANTOPEN: (
+        "check the permissions of the file and its folder; in WAL mode even a reader writes there,"
+        " so pass a copy in a writable folder"
+    ),
     sqlite3.SQLITE_NOTADB: (
         "check the path, and if the database is encrypted, pass a decrypted copy"
     ),
