@@ -135,6 +135,18 @@ def test_a_path_may_be_bytes_and_a_uri_is_an_error_that_says_what_to_pass(call, 
             call(uri)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems want UTF-8 in names")
+@pytest.mark.parametrize("encoding", ["UTF-8", "UTF-16"])
+@pytest.mark.parametrize("call", CALLS)
+def test_the_name_of_a_file_may_not_be_utf8(call, encoding, tmp_path):
+    path = tmp_path / os.fsdecode(b"caf\xe9.db")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"PRAGMA encoding = '{encoding}'")
+    make_events(path, rows=10)
+    call(path)
+    call(os.fsencode(path))
+
+
 def log_of_a_killed_writer(path: Path) -> None:
     """Leave a log with committed pages beside the database, as a killed process does."""
     program = (

@@ -106,7 +106,8 @@ def _refresh_schema(connection: sqlite3.Connection) -> list[str]:
     alone uses the schema as the connection remembers it.
     """
     names = []
-    for _, database, _ in connection.execute("PRAGMA database_list").fetchall():
+    # The name of the file isn't read: it may not be UTF-8.
+    for (database,) in connection.execute("SELECT name FROM pragma_database_list").fetchall():
         schema = f"{quoted(database)}.sqlite_master"
         names += connection.execute(f"SELECT name FROM {schema} WHERE type = 'index'").fetchall()
     return [name for (name,) in names]
