@@ -77,6 +77,8 @@ def test_a_frequency_that_is_no_number_above_0_is_an_error_and_not_1(frequency):
 def test_a_frequency_that_could_belong_to_another_query_is_an_error():
     with pytest.raises(ValueError, match="'-- frequency: 5' is behind a statement"):
         read_queries("SELECT 1; -- frequency: 5\nSELECT 2;")
+    with pytest.raises(ValueError, match="'-- frequency: 5' and another one"):
+        read_queries("-- frequency: 5\n-- SELECT 1;\n-- frequency: 6\nSELECT 2;")
     with pytest.raises(ValueError, match="no statement after it"):
         read_queries("SELECT 1;\n-- frequency: 5\n")
 

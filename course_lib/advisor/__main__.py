@@ -107,6 +107,8 @@ def _frequency(comments: str, *, is_first: bool) -> float | None:
     found = _FREQUENCY.search(comments)
     if found is None:
         return None
+    if _FREQUENCY.search(comments, found.end()):
+        raise ValueError(f"{found[0]!r} and another one are before the same statement: write one")
     if not is_first and "\n" not in comments[: found.start()]:
         raise ValueError(f"{found[0]!r} is behind a statement: write it on a line before it")
     try:
