@@ -1,6 +1,7 @@
 """Test the advisor on schemas of several kinds, with wrong input, and on random schemas."""
 
 import hashlib
+import json
 import shutil
 import sqlite3
 import subprocess
@@ -10,9 +11,12 @@ import warnings
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
 import advisor_schemas
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -635,7 +639,8 @@ def test_a_connection_inside_a_transaction_is_an_error(tmp_path):
     db = create(tmp_path / "notes.db", NOTES, rows=200)
     with closing(sqlite3.connect(db)) as connection:
         connection.execute("UPDATE notes SET author = 5")
-        with pytest.raises(sqlite3.ProgrammingError, match="commit it or roll it back first"):
+        remedy = "commit it or roll it back first, or, with autocommit=False, pass the path"
+        with pytest.raises(sqlite3.ProgrammingError, match=remedy):
             recommend_indexes(connection, ["SELECT max(at) FROM notes WHERE author = 5"])
         assert connection.in_transaction
 
@@ -693,7 +698,8 @@ def test_no_index_is_built_once_the_disk_is_full(notes, monkeypatch):
     monkeypatch.setattr(
         shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**12, 0, next(free, 0))
     )
-    assert statements(notes, "SELECT max(at) FROM notes") == []
+    with pytest.warns(UserWarning, match="disk is nearly full, so not every index was tried: free"):
+        assert recommend_indexes(notes, ["SELECT max(at) FROM notes"], seconds=SECONDS) == []
 
 
 # --- queries that cannot be measured --------------------------------------------------------------
@@ -798,6 +804,13 @@ def test_however_short_the_time_no_query_becomes_slower(tmp_path):
         ([None], ValueError),
         ([5], ValueError),
         ({"SELECT 1": 5}, TypeError),
+        (b"SELECT 1", TypeError),
+        (None, TypeError),
+        ([("SELECT 1", 10**400)], ValueError),
+        ([("SELECT 1", 1e16)], ValueError),
+        ([("SELECT 1", Decimal("sNaN"))], ValueError),
+        ([("SELECT ?", 1, "5")], ValueError),
+        ([("SELECT ?", 1, iter([5]))], ValueError),
     ],
 )
 def test_anything_but_a_workload_is_an_error(queries, error, notes):
@@ -805,9 +818,18 @@ def test_anything_but_a_workload_is_an_error(queries, error, notes):
         recommend_indexes(notes, queries)
 
 
+@pytest.mark.parametrize("number", [3, 3.0, Fraction(3), Decimal(3), np.int64(3), np.float32(3)])
+def test_a_number_may_have_any_type(number, notes):
+    advice = explain_recommendation(
+        notes, [("SELECT max(id) FROM notes", number)], writes=number, seconds=number
+    )
+    assert [timing.frequency for timing in advice.queries] == [3.0]
+    json.dumps(advice.as_dict())
+
+
 @pytest.mark.parametrize(
     ("name", "values"),
-    [("seconds", [0, -1, float("nan"), "5", None]), ("writes", [-1, float("nan"), "5"])],
+    [("seconds", [0, -1, float("nan"), "5", None]), ("writes", [-1, float("nan"), "5", 10**400])],
 )
 def test_seconds_and_writes_out_of_range_are_an_error(name, values, notes):
     for value in values:

@@ -1,9 +1,11 @@
 """Test which statements the advisor understands, and that it measures them as they're written."""
 
 import json
+import math
 import shutil
 import sqlite3
 from contextlib import closing
+from datetime import date, datetime
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from course_lib.advisor import explain_recommendation
 from course_lib.advisor.pushdown import Pushdown
 from course_lib.advisor.reading import Reading
 from course_lib.advisor.schema import Table
-from course_lib.advisor.statement import Statement
+from course_lib.advisor.statement import Statement, as_literal
 from course_lib.optimizer import analyze_query_performance, create_indexes
 
 # An index is only recommended if it measures as faster.
@@ -206,6 +208,30 @@ def test_given_parameters_are_used():
         assert wrong.skipped == {query: "it has no value for the parameter 1: pass one"}
         odd = explain_recommendation(connection, [(query, 5, [{1}])], writes=0, seconds=20)
         assert "SQLite can't store" in odd.skipped[query]
+
+
+@pytest.mark.filterwarnings("ignore:The default date:DeprecationWarning")
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(date(2026, 11, 30), datetime(2026, 11, 30, 12), bytearray(b"x"), memoryview(b"x")),
+        *(True, -(2**63), math.nan, math.inf, "a\0b", "é", None, b""),
+    ],
+)
+def test_a_value_is_bound_as_python_stores_it(value):
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE t(a)")
+        connection.execute("INSERT INTO t VALUES (?)", [value])
+        ((stored,),) = connection.execute("SELECT a FROM t").fetchall()
+    assert Statement("SELECT ?").bound([value]) == {"p1": stored}
+
+
+@pytest.mark.parametrize(
+    "value", [7, -(2**63), 0.1, -math.inf, math.inf, 1e300, "it's", "", b"\0", None]
+)
+def test_a_literal_is_read_as_the_value_it_was_written_for(value):
+    with closing(sqlite3.connect(":memory:")) as connection:
+        assert connection.execute(f"SELECT {as_literal(value)}").fetchone() == (value,)
 
 
 def test_parameters_get_the_numbers_that_sqlite_gives_them():

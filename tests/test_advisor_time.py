@@ -69,6 +69,14 @@ def test_a_statement_too_long_to_read_in_time_does_not_cost_the_others_theirs(tm
     assert [timing.sql for timing in advice.queries] == [EASY]
 
 
+def test_of_more_statements_than_there_is_time_to_read_some_are_measured(tmp_path):
+    db = create(tmp_path / "t.db", "CREATE TABLE t(id INTEGER PRIMARY KEY, a)", 9, "i, i")
+    statements = [f"SELECT id FROM t WHERE a = {number}" for number in range(20_000)]
+    advice = explain_recommendation(db, statements, seconds=4)
+    assert advice.queries and advice.skipped
+    assert len(advice.queries) + len(advice.skipped) == len(statements)
+
+
 @pytest.mark.parametrize("branches", [20, 200])
 def test_a_long_or_is_read_by_looking_at_the_whole_tree_once(branches, monkeypatch):
     from course_lib.advisor import select_table

@@ -27,6 +27,7 @@ from course_lib.optimizer import (
     get_table_stats,
     vacuum_database,
 )
+from course_lib.optimizer.database import quoted
 from course_lib.optimizer.indexes import IndexConflictError
 from tests.fuzzing import fuzz
 
@@ -124,6 +125,69 @@ def test_a_file_that_is_not_a_database_is_an_error_with_its_path(call, tmp_path)
             path, "SELECT * FROM events"
         )
     assert any("letter.txt" in note for note in caught.value.__notes__)
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_path_may_be_bytes_and_a_uri_is_an_error_that_says_what_to_pass(call, events):
+    call(os.fsencode(events))
+    for uri in (events.as_uri(), ":memory:"):
+        with pytest.raises(FileNotFoundError, match="pass a connection"):
+            call(uri)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems want UTF-8 in names")
+@pytest.mark.parametrize("encoding", ["UTF-8", "UTF-16"])
+@pytest.mark.parametrize("call", CALLS)
+def test_the_name_of_a_file_may_not_be_utf8(call, encoding, tmp_path):
+    path = tmp_path / os.fsdecode(b"caf\xe9.db")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"PRAGMA encoding = '{encoding}'")
+    make_events(path, rows=10)
+    call(path)
+    call(os.fsencode(path))
+
+
+def log_of_a_killed_writer(path: Path) -> None:
+    """Leave a log with committed pages beside the database, as a killed process does."""
+    program = (
+        "import os, sqlite3, sys; c = sqlite3.connect(sys.argv[1]);"
+        "c.execute('PRAGMA journal_mode = WAL'); c.execute('UPDATE events SET status = 500');"
+        "c.commit(); os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", program, path], check=False)
+    assert path.with_name(f"{path.name}-wal").stat().st_size > 0
+
+
+@pytest.mark.parametrize("is_clean", [True, False])
+@pytest.mark.parametrize("call", [CALLS[1], CALLS[3]])
+def test_what_only_reads_changes_no_file_and_leaves_none(call, is_clean, events):
+    if is_clean:
+        with closing(sqlite3.connect(events)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+    else:
+        log_of_a_killed_writer(events)
+    before = {path.name: digest(path) for path in events.parent.iterdir()}
+    call(events)
+    after = {path.name: digest(path) for path in events.parent.iterdir()}
+    before.pop("events.db-shm", None), after.pop("events.db-shm", None)  # shared memory
+    assert after == before and ("events.db-wal" in after) == (not is_clean)
+
+
+def test_every_error_of_sqlite_says_what_to_do_and_only_once(events, tmp_path):
+    with closing(sqlite3.connect(events)) as connection, connection:
+        connection.create_collation("ours", lambda a, b: (a > b) - (a < b))
+        connection.execute("CREATE INDEX title ON events(title COLLATE ours)")
+    newer = tmp_path / "newer.db"
+    header = bytearray(events.read_bytes())
+    header[44:48] = (9).to_bytes(4, "big")  # the format of the schema
+    newer.write_bytes(header)
+    expected = {events: "collations are defined", newer: "use the release of SQLite"}
+    for path, remedy in expected.items():
+        with pytest.raises(sqlite3.OperationalError) as caught:
+            get_table_stats(path, ["SELECT 1 FROM events"])
+        assert len(caught.value.__notes__) == 2
+        notes = " ".join(caught.value.__notes__)
+        assert str(path) in notes and remedy in notes
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -244,6 +308,19 @@ def test_a_definition_that_is_given_twice_is_created_once(events):
     assert create_indexes(events, indexes=twice) == ["idx"]
 
 
+@pytest.mark.parametrize("name", ["a on b", "on", "if", "not a.b", 'quo"te', "индекс"])
+def test_an_index_may_have_any_name(name, events):
+    statement = f"CREATE INDEX {quoted(name)} ON events(title)"
+    assert create_indexes(events, indexes=[statement]) == [name]
+    assert create_indexes(events, indexes=[statement]) == [] and name in index_names(events)
+
+
+@pytest.mark.parametrize("indexes", ["CREATE INDEX i ON t(a)", [None], [b"ANALYZE"], b"ANALYZE"])
+def test_anything_but_a_list_of_statements_is_an_error(indexes, events):
+    with pytest.raises(TypeError, match="pass a list of statements"):
+        create_indexes(events, indexes=indexes)
+
+
 def test_letter_case_and_spaces_count_inside_a_string(connection):
     create_indexes(connection, indexes=["CREATE INDEX idx ON events(user_id) WHERE type = 'a  b'"])
     for other in ("'A  b'", "'a b'"):
@@ -285,6 +362,13 @@ def test_all_indexes_are_created_or_none(statement, error, events, connection):
     with pytest.raises(error):
         create_indexes(connection, indexes=[*EVENTS_INDEXES, statement])
     assert index_names(events) == [] and not connection.in_transaction
+
+
+def test_an_index_on_a_temporary_table_is_an_error_that_creates_nothing(connection):
+    connection.execute("CREATE TEMP TABLE events(user_id, created_at)")
+    with pytest.raises(ValueError, match=r"this one is temporary.*\n.*CREATE INDEX"):
+        create_indexes(connection, indexes=["CREATE INDEX ours ON events(user_id)"])
+    assert not connection.execute("SELECT 1 FROM temp.sqlite_master WHERE name = 'ours'").fetchall()
 
 
 def test_inside_a_transaction_is_an_error_and_the_transaction_stays(connection):
@@ -629,6 +713,20 @@ def test_virtual_tables_are_explained_on_a_fresh_connection(module, events):
     assert (step.kind, step.table) == ("virtual table", "v")
 
 
+@pytest.mark.parametrize("part", ["twice(user_id)", "title COLLATE ours"])
+def test_what_only_the_application_has_is_an_error_that_says_what_to_pass(part, events):
+    calls = [
+        lambda: analyze_query_performance(events, f"SELECT 1 FROM events ORDER BY {part}"),
+        lambda: get_table_stats(events, [f"SELECT 1 FROM events ORDER BY {part}"]),
+        lambda: create_indexes(events, indexes=[f"CREATE INDEX ours ON events({part})"]),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match=r"no such (function|collation)") as caught:
+            call()
+        (note,) = caught.value.__notes__
+        assert "pass a connection on which" in note
+
+
 def test_the_error_quotes_sqlite_and_the_query(events):
     with pytest.raises(ValueError, match=r"no such table: nowhere\n  SELECT \* FROM nowhere"):
         analyze_query_performance(events, "SELECT * FROM nowhere")
@@ -902,10 +1000,45 @@ def test_vacuum_with_a_reader_in_wal_mode_says_when_the_file_will_shrink(events,
     assert_nothing_is_lost(events, rows)
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE INDEX foreign_ ON t(twice(n))",
+        "CREATE INDEX foreign_ ON t(n) WHERE twice(n) > 2",
+        "CREATE TABLE u(n CHECK (twice(n) > 0))",
+        "CREATE TABLE u(n, two AS (twice(n)) STORED)",
+        "CREATE TABLE u(n COLLATE ours UNIQUE)",
+    ],
+)
+def test_vacuum_without_what_the_application_defines_says_to_define_it(statement, tmp_path):
+    path = tmp_path / "app.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.create_function("twice", 1, lambda n: 2 * n, deterministic=True)
+        connection.create_collation("ours", lambda a, b: (a > b) - (a < b))
+        connection.execute("CREATE TABLE t(n)")
+        connection.execute("INSERT INTO t VALUES (1), (2)")
+        connection.execute(statement)
+        if "TABLE" in statement:
+            connection.execute("INSERT INTO u(n) VALUES (1), (2)")
+    with pytest.raises(VacuumError, match="functions and collations are defined"):
+        vacuum_database(path)
+
+
 def test_vacuum_on_a_read_only_connection_is_an_error(events):
     with closing(sqlite3.connect(f"{events.as_uri()}?mode=ro", uri=True)) as connection:
         with pytest.raises(VacuumError, match=r"readonly.*writable"):
             vacuum_database(connection)
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_database_in_wal_mode_on_a_read_only_disk_says_to_pass_a_copy(call, tiny_disk):
+    path = make_events(tiny_disk / "events.db", rows=10)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+    subprocess.run(["mount", "-o", "remount,ro", tiny_disk], check=True)
+    with pytest.raises(sqlite3.OperationalError) as caught:
+        call(path)
+    assert any("pass a copy" in note for note in caught.value.__notes__)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write to anything")
@@ -1064,6 +1197,11 @@ def test_odd_names_work_and_views_and_virtual_tables_are_left_out(tmp_path):
         ("select",)
     ]
     assert [index.name for index in stats["pairs"].indexes] == ["pairs_b"]
+
+
+def test_stats_of_a_single_string_are_an_error(events):
+    with pytest.raises(TypeError, match="pass a list of queries"):
+        get_table_stats(events, "SELECT 1")
 
 
 def test_an_error_names_the_wrong_query(events):

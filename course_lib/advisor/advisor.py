@@ -31,7 +31,7 @@ from course_lib.advisor.recommendation import Recommendation
 from course_lib.advisor.search import Search
 from course_lib.advisor.trial import Trial
 from course_lib.advisor.verification import Verification
-from course_lib.advisor.workload import Workload, read_workload, usages
+from course_lib.advisor.workload import MOST, Workload, as_number, read_workload, usages
 from course_lib.optimizer import Database
 
 
@@ -78,15 +78,17 @@ def explain_recommendation(
 
     Raises OSError if the disk is too small for the copy; TimeoutError if a quarter of the time
     isn't enough to copy the database and read the queries, or if the database stays locked;
-    TypeError or ValueError if `queries` isn't a workload; ValueError if `seconds` or `writes` isn't
-    a number in range.
+    sqlite3.DatabaseError if the file is damaged or no database; TypeError or ValueError if
+    `queries` isn't a workload; ValueError if `seconds` or `writes` isn't a number in range.
 
     No measurement shows two things. The planner has to know the new indexes, so `create_indexes`
     analyzes these, and only these. And with an index on a function that can fail (`json_extract` of
     text that isn't JSON), inserting such a row fails.
     """
     workload = usages(queries)
-    _check_numbers(seconds, writes)
+    seconds = _number("seconds", seconds, "a number above 0", least=math.ulp(0.0), most=math.inf)
+    if writes is not None:
+        writes = _number("writes", writes, "a number of rows, 0 or more, or None", least=0.0)
     start = time.perf_counter()
 
     def at(share: float) -> float:
@@ -120,9 +122,9 @@ def explain_recommendation(
         ) from None
 
 
-def _check_numbers(seconds: float, writes: float | None) -> None:
-    if not isinstance(seconds, int | float) or not seconds > 0:
-        raise ValueError(f"seconds is {seconds!r}: pass a number above 0")
-    is_number = isinstance(writes, int | float) and 0 <= writes < math.inf
-    if writes is not None and not is_number:
-        raise ValueError(f"writes is {writes!r}: pass a number of rows, 0 or more, or None")
+def _number(name: str, value: float, kind: str, least: float, most: float = MOST) -> float:
+    """Return an argument as a float; raise ValueError if it isn't a number in range."""
+    number = as_number(value)
+    if not least <= number <= most:
+        raise ValueError(f"{name} is {value!r}: pass {kind}")
+    return number

@@ -71,7 +71,7 @@ class Explanation:
             skipped=self.skipped,
             unused=tuple(self._unused(used_names)),
             analysis=analysis,
-            unverified=tuple(index.statement("unverified") for index in doubtful),
+            unverified=tuple(self.trial.statement_as("unverified", index) for index in doubtful),
         )
 
     def _unused(self, used_names: set[str]) -> list[str]:
@@ -114,7 +114,7 @@ class Explanation:
                 timings.append(Timing(query.sql, query.frequency, before, after, tuple(used)))
             else:
                 self.skipped[query.sql] = (
-                    f"it was stopped after {limit:.1f} s, with every index that was tried"
+                    f"it was stopped after {limit:.2g} s, with every index that was tried"
                 )
         return timings, used_names
 

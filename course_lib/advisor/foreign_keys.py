@@ -35,8 +35,8 @@ def child_lookups(copy: DatabaseCopy, reading: Reading) -> list[Lookup]:
             for name, table in copy.tables.items():
                 keys = connection.execute(
                     'SELECT id, "from", on_delete FROM pragma_foreign_key_list(?)'
-                    ' WHERE lower("table") = ? ORDER BY id, seq',
-                    [table.name, parent],
+                    ' WHERE "table" = ? COLLATE NOCASE ORDER BY id, seq',
+                    [table.name, copy.tables[parent].name],
                 ).fetchall()
                 for number in dict.fromkeys(number for number, *_ in keys):
                     columns = [quoted_if_needed(column) for key, column, _ in keys if key == number]

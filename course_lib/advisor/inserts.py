@@ -1,12 +1,11 @@
 """Time what an index adds to the insert of a row."""
 
 import math
-import sqlite3
 import time
 from contextlib import closing
 from statistics import fmean, median
 
-from course_lib.advisor.schema import Index, Table
+from course_lib.advisor.schema import ROWID_NAMES, Index, Table, columns_to_rewrite
 from course_lib.advisor.stopwatch import Stopwatch
 from course_lib.advisor.trial import Trial
 from course_lib.optimizer.database import quoted
@@ -86,7 +85,7 @@ class Inserts:
         """
         name = quoted(table.name)
         with closing(self.trial.copy.change()) as connection:
-            columns, identity = _columns(connection, table)
+            columns, identity = columns_to_rewrite(connection, table)
             key = ", ".join(identity)
             newest_first = ", ".join(f"{column} DESC" for column in identity)
             newest = f"FROM {name} ORDER BY {newest_first} LIMIT {rows_to_rewrite}"
@@ -98,8 +97,12 @@ class Inserts:
                 PRAGMA ignore_check_constraints = ON;
                 CREATE TEMP TABLE advisor_deleted AS SELECT {columns} {newest};
             """)
-            rows = connection.execute("SELECT rowid FROM advisor_deleted").fetchall()
-            insert = f"INSERT INTO {name}({columns}) SELECT * FROM advisor_deleted WHERE rowid = ?"
+            free_names = [free for free in ROWID_NAMES if free not in table.columns]
+            (number,) = (free_names or identity)[:1]
+            rows = connection.execute(f"SELECT {number} FROM advisor_deleted").fetchall()
+            insert = (
+                f"INSERT INTO {name}({columns}) SELECT * FROM advisor_deleted WHERE {number} = ?"
+            )
             shortest = [math.inf] * len(rows)
             for _ in range(repeats):
                 # The checkpoint is there so that each repeat starts with an empty log.
@@ -113,15 +116,3 @@ class Inserts:
                     shortest[position] = min(shortest[position], stopwatch.seconds())
             connection.execute("PRAGMA journal_mode = DELETE")
         return fmean(shortest) if shortest else 0.0
-
-
-def _columns(connection: sqlite3.Connection, table: Table) -> tuple[str, list[str]]:
-    """Return the columns that are stored, as SQL, and those that identify a row."""
-    info = connection.execute(
-        "SELECT name, pk FROM pragma_table_xinfo(?) WHERE NOT hidden", [table.name]
-    ).fetchall()
-    stored = [quoted(column) for column, _ in info]
-    identity = [*table.rowid][:1]
-    if not identity:
-        identity = [quoted(column) for column, position in info if position]
-    return ", ".join(dict.fromkeys([*identity, *stored])), identity

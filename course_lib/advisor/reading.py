@@ -6,6 +6,7 @@ a query is measured with the value that's written in it, and with two typical va
 
 import json
 from collections.abc import Callable, Mapping, Set
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import sqlglot
@@ -32,10 +33,17 @@ TypicalValues: TypeAlias = Callable[[str, str], Typical]
 class Reading:
     """A query that has been read, for the indexes that it might use.
 
-    Raises ValueError if the query can't be read or names no table that can be indexed.
+    `unreadable` says for other tables why they can't be tried. Raises ValueError if the query can't
+    be read or names no table that can be indexed.
     """
 
-    def __init__(self, sql: str, tables: Mapping[str, Table], views: Mapping[str, Node]) -> None:
+    def __init__(
+        self,
+        sql: str,
+        tables: Mapping[str, Table],
+        views: Mapping[str, Node],
+        unreadable: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.statement = Statement(sql)
         try:
             tree: Node = sqlglot.parse_one(self.statement.text, dialect=Dialect)
@@ -50,6 +58,8 @@ class Reading:
         names = {node.name.lower() for node in tree.find_all(exp.Table)}
         self.tables = frozenset(names & tables.keys())
         if not self.tables:
+            for name in sorted(names & unreadable.keys()):
+                raise ValueError(f"the table {name} can't be tried: {unreadable[name]}")
             raise ValueError("it names no table that could have an index")
         self.changed = tables.get(changed)
         # Reading the scans also notes the sources that `_sources` looks for.

@@ -13,6 +13,7 @@ from course_lib.advisor.database_copy import DatabaseCopy
 from course_lib.advisor.statement import Statement
 from course_lib.advisor.stopwatch import Stopwatch
 from course_lib.optimizer import analyze_query_performance
+from course_lib.optimizer.database import needs_the_application
 
 PlanRows: TypeAlias = tuple[tuple[int, int, int, str], ...]  # of EXPLAIN QUERY PLAN
 
@@ -139,7 +140,9 @@ def _reason(error: Exception) -> str:
     reason = str(error).splitlines()[0]
     if isinstance(error, ValueError) and "only a" in reason:
         return NOT_MEASURED
-    if "no such function" in reason or "no such collation" in reason:
+    if "no such table" in reason:
+        return f"{reason} (only the main database's own tables are on the copy)"
+    if needs_the_application(reason):
         return f"{reason} ({NOT_ON_THE_COPY})"
     return reason
 

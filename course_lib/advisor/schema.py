@@ -12,6 +12,7 @@ from course_lib.optimizer.database import quoted
 Keys: TypeAlias = tuple[str, ...]  # columns or expressions, as SQL
 
 GENERATED = 2  # what table_xinfo calls `hidden` in a generated column that isn't stored
+ROWID_NAMES = ("rowid", "_rowid_", "oid")
 WIDTH_SAMPLE = 1_000  # rows from which the mean width of each column is taken
 
 
@@ -104,12 +105,38 @@ def read_table(connection: sqlite3.Connection, name: str) -> Table | None:
     )
 
 
+def columns_to_rewrite(connection: sqlite3.Connection, table: Table) -> tuple[str, list[str]]:
+    """Return the columns that are stored, as SQL, and those that identify a row."""
+    info = connection.execute(
+        "SELECT name, pk FROM pragma_table_xinfo(?) WHERE NOT hidden", [table.name]
+    ).fetchall()
+    stored = [quoted_if_needed(column) for column, _ in info]
+    # The rowid needs no column of its own if it's the primary key.
+    identity = sorted(table.rowid, key=lambda name: (name not in stored, name))[:1]
+    if not identity:
+        identity = [quoted_if_needed(column) for column, position in info if position]
+    return ", ".join(dict.fromkeys([*identity, *stored])), identity
+
+
+def check_rewriting(connection: sqlite3.Connection, table: Table) -> None:
+    """Raise an error unless SQLite can insert the rows of a table again, which times inserts.
+
+    It's an OperationalError if that needs a function that only the application has: in an index, a
+    generated column or a partial index.
+    """
+    columns, identity = columns_to_rewrite(connection, table)
+    if not identity:
+        raise ValueError("its columns hide the rowid, and it has no primary key")
+    name = quoted(table.name)
+    connection.execute(f"EXPLAIN INSERT INTO {name}({columns}) SELECT {columns} FROM {name}")
+
+
 def _rowid_names(
     connection: sqlite3.Connection, table: str, info: list[tuple[str, str, int, int]]
 ) -> frozenset[str]:
     """Return the names of a table's rowid; none if it is WITHOUT ROWID."""
     columns = {column.lower() for column, *_ in info}
-    names = [name for name in ("rowid", "_rowid_", "oid") if name not in columns]
+    names = [name for name in ROWID_NAMES if name not in columns]
     if not names:
         return frozenset()
     try:

@@ -4,7 +4,9 @@ What is planned, timed and explained is this text. Nothing generated from a synt
 """
 
 import re
+import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from typing import Any, TypeAlias
 
 Span: TypeAlias = tuple[int, int]  # start and end in the text
@@ -67,11 +69,7 @@ class Statement:
             missing = [name for name in self.names.values() if name not in values]
         if missing:
             raise ValueError(f"it has no value for the parameter {', '.join(missing)}: pass one")
-        for key, value in given.items():
-            if not _is_storable(value):
-                name = self.names[key]
-                raise ValueError(f"SQLite can't store the value of the parameter {name}: {value!r}")
-        return given
+        return {key: _stored(value, self.names[key]) for key, value in given.items()}
 
     def with_literals(self, literals: Mapping[Span, Any]) -> str:
         """Return the text with other values at the places of these literals."""
@@ -81,12 +79,16 @@ class Statement:
         return text
 
 
-def _is_storable(value: object) -> bool:
-    if isinstance(value, int):
-        return -(2**63) <= value < 2**63
-    if isinstance(value, str):  # half of a surrogate pair can't be encoded
-        return value.encode(errors="ignore").decode() == value
-    return isinstance(value, float | bytes | None)
+def _stored(value: object, name: str) -> Any:
+    """Return a value as SQLite stores it: a date as text, if Python's adapters do that."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        try:
+            (stored,) = connection.execute("SELECT ?", [value]).fetchone()
+        except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
+            raise ValueError(
+                f"SQLite can't store the value of the parameter {name}: {value!r}"
+            ) from error
+        return stored
 
 
 def as_literal(value: Any) -> str:
@@ -97,4 +99,4 @@ def as_literal(value: Any) -> str:
         return f"x'{value.hex()}'"
     if isinstance(value, str):
         return "'" + value.replace("'", "''") + "'"
-    return repr(value)
+    return repr(value).replace("inf", "9e999")  # as SQLite writes infinity

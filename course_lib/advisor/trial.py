@@ -14,13 +14,15 @@ thrown away it does no harm.
 import re
 import shutil
 import sqlite3
+import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any, Self, TypeAlias
 
-from course_lib.advisor.database_copy import DatabaseCopy, columns_of
+from course_lib.advisor.database_copy import FREE_SPACE, DatabaseCopy, columns_of
 from course_lib.advisor.schema import Index, Indexes
 from course_lib.optimizer import Database
+from course_lib.optimizer.database import result_code
 
 LONGEST_NAME = 60  # of a recommended index, before a number is added
 
@@ -63,7 +65,10 @@ class Trial:
     def _build(self, index: Index) -> SchemaRow | None:
         exists = columns_of(index.statement("new")) in self.copy.indexes.values()
         folder = self.copy.path.parent
-        if exists or shutil.disk_usage(folder).free < self.copy.bytes:
+        if exists:
+            return None
+        if shutil.disk_usage(folder).free < self.copy.bytes:
+            _warn_of_full_disk()
             return None
         name = self.copy.free_name(f"candidate_{len(self.by_name)}")
         # Recorded first: if time runs out half-way, `show` hides what is there.
@@ -73,9 +78,14 @@ class Trial:
             connection.executescript(FAST_CHANGES)
             bytes_before = _used_bytes(connection)
             try:
-                connection.execute(index.statement(name))
+                connection.execute(self.statement_as(name, index))
                 connection.execute(f"ANALYZE {name}")
-            except sqlite3.Error:
+            except sqlite3.Error as error:
+                code = result_code(error)
+                if code == sqlite3.SQLITE_FULL:
+                    _warn_of_full_disk()
+                elif code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN):
+                    raise
                 return None
             self.bytes[index] = _used_bytes(connection) - bytes_before
             row = connection.execute(
@@ -118,8 +128,17 @@ class Trial:
             parts += ["where", index.where]
         words = re.findall(r"\w+", " ".join(parts).lower())
         name = "_".join(["idx", *words])[:LONGEST_NAME]
-        table = self.copy.tables[index.table].name
-        return index.statement(self.copy.free_name(name), table)
+        return self.statement_as(self.copy.free_name(name), index)
+
+    def statement_as(self, name: str, index: Index) -> str:
+        """Return the statement that creates an index under this name."""
+        return index.statement(name, self.copy.tables[index.table].name)
+
+
+def _warn_of_full_disk() -> None:
+    warnings.warn(
+        f"the disk is nearly full, so not every index was tried: {FREE_SPACE}", stacklevel=2
+    )
 
 
 def _used_bytes(connection: sqlite3.Connection) -> int:

@@ -61,7 +61,7 @@ class Values:
 
         If there's no time to count all of them, a sample is counted.
         """
-        every_row = f"SELECT {column} AS value FROM {quoted(table)}"
+        every_row = f"SELECT {column} AS value FROM {self._source(table)}"
         for rows in (every_row, self._sample(table, column)):
             grouped = (
                 f"SELECT value FROM ({rows}) WHERE value IS NOT NULL"
@@ -74,7 +74,7 @@ class Values:
 
     def _sample(self, table: str, column: str) -> str:
         """Return a SELECT of a column from rows that are spread evenly over a table."""
-        source = quoted(table)
+        source = self._source(table)
         rowid_names = self.copy.tables[table].rowid
         if not rowid_names:
             return f"SELECT {column} AS value FROM {source} LIMIT {SAMPLE}"
@@ -91,6 +91,10 @@ class Values:
             ) AS value
             FROM ends, places
         """
+
+    def _source(self, table: str) -> str:
+        """Return a table's name as SQL. SQLite takes only A to Z in lower case for the same."""
+        return quoted(self.copy.tables[table].name)
 
     def _bounded(self, connection: sqlite3.Connection) -> AbstractContextManager[None]:
         return self.copy.bounded(connection, time.perf_counter() + self.limit)

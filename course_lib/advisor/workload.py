@@ -3,8 +3,10 @@
 import math
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from numbers import Real
 from typing import Any, TypeAlias
 
 from course_lib.advisor.candidates import proposals
@@ -19,7 +21,9 @@ from course_lib.advisor.values import Values
 # A query, how often it runs, and the values of its parameters.
 Workload: TypeAlias = Iterable[str | tuple[str, float] | tuple[str, float, Parameters]]
 
+MOST = 1e15  # executions of a query, or rows inserted; with more, sums would be inexact
 NO_TIME_TO_READ = "no time was left to read it: pass a larger `seconds`"
+READING_SHARE = 0.6  # of the time; the rest is for the values to measure with
 READING_SPEED = 5_000  # characters that are read in a second, on a slow machine
 MOST_VALUES = 3  # sets of parameters with which a query is measured; the first ones given count
 
@@ -46,44 +50,62 @@ class Query:
 def usages(queries: Workload) -> dict[str, Usage]:
     """Return each query, once, with its frequency and its parameters.
 
-    Raises TypeError for a single string or a dict, ValueError for anything but queries and
-    frequencies.
+    Raises TypeError for a single string, a dict, or what can't be iterated; ValueError for anything
+    but queries and frequencies.
     """
-    if isinstance(queries, str):
+    if isinstance(queries, str | bytes):
         raise TypeError(
             "queries is one string: pass a list of queries, or of pairs (query, frequency)"
         )
     if isinstance(queries, Mapping):
         raise TypeError("queries is a dict, whose values would be lost: pass its items()")
+    if not isinstance(queries, Iterable):
+        raise TypeError(f"queries is {queries!r}: pass a list of queries")
     workload: dict[str, Usage] = {}
     for query in queries:
-        sql, frequency, *rest = _parts(query)
+        sql, frequency, parameters = _parts(query)
         known = workload.get(sql, Usage(0.0))
-        parameters = known.parameters
-        if rest and rest[0] is not None:
-            parameters += (rest[0],)
-        workload[sql] = Usage(known.frequency + frequency, parameters)
+        given = () if parameters is None else (parameters,)
+        workload[sql] = Usage(known.frequency + frequency, known.parameters + given)
     return workload
 
 
-def _parts(query: Any) -> tuple[Any, ...]:
+def as_number(value: object) -> float:
+    """Return a number of any type, as a Fraction or NumPy's, as a float; NaN if it's none."""
+    if not isinstance(value, Real | Decimal):
+        return math.nan
+    try:
+        return float(value)
+    except (OverflowError, ValueError):  # larger than any float; a signaling NaN
+        return math.nan
+
+
+def _parts(query: Any) -> tuple[str, float, Parameters | None]:
     """Return a query's SQL, its frequency, and its parameters if there are any."""
     is_iterable = isinstance(query, Iterable) and not isinstance(query, str)
     parts = tuple(query) if is_iterable else (query, 1.0)
-    if len(parts) in (2, 3):
-        sql, frequency, *rest = parts
-        is_number = isinstance(frequency, int | float) and 0 < frequency < math.inf
-        are_parameters = not rest or _are_parameters(rest[0])
-        if isinstance(sql, str) and is_number and are_parameters:
-            return parts
-    raise ValueError(
-        "not a query, nor (query, number above 0), nor (query, number above 0, parameters):"
-        f" {query!r}"
-    )
+    if len(parts) not in (2, 3) or not isinstance(parts[0], str):
+        raise ValueError(
+            f"not a query, nor (query, frequency), nor (query, frequency, parameters): {query!r}"
+        )
+    sql, frequency, parameters = (*parts, None)[:3]
+    number = as_number(frequency)
+    if not 0 < number <= MOST:
+        raise ValueError(
+            f"the frequency is {frequency!r}: pass a number above 0, up to {MOST:g}, with the query"
+            f"\n  {sql}"
+        )
+    if not _are_parameters(parameters):
+        raise ValueError(
+            f"the parameters are {parameters!r}: pass a tuple, a list or a dict with the query"
+            f"\n  {sql}"
+        )
+    return sql, number, parameters
 
 
 def _are_parameters(values: object) -> bool:
-    return values is None or isinstance(values, tuple | list | Mapping)
+    is_text = isinstance(values, str | bytes | bytearray)
+    return values is None or (isinstance(values, Sequence | Mapping) and not is_text)
 
 
 def read_workload(
@@ -134,13 +156,15 @@ def _readings(
 ) -> tuple[dict[str, Reading], dict[str, str]]:
     readings = {}
     skipped = {}
+    now = time.perf_counter()
+    end = now + READING_SHARE * (copy.deadline - now)
     for sql in sorted(workload, key=len):  # so that a list of 10,000 values costs only itself
-        if len(sql) > READING_SPEED * (copy.deadline - time.perf_counter()):
+        if len(sql) > READING_SPEED * (end - time.perf_counter()):
             skipped[sql] = NO_TIME_TO_READ
             continue
         try:
             reads.check(sql)
-            readings[sql] = Reading(sql, copy.tables, copy.views)
+            readings[sql] = Reading(sql, copy.tables, copy.views, copy.unreadable)
         except ValueError as error:
             skipped[sql] = str(error).splitlines()[0]
     return {sql: readings[sql] for sql in workload if sql in readings}, skipped

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeAlias
 
-from course_lib.optimizer.database import Database, connected, quoted, result_code
+from course_lib.optimizer.database import Database, connected, quoted, result_code, wrong_sql
 from course_lib.optimizer.extremes import immediate_steps
 from course_lib.optimizer.plan import Plan, may_be_immediate
 
@@ -42,7 +42,7 @@ def analyze_query_performance(db: Database, query: str, params: Parameters = ())
     authorizer is set on a given connection and removed. One that was there before is lost, because
     Python can't read it back; if you need it, pass the path.
     """
-    with connected(db) as connection:
+    with connected(db, mode="ro") as connection:
         indexes = _refresh_schema(connection)
         # Python caches statements, and a cached one keeps its old plan: make each text different.
         statement = f"EXPLAIN QUERY PLAN /* {next(_serial)} */ {query}"
@@ -54,7 +54,7 @@ def analyze_query_performance(db: Database, query: str, params: Parameters = ())
             if result_code(error) not in _QUERY_IS_WRONG:
                 raise
             reason = guard.denied_because or error
-            raise ValueError(f"cannot explain this: {reason}\n  {query}") from error
+            raise wrong_sql(f"cannot explain this: {reason}\n  {query}", error) from error
         finally:
             connection.set_authorizer(None)
         if not guard.was_called:  # as for VACUUM, which needs no permission
@@ -106,7 +106,8 @@ def _refresh_schema(connection: sqlite3.Connection) -> list[str]:
     alone uses the schema as the connection remembers it.
     """
     names = []
-    for _, database, _ in connection.execute("PRAGMA database_list").fetchall():
+    # The name of the file isn't read: it may not be UTF-8.
+    for (database,) in connection.execute("SELECT name FROM pragma_database_list").fetchall():
         schema = f"{quoted(database)}.sqlite_master"
         names += connection.execute(f"SELECT name FROM {schema} WHERE type = 'index'").fetchall()
     return [name for (name,) in names]

@@ -10,7 +10,7 @@ import re
 import sqlite3
 from collections.abc import Iterable
 
-from course_lib.optimizer.database import Database, connected, quoted, result_code
+from course_lib.optimizer.database import Database, connected, quoted, result_code, wrong_sql
 
 EVENTS_INDEXES = (
     # The newest events of a user; and, read from end to end, the ten busiest users.
@@ -45,11 +45,14 @@ def create_indexes(
     the indexes; the others wait (up to a minute for a path, the connection's own `timeout` for a
     connection) and find them already there.
 
-    Raises ValueError if a statement isn't a CREATE INDEX or SQLite rejects it, IndexConflictError
-    if its name belongs to an index with another definition (letter case, spaces, comments, quotes
-    and ASC don't count), and sqlite3.ProgrammingError if the connection is inside a transaction.
+    Raises TypeError if `indexes` isn't a list of strings, ValueError if a statement isn't a CREATE
+    INDEX or SQLite rejects it, IndexConflictError if its name belongs to an index with another
+    definition (letter case, spaces, comments, quotes and ASC don't count), and
+    sqlite3.ProgrammingError if the connection is inside a transaction.
     """
     statements = list(indexes)
+    if isinstance(indexes, str) or not all(isinstance(part, str) for part in statements):
+        raise TypeError(f"indexes is {indexes!r}: pass a list of statements")
     refreshes = [statement for statement in statements if _ANALYZE.fullmatch(statement)]
     created_by = [statement for statement in statements if statement not in refreshes]
     wanted = [(_index_name(statement), statement) for statement in created_by]
@@ -83,6 +86,11 @@ def _create_missing(
         # Checked again: another worker may have created it while this one waited for the lock.
         if not _exists(connection, name, statement):
             _create(connection, statement)
+            if not _exists(connection, name, statement):
+                raise ValueError(
+                    "only tables of the main database get indexes here, and this one is temporary:"
+                    f" run the statement yourself\n  {statement}"
+                )
             created.append(name)
     if created and analyze:
         connection.execute("ANALYZE")
@@ -115,7 +123,7 @@ def _create(connection: sqlite3.Connection, statement: str) -> None:
         connection.execute(statement)
     except sqlite3.Error as error:
         if result_code(error) == sqlite3.SQLITE_ERROR:
-            raise ValueError(f"SQLite rejects the index: {error}\n  {statement}") from error
+            raise wrong_sql(f"SQLite rejects the index: {error}\n  {statement}", error) from error
         error.add_note(f"The index: {statement}")  # a UNIQUE index on rows that aren't, say
         raise
 
@@ -128,9 +136,7 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _ANALYZE = re.compile(r"""\s*ANALYZE(?:\s+(?:[\w.]+|"(?:[^"]|"")+"))?\s*;?\s*""", re.IGNORECASE)
-_CREATE_INDEX = re.compile(
-    r"CREATE (?:UNIQUE )?INDEX (?:IF NOT EXISTS )?(?P<name>(?:(?! [.] ).)+?) ON .", re.I
-)
+_CREATE_INDEX = re.compile(r"create (?:unique )?index (?:if not exists )?")
 
 
 def definition(statement: str) -> str:
@@ -148,12 +154,14 @@ def definition(statement: str) -> str:
 
 def _index_name(statement: str) -> str:
     tokens = _tokens(statement)
-    match = _CREATE_INDEX.match(" ".join(tokens))
-    if match is None or ";" in tokens:
+    match = _CREATE_INDEX.match(" ".join(tokens).lower())
+    position = len(match[0].split()) if match else 0
+    name, on, *rest = [*tokens[position:], "", ""]
+    if not match or on.lower() != "on" or not any(rest) or ";" in tokens:
         raise ValueError(
             f"not a statement CREATE [UNIQUE] INDEX name ON table(columns): {statement!r}"
         )
-    return match["name"]
+    return name
 
 
 def _tokens(sql: str) -> list[str]:

@@ -37,9 +37,11 @@ def get_table_stats(db: Database, queries: Iterable[str] = ()) -> list[TableStat
     uses it; an index that none of them uses may serve a query that wasn't given. A descending
     column is listed as "created_at DESC", an expression as "<expression>".
 
-    Raises what `analyze_query_performance` raises.
+    Raises TypeError for a single string, and what `analyze_query_performance` raises.
     """
-    with connected(db) as connection:
+    if isinstance(queries, str):
+        raise TypeError("queries is one string: pass a list of queries")
+    with connected(db, mode="ro") as connection:
         sizes = _sizes(connection)
         plans = {query: analyze_query_performance(connection, query) for query in queries}
         indexes = _indexes_by_table(connection, sizes, plans)

@@ -1,5 +1,6 @@
 """Give the space of deleted rows back to the disk."""
 
+import os
 import shutil
 import sqlite3
 import time
@@ -39,6 +40,7 @@ def vacuum_database(db: Database) -> VacuumReport:
                 "VACUUM cannot run inside a transaction: commit it or roll it back,"
                 " or, with autocommit=False, pass the path"
             )
+        connection.text_factory = os.fsdecode  # the name of a file may not be UTF-8
         pages, page_size, free_pages, file = connection.execute(
             "SELECT page_count, page_size, freelist_count, file"
             " FROM pragma_page_count, pragma_page_size, pragma_freelist_count,"
