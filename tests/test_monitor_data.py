@@ -5,8 +5,10 @@ import json
 import logging
 import math
 import sqlite3
+import time
 from collections import Counter, UserDict
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from decimal import Decimal
 from functools import partial
@@ -83,6 +85,17 @@ WRONG: list[Callable[[PerformanceMonitor], None]] = [
     lambda monitor: monitor.count(None),  # type: ignore[arg-type]
 ]
 
+WRONG_CALLS: list[tuple[str, Callable[[PerformanceMonitor], object]]] = [
+    ("n is", lambda monitor: monitor.get_slow_queries(-1)),
+    ("n is", lambda monitor: monitor.workload("10")),  # type: ignore[arg-type]
+    ("by is", lambda monitor: monitor.get_slow_queries(by="p90")),
+    ("name is", lambda monitor: monitor.watch(7, {})),  # type: ignore[arg-type]
+    ("relative_error", lambda _: PerformanceMonitor(relative_error="1")),  # type: ignore[arg-type]
+    ("monitor is", lambda _: prometheus(None)),  # type: ignore[arg-type]
+    ("monitor is", lambda _: figures(None)),  # type: ignore[arg-type]
+    ("duration is", lambda monitor: monitor.log_request("GET /", None)),  # type: ignore[arg-type]
+]
+
 
 @pytest.mark.parametrize("hand_in", WRONG)
 def test_a_wrong_value_is_refused_and_counted_and_disturbs_no_other(
@@ -94,6 +107,14 @@ def test_a_wrong_value_is_refused_and_counted_and_disturbs_no_other(
     assert counts(monitor) == {"GET /a": 1}
     assert monitor.get_slow_queries() == []
     assert monitor.get_counts() == {"monitor_refused": 1}
+
+
+@pytest.mark.parametrize(("problem", "call"), WRONG_CALLS)
+def test_a_wrong_argument_is_named(
+    monitor: PerformanceMonitor, problem: str, call: Callable[[PerformanceMonitor], object]
+) -> None:
+    with pytest.raises((TypeError, ValueError), match=problem):
+        call(monitor)
 
 
 def test_a_time_to_the_first_byte_of_many_years_loses_no_other_request(
@@ -138,7 +159,9 @@ def test_a_client_that_blocks_raises_when_the_app_starts() -> None:
         PerformanceMonitor(redis=BlockingRedis())  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("ignore", [["/metrics"], ["get /metrics"], [""], "GET /metrics"])
+@pytest.mark.parametrize(
+    "ignore", [["/metrics"], ["get /metrics"], [""], "GET /metrics", None, [7]]
+)
 def test_what_could_ignore_nothing_or_too_much_raises_when_the_app_starts(
     monitor: PerformanceMonitor, ignore: Any
 ) -> None:
@@ -207,6 +230,42 @@ def test_a_watched_counter_that_is_cleared_counts_on(monitor: PerformanceMonitor
     assert seen == [5, 5, 6, 8, 8, 9]
 
 
+def test_watched_counters_with_the_same_name_add_up(monitor: PerformanceMonitor) -> None:
+    first, second = Counter(timeout=5), Counter(timeout=2, refused=1)
+    for counter in (first, second, first):
+        monitor.watch("cache", counter)
+    assert monitor.get_counts() == {"cache:timeout": 7, "cache:refused": 1}
+
+
+def test_a_watched_counter_that_several_threads_read_is_exact(monitor: PerformanceMonitor) -> None:
+    class Counted(UserDict[str, int]):
+        """A counter that counts while it's read."""
+
+        def __getitem__(self, key: str) -> int:
+            value = super().__getitem__(key)
+            self.data[key] = value + 1
+            time.sleep(0.0001)  # another thread may read the next value now
+            return value
+
+    counter = Counted(a=0)
+    monitor.watch("mine", counter)
+    with ThreadPoolExecutor(8) as threads:
+        seen = list(threads.map(lambda _: monitor.get_counts()["mine:a"], range(100)))
+    assert sorted(seen) == list(range(100))
+
+
+def test_a_watched_name_keeps_its_place_when_other_names_are_added(
+    monitor: PerformanceMonitor,
+) -> None:
+    monitor.watch("cache", {"timeout": 5})
+    for number in range(MAX_ENTRIES - 1):
+        monitor.count(f"name {number}")
+    assert monitor.get_counts()["cache:timeout"] == 5
+    monitor.count("another name")
+    counted = monitor.get_counts()
+    assert (counted["cache:timeout"], counted[OTHERS]) == (5, 1)
+
+
 @pytest.mark.anyio
 async def test_a_watched_counter_that_is_cleared_leaves_its_worker_readable(
     redis: Redis, monkeypatch: pytest.MonkeyPatch
@@ -245,6 +304,14 @@ def test_the_workload_goes_straight_into_the_advisor(monitor: PerformanceMonitor
     assert monitor.workload() == [(sql, 3)]
     (index,) = recommend_indexes(db, monitor.workload(), seconds=20)
     assert "(owner)" in str(index)
+
+
+def test_the_workload_has_no_statement_of_which_only_the_beginning_is_kept(
+    monitor: PerformanceMonitor,
+) -> None:
+    monitor.log_query(f"SELECT {'?, ' * MAX_NAME}?", 0.1, endpoint="GET /a")
+    monitor.log_query("SELECT 1", 0.1, endpoint="GET /a")
+    assert monitor.workload() == [("SELECT 1", 1)]
 
 
 # --- what Redis has ---------------------------------------------------------------------------

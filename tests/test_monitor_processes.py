@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -66,6 +67,43 @@ def test_a_forked_worker_without_redis_starts_at_zero_and_never_waits_for_a_lock
     assert counted(monitor) == {"GET /x": 1}
 
 
+def test_forked_workers_add_up_without_what_watched_counters_had_before_the_fork(
+    any_server: redis_server.RedisServer,
+) -> None:
+    client = redis_client.connect(any_server.url, time_limit=PATIENT)
+    monitor = PerformanceMonitor(redis=client, namespace=f"watched-{os.getpid()}-{id(client)}")
+    unavailable = Counter(timeout=5)
+    monitor.watch("cache", unavailable)
+    assert monitor.get_counts() == {"cache:timeout": 5}
+    for number in range(3):
+        child = os.fork()
+        if not child:
+            signal.alarm(20)  # ends a child that waits
+            unavailable["timeout"] += number
+            unavailable["refused"] += 1
+            asyncio.run(monitor.merged())
+            unavailable.clear()
+            unavailable["timeout"] += 1
+            asyncio.run(monitor.merged())
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+    counts = asyncio.run(monitor.merged()).get_counts()
+    assert counts == {"cache:timeout": 5 + 0 + 1 + 2 + 3 * 1, "cache:refused": 3}
+
+
+def test_a_fork_while_a_watched_counter_is_read_leaves_no_child_waiting(
+    monitor: PerformanceMonitor,
+) -> None:
+    monitor.watch("mine", Counter(a=1))
+    with monitor._watched._counters[0]._lock:  # which another thread holds at the fork
+        child = os.fork()
+        if not child:
+            signal.alarm(5)  # ends a child that waits
+            os._exit(monitor.get_counts() != {"mine:a": 0})
+    assert os.waitpid(child, 0)[1] == 0
+    assert monitor.get_counts() == {"mine:a": 1}
+
+
 # --- siblings ---------------------------------------------------------------------------------
 
 
@@ -96,18 +134,43 @@ def test_workers_with_the_same_socket_find_one_another() -> None:
     assert found == ["1", "1", "0"]
 
 
-OWN_SOCKET = """
+HIDDEN = """
+import ctypes, os
+import course_lib.monitor.siblings
+os.getuid() or os.setuid(65534)  # as gunicorn --user does, if root runs it
+ctypes.CDLL(None).prctl(4, 0)  # PR_SET_DUMPABLE: what the system does at a change of the user
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_workers_whose_files_the_system_hides_find_one_another() -> None:
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with socket.create_server(("127.0.0.1", 0)) as shared:
+        start = partial(subprocess.Popen, pass_fds=[shared.fileno()], **pipes)
+        workers = [start([sys.executable, "-c", HIDDEN + SIBLINGS]) for _ in range(2)]
+        other_program = start([sys.executable, "-c", HIDDEN + SIBLINGS, "another"])
+        children = [*workers, other_program]
+        assert [read(child) for child in children] == ["started"] * 3
+        found = [ask(child) for child in workers]
+        for child in children:
+            child.communicate("\n\n")
+    assert found == ["1", "1"]
+
+
+OWN_SOCKETS = """
 import socket, sys
-own = socket.create_server(("127.0.0.1", int(sys.argv[1])), reuse_port=True)
+own = [socket.create_server(("127.0.0.1", int(port)), reuse_port=True) for port in sys.argv[1:]]
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_workers_with_sockets_of_their_own_at_the_same_address_find_one_another() -> None:
-    with socket.socket() as reserved:  # bound, but it doesn't listen
-        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        reserved.bind(("127.0.0.1", 0))
-        command = [sys.executable, "-c", OWN_SOCKET + SIBLINGS, str(reserved.getsockname()[1])]
+    with socket.socket() as reserved, socket.socket() as second:  # bound, but they don't listen
+        for each in (reserved, second):
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            each.bind(("127.0.0.1", 0))
+        ports = [str(each.getsockname()[1]) for each in (reserved, second)]
+        command = [sys.executable, "-c", OWN_SOCKETS + SIBLINGS, *ports]
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         workers = [subprocess.Popen(command, **pipes) for _ in range(3)]
         assert [read(worker) for worker in workers] == ["started"] * 3

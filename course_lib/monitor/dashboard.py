@@ -31,6 +31,13 @@ PLACE = "/* the scripts */"  # where they go in dashboard.html
 FAILURES = ("errors", "rejected", "disconnected")
 
 
+def _checked(monitor: PerformanceMonitor) -> PerformanceMonitor:
+    """Return a monitor. Raises TypeError for anything else, such as `merged()` without await."""
+    if not isinstance(monitor, PerformanceMonitor):
+        raise TypeError(f"monitor is {monitor!r}: pass one, for example await monitor.merged()")
+    return monitor
+
+
 # --- for people -------------------------------------------------------------------------------
 
 
@@ -53,7 +60,7 @@ def figures(
     one to get the percentiles of the time between them. `plan` returns the database's plan for a
     statement, or None if it's unknown.
     """
-    metrics = monitor.get_performance_metrics()
+    metrics = _checked(monitor).get_performance_metrics()
     dump = monitor.dump()
     requests = _buckets(monitor.overall().dump())
     for name in FAILURES:
@@ -91,7 +98,7 @@ def prometheus(monitor: PerformanceMonitor) -> str:
     Bucket bounds are accurate to within the monitor's relative error. Format:
     https://prometheus.io/docs/instrumenting/exposition_formats/
     """
-    return "".join(f"{line}\n" for line in _metric_lines(monitor))
+    return "".join(f"{line}\n" for line in _metric_lines(_checked(monitor)))
 
 
 def _metric_lines(monitor: PerformanceMonitor) -> Iterator[str]:
