@@ -121,6 +121,21 @@ async def test_a_monitor_that_is_stopped_at_once_still_reports(redis: Redis) -> 
     assert counted(await PerformanceMonitor(redis=redis).merged()) == {"GET /x": 1}
 
 
+def test_a_monitor_started_outside_an_event_loop_starts_with_the_first_request(
+    monitor: PerformanceMonitor, caplog: pytest.LogCaptureFixture
+) -> None:
+    monitor.start()
+    assert "no event loop of asyncio is running" in caplog.text
+
+    async def serve_and_stop() -> bool:
+        await get(monitored(monitor), "/items/1")
+        is_running = monitor.background.is_running
+        await monitor.stop()
+        return is_running
+
+    assert asyncio.run(serve_and_stop())
+
+
 def test_when_its_event_loop_ends_a_monitor_reports_and_starts_again_in_the_next(
     any_server: redis_server.RedisServer,
 ) -> None:
