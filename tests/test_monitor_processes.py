@@ -104,6 +104,11 @@ def test_a_fork_while_a_watched_counter_is_read_leaves_no_child_waiting(
     assert monitor.get_counts() == {"mine:a": 1}
 
 
+def test_the_monitor_can_be_imported_on_a_system_without_forks() -> None:
+    script = "import os; del os.fork, os.register_at_fork; import course_lib.monitor"
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
 # --- siblings ---------------------------------------------------------------------------------
 
 

@@ -23,4 +23,5 @@ def _call_all() -> None:
             method()
 
 
-os.register_at_fork(after_in_child=_call_all)
+if hasattr(os, "register_at_fork"):  # Windows has no forks
+    os.register_at_fork(after_in_child=_call_all)
