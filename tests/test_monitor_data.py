@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import math
+import signal
 import sqlite3
 import time
 from collections import Counter, UserDict
@@ -192,6 +193,16 @@ def test_names_and_statuses_without_end_share_entries_and_can_be_encoded(
     assert max(len(name) for name in monitor.get_counts()) == MAX_NAME
     prometheus(monitor).encode()
     json.dumps(figures(monitor), ensure_ascii=False).encode()
+
+
+def test_a_signal_handler_may_count_while_the_monitor_counts(monitor: PerformanceMonitor) -> None:
+    handler = signal.signal(signal.SIGUSR1, lambda *_: monitor.count("signal"))
+    try:
+        with monitor._lock:  # as in the middle of a report
+            signal.raise_signal(signal.SIGUSR1)
+    finally:
+        signal.signal(signal.SIGUSR1, handler)
+    assert monitor.get_counts() == {"signal": 1}
 
 
 # --- what others count ------------------------------------------------------------------------
@@ -528,6 +539,32 @@ async def test_too_many_names_share_an_entry_in_the_same_way_at_every_scrape(
     for _ in range(2):  # and after all are folded
         seen.add(figures_in(await PerformanceMonitor(redis=redis).merged()))
     assert len(seen) == 1
+
+
+@pytest.mark.anyio
+async def test_a_name_that_has_an_entry_keeps_it_when_workers_end_and_start(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    increases: Counter[str] = Counter()
+    last: dict[str, int] = {}
+    for worker in range(5):
+        monitor = PerformanceMonitor(redis=redis)
+        for number in range(MAX_ENTRIES - 50):
+            name = f"GET /{(number + 379 * worker) % 997:03}"  # before and after others' names
+            monitor.log_request(name, 0.01)
+            monitor.log_query(name, 0.01, endpoint=name[:6])
+            monitor.count(name)
+        whole = [await monitor.merged()]
+        with monkeypatch.context() as patch:
+            patch.setattr(workers, "DEAD_AFTER", -1)
+            whole.append(await PerformanceMonitor(redis=redis).merged())
+        for line in [line for monitor in whole for line in figures_in(monitor)]:
+            series, _, value = line.rpartition(" ")
+            before = last.get(series, 0)
+            # As in Prometheus's increase(): after a fall, a counter has started at zero.
+            increases[series.partition("{")[0]] += int(value) - before * (int(value) >= before)
+            last[series] = int(value)
+    assert set(increases.values()) == {5 * (MAX_ENTRIES - 50)}
 
 
 def figures_in(monitor: PerformanceMonitor) -> frozenset[str]:

@@ -92,7 +92,7 @@ class PerformanceMonitor(Readings):
         """Forget everything counted: a forked child is another worker."""
         self.in_progress = 0
         self.open_websockets = 0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may count too
         self._pending = []
         self._counters = Counters(self.relative_error)
         self._workers: Workers | None = None

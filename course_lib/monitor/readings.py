@@ -21,7 +21,7 @@ class Readings:
     """The counters of a monitor, with the methods that read them. Any thread may call them."""
 
     relative_error: float
-    _lock: threading.Lock
+    _lock: threading.RLock
     _pending: list[Request]
     """Requests that aren't counted yet."""
     _counters: Counters

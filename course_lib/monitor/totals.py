@@ -20,13 +20,20 @@ MOST = 2**100  # the largest sum that's accepted; a busy service exceeds 2**64 n
 MOST_IN_BUCKET = 2**50  # thousands of them add up to less than a bucket can hold
 
 
-def combine(relative_error: float, plus: Sequence[Total], minus: Iterable[Total] = ()) -> Total:
+def combine(
+    relative_error: float,
+    plus: Sequence[Total],
+    minus: Iterable[Total] = (),
+    first: Iterable[Sequence[Total]] = (),
+) -> Total:
     """Add the totals in `plus`, subtract those in `minus`, and return the result.
 
-    The result has no entry for what was never counted, or was subtracted.
+    The result has no entry for what was never counted, or was subtracted. If there are too many
+    names, those in the totals of `first` have entries of their own, in this order.
     """
     combined = Counters(relative_error)
-    combined.reserve(plus)
+    for totals in (*first, plus):
+        combined.reserve(totals)
     for total in plus:
         combined.add_dump(total)
     for total in minus:

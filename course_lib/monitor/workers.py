@@ -25,6 +25,7 @@ import logging
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from redis.asyncio import Redis
@@ -47,6 +48,8 @@ log = logging.getLogger(__package__)
 class Reports:
     """The totals of live and ended workers that `Workers.collect` found, and what to fold."""
 
+    past: list[Total] = field(default_factory=list)
+    """The total of the workers that were folded before, if any."""
     live: list[Total] = field(default_factory=list)
     ended: list[Total] = field(default_factory=list)
     dead: list[bytes] = field(default_factory=list)
@@ -154,13 +157,15 @@ class Workers:
         if reports.is_past_unreadable:
             await self._reset()
             return combine(self._relative_error, []), len(workers), False
+        # Names in the past keep their entries. If another took its place, both counts would jump.
+        first = (reports.past, reports.ended + reports.live)
+        add = partial(combine, self._relative_error, first=first)
         if reports.dead:
-            past_total = await asyncio.to_thread(combine, self._relative_error, reports.ended)
+            past_total = await asyncio.to_thread(add, reports.ended)
             new_past = without_gauges(past_total)
             await self._fold(folds, new_past, generation, reports.dead)
             reports.ended = [new_past]
-        totals = reports.ended + reports.live
-        total = await asyncio.to_thread(combine, self._relative_error, totals)
+        total = await asyncio.to_thread(add, reports.ended + reports.live)
         return total, len(reports.live) + reports.unreadable, not reports.unreadable
 
     async def _reset(self) -> None:
@@ -173,7 +178,8 @@ class Workers:
         if past is not None:
             past_total = self._parse(past, "past")
             reports.is_past_unreadable = past_total is None
-            reports.ended += [past_total] if past_total else []
+            reports.past = [past_total] if past_total else []
+            reports.ended += reports.past
         for worker, number, text, is_dead in workers:
             total = self._parse(text, f"worker:{worker.decode(errors='replace')}")
             if is_dead:
