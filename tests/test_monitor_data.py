@@ -541,30 +541,52 @@ async def test_too_many_names_share_an_entry_in_the_same_way_at_every_scrape(
     assert len(seen) == 1
 
 
+def count_under(name: str, monitor: PerformanceMonitor) -> None:
+    monitor.log_request(name, 0.01)
+    monitor.log_query(name, 0.01, endpoint=name[:6])
+    monitor.count(name)
+
+
+def increases(seen: list[PerformanceMonitor]) -> set[int]:
+    """Return what Prometheus's increase() computes: after a fall, a counter has started at zero."""
+    increases: Counter[str] = Counter()
+    last: dict[str, int] = {}
+    for line in [line for monitor in seen for line in figures_in(monitor)]:
+        series, _, value = line.rpartition(" ")
+        before = last.get(series, 0)
+        increases[series.partition("{")[0]] += int(value) - before * (int(value) >= before)
+        last[series] = int(value)
+    return set(increases.values())
+
+
 @pytest.mark.anyio
 async def test_a_name_that_has_an_entry_keeps_it_when_workers_end_and_start(
     redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    increases: Counter[str] = Counter()
-    last: dict[str, int] = {}
+    seen = []
     for worker in range(5):
         monitor = PerformanceMonitor(redis=redis)
-        for number in range(MAX_ENTRIES - 50):
-            name = f"GET /{(number + 379 * worker) % 997:03}"  # before and after others' names
-            monitor.log_request(name, 0.01)
-            monitor.log_query(name, 0.01, endpoint=name[:6])
-            monitor.count(name)
-        whole = [await monitor.merged()]
+        for number in range(MAX_ENTRIES - 50):  # names before and after others' in the alphabet
+            count_under(f"GET /{(number + 379 * worker) % 997:03}", monitor)
+        seen.append(await monitor.merged())
         with monkeypatch.context() as patch:
             patch.setattr(workers, "DEAD_AFTER", -1)
-            whole.append(await PerformanceMonitor(redis=redis).merged())
-        for line in [line for monitor in whole for line in figures_in(monitor)]:
-            series, _, value = line.rpartition(" ")
-            before = last.get(series, 0)
-            # As in Prometheus's increase(): after a fall, a counter has started at zero.
-            increases[series.partition("{")[0]] += int(value) - before * (int(value) >= before)
-            last[series] = int(value)
-    assert set(increases.values()) == {5 * (MAX_ENTRIES - 50)}
+            seen.append(await PerformanceMonitor(redis=redis).merged())
+    assert increases(seen) == {5 * (MAX_ENTRIES - 50)}
+
+
+@pytest.mark.anyio
+async def test_a_name_that_has_an_entry_keeps_it_when_live_workers_find_others(
+    redis: Redis,
+) -> None:
+    monitors = [PerformanceMonitor(redis=redis) for _ in range(2)]
+    seen = []
+    for number in range(2 * MAX_ENTRIES - 100):
+        count_under(f"GET /{999 - number}", monitors[number % 2])
+        if number % 30 == 29:
+            await monitors[1].merged()
+            seen += [await monitor.merged() for monitor in monitors]
+    assert increases(seen) == {2 * MAX_ENTRIES - 100}
 
 
 def figures_in(monitor: PerformanceMonitor) -> frozenset[str]:

@@ -16,7 +16,8 @@ Keys, after a prefix:
 
     worker:<id>   a hash: a worker's running total, the number of its last report, its generation
     workers       a sorted set: the IDs of the workers, by the time of their last report
-    past          a hash: the total of all folded workers, the number of folds, the generation
+    past          a hash: the total of all folded workers, with the names of all that were read;
+                  the number of times it was written, the generation
     folded:<id>   the number of the last report of a folded worker
 """
 
@@ -31,7 +32,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from course_lib.monitor.totals import Total, as_text, combine, parse, without_gauges
+from course_lib.monitor.totals import Total, as_text, combine, names_in, parse, without_gauges
 from course_lib.redis_client import CircuitBreaker, RedisUnavailable, Script
 
 DEAD_AFTER = 10_000  # milliseconds without a report
@@ -157,12 +158,14 @@ class Workers:
         if reports.is_past_unreadable:
             await self._reset()
             return combine(self._relative_error, []), len(workers), False
-        # Names in the past keep their entries. If another took its place, both counts would jump.
+        # All names go into the past and keep their entries. If there are too many, and one took the
+        # place of another, both counts would jump.
         first = (reports.past, reports.ended + reports.live)
         add = partial(combine, self._relative_error, first=first)
-        if reports.dead:
-            past_total = await asyncio.to_thread(add, reports.ended)
-            new_past = without_gauges(past_total)
+        past_total = await asyncio.to_thread(partial(add, keep_names=True), reports.ended)
+        new_past = without_gauges(past_total)
+        has_all_names = [names_in(known) for known in reports.past] == [names_in(new_past)]
+        if reports.dead or not has_all_names:
             await self._fold(folds, new_past, generation, reports.dead)
             reports.ended = [new_past]
         total = await asyncio.to_thread(add, reports.ended + reports.live)
@@ -213,7 +216,7 @@ class Workers:
         except RedisUnavailable:
             pass
         except RedisError as error:
-            self._log_once("Could not fold the figures of ended workers: %s", error)
+            self._log_once("Could not write the figures of ended workers and new names: %s", error)
 
     async def _run(
         self, script: Script, keys: Sequence[str], *arguments: str | bytes | float
