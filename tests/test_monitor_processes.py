@@ -104,6 +104,18 @@ def test_a_fork_while_a_watched_counter_is_read_leaves_no_child_waiting(
     assert monitor.get_counts() == {"mine:a": 1}
 
 
+def test_a_fork_reaches_all_monitors_that_threads_made_while_others_were_deleted() -> None:
+    with ThreadPoolExecutor(4) as threads:
+        pairs = threads.map(lambda _: (PerformanceMonitor(), PerformanceMonitor()), range(100))
+        kept = [first for first, _ in pairs]
+    for monitor in kept:
+        monitor.count("parent")
+    child = os.fork()
+    if not child:
+        os._exit(any([monitor.get_counts() for monitor in kept]))
+    assert os.waitpid(child, 0)[1] == 0
+
+
 def test_the_monitor_can_be_imported_on_a_system_without_forks() -> None:
     script = "import os; del os.fork, os.register_at_fork; import course_lib.monitor"
     subprocess.run([sys.executable, "-c", script], check=True)

@@ -8,13 +8,13 @@ import os
 from collections.abc import Callable
 from weakref import WeakMethod
 
-_in_child: list[WeakMethod[Callable[[], None]]] = []
+_in_child: set[WeakMethod[Callable[[], None]]] = set()
 
 
 def call_in_child(method: Callable[[], None]) -> None:
     """Call a method in each forked child, as long as its object exists."""
-    _in_child[:] = [known for known in _in_child if known() is not None]
-    _in_child.append(WeakMethod(method))
+    # Threads may add and discard at the same time, because each call does one thing only.
+    _in_child.add(WeakMethod(method, _in_child.discard))
 
 
 def _call_all() -> None:
