@@ -16,6 +16,7 @@ import pytest
 from course_lib import redis_client
 from course_lib.lab import redis_server
 from course_lib.monitor import PerformanceMonitor
+from course_lib.monitor.turns import Turns
 from tests.conftest import PATIENT
 
 
@@ -119,6 +120,45 @@ def test_a_fork_reaches_all_monitors_that_threads_made_while_others_were_deleted
 def test_the_monitor_can_be_imported_on_a_system_without_forks() -> None:
     script = "import os; del os.fork, os.register_at_fork; import course_lib.monitor"
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+# --- threads ----------------------------------------------------------------------------------
+
+
+def test_threads_that_report_in_event_loops_of_their_own_lose_no_count(
+    any_server: redis_server.RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = redis_client.connect(any_server.url, time_limit=PATIENT)
+    monitor = PerformanceMonitor(redis=client, namespace=f"loops-{os.getpid()}-{id(client)}")
+
+    def merge(number: int) -> bool:
+        monitor.log_request("GET /x", 0.1)
+        return asyncio.run(monitor.merged()).complete
+
+    with ThreadPoolExecutor(4) as threads:
+        assert all(threads.map(merge, range(200)))
+    assert counted(asyncio.run(monitor.merged())) == {"GET /x": 200}
+    assert caplog.text == ""
+
+
+def test_a_report_whose_event_loop_was_closed_in_it_holds_up_no_other() -> None:
+    turns = Turns()
+
+    async def take_and_never_end() -> None:
+        async with turns.take():
+            await asyncio.Event().wait()
+
+    async def take() -> None:
+        async with asyncio.timeout(20), turns.take():
+            pass
+
+    loop = asyncio.new_event_loop()
+    unfinished = loop.create_task(take_and_never_end())
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+    asyncio.run(take())
+    unfinished.get_coro().close()
+    asyncio.run(take())
 
 
 # --- siblings ---------------------------------------------------------------------------------

@@ -86,7 +86,7 @@ class PerformanceMonitor(Readings):
         self._prefix = f"{{{namespace}}}:{relative_error:g}:"
         self._watched = WatchedCounters()
         self._start_at_zero()
-        call_in_child(self._start_at_zero)
+        call_in_child(self, PerformanceMonitor._start_at_zero)
 
     def _start_at_zero(self) -> None:
         """Forget everything counted: a forked child is another worker."""

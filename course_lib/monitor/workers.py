@@ -33,6 +33,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from course_lib.monitor.totals import Total, as_text, combine, names_in, parse, without_gauges
+from course_lib.monitor.turns import Turns
 from course_lib.redis_client import CircuitBreaker, RedisUnavailable, Script
 
 DEAD_AFTER = 10_000  # milliseconds without a report
@@ -77,8 +78,7 @@ class Workers:
         self._confirmed: Total | None = None  # the total in that report
         self._unconfirmed: Total | None = None  # a later total that may have arrived
         self._folded: Total | None = None  # the part of the total that's in the past, or lost
-        self._writing = asyncio.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._turns = Turns()
         self._logged = ""  # the last problem, which isn't logged again while it lasts
 
     async def report(self, total: Callable[[], Total]) -> bool:
@@ -112,10 +112,7 @@ class Workers:
     # --- reporting ----------------------------------------------------------------------------
 
     async def _write(self, total: Callable[[], Total]) -> None:
-        loop = asyncio.get_running_loop()
-        if loop is not self._loop:  # a lock works in one event loop, and the last one has ended
-            self._loop, self._writing = loop, asyncio.Lock()
-        async with self._writing:
+        async with self._turns.take():
             if self._unconfirmed:
                 # Send the same total again, so that its number stands for one total only.
                 await self._send(self._unconfirmed)
