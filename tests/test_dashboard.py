@@ -495,6 +495,33 @@ def test_a_point_of_the_chart_covers_a_few_seconds_of_the_browsers_clock(
     assert problems == []
 
 
+ADD_STATEMENTS = """async before => {
+    const reply = await (await fetch("dashboard/figures")).json();
+    const statement = number => ({endpoint: "GET /", sql: `SELECT ${number}`, count: 9, total: 1});
+    const rows = [...Array(before).keys()].map(statement);
+    const seconds = Date.now();
+    replies.length = points.length = 0;
+    for (const [number, statements] of [rows, [statement(99), ...rows]].entries()) {
+        Date.now = () => seconds + 1000 * number;
+        addReply({...structuredClone(reply), statements});
+    }
+    draw();
+}"""
+
+
+@pytest.mark.parametrize(("before", "recent"), [(3, "9"), (10, "\N{EN DASH}")])
+def test_the_runs_of_a_statement_that_was_not_among_the_slowest_are_unknown(
+    server: serve.Server, chromium: Any, before: int, recent: str
+) -> None:
+    with closing(chromium.new_page()) as tab:
+        tab.goto(f"{server.url}/dashboard")
+        expect(tab.locator("#state")).to_have_text("live")
+        tab.locator("#pause").click()
+        tab.evaluate(ADD_STATEMENTS, before)
+        row = tab.locator("#statements tbody tr", has_text="SELECT 99")
+        assert row.locator("td").nth(1).inner_text().split() == ["9", recent]
+
+
 # --- the notebook -----------------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ const TIME_LIMIT = 5000;     // milliseconds for a reply
 const TILE_SECONDS = 10;     // a tile covers this time
 const POINT_SECONDS = 5;     // a point of a chart covers this time, which smooths its line
 const CHART_SECONDS = 300;
+const MAX_STATEMENTS = 10;   // in a reply: those with the largest total time
 const MIN_SAMPLES = {50: 1, 90: 10, 99: 100};  // with fewer, a percentile is just the maximum
 const BUCKETS_START = 1e-6;  // seconds; the start of the first bucket, as in histogram.py
 
@@ -19,6 +20,7 @@ let paused = false;
 // --- numbers ---------------------------------------------------------------------------------
 
 function formatCount(number) {
+  if (number == null) return "–";
   return number.toLocaleString("en", {maximumFractionDigits: number < 10 ? 1 : 0});
 }
 
@@ -135,12 +137,13 @@ function draw() {
   drawTiles(newest, between(older, newest));
   drawChart("rate", points, RATE_LINES, formatCount, false);
   drawChart("times", points, TIME_LINES, formatTime, true);
-  const endpoints = withRecent(older.endpoints, newest.endpoints, row => row.endpoint);
+  const endpoints = withRecent(older.endpoints, newest.endpoints, row => row.endpoint, 0);
   drawTable("endpoints", endpointColumns(endpoints), endpoints);
   const nameOf = row => row.endpoint + row.sql;
-  const statements = withRecent(older.statements, newest.statements, nameOf);
+  const ifNew = older.statements.length < MAX_STATEMENTS ? 0 : null;  // it may have run before
+  const statements = withRecent(older.statements, newest.statements, nameOf, ifNew);
   drawTable("statements", statementColumns, statements);
-  const counts = withRecent(rowsOfCounts(older), rowsOfCounts(newest), row => row.name);
+  const counts = withRecent(rowsOfCounts(older), rowsOfCounts(newest), row => row.name, 0);
   drawTable("counts", countColumns, counts);
   byId("counted").hidden = counts.length === 0;
 }

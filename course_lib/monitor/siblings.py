@@ -12,8 +12,8 @@ With SO_REUSEPORT, each worker has a socket of its own with the same address:
     gunicorn --reuse-port --+-- this worker   127.0.0.1:8000   socket:[4711]
                             +-- worker        127.0.0.1:8000   socket:[4712]   counted
 
-Linux hides the files of a worker that has changed its user (gunicorn --user). Then a sibling with
-the command line of this process counts.
+Linux hides the files of a worker that has changed its user (gunicorn --user). Then a sibling counts
+if it has the command line and the user of this process.
 
 This reads Linux's /proc. On other systems it finds no workers.
 """
@@ -61,13 +61,16 @@ def _shares(process: int, listening: set[str]) -> bool:
     try:
         return any([name in listening for name, _ in _sockets(process)])
     except PermissionError:
-        return _command(process) == _command(os.getpid())
+        return _description(process) == _description(os.getpid())
 
 
-def _command(process: int) -> bytes:
-    with suppress(OSError):  # it has ended
-        return (PROC / f"{process}/cmdline").read_bytes()
-    return b""
+def _description(process: int) -> list[bytes]:
+    """Return the command line and the user of a process, or nothing if it has ended."""
+    with suppress(OSError):
+        command = (PROC / f"{process}/cmdline").read_bytes()
+        status = (PROC / f"{process}/status").read_bytes().splitlines()
+        return [command, *[line for line in status if line.startswith(b"Uid:")]]
+    return []
 
 
 def _count_with_same_address(listening: set[str]) -> int:
