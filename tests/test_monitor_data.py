@@ -587,6 +587,10 @@ async def test_a_name_that_has_an_entry_keeps_it_when_live_workers_find_others(
             await monitors[1].merged()
             seen += [await monitor.merged() for monitor in monitors]
     assert increases(seen) == {2 * MAX_ENTRIES - 100}
+    written = await redis.hget(PREFIX + "past", "folds")
+    for monitor in monitors * 2:
+        await monitor.merged()
+    assert await redis.hget(PREFIX + "past", "folds") == written  # only if there are new names
 
 
 def figures_in(monitor: PerformanceMonitor) -> frozenset[str]:
@@ -606,6 +610,27 @@ def test_a_total_of_many_years_can_be_read_and_many_of_them_added_up() -> None:
     read = totals.parse(0.01, totals.as_text(total).encode())
     whole = totals.combine(0.01, [read] * 100)
     assert whole["counts"] == {"a": 100 * 2**70}
+
+
+@pytest.mark.anyio
+async def test_a_report_that_cannot_be_made_is_logged_and_made_up_for(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monitor = PerformanceMonitor(redis=redis)
+    log(monitor, "GET /a", 3)
+    with monkeypatch.context() as patch:
+        patch.setattr(totals, "json", None)  # as if there were no memory left
+        monitor.start()
+        while monitor.background.is_running:
+            await asyncio.sleep(0.01)
+    messages = [record.message for record in caplog.records]
+    assert messages == [
+        "The monitor's background task failed; the next request restarts it",
+        "The monitor's last report failed",
+    ]
+    monitor.start()
+    await monitor.stop()
+    assert counts(await PerformanceMonitor(redis=redis).merged()) == {"GET /a": 3}
 
 
 @pytest.mark.anyio

@@ -81,8 +81,11 @@ class Background:
 
     async def _end(self) -> None:
         self.is_running = False
-        if self._report:
-            await self._report()
+        try:
+            if self._report:
+                await self._report()
+        except Exception:
+            log.exception("The monitor's last report failed")
 
     async def _report_regularly(self) -> None:
         task = asyncio.current_task()
