@@ -29,7 +29,9 @@ from course_lib.monitor import (
     PerformanceMiddleware,
     PerformanceMonitor,
     background,
+    dashboard,
     endpoint_of,
+    figures,
     prometheus,
 )
 from course_lib.monitor import monitor as monitor_module
@@ -69,9 +71,22 @@ def counted(monitor: PerformanceMonitor) -> dict[str, int]:
 async def test_workers_that_are_not_counted_are_reported(
     monitor: PerformanceMonitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(monitor_module, "count_siblings", lambda: 3)
+    for module in (monitor_module, dashboard):
+        monkeypatch.setattr(module, "count_siblings", lambda: 3)
     whole = await monitor.merged()
     assert "app_workers_uncounted 3\n" in prometheus(whole)
+    assert "app_workers_uncounted 3\n" in prometheus(monitor)  # where `merged()` is forgotten
+    assert figures(monitor)["uncounted_workers"] == 3
+
+
+@pytest.mark.anyio
+async def test_workers_that_are_counted_through_redis_are_not_reported_as_missing(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (monitor_module, dashboard):
+        monkeypatch.setattr(module, "count_siblings", lambda: 3)
+    whole = await PerformanceMonitor(redis=redis).merged()
+    assert "app_workers_uncounted 0\n" in prometheus(whole)
 
 
 def test_the_example_in_the_docs_shows_its_own_requests(

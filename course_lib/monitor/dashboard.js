@@ -178,7 +178,7 @@ function showReply(reply) {
   if (!reply.complete) {
     showState("Some workers' figures can't be read from Redis: these are too low", true);
   } else if (reply.uncounted_workers) {
-    const advice = "pass redis= to PerformanceMonitor to add them up";
+    const advice = "pass redis= to PerformanceMonitor, and show what its merged() returns";
     showState(`Workers that aren't counted here: ${reply.uncounted_workers}; ${advice}`, true);
   } else {
     showState("live", false);

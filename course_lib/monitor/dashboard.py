@@ -16,6 +16,7 @@ from typing import Any
 
 from course_lib.monitor.histogram import NANOSECONDS, Histogram
 from course_lib.monitor.monitor import PerformanceMonitor
+from course_lib.monitor.siblings import count_siblings
 
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 """The media type of Prometheus' text format."""
@@ -36,6 +37,12 @@ def _checked(monitor: PerformanceMonitor) -> PerformanceMonitor:
     if not isinstance(monitor, PerformanceMonitor):
         raise TypeError(f"monitor is {monitor!r}: pass one, for example await monitor.merged()")
     return monitor
+
+
+def _uncounted_workers(monitor: PerformanceMonitor) -> int:
+    """Return how many processes of this server aren't counted: all others if it isn't merged."""
+    known = monitor.uncounted_workers
+    return count_siblings() if known is None else known
 
 
 # --- for people -------------------------------------------------------------------------------
@@ -71,7 +78,7 @@ def figures(
     return {
         "now": time.time(),
         "workers": monitor.workers,
-        "uncounted_workers": monitor.uncounted_workers,
+        "uncounted_workers": _uncounted_workers(monitor),
         "complete": monitor.complete,
         "slow": monitor.slow,
         "relative_error": monitor.relative_error,
@@ -155,7 +162,7 @@ def _metric_lines(monitor: PerformanceMonitor) -> Iterator[str]:
         (
             "app_workers_uncounted",
             "Processes whose requests are missing here, because they share no Redis.",
-            monitor.uncounted_workers,
+            _uncounted_workers(monitor),
         ),
     ):
         yield from _header(name, "gauge", text)

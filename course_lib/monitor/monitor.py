@@ -76,8 +76,8 @@ class PerformanceMonitor(Readings):
         self.relative_error = check_share("relative_error", relative_error)
         self.workers = 1
         """The number of live processes whose requests are counted here."""
-        self.uncounted_workers = 0
-        """The other processes of this server that `merged` found, but can't read without Redis."""
+        self.uncounted_workers: int | None = None
+        """The other processes of this server that `merged` can't read; None before `merged`."""
         self.complete = True
         """False if `merged` couldn't read the other workers' counts from Redis."""
         self.background = Background(self._count_lag, self._report if redis else None)
@@ -221,9 +221,8 @@ class PerformanceMonitor(Readings):
         """
         merged = PerformanceMonitor(slow=self.slow, relative_error=self.relative_error)
         total = None
-        if self._workers is None:
-            merged.uncounted_workers = await asyncio.to_thread(count_siblings)
-        else:
+        merged.uncounted_workers = 0 if self._workers else await asyncio.to_thread(count_siblings)
+        if self._workers:
             has_reported = await self._workers.report(self.dump)
             collected = await self._workers.collect() if has_reported else None
             total, merged.workers, merged.complete = collected or (None, 1, False)

@@ -94,7 +94,7 @@ def _count_with_same_address(listening: set[str]) -> int:
 def _warn() -> None:
     log.warning(
         "This server has several workers, and each counts its own requests only, so the figures "
-        "are too low: pass redis= to PerformanceMonitor to add them up"
+        "are too low: pass redis= to PerformanceMonitor, and show what its merged() returns"
     )
 
 
