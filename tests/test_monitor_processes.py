@@ -144,20 +144,16 @@ def test_threads_that_report_in_event_loops_of_their_own_lose_no_count(
 def test_a_report_whose_event_loop_was_closed_in_it_holds_up_no_other() -> None:
     turns = Turns()
 
-    async def take_and_never_end() -> None:
-        async with turns.take():
-            await asyncio.Event().wait()
-
     async def take() -> None:
         async with asyncio.timeout(20), turns.take():
             pass
 
+    unfinished = turns.take()
     loop = asyncio.new_event_loop()
-    unfinished = loop.create_task(take_and_never_end())
-    loop.run_until_complete(asyncio.sleep(0))
+    loop.run_until_complete(unfinished.__aenter__())
     loop.close()
     asyncio.run(take())
-    unfinished.get_coro().close()
+    asyncio.run(unfinished.__aexit__(None, None, None))
     asyncio.run(take())
 
 
@@ -212,6 +208,22 @@ def test_workers_whose_files_the_system_hides_find_one_another() -> None:
         for child in children:
             child.communicate("\n\n")
     assert found == ["1", "1"]
+
+
+NO_MORE_FILES = """
+import contextlib, os, resource, socket
+own = socket.create_server(("127.0.0.1", 0))
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+with contextlib.suppress(OSError):
+    while True:
+        os.dup(0)
+"""
+
+
+def test_a_process_that_can_open_no_more_files_finds_no_workers_and_goes_on() -> None:
+    script = "from course_lib.monitor.siblings import count_siblings\n" + NO_MORE_FILES
+    command = [sys.executable, "-c", script + "print(count_siblings())"]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "0\n"
 
 
 OWN_SOCKETS = """

@@ -35,7 +35,8 @@ log = logging.getLogger(__package__)
 
 def count_siblings() -> int:
     """Return the number of other processes that accept connections to this process's addresses."""
-    listening = {name: file for name, file in _sockets(os.getpid()) if _is_listening(file)}
+    sockets = _sockets(os.getpid()) or []
+    listening = {name: file for name, file in sockets if _is_listening(file)}
     if not listening:
         return 0
     count = _count_sharing(set(listening))
@@ -58,10 +59,10 @@ def _count_sharing(listening: set[str]) -> int:
 
 
 def _shares(process: int, listening: set[str]) -> bool:
-    try:
-        return any([name in listening for name, _ in _sockets(process)])
-    except PermissionError:
+    sockets = _sockets(process)
+    if sockets is None:
         return _description(process) == _description(os.getpid())
+    return any([name in listening for name, _ in sockets])
 
 
 def _description(process: int) -> list[bytes]:
@@ -98,18 +99,23 @@ def _warn() -> None:
     )
 
 
-def _sockets(process: int) -> list[tuple[str, int]]:
+def _sockets(process: int) -> list[tuple[str, int]] | None:
     """Return the sockets of a process as the system names them, with their file numbers.
 
-    Raises PermissionError if the system hides them.
+    Returns None if the system hides them.
     """
+    try:
+        files = list((PROC / f"{process}/fd").iterdir())
+    except PermissionError:
+        return None
+    except OSError:  # it has ended, or this process can open no more files
+        return []
     sockets = []
-    with suppress(FileNotFoundError, ProcessLookupError):  # it has ended
-        for file in (PROC / f"{process}/fd").iterdir():
-            with suppress(OSError):
-                name = os.readlink(file)
-                if name.startswith("socket:"):
-                    sockets.append((name, int(file.name)))
+    for file in files:
+        with suppress(OSError):
+            name = os.readlink(file)
+            if name.startswith("socket:"):
+                sockets.append((name, int(file.name)))
     return sockets
 
 

@@ -17,7 +17,7 @@ class Turns:
     """Turns that are taken one after another. A turn ends with its event loop at the latest."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # the end of a deleted coroutine may come while it's held
         self._loop: asyncio.AbstractEventLoop | None = None  # the one whose turn it is
 
     @asynccontextmanager
