@@ -439,6 +439,89 @@ def test_the_page_says_so_if_the_service_does_not_respond(
         )
 
 
+def test_the_page_says_so_if_the_service_accepts_requests_and_never_responds(
+    server: serve.Server, chromium: Any
+) -> None:
+    with closing(chromium.new_page()) as tab:
+        tab.goto(f"{server.url}/dashboard")
+        expect(tab.locator("#state")).to_have_text("live")
+        tab.route("**/dashboard/figures", lambda _: None)
+        expect(tab.locator("#state")).to_contain_text(
+            "The service isn't responding", timeout=20_000
+        )
+
+
+ADD_REPLIES = """async ([seconds, ofOtherClock]) => {
+    const reply = await (await fetch("dashboard/figures")).json();
+    const start = Date.now();
+    replies.length = points.length = 0;
+    for (const [number, later] of seconds.entries()) {
+        Date.now = () => start + 1000 * later;
+        const now = reply.now + later + (number % 2 ? ofOtherClock : 0);
+        const requests = {first: 0, counts: [10 * later]};
+        addReply(structuredClone({...reply, now, requests}));
+    }
+    draw();
+    return points.map(point => point.rate ?? null);
+}"""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "of_other_clock", "rates"),
+    [
+        ([0, 1, 2, 3], 0, [10, 10, 10]),
+        ([0, 1, 2, 3], 3_600, [10, 10, 10]),  # two machines whose clocks differ
+        ([0, 1, 100, 101], 0, [10, None, 10]),  # paused for more than a minute
+        ([0, 1, 1_000, 1_001], 0, [None, 10]),  # for longer than the chart covers
+        ([0, 4, 8, 12, 16], 0, [10] * 4),  # slow replies
+    ],
+)
+def test_a_point_of_the_chart_covers_a_few_seconds_of_the_browsers_clock(
+    server: serve.Server,
+    chromium: Any,
+    seconds: list[int],
+    of_other_clock: int,
+    rates: list[float | None],
+) -> None:
+    problems: list[str] = []
+    with closing(chromium.new_page()) as tab:
+        tab.on("pageerror", lambda error: problems.append(str(error)))
+        tab.goto(f"{server.url}/dashboard")
+        expect(tab.locator("#state")).to_have_text("live")
+        tab.locator("#pause").click()
+        assert tab.evaluate(ADD_REPLIES, [seconds, of_other_clock]) == rates
+        expect(tile(tab, "requests/s")).to_have_text("10")
+        expect(tile(tab, "in progress")).to_have_text(re.compile(r"^\d"))
+    assert problems == []
+
+
+ADD_STATEMENTS = """async before => {
+    const reply = await (await fetch("dashboard/figures")).json();
+    const statement = number => ({endpoint: "GET /", sql: `SELECT ${number}`, count: 9, total: 1});
+    const rows = [...Array(before).keys()].map(statement);
+    const seconds = Date.now();
+    replies.length = points.length = 0;
+    for (const [number, statements] of [rows, [statement(99), ...rows]].entries()) {
+        Date.now = () => seconds + 1000 * number;
+        addReply({...structuredClone(reply), statements});
+    }
+    draw();
+}"""
+
+
+@pytest.mark.parametrize(("before", "recent"), [(3, "9"), (10, "\N{EN DASH}")])
+def test_the_runs_of_a_statement_that_was_not_among_the_slowest_are_unknown(
+    server: serve.Server, chromium: Any, before: int, recent: str
+) -> None:
+    with closing(chromium.new_page()) as tab:
+        tab.goto(f"{server.url}/dashboard")
+        expect(tab.locator("#state")).to_have_text("live")
+        tab.locator("#pause").click()
+        tab.evaluate(ADD_STATEMENTS, before)
+        row = tab.locator("#statements tbody tr", has_text="SELECT 99")
+        assert row.locator("td").nth(1).inner_text().split() == ["9", recent]
+
+
 # --- the notebook -----------------------------------------------------------------------------
 
 

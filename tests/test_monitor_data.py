@@ -4,9 +4,12 @@ import asyncio
 import json
 import logging
 import math
+import signal
 import sqlite3
+import time
 from collections import Counter, UserDict
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from decimal import Decimal
 from functools import partial
@@ -83,6 +86,17 @@ WRONG: list[Callable[[PerformanceMonitor], None]] = [
     lambda monitor: monitor.count(None),  # type: ignore[arg-type]
 ]
 
+WRONG_CALLS: list[tuple[str, Callable[[PerformanceMonitor], object]]] = [
+    ("n is", lambda monitor: monitor.get_slow_queries(-1)),
+    ("n is", lambda monitor: monitor.workload("10")),  # type: ignore[arg-type]
+    ("by is", lambda monitor: monitor.get_slow_queries(by="p90")),
+    ("name is", lambda monitor: monitor.watch(7, {})),  # type: ignore[arg-type]
+    ("relative_error", lambda _: PerformanceMonitor(relative_error="1")),  # type: ignore[arg-type]
+    ("monitor is", lambda _: prometheus(None)),  # type: ignore[arg-type]
+    ("monitor is", lambda _: figures(None)),  # type: ignore[arg-type]
+    ("duration is", lambda monitor: monitor.log_request("GET /", None)),  # type: ignore[arg-type]
+]
+
 
 @pytest.mark.parametrize("hand_in", WRONG)
 def test_a_wrong_value_is_refused_and_counted_and_disturbs_no_other(
@@ -94,6 +108,14 @@ def test_a_wrong_value_is_refused_and_counted_and_disturbs_no_other(
     assert counts(monitor) == {"GET /a": 1}
     assert monitor.get_slow_queries() == []
     assert monitor.get_counts() == {"monitor_refused": 1}
+
+
+@pytest.mark.parametrize(("problem", "call"), WRONG_CALLS)
+def test_a_wrong_argument_is_named(
+    monitor: PerformanceMonitor, problem: str, call: Callable[[PerformanceMonitor], object]
+) -> None:
+    with pytest.raises((TypeError, ValueError), match=problem):
+        call(monitor)
 
 
 def test_a_time_to_the_first_byte_of_many_years_loses_no_other_request(
@@ -138,7 +160,9 @@ def test_a_client_that_blocks_raises_when_the_app_starts() -> None:
         PerformanceMonitor(redis=BlockingRedis())  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("ignore", [["/metrics"], ["get /metrics"], [""], "GET /metrics"])
+@pytest.mark.parametrize(
+    "ignore", [["/metrics"], ["get /metrics"], [""], "GET /metrics", None, [7]]
+)
 def test_what_could_ignore_nothing_or_too_much_raises_when_the_app_starts(
     monitor: PerformanceMonitor, ignore: Any
 ) -> None:
@@ -169,6 +193,16 @@ def test_names_and_statuses_without_end_share_entries_and_can_be_encoded(
     assert max(len(name) for name in monitor.get_counts()) == MAX_NAME
     prometheus(monitor).encode()
     json.dumps(figures(monitor), ensure_ascii=False).encode()
+
+
+def test_a_signal_handler_may_count_while_the_monitor_counts(monitor: PerformanceMonitor) -> None:
+    handler = signal.signal(signal.SIGUSR1, lambda *_: monitor.count("signal"))
+    try:
+        with monitor._lock:  # as in the middle of a report
+            signal.raise_signal(signal.SIGUSR1)
+    finally:
+        signal.signal(signal.SIGUSR1, handler)
+    assert monitor.get_counts() == {"signal": 1}
 
 
 # --- what others count ------------------------------------------------------------------------
@@ -205,6 +239,42 @@ def test_a_watched_counter_that_is_cleared_counts_on(monitor: PerformanceMonitor
         counter["timeout"] = times  # type: ignore[assignment]
         seen.append(monitor.get_counts()["cache:timeout"])
     assert seen == [5, 5, 6, 8, 8, 9]
+
+
+def test_watched_counters_with_the_same_name_add_up(monitor: PerformanceMonitor) -> None:
+    first, second = Counter(timeout=5), Counter(timeout=2, refused=1)
+    for counter in (first, second, first):
+        monitor.watch("cache", counter)
+    assert monitor.get_counts() == {"cache:timeout": 7, "cache:refused": 1}
+
+
+def test_a_watched_counter_that_several_threads_read_is_exact(monitor: PerformanceMonitor) -> None:
+    class Counted(UserDict[str, int]):
+        """A counter that counts while it's read."""
+
+        def __getitem__(self, key: str) -> int:
+            value = super().__getitem__(key)
+            self.data[key] = value + 1
+            time.sleep(0.0001)  # another thread may read the next value now
+            return value
+
+    counter = Counted(a=0)
+    monitor.watch("mine", counter)
+    with ThreadPoolExecutor(8) as threads:
+        seen = list(threads.map(lambda _: monitor.get_counts()["mine:a"], range(100)))
+    assert sorted(seen) == list(range(100))
+
+
+def test_a_watched_name_keeps_its_place_when_other_names_are_added(
+    monitor: PerformanceMonitor,
+) -> None:
+    monitor.watch("cache", {"timeout": 5})
+    for number in range(MAX_ENTRIES - 1):
+        monitor.count(f"name {number}")
+    assert monitor.get_counts()["cache:timeout"] == 5
+    monitor.count("another name")
+    counted = monitor.get_counts()
+    assert (counted["cache:timeout"], counted[OTHERS]) == (5, 1)
 
 
 @pytest.mark.anyio
@@ -245,6 +315,14 @@ def test_the_workload_goes_straight_into_the_advisor(monitor: PerformanceMonitor
     assert monitor.workload() == [(sql, 3)]
     (index,) = recommend_indexes(db, monitor.workload(), seconds=20)
     assert "(owner)" in str(index)
+
+
+def test_the_workload_has_no_statement_of_which_only_the_beginning_is_kept(
+    monitor: PerformanceMonitor,
+) -> None:
+    monitor.log_query(f"SELECT {'?, ' * MAX_NAME}?", 0.1, endpoint="GET /a")
+    monitor.log_query("SELECT 1", 0.1, endpoint="GET /a")
+    assert monitor.workload() == [("SELECT 1", 1)]
 
 
 # --- what Redis has ---------------------------------------------------------------------------
@@ -463,6 +541,58 @@ async def test_too_many_names_share_an_entry_in_the_same_way_at_every_scrape(
     assert len(seen) == 1
 
 
+def count_under(name: str, monitor: PerformanceMonitor) -> None:
+    monitor.log_request(name, 0.01)
+    monitor.log_query(name, 0.01, endpoint=name[:6])
+    monitor.count(name)
+
+
+def increases(seen: list[PerformanceMonitor]) -> set[int]:
+    """Return what Prometheus's increase() computes: after a fall, a counter has started at zero."""
+    increases: Counter[str] = Counter()
+    last: dict[str, int] = {}
+    for line in [line for monitor in seen for line in figures_in(monitor)]:
+        series, _, value = line.rpartition(" ")
+        before = last.get(series, 0)
+        increases[series.partition("{")[0]] += int(value) - before * (int(value) >= before)
+        last[series] = int(value)
+    return set(increases.values())
+
+
+@pytest.mark.anyio
+async def test_a_name_that_has_an_entry_keeps_it_when_workers_end_and_start(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    for worker in range(5):
+        monitor = PerformanceMonitor(redis=redis)
+        for number in range(MAX_ENTRIES - 50):  # names before and after others' in the alphabet
+            count_under(f"GET /{(number + 379 * worker) % 997:03}", monitor)
+        seen.append(await monitor.merged())
+        with monkeypatch.context() as patch:
+            patch.setattr(workers, "DEAD_AFTER", -1)
+            seen.append(await PerformanceMonitor(redis=redis).merged())
+    assert increases(seen) == {5 * (MAX_ENTRIES - 50)}
+
+
+@pytest.mark.anyio
+async def test_a_name_that_has_an_entry_keeps_it_when_live_workers_find_others(
+    redis: Redis,
+) -> None:
+    monitors = [PerformanceMonitor(redis=redis) for _ in range(2)]
+    seen = []
+    for number in range(2 * MAX_ENTRIES - 100):
+        count_under(f"GET /{999 - number}", monitors[number % 2])
+        if number % 30 == 29:
+            await monitors[1].merged()
+            seen += [await monitor.merged() for monitor in monitors]
+    assert increases(seen) == {2 * MAX_ENTRIES - 100}
+    written = await redis.hget(PREFIX + "past", "folds")
+    for monitor in monitors * 2:
+        await monitor.merged()
+    assert await redis.hget(PREFIX + "past", "folds") == written  # only if there are new names
+
+
 def figures_in(monitor: PerformanceMonitor) -> frozenset[str]:
     names = ("http_requests_total{", "db_statement_duration_seconds_count{", "app_counts_total{")
     return frozenset(line for line in prometheus(monitor).splitlines() if line.startswith(names))
@@ -480,6 +610,27 @@ def test_a_total_of_many_years_can_be_read_and_many_of_them_added_up() -> None:
     read = totals.parse(0.01, totals.as_text(total).encode())
     whole = totals.combine(0.01, [read] * 100)
     assert whole["counts"] == {"a": 100 * 2**70}
+
+
+@pytest.mark.anyio
+async def test_a_report_that_cannot_be_made_is_logged_and_made_up_for(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monitor = PerformanceMonitor(redis=redis)
+    log(monitor, "GET /a", 3)
+    with monkeypatch.context() as patch:
+        patch.setattr(totals, "json", None)  # as if there were no memory left
+        monitor.start()
+        while monitor.background.is_running:
+            await asyncio.sleep(0.01)
+    messages = [record.message for record in caplog.records]
+    assert messages == [
+        "The monitor's background task failed; the next request restarts it",
+        "The monitor's last report failed",
+    ]
+    monitor.start()
+    await monitor.stop()
+    assert counts(await PerformanceMonitor(redis=redis).merged()) == {"GET /a": 3}
 
 
 @pytest.mark.anyio

@@ -29,7 +29,9 @@ from course_lib.monitor import (
     PerformanceMiddleware,
     PerformanceMonitor,
     background,
+    dashboard,
     endpoint_of,
+    figures,
     prometheus,
 )
 from course_lib.monitor import monitor as monitor_module
@@ -69,9 +71,22 @@ def counted(monitor: PerformanceMonitor) -> dict[str, int]:
 async def test_workers_that_are_not_counted_are_reported(
     monitor: PerformanceMonitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(monitor_module, "count_siblings", lambda: 3)
+    for module in (monitor_module, dashboard):
+        monkeypatch.setattr(module, "count_siblings", lambda: 3)
     whole = await monitor.merged()
     assert "app_workers_uncounted 3\n" in prometheus(whole)
+    assert "app_workers_uncounted 3\n" in prometheus(monitor)  # where `merged()` is forgotten
+    assert figures(monitor)["uncounted_workers"] == 3
+
+
+@pytest.mark.anyio
+async def test_workers_that_are_counted_through_redis_are_not_reported_as_missing(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (monitor_module, dashboard):
+        monkeypatch.setattr(module, "count_siblings", lambda: 3)
+    whole = await PerformanceMonitor(redis=redis).merged()
+    assert "app_workers_uncounted 0\n" in prometheus(whole)
 
 
 def test_the_example_in_the_docs_shows_its_own_requests(
@@ -119,6 +134,21 @@ async def test_a_monitor_that_is_stopped_at_once_still_reports(redis: Redis) -> 
     monitor.start()
     await monitor.stop()
     assert counted(await PerformanceMonitor(redis=redis).merged()) == {"GET /x": 1}
+
+
+def test_a_monitor_started_outside_an_event_loop_starts_with_the_first_request(
+    monitor: PerformanceMonitor, caplog: pytest.LogCaptureFixture
+) -> None:
+    monitor.start()
+    assert "no event loop of asyncio is running" in caplog.text
+
+    async def serve_and_stop() -> bool:
+        await get(monitored(monitor), "/items/1")
+        is_running = monitor.background.is_running
+        await monitor.stop()
+        return is_running
+
+    assert asyncio.run(serve_and_stop())
 
 
 def test_when_its_event_loop_ends_a_monitor_reports_and_starts_again_in_the_next(

@@ -14,6 +14,7 @@ Read `monitor.py` first, then `histogram.py`; `request.py` shows how a request i
     reading       readings.py   --> dashboard.py, with the page and Prometheus's text
     the process   background.py --> lag.py;  forks.py starts a forked worker at zero
     the service   workers.py    --> totals.py --> Redis;  siblings.py finds workers without it
+                  turns.py          one report at a time, in any event loop
 """
 
 from course_lib.monitor.dashboard import PROMETHEUS, figures, page, prometheus

@@ -34,6 +34,8 @@ def check_seconds(argument: str, value: float) -> float:
         seconds = float(value)
     except OverflowError:  # a whole number that's larger than any float
         seconds = math.inf
+    except TypeError:
+        raise TypeError(f"{argument} is {value!r}: pass a number of seconds") from None
     if not 0 <= seconds < math.inf:
         raise ValueError(f"{argument} is {value!r}: pass seconds, 0 or more")
     return seconds
@@ -57,6 +59,13 @@ def is_count(value: object) -> bool:
     return isinstance(value, int) and 0 <= value <= MOST_TIMES
 
 
+def check_share(argument: str, share: float) -> float:
+    """Return a share. Raises TypeError if it isn't a number; a histogram checks its range."""
+    if isinstance(share, bool) or not isinstance(share, int | float):
+        raise TypeError(f"{argument} is {share!r}: pass a share, such as 0.01 for 1%")
+    return share
+
+
 def check_slow(slow: float) -> float:
     """Return the duration from which a request is slow. Raises TypeError or ValueError."""
     if isinstance(slow, bool) or not isinstance(slow, int | float):
@@ -77,14 +86,17 @@ def check_endpoints(argument: str, endpoints: Container[str]) -> Container[str]:
     """Return a set of endpoints.
 
     Raises ValueError at one without a method, which would match no request, and TypeError if
-    they're text. A container that can't be iterated over isn't checked.
+    they're text or no container. A container that can't be iterated over isn't checked.
     """
+    if not isinstance(endpoints, Container):
+        raise TypeError(f"{argument} is {endpoints!r}: pass a list, such as ['GET /metrics']")
     if isinstance(endpoints, str):
         raise TypeError(f"{argument} is {endpoints!r}: pass a list, such as [{endpoints!r}]")
     if not isinstance(endpoints, Iterable):
         return endpoints
     checked = frozenset(endpoints)
     for endpoint in checked:
+        check_name(f"one of {argument}", endpoint)
         method, _, path = endpoint.partition(" ")
         if endpoint != UNKNOWN and not (path and method in METHODS | {OTHER}):
             raise ValueError(f"{argument} has {endpoint!r}: name the method too, like 'GET /path'")

@@ -26,6 +26,7 @@ class Background:
         report: Callable[[], Awaitable[object]] | None,
     ) -> None:
         self.is_running = False
+        self._has_warned = False
         self._count_lag = count_lag
         self._report = report
         self._task: asyncio.Task[None] | None = None
@@ -45,9 +46,15 @@ class Background:
             self._task = Context().run(asyncio.create_task, running)
         except RuntimeError:
             running.close()
+            self.is_running = False  # so that the next request tries again
+            self._warn()
+
+    def _warn(self) -> None:
+        if not self._has_warned:
+            self._has_warned = True
             log.warning(
                 "The monitor counts requests, but measures no lag and reports nothing to other "
-                "workers: it needs asyncio, and this server runs without it"
+                "workers: it needs asyncio, and no event loop of asyncio is running"
             )
 
     async def stop(self) -> None:
@@ -74,8 +81,11 @@ class Background:
 
     async def _end(self) -> None:
         self.is_running = False
-        if self._report:
-            await self._report()
+        try:
+            if self._report:
+                await self._report()
+        except Exception:
+            log.exception("The monitor's last report failed")
 
     async def _report_regularly(self) -> None:
         task = asyncio.current_task()

@@ -4,9 +4,11 @@
 //                     and in small print the last ten seconds)
 
 const INTERVAL = 1000;       // milliseconds between two requests for figures
-const TILE_REPLIES = 10;     // a tile covers this many replies
-const POINT_REPLIES = 5;     // a point of a chart covers this many replies, which smooths its line
-const MAX_POINTS = 300;
+const TIME_LIMIT = 5000;     // milliseconds for a reply
+const TILE_SECONDS = 10;     // a tile covers this time
+const POINT_SECONDS = 5;     // a point of a chart covers this time, which smooths its line
+const CHART_SECONDS = 300;
+const MAX_STATEMENTS = 10;   // in a reply: those with the largest total time
 const MIN_SAMPLES = {50: 1, 90: 10, 99: 100};  // with fewer, a percentile is just the maximum
 const BUCKETS_START = 1e-6;  // seconds; the start of the first bucket, as in histogram.py
 
@@ -18,6 +20,7 @@ let paused = false;
 // --- numbers ---------------------------------------------------------------------------------
 
 function formatCount(number) {
+  if (number == null) return "–";
   return number.toLocaleString("en", {maximumFractionDigits: number < 10 ? 1 : 0});
 }
 
@@ -87,6 +90,7 @@ function between(older, newer) {
 
 function drawTiles(newest, figures) {
   const {workers, gauges} = newest;
+  const inProgress = formatCount(Math.max(gauges.in_progress - 1, 0));  // without this page's own
   const tiles = [
     ["requests/s", formatCount(figures.rate)],
     ["P50", formatTime(figures.p50)],
@@ -98,7 +102,7 @@ function drawTiles(newest, figures) {
     ["cache hits", figures.hit_rate == null ? "–" : formatShare(figures.hit_rate)],
     ["cache loads", figures.loads == null ? "–" : formatCount(figures.loads)],
     ["loop lag, P90", formatTime(figures.lag), figures.lag > .1],
-    ["in progress", formatCount(gauges.in_progress - 1)],  // without the request of this page
+    ["in progress", inProgress],
     ["workers", formatCount(workers), newest.uncounted_workers > 0],
   ];
   if (gauges.open_websockets) tiles.push(["WebSockets", formatCount(gauges.open_websockets)]);
@@ -121,38 +125,48 @@ const TIME_LINES = [
   {key: "p99", name: "P99", colour: "--p99", dash: "2 3"},
 ];
 
-function replyBefore(number) {
-  return replies.at(-Math.min(number + 1, replies.length));
+// Return the newest reply that's this many seconds old, or else the oldest.
+function replyBefore(seconds) {
+  const newest = replies.at(-1);
+  return replies.findLast(reply => newest.now - reply.now >= seconds) || replies[0];
 }
 
 function draw() {
   const newest = replies.at(-1);
-  const older = replyBefore(TILE_REPLIES);
+  const older = replyBefore(TILE_SECONDS);
   drawTiles(newest, between(older, newest));
   drawChart("rate", points, RATE_LINES, formatCount, false);
   drawChart("times", points, TIME_LINES, formatTime, true);
-  const endpoints = withRecent(older.endpoints, newest.endpoints, row => row.endpoint);
+  const endpoints = withRecent(older.endpoints, newest.endpoints, row => row.endpoint, 0);
   drawTable("endpoints", endpointColumns(endpoints), endpoints);
   const nameOf = row => row.endpoint + row.sql;
-  const statements = withRecent(older.statements, newest.statements, nameOf);
+  const ifNew = older.statements.length < MAX_STATEMENTS ? 0 : null;  // it may have run before
+  const statements = withRecent(older.statements, newest.statements, nameOf, ifNew);
   drawTable("statements", statementColumns, statements);
-  const counts = withRecent(rowsOfCounts(older), rowsOfCounts(newest), row => row.name);
+  const counts = withRecent(rowsOfCounts(older), rowsOfCounts(newest), row => row.name, 0);
   drawTable("counts", countColumns, counts);
   byId("counted").hidden = counts.length === 0;
 }
 
 function addReply(reply) {
   const previous = replies.at(-1);
+  reply.now = Date.now() / 1000;  // because the clocks of several machines may differ
   reply.total = reply.endpoints.reduce((sum, row) => sum + row.count, 0);
   // If these are other totals, nothing can be subtracted: the service has restarted, or the number
   // of workers that they cover has changed.
   if (previous && (previous.complete !== reply.complete || previous.total > reply.total)) {
     replies.length = points.length = 0;
   }
+  // The page was paused or hidden, the service didn't respond, or the browser's clock was set.
+  if (previous && !(reply.now > previous.now && reply.now - previous.now < TILE_SECONDS)) {
+    replies.length = 0;
+    points.push({now: reply.now});  // a gap in the lines
+  }
   replies.push(reply);
-  if (replies.length > 1) points.push(between(replyBefore(POINT_REPLIES), reply));
-  if (points.length > MAX_POINTS) points.shift();
-  if (replies.length > TILE_REPLIES + 1) replies.shift();
+  if (replies.length > 1) points.push(between(replyBefore(POINT_SECONDS), reply));
+  const isRecent = point => Math.abs(reply.now - point.now) <= CHART_SECONDS;
+  while (points.length && !isRecent(points[0])) points.shift();
+  while (replies.length > 2 && reply.now - replies[1].now > TILE_SECONDS) replies.shift();
 }
 
 function showState(text, isBad) {
@@ -164,7 +178,7 @@ function showReply(reply) {
   if (!reply.complete) {
     showState("Some workers' figures can't be read from Redis: these are too low", true);
   } else if (reply.uncounted_workers) {
-    const advice = "pass redis= to PerformanceMonitor to add them up";
+    const advice = "pass redis= to PerformanceMonitor, and show what its merged() returns";
     showState(`Workers that aren't counted here: ${reply.uncounted_workers}; ${advice}`, true);
   } else {
     showState("live", false);
@@ -174,7 +188,8 @@ function showReply(reply) {
 async function update() {
   if (paused || document.hidden) return;
   try {
-    const response = await fetch("dashboard/figures");
+    const signal = AbortSignal.timeout(TIME_LIMIT);
+    const response = await fetch("dashboard/figures", {signal});
     const reply = await response.json();
     if (paused) return;  // since the request was sent
     addReply(reply);
@@ -190,7 +205,7 @@ function togglePause() {
   paused = !paused;
   byId("pause").setAttribute("aria-pressed", paused);
   byId("pause").textContent = paused ? "Resume" : "Pause";
-  showState(paused ? "paused" : "live", false);
+  showState(paused ? "paused" : "waiting for figures", false);
 }
 
 byId("pause").addEventListener("click", togglePause);

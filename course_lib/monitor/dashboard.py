@@ -16,6 +16,7 @@ from typing import Any
 
 from course_lib.monitor.histogram import NANOSECONDS, Histogram
 from course_lib.monitor.monitor import PerformanceMonitor
+from course_lib.monitor.siblings import count_siblings
 
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 """The media type of Prometheus' text format."""
@@ -29,6 +30,19 @@ SCRIPTS = ("chart.js", "tables.js", "dashboard.js")
 PLACE = "/* the scripts */"  # where they go in dashboard.html
 
 FAILURES = ("errors", "rejected", "disconnected")
+
+
+def _checked(monitor: PerformanceMonitor) -> PerformanceMonitor:
+    """Return a monitor. Raises TypeError for anything else, such as `merged()` without await."""
+    if not isinstance(monitor, PerformanceMonitor):
+        raise TypeError(f"monitor is {monitor!r}: pass one, for example await monitor.merged()")
+    return monitor
+
+
+def _uncounted_workers(monitor: PerformanceMonitor) -> int:
+    """Return how many processes of this server aren't counted: all others if it isn't merged."""
+    known = monitor.uncounted_workers
+    return count_siblings() if known is None else known
 
 
 # --- for people -------------------------------------------------------------------------------
@@ -53,7 +67,7 @@ def figures(
     one to get the percentiles of the time between them. `plan` returns the database's plan for a
     statement, or None if it's unknown.
     """
-    metrics = monitor.get_performance_metrics()
+    metrics = _checked(monitor).get_performance_metrics()
     dump = monitor.dump()
     requests = _buckets(monitor.overall().dump())
     for name in FAILURES:
@@ -64,7 +78,7 @@ def figures(
     return {
         "now": time.time(),
         "workers": monitor.workers,
-        "uncounted_workers": monitor.uncounted_workers,
+        "uncounted_workers": _uncounted_workers(monitor),
         "complete": monitor.complete,
         "slow": monitor.slow,
         "relative_error": monitor.relative_error,
@@ -91,7 +105,7 @@ def prometheus(monitor: PerformanceMonitor) -> str:
     Bucket bounds are accurate to within the monitor's relative error. Format:
     https://prometheus.io/docs/instrumenting/exposition_formats/
     """
-    return "".join(f"{line}\n" for line in _metric_lines(monitor))
+    return "".join(f"{line}\n" for line in _metric_lines(_checked(monitor)))
 
 
 def _metric_lines(monitor: PerformanceMonitor) -> Iterator[str]:
@@ -148,7 +162,7 @@ def _metric_lines(monitor: PerformanceMonitor) -> Iterator[str]:
         (
             "app_workers_uncounted",
             "Processes whose requests are missing here, because they share no Redis.",
-            monitor.uncounted_workers,
+            _uncounted_workers(monitor),
         ),
     ):
         yield from _header(name, "gauge", text)

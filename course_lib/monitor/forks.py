@@ -6,21 +6,23 @@ they went on counting in a copy, they would report one another's requests under 
 
 import os
 from collections.abc import Callable
-from weakref import WeakMethod
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
-_in_child: list[WeakMethod[Callable[[], None]]] = []
+Owner = TypeVar("Owner")
+
+_in_child: WeakKeyDictionary[Any, Callable[[Any], None]] = WeakKeyDictionary()
 
 
-def call_in_child(method: Callable[[], None]) -> None:
-    """Call a method in each forked child, as long as its object exists."""
-    _in_child[:] = [known for known in _in_child if known() is not None]
-    _in_child.append(WeakMethod(method))
+def call_in_child(owner: Owner, method: Callable[[Owner], None]) -> None:
+    """Call a method of an object in each forked child, as long as the object exists."""
+    _in_child[owner] = method
 
 
 def _call_all() -> None:
-    for known in _in_child:
-        if method := known():
-            method()
+    for owner, method in list(_in_child.items()):
+        method(owner)
 
 
-os.register_at_fork(after_in_child=_call_all)
+if hasattr(os, "register_at_fork"):  # Windows has no forks
+    os.register_at_fork(after_in_child=_call_all)

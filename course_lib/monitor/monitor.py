@@ -25,10 +25,10 @@ from redis.asyncio import Redis
 
 from course_lib.checks import check_namespace
 from course_lib.monitor.arguments import (
-    check_counter,
     check_name,
     check_request,
     check_seconds,
+    check_share,
     check_slow,
     check_times,
 )
@@ -39,7 +39,7 @@ from course_lib.monitor.histogram import LONGEST
 from course_lib.monitor.lines import milliseconds, write_line
 from course_lib.monitor.readings import Readings
 from course_lib.monitor.siblings import count_siblings
-from course_lib.monitor.watched import WatchedCounter
+from course_lib.monitor.watched import WatchedCounters
 from course_lib.monitor.workers import Workers
 from course_lib.redis_client import check_client
 
@@ -73,32 +73,33 @@ class PerformanceMonitor(Readings):
         if redis is not None:
             check_client(redis)
         self.slow = check_slow(slow)
-        self.relative_error = relative_error
+        self.relative_error = check_share("relative_error", relative_error)
         self.workers = 1
         """The number of live processes whose requests are counted here."""
-        self.uncounted_workers = 0
-        """The other processes of this server that `merged` found, but can't read without Redis."""
+        self.uncounted_workers: int | None = None
+        """The other processes of this server that `merged` can't read; None before `merged`."""
         self.complete = True
         """False if `merged` couldn't read the other workers' counts from Redis."""
         self.background = Background(self._count_lag, self._report if redis else None)
         self._redis = redis
         # The error bound decides the buckets, and only equal buckets can be added.
         self._prefix = f"{{{namespace}}}:{relative_error:g}:"
-        self._watched: dict[str, WatchedCounter] = {}
+        self._watched = WatchedCounters()
         self._start_at_zero()
-        call_in_child(self._start_at_zero)
+        call_in_child(self, PerformanceMonitor._start_at_zero)
 
     def _start_at_zero(self) -> None:
         """Forget everything counted: a forked child is another worker."""
         self.in_progress = 0
         self.open_websockets = 0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may count too
         self._pending = []
         self._counters = Counters(self.relative_error)
         self._workers: Workers | None = None
         if self._redis is not None:
             self._workers = Workers(self._redis, self._prefix, self.relative_error)
         self.background.forget()
+        self._watched.start_at_zero()
 
     # --- counting -----------------------------------------------------------------------------
 
@@ -173,10 +174,10 @@ class PerformanceMonitor(Readings):
     def watch(self, name: str, counter: Mapping[str, int]) -> None:
         """Include a counter that other code keeps, each of its keys as "name:key".
 
-        For example `monitor.watch("cache_unavailable", cache.unavailable)`. Raises TypeError if
-        it isn't a mapping. A value that isn't a whole number of 0 or more is left out, and logged.
+        For example `monitor.watch("cache_unavailable", cache.unavailable)`. Counters of one name
+        add up. Raises TypeError if it isn't a mapping. A value that isn't a count is logged.
         """
-        self._watched[name] = WatchedCounter(name, check_counter(counter))
+        self._watched.add(name, counter)
 
     def _count_lag(self, lags: Sequence[float]) -> None:
         with self._lock:
@@ -220,9 +221,8 @@ class PerformanceMonitor(Readings):
         """
         merged = PerformanceMonitor(slow=self.slow, relative_error=self.relative_error)
         total = None
-        if self._workers is None:
-            merged.uncounted_workers = await asyncio.to_thread(count_siblings)
-        else:
+        merged.uncounted_workers = 0 if self._workers else await asyncio.to_thread(count_siblings)
+        if self._workers:
             has_reported = await self._workers.report(self.dump)
             collected = await self._workers.collect() if has_reported else None
             total, merged.workers, merged.complete = collected or (None, 1, False)

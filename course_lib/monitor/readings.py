@@ -3,20 +3,29 @@
 import threading
 from collections import Counter
 
-from course_lib.monitor.entries import OTHERS, Counters, Counts, Metrics, Request, SlowQuery
+from course_lib.monitor.arguments import check_times
+from course_lib.monitor.entries import (
+    MAX_NAME,
+    OTHERS,
+    Counters,
+    Counts,
+    Metrics,
+    Request,
+    SlowQuery,
+)
 from course_lib.monitor.histogram import Histogram
-from course_lib.monitor.watched import WatchedCounter
+from course_lib.monitor.watched import WatchedCounters
 
 
 class Readings:
     """The counters of a monitor, with the methods that read them. Any thread may call them."""
 
     relative_error: float
-    _lock: threading.Lock
+    _lock: threading.RLock
     _pending: list[Request]
     """Requests that aren't counted yet."""
     _counters: Counters
-    _watched: dict[str, WatchedCounter]
+    _watched: WatchedCounters
 
     def _flush(self) -> None:
         """Count the pending requests."""
@@ -38,8 +47,9 @@ class Readings:
     def get_slow_queries(self, n: int = 10, by: str = "total") -> list[SlowQuery]:
         """Return the `n` statements with the largest total time, or the largest P99 if `by="p99"`.
 
-        Raises ValueError for any other `by`.
+        Raises ValueError for any other `by` or a negative `n`, TypeError if `n` isn't a number.
         """
+        check_times("n", n)
         if by not in {"total", "p99"}:
             raise ValueError(f"by is {by!r}: sort statements by 'total' or by 'p99'")
         with self._lock:
@@ -53,21 +63,25 @@ class Readings:
     def workload(self, n: int = 100) -> list[tuple[str, int]]:
         """Return the `n` statements with the largest total time, and how often each ran.
 
-        `advisor.recommend_indexes` takes this list.
+        `advisor.recommend_indexes` takes this list. Statements of 4,000 characters or more aren't
+        in it, because only their beginning is kept.
         """
         calls: Counter[str] = Counter()
         for query in self.get_slow_queries(n):
-            if query.sql != OTHERS:  # their text is unknown
+            if query.sql != OTHERS and len(query.sql) < MAX_NAME:  # else the text isn't known
                 calls[query.sql] += query.count
         return list(calls.items())
 
     def get_counts(self) -> dict[str, int]:
         """Return everything that was counted by `count`, or that is watched."""
+        watched = self._watched.counts()
         with self._lock:
+            for name in watched:
+                # Keep its place among the names: if it moved to "(others)", counts would jump.
+                self._counters.counts.add(name, 0)
             counts = Counts(self._counters.counts)
-        for counter in self._watched.values():
-            for name, times in counter.counts().items():
-                counts.add(name, times)
+        for name, times in watched.items():
+            counts.add(name, times)
         return dict(counts)
 
     def get_event_loop_lag(self) -> Metrics | None:

@@ -12,12 +12,16 @@ With SO_REUSEPORT, each worker has a socket of its own with the same address:
     gunicorn --reuse-port --+-- this worker   127.0.0.1:8000   socket:[4711]
                             +-- worker        127.0.0.1:8000   socket:[4712]   counted
 
+Linux hides the files of a worker that has changed its user (gunicorn --user). Then a sibling counts
+if it has the command line and the user of this process.
+
 This reads Linux's /proc. On other systems it finds no workers.
 """
 
 import logging
 import os
 import socket
+from collections import Counter
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -31,10 +35,13 @@ log = logging.getLogger(__package__)
 
 def count_siblings() -> int:
     """Return the number of other processes that accept connections to this process's addresses."""
-    listening = {name: file for name, file in _sockets(os.getpid()) if _is_listening(file)}
+    sockets = _sockets(os.getpid()) or []
+    listening = {name: file for name, file in sockets if _is_listening(file)}
+    if not listening:
+        return 0
     count = _count_sharing(set(listening))
     if any([_option(file, socket.SO_REUSEPORT) for file in listening.values()]):
-        count += _count_with_same_address(set(listening))
+        count = max(count, _count_with_same_address(set(listening)))
     if count:
         _warn()
     return count
@@ -48,8 +55,23 @@ def _count_sharing(listening: set[str]) -> int:
         with suppress(OSError):
             children |= set(map(int, thread.read_text().split()))
     siblings = children - {os.getpid()}
-    names_of_siblings = [{name for name, _ in _sockets(sibling)} for sibling in siblings]
-    return sum([bool(listening & names) for names in names_of_siblings])
+    return sum([_shares(sibling, listening) for sibling in siblings])
+
+
+def _shares(process: int, listening: set[str]) -> bool:
+    sockets = _sockets(process)
+    if sockets is None:
+        return _description(process) == _description(os.getpid())
+    return any([name in listening for name, _ in sockets])
+
+
+def _description(process: int) -> list[bytes]:
+    """Return the command line and the user of a process, or nothing if it has ended."""
+    with suppress(OSError):
+        command = (PROC / f"{process}/cmdline").read_bytes()
+        status = (PROC / f"{process}/status").read_bytes().splitlines()
+        return [command, *[line for line in status if line.startswith(b"Uid:")]]
+    return []
 
 
 def _count_with_same_address(listening: set[str]) -> int:
@@ -57,7 +79,7 @@ def _count_with_same_address(listening: set[str]) -> int:
 
     The table of sockets has a line for each connection too, so read it only if it's needed.
     """
-    count = 0
+    sockets: Counter[str] = Counter()  # a worker may have one for each of several addresses
     for table in ("net/tcp", "net/tcp6"):
         with suppress(OSError):
             rows = [line.split() for line in (PROC / table).read_text().splitlines()]
@@ -65,27 +87,35 @@ def _count_with_same_address(listening: set[str]) -> int:
             addresses = {f"socket:[{row[INODE]}]": row[ADDRESS] for row in open_rows}
             own = {addresses[name] for name in listening & set(addresses)}
             others = set(addresses) - listening
-            count += sum([addresses[name] in own for name in others])
-    return count
+            sockets.update([addresses[name] for name in others if addresses[name] in own])
+    return max(sockets.values(), default=0)
 
 
 @cache  # once in a process
 def _warn() -> None:
     log.warning(
         "This server has several workers, and each counts its own requests only, so the figures "
-        "are too low: pass redis= to PerformanceMonitor to add them up"
+        "are too low: pass redis= to PerformanceMonitor, and show what its merged() returns"
     )
 
 
-def _sockets(process: int) -> list[tuple[str, int]]:
-    """Return the sockets of a process as the system names them, with their file numbers."""
+def _sockets(process: int) -> list[tuple[str, int]] | None:
+    """Return the sockets of a process as the system names them, with their file numbers.
+
+    Returns None if the system hides them.
+    """
+    try:
+        files = list((PROC / f"{process}/fd").iterdir())
+    except PermissionError:
+        return None
+    except OSError:  # it has ended, or this process can open no more files
+        return []
     sockets = []
-    with suppress(OSError):  # it has ended, or belongs to another user
-        for file in (PROC / f"{process}/fd").iterdir():
-            with suppress(OSError):
-                name = os.readlink(file)
-                if name.startswith("socket:"):
-                    sockets.append((name, int(file.name)))
+    for file in files:
+        with suppress(OSError):
+            name = os.readlink(file)
+            if name.startswith("socket:"):
+                sockets.append((name, int(file.name)))
     return sockets
 
 

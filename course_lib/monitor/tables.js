@@ -28,10 +28,12 @@ function drawTable(id, columns, rows) {
 }
 
 // Return rows with what was added since earlier rows: `recent` has their count, total and mean.
-function withRecent(olderRows, newerRows, nameOf) {
+// `ifNew` is the earlier count of a row that wasn't there, or null if that's unknown.
+function withRecent(olderRows, newerRows, nameOf, ifNew) {
   const older = new Map(olderRows.map(row => [nameOf(row), row]));
   return newerRows.map(row => {
-    const before = older.get(nameOf(row)) || {count: 0, total: 0};
+    const before = older.get(nameOf(row)) || {count: ifNew, total: 0};
+    if (before.count == null) return {...row, recent: {count: null, total: 0, mean: null}};
     const recent = {count: row.count - before.count, total: row.total - before.total};
     recent.mean = recent.count ? recent.total / recent.count : null;
     return {...row, recent};

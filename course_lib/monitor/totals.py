@@ -20,19 +20,37 @@ MOST = 2**100  # the largest sum that's accepted; a busy service exceeds 2**64 n
 MOST_IN_BUCKET = 2**50  # thousands of them add up to less than a bucket can hold
 
 
-def combine(relative_error: float, plus: Sequence[Total], minus: Iterable[Total] = ()) -> Total:
+def combine(
+    relative_error: float,
+    plus: Sequence[Total],
+    minus: Iterable[Total] = (),
+    first: Iterable[Sequence[Total]] = (),
+    *,
+    keep_names: bool = False,
+) -> Total:
     """Add the totals in `plus`, subtract those in `minus`, and return the result.
 
-    The result has no entry for what was never counted, or was subtracted.
+    The result has no entry for what was never counted, or was subtracted, unless `keep_names` is
+    True. If there are too many names, those in the totals of `first` have entries of their own, in
+    this order.
     """
     combined = Counters(relative_error)
-    combined.reserve(plus)
+    for totals in (*first, plus):
+        combined.reserve(totals)
     for total in plus:
         combined.add_dump(total)
     for total in minus:
         combined.add_dump(without_gauges(total), times=-1)
-    combined.remove_empty()
+    if not keep_names:
+        combined.remove_empty()
     return combined.dump()
+
+
+def names_in(total: Total) -> set[tuple[str, ...]]:
+    """Return the names of all entries and counts in a total, each after its kind."""
+    counts = {("count", name) for name in total["counts"]}
+    endpoints = {("endpoint", name) for name, _ in total["endpoints"]}
+    return counts | endpoints | {("statement", *name) for name, _ in total["statements"]}
 
 
 def without_gauges(total: Total) -> Total:

@@ -1,4 +1,4 @@
-"""Read a counter that other code keeps, such as `cache.unavailable`."""
+"""Read counters that other code keeps, such as `cache.unavailable`."""
 
 import logging
 import threading
@@ -6,9 +6,38 @@ from collections import Counter
 from collections.abc import Mapping
 from functools import lru_cache
 
-from course_lib.monitor.arguments import is_count
+from course_lib.monitor.arguments import check_counter, check_name, is_count
 
 log = logging.getLogger(__package__)
+
+
+class WatchedCounters:
+    """Counters by name. Those with the same name add up."""
+
+    def __init__(self) -> None:
+        self._counters: list[WatchedCounter] = []
+
+    def add(self, name: str, counter: Mapping[str, int]) -> None:
+        """Watch a counter. Does nothing if it's watched under this name already.
+
+        Raises TypeError if the name isn't text, or if the counter isn't a mapping.
+        """
+        check_name("name", name)
+        check_counter(counter)
+        if not any([known.is_of(name, counter) for known in self._counters]):
+            self._counters.append(WatchedCounter(name, counter))
+
+    def counts(self) -> Counter[str]:
+        """Return all counts, each under "name:key"."""
+        counts: Counter[str] = Counter()
+        for counter in self._counters:
+            counts.update(counter.counts())
+        return counts
+
+    def start_at_zero(self) -> None:
+        """Leave out what's counted so far: in a forked child, that's its parent's."""
+        for counter in self._counters:
+            counter.start_at_zero()
 
 
 class WatchedCounter:
@@ -25,11 +54,20 @@ class WatchedCounter:
         self._last: dict[str, int] = {}
         self._cleared: Counter[str] = Counter()  # what each key had counted before it fell
 
+    def is_of(self, name: str, counter: Mapping[str, int]) -> bool:
+        """Return True if this is a counter, under a name."""
+        return self._name == name and self._counter is counter
+
+    def start_at_zero(self) -> None:
+        """Leave out what's counted so far. Another thread may have had the lock at the fork."""
+        self._lock = threading.Lock()
+        self._last = self._read()
+        self._cleared = Counter({name: -times for name, times in self._last.items()})
+
     def counts(self) -> dict[str, int]:
         """Return the counts, each of its keys as "name:key"."""
-        found = self._read()
-        with self._lock:
-            for key, times in found.items():
+        with self._lock:  # also while reading: an older value would look like a fall
+            for key, times in self._read().items():
                 last = self._last.get(key, 0)
                 if times < last:
                     self._cleared[key] += last

@@ -16,7 +16,8 @@ Keys, after a prefix:
 
     worker:<id>   a hash: a worker's running total, the number of its last report, its generation
     workers       a sorted set: the IDs of the workers, by the time of their last report
-    past          a hash: the total of all folded workers, the number of folds, the generation
+    past          a hash: the total of all folded workers, with the names of all that were read;
+                  the number of times it was written, the generation
     folded:<id>   the number of the last report of a folded worker
 """
 
@@ -25,12 +26,14 @@ import logging
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from course_lib.monitor.totals import Total, as_text, combine, parse, without_gauges
+from course_lib.monitor.totals import Total, as_text, combine, names_in, parse, without_gauges
+from course_lib.monitor.turns import Turns
 from course_lib.redis_client import CircuitBreaker, RedisUnavailable, Script
 
 DEAD_AFTER = 10_000  # milliseconds without a report
@@ -47,6 +50,8 @@ log = logging.getLogger(__package__)
 class Reports:
     """The totals of live and ended workers that `Workers.collect` found, and what to fold."""
 
+    past: list[Total] = field(default_factory=list)
+    """The total of the workers that were folded before, if any."""
     live: list[Total] = field(default_factory=list)
     ended: list[Total] = field(default_factory=list)
     dead: list[bytes] = field(default_factory=list)
@@ -73,8 +78,7 @@ class Workers:
         self._confirmed: Total | None = None  # the total in that report
         self._unconfirmed: Total | None = None  # a later total that may have arrived
         self._folded: Total | None = None  # the part of the total that's in the past, or lost
-        self._writing = asyncio.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._turns = Turns()
         self._logged = ""  # the last problem, which isn't logged again while it lasts
 
     async def report(self, total: Callable[[], Total]) -> bool:
@@ -108,10 +112,7 @@ class Workers:
     # --- reporting ----------------------------------------------------------------------------
 
     async def _write(self, total: Callable[[], Total]) -> None:
-        loop = asyncio.get_running_loop()
-        if loop is not self._loop:  # a lock works in one event loop, and the last one has ended
-            self._loop, self._writing = loop, asyncio.Lock()
-        async with self._writing:
+        async with self._turns.take():
             if self._unconfirmed:
                 # Send the same total again, so that its number stands for one total only.
                 await self._send(self._unconfirmed)
@@ -154,13 +155,17 @@ class Workers:
         if reports.is_past_unreadable:
             await self._reset()
             return combine(self._relative_error, []), len(workers), False
-        if reports.dead:
-            past_total = await asyncio.to_thread(combine, self._relative_error, reports.ended)
-            new_past = without_gauges(past_total)
+        # All names go into the past and keep their entries. If there are too many, and one took the
+        # place of another, both counts would jump.
+        first = (reports.past, reports.ended + reports.live)
+        add = partial(combine, self._relative_error, first=first)
+        past_total = await asyncio.to_thread(partial(add, keep_names=True), reports.ended)
+        new_past = without_gauges(past_total)
+        has_all_names = [names_in(known) for known in reports.past] == [names_in(new_past)]
+        if reports.dead or not has_all_names:
             await self._fold(folds, new_past, generation, reports.dead)
             reports.ended = [new_past]
-        totals = reports.ended + reports.live
-        total = await asyncio.to_thread(combine, self._relative_error, totals)
+        total = await asyncio.to_thread(add, reports.ended + reports.live)
         return total, len(reports.live) + reports.unreadable, not reports.unreadable
 
     async def _reset(self) -> None:
@@ -173,7 +178,8 @@ class Workers:
         if past is not None:
             past_total = self._parse(past, "past")
             reports.is_past_unreadable = past_total is None
-            reports.ended += [past_total] if past_total else []
+            reports.past = [past_total] if past_total else []
+            reports.ended += reports.past
         for worker, number, text, is_dead in workers:
             total = self._parse(text, f"worker:{worker.decode(errors='replace')}")
             if is_dead:
@@ -207,7 +213,7 @@ class Workers:
         except RedisUnavailable:
             pass
         except RedisError as error:
-            self._log_once("Could not fold the figures of ended workers: %s", error)
+            self._log_once("Could not write the figures of ended workers and new names: %s", error)
 
     async def _run(
         self, script: Script, keys: Sequence[str], *arguments: str | bytes | float

@@ -1,12 +1,13 @@
--- Folds dead workers into the past, once. Does nothing if another worker has folded any since the
--- caller read the past, if one of the dead workers has reported since, or if Redis has lost data.
+-- Folds dead workers into the past, once, and writes new names there. Does nothing if a worker has
+-- written the past since the caller read it, if a dead worker has reported since, or if Redis has
+-- lost data.
 --
 -- KEYS  1 the past   2 the workers, by the time of their last report
 --       3 the prefix of the workers' hashes   4 the prefix of the folded reports' numbers
--- ARGV  1 the number of folds that the caller read   2 the new total of the past
+-- ARGV  1 how often the past was written, as the caller read it  2 the new total of the past
 --       3 the TTL of the keys, in milliseconds   4 the generation that the caller read
 --       5 ... a worker, the number of its last report (empty if unreadable), ...
--- Returns 1 if the workers were folded, else 0.
+-- Returns 1 if the past was written, else 0.
 
 local past = redis.call("HMGET", KEYS[1], "folds", "generation")
 if (past[1] or "0") ~= ARGV[1] or (past[2] or "") ~= ARGV[4] then
