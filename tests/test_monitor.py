@@ -130,6 +130,19 @@ def test_an_invalid_relative_error_raises(error: float) -> None:
         PerformanceMonitor(relative_error=error)
 
 
+@pytest.mark.parametrize(
+    "make", [Histogram, lambda share: PerformanceMonitor(relative_error=share)]
+)
+def test_a_relative_error_that_is_no_number_raises(make: Callable[[Any], object]) -> None:
+    with pytest.raises(TypeError, match="relative_error is '1%': pass a share"):
+        make("1%")
+
+
+def test_a_middleware_without_a_monitor_raises() -> None:
+    with pytest.raises(TypeError, match="monitor is None: pass a PerformanceMonitor"):
+        PerformanceMiddleware(FastAPI(), monitor=None)  # type: ignore[arg-type]
+
+
 # --- metrics ----------------------------------------------------------------------------------
 
 

@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from course_lib.monitor import PerformanceMiddleware, PerformanceMonitor, request
@@ -172,6 +175,17 @@ async def test_a_file_that_the_server_sends_itself_counts_with_its_size(
     await serve(monitor, sends(START, {"type": "http.response.pathsend", "path": str(path)}))
     (metrics,) = monitor.get_performance_metrics().values()
     assert (metrics.size, statuses(monitor)) == (1_000, {200: 1})
+
+
+@pytest.mark.anyio
+async def test_a_response_to_head_has_no_size_because_servers_drop_its_body(
+    monitor: PerformanceMonitor,
+) -> None:
+    app = Starlette(routes=[Route("/", lambda _: PlainTextResponse("x" * 1_000))])
+    for method in ("GET", "HEAD"):
+        await serve(monitor, app, scope={**SCOPE, "method": method, "path": "/"})
+    sizes = {name: each.size for name, each in monitor.get_performance_metrics().items()}
+    assert sizes == {"GET /": 1_000, "HEAD /": 0}
 
 
 # --- disconnects ------------------------------------------------------------------------------

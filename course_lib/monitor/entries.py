@@ -90,12 +90,13 @@ class Entry(Histogram):
 
     def add_requests(self, requests: Sequence[Request]) -> None:
         """Count requests to the same endpoint."""
-        _, durations, statuses, first_bytes, sizes = zip(*requests, strict=True)
+        endpoints, durations, statuses, first_bytes, sizes = zip(*requests, strict=True)
         self.add_all(durations)
         for status, count in Counter(statuses).items():
             self.statuses[status if 100 <= status <= 999 else OTHER_STATUS] += count
         self.first_bytes += int(sum(first_bytes) * NANOSECONDS)
-        self.size += sum(sizes)
+        if not endpoints[0].startswith("HEAD "):  # servers don't send the body
+            self.size += sum(sizes)
 
     def figures(self) -> dict[str, Any]:
         """Return the values for `Metrics`. Raises ValueError if the entry is empty."""

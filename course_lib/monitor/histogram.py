@@ -18,6 +18,8 @@ from array import array
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from course_lib.monitor.arguments import check_share
+
 SHORTEST = 1e-6  # seconds; a shorter duration counts as this one
 LONGEST = 86_400.0  # seconds; a longer duration counts as this one
 COUNT_BYTES = 8  # of an unsigned integer in `array("Q")`
@@ -39,7 +41,7 @@ class Histogram:
     __slots__ = ("_first", "_growth", "clamped", "counts", "longest", "relative_error", "total")
 
     def __init__(self, relative_error: float = 0.01) -> None:
-        if not 0.0005 <= relative_error <= 0.5:
+        if not 0.0005 <= check_share("relative_error", relative_error) <= 0.5:
             raise ValueError(
                 f"relative_error is {relative_error!r}: pass a share from 0.0005 to 0.5, like 0.01"
             )

@@ -45,6 +45,8 @@ class PerformanceMiddleware:
     def __init__(
         self, app: App, *, monitor: PerformanceMonitor, ignore: Container[str] = ()
     ) -> None:
+        if not isinstance(monitor, PerformanceMonitor):
+            raise TypeError(f"monitor is {monitor!r}: pass a PerformanceMonitor")
         self.app = app
         self.monitor = monitor
         self.ignore = check_endpoints("ignore", ignore)
