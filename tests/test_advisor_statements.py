@@ -118,6 +118,11 @@ FOUND = {
         " WHERE owner.name = 'name5'",
         "(day<?",
     ),
+    "the better of two indexes if SQLite prefers the other": (
+        "SELECT owner FROM item WHERE zip = '00007'"
+        " UNION SELECT owner FROM item WHERE day < 90 ORDER BY 1 LIMIT 20",
+        "(day<?",
+    ),
     "DELETE": ("DELETE FROM item WHERE day < 50", "(day<?"),
     "UPDATE": ("UPDATE item SET note = ? WHERE zip = ?", "(zip=?"),
     "Django's join": (
