@@ -60,16 +60,3 @@ def test_a_partial_index_is_proposed_for_a_state_and_not_for_a_reference(users):
         assert values.is_rare("task", "owner IS NULL", ("owner",))
         assert values.typical("task", "state").is_state
         assert not values.typical("task", "owner").is_state
-
-
-def test_a_parameter_gets_a_typical_value_first_then_that_of_the_most_rows(tmp_path):
-    db = tmp_path / "tickets.db"
-    with closing(sqlite3.connect(db)) as connection, connection:
-        connection.execute("CREATE TABLE ticket(owner)")
-        rows = ((7 if i % 4 == 0 else i % 90,) for i in range(900))
-        connection.executemany("INSERT INTO ticket VALUES (?)", rows)
-    with DatabaseCopy.of(db, math.inf) as copy:
-        workload = usages(["SELECT * FROM ticket WHERE owner = ?"])
-        ((query,), _) = read_workload(copy, Reads(copy, limit=5.0), workload)
-    first, second = (dict(run.values)["p1"] for run in query.runs)
-    assert first != 7 and second == 7

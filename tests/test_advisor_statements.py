@@ -213,6 +213,19 @@ def test_given_parameters_are_used():
         assert "SQLite can't store" in odd.skipped[query]
 
 
+def test_the_order_of_given_parameters_does_not_decide():
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE t(a, b, c)")
+        rows = ((i * 7919 % 9973 if i % 3 else 0, i, f"{i:090}") for i in range(30_000))
+        connection.executemany("INSERT INTO t VALUES (?, ?, ?)", rows)
+        connection.commit()
+        query = "SELECT count(*) FROM t WHERE a = ? AND c LIKE '%x%'"
+        for values in ([0], [5], [7]), ([5], [7], [0]):
+            workload = [(query, 1, value) for value in values]
+            advice = explain_recommendation(connection, workload, writes=0, seconds=20)
+            assert [index.statement[-4:] for index in advice.indexes] == ["t(a)"]
+
+
 def test_parameters_get_the_numbers_that_sqlite_gives_them():
     statement = Statement("SELECT '?', \"a?\", ? /* ? */, ?5, ?, :a, @a, $a, :a -- ?")
     assert statement.names == {

@@ -73,8 +73,7 @@ class Reading:
         varies to the median alone.
         """
         written = self.statement.text
-        # A typical value comes first, because the first run must never become slower.
-        ranks = (1, 0) if self.statement.names else (0,)
+        ranks = (0, 1) if self.statement.names else (0,)
         variants = [(written, self._values(typical, rank)) for rank in ranks]
         for rank in (0, 1):
             literals: dict[Span, Any] = {}
