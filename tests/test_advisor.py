@@ -300,6 +300,23 @@ def test_it_finds_the_index_of_an_owner_if_most_rows_have_none(owner):
         assert recommended.endswith("ticket(owner)")
 
 
+def test_an_index_that_makes_a_query_slower_is_only_mentioned():
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE user(id INTEGER PRIMARY KEY, email TEXT, about TEXT)")
+        rows = ((f"u{i}@example.com", "x" * 50) for i in range(20_000))
+        connection.executemany("INSERT INTO user(email, about) VALUES (?, ?)", rows)
+        connection.commit()
+        often = "SELECT id FROM user WHERE email = 'u77@example.com'"
+        # An index on the email is scanned for this, and its tenth match comes much later.
+        seldom = "SELECT id FROM user WHERE email LIKE 'u77' || '%' LIMIT 10"
+        workload = [(often, 1000), (seldom, 1)]
+        explained = explain_recommendation(connection, workload, writes=0, seconds=SECONDS)
+    assert explained.indexes == ()
+    (statement,) = explained.harmful
+    assert "ON user(email" in statement and explained.harmful[statement] == seldom
+    assert statement in str(explained) and seldom in str(explained)
+
+
 def test_nothing_is_recommended_if_nothing_can_be_gained(notes):
     assert statements(notes, "SELECT body FROM notes", "SELECT body FROM notes WHERE id = 5") == []
     # 99% of the rows, and the table is needed for each: an index would make this far slower.

@@ -53,6 +53,7 @@ def test_an_index_that_a_single_long_timing_made_look_good_is_dropped(tmp_path, 
         costs = Costs(measurements, Inserts(trial), queries, {"t": 0.0})
         verification = Verification(measurements, costs, queries, chosen)
         assert verification.run(deadline=math.inf, end=math.inf) == NO_INDEXES
+        assert verification.harmful == {index: query}
         assert not too_long
 
 

@@ -20,7 +20,8 @@ class Verification:
     """Drops indexes that make a query slower than without indexes, or that help none.
 
     `chosen` are the indexes that are left. What was dropped stays dropped if time runs out;
-    `unverified` are those dropped because of that.
+    `unverified` are those dropped because of that; `harmful` has those dropped because of a query
+    that they make slower.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Verification:
         self.queries = queries
         self.chosen = chosen
         self.unverified: Indexes = frozenset()
+        self.harmful: dict[Index, Query] = {}
         self._added: set[Index] = set()
         self._in_order = measurements.trial.in_order
         self._regressions = Regressions(measurements, queries)
@@ -93,6 +95,7 @@ class Verification:
                 before = self.chosen
                 self.chosen = min(sets, key=self.costs.of)
                 self._added |= self.chosen - before
+                self.harmful |= dict.fromkeys(before - self.chosen, query)
 
     def _with_a_cure(self, query: Query) -> list[Indexes]:
         """Return the sets with another index for a slower query, with which it isn't slower.
