@@ -292,6 +292,35 @@ def test_queries_share_an_index(notes):
     assert len(recommended) == 1
 
 
+@pytest.mark.parametrize("owner", ["7", "?"])
+def test_it_finds_the_index_of_an_owner_if_most_rows_have_none(owner):
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE ticket(id INTEGER PRIMARY KEY, owner INTEGER, body TEXT)")
+        rows = ((0 if i % 5 else i * 7919 % 401, f"{i:090}") for i in range(20_000))
+        connection.executemany("INSERT INTO ticket(owner, body) VALUES (?, ?)", rows)
+        connection.commit()
+        query = f"SELECT * FROM ticket WHERE owner = {owner}"
+        (recommended,) = recommend_indexes(connection, [query], seconds=SECONDS)
+        assert recommended.endswith("ticket(owner)")
+
+
+def test_an_index_that_makes_a_query_slower_is_only_mentioned():
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE user(id INTEGER PRIMARY KEY, email TEXT, about TEXT)")
+        rows = ((f"u{i}@example.com", "x" * 50) for i in range(20_000))
+        connection.executemany("INSERT INTO user(email, about) VALUES (?, ?)", rows)
+        connection.commit()
+        often = "SELECT id FROM user WHERE email = 'u77@example.com'"
+        # An index on the email is scanned for this, and its tenth match comes much later.
+        seldom = "SELECT id FROM user WHERE email LIKE 'u77' || '%' LIMIT 10"
+        workload = [(often, 1000), (seldom, 1)]
+        explained = explain_recommendation(connection, workload, writes=0, seconds=SECONDS)
+    assert explained.indexes == ()
+    (statement,) = explained.harmful
+    assert "ON user(email" in statement and explained.harmful[statement] == seldom
+    assert statement in str(explained) and seldom in str(explained)
+
+
 def test_nothing_is_recommended_if_nothing_can_be_gained(notes):
     assert statements(notes, "SELECT body FROM notes", "SELECT body FROM notes WHERE id = 5") == []
     # 99% of the rows, and the table is needed for each: an index would make this far slower.
@@ -582,15 +611,28 @@ def test_hiding_indexes_restores_the_statistics_of_the_table(trial):
 def test_typical_values_are_the_hottest_and_the_median(tmp_path):
     db = create(
         tmp_path / "t.db",
-        "CREATE TABLE t(a, b); INSERT INTO t VALUES (min(:i, 30), :i % 20 % 7)",
+        "CREATE TABLE t(a, b); INSERT INTO t VALUES (min(:i, 70), :i % 20 % 7)",
         rows=100,
     )
     with DatabaseCopy.of(db, float("inf")) as copy:
         values = Values(copy)
-        assert values.typical("t", "a")[:4] == (30, 14, 31, False)
-        assert values.typical("t", "a").above == (30, 27)
+        assert values.typical("t", "a")[:4] == (70, 34, 71, False)
+        assert values.typical("t", "a").above == (70, 63)
         of_few = values.typical("t", "b")
         assert of_few.is_state and of_few.hottest != of_few.median
+
+
+@pytest.mark.parametrize("most", ["", None])
+def test_a_default_that_many_rows_have_is_not_tried(most, tmp_path):
+    db = tmp_path / "t.db"
+    with closing(sqlite3.connect(db)) as connection, connection:
+        connection.execute("CREATE TABLE t(a, b)")
+        rows = ((most if i % 2 else min(i, 40), i % 20 == 0) for i in range(100))
+        connection.executemany("INSERT INTO t VALUES (?, ?)", rows)
+    with DatabaseCopy.of(db, float("inf")) as copy:
+        values = Values(copy)
+        assert values.typical("t", "a").hottest == 40
+        assert values.typical("t", "b")[:4] == (1, 1, 2, True)
 
 
 def test_a_query_that_loses_the_processor_for_a_moment_does_not_seem_slow(trial, monkeypatch):

@@ -106,7 +106,7 @@ def test_analyze_is_the_first_recommendation_if_it_is_the_fix(tmp_path):
         connection.executemany("INSERT OR IGNORE INTO parent VALUES (?, ?)", parents)
     query = (
         "SELECT count(*) FROM item i JOIN parent p ON p.item = i.id"
-        " WHERE p.parent = 5 AND i.type = 'part'"
+        " WHERE p.parent = 1 AND i.type = 'part'"
     )
     advice = explain_recommendation(db, [query], writes=1e6, seconds=20)
     assert advice.statements == ["ANALYZE"] and advice.analysis

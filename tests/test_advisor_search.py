@@ -182,6 +182,7 @@ def test_the_advisor_works_without_a_shell(database, tmp_path, monkeypatch):
     assert explain_recommendation(database, [QUERY], writes=0, seconds=20).indexes
 
 
+@pytest.mark.measures
 def test_a_small_partial_index_replaces_a_large_one_that_is_as_fast(tmp_path):
     db = tmp_path / "rentals.db"
     with closing(sqlite3.connect(db)) as connection, connection:

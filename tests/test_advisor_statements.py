@@ -120,6 +120,11 @@ FOUND = {
         " WHERE owner.name = 'name5'",
         "(day<?",
     ),
+    "the better of two indexes if SQLite prefers the other": (
+        "SELECT owner FROM item WHERE zip = '00007'"
+        " UNION SELECT owner FROM item WHERE day < 90 ORDER BY 1 LIMIT 20",
+        "(day<?",
+    ),
     "DELETE": ("DELETE FROM item WHERE day < 50", "(day<?"),
     "UPDATE": ("UPDATE item SET note = ? WHERE zip = ?", "(zip=?"),
     "Django's join": (
@@ -232,6 +237,19 @@ def test_a_value_is_bound_as_python_stores_it(value):
 def test_a_literal_is_read_as_the_value_it_was_written_for(value):
     with closing(sqlite3.connect(":memory:")) as connection:
         assert connection.execute(f"SELECT {as_literal(value)}").fetchone() == (value,)
+
+
+def test_the_order_of_given_parameters_does_not_decide():
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE t(a, b, c)")
+        rows = ((i * 7919 % 9973 if i % 3 else 0, i, f"{i:090}") for i in range(30_000))
+        connection.executemany("INSERT INTO t VALUES (?, ?, ?)", rows)
+        connection.commit()
+        query = "SELECT count(*) FROM t WHERE a = ? AND c LIKE '%x%'"
+        for values in ([0], [5], [7]), ([5], [7], [0]):
+            workload = [(query, 1, value) for value in values]
+            advice = explain_recommendation(connection, workload, writes=0, seconds=20)
+            assert [index.statement[-4:] for index in advice.indexes] == ["t(a)"]
 
 
 def test_parameters_get_the_numbers_that_sqlite_gives_them():

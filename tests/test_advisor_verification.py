@@ -53,4 +53,28 @@ def test_an_index_that_a_single_long_timing_made_look_good_is_dropped(tmp_path, 
         costs = Costs(measurements, Inserts(trial), queries, {"t": 0.0})
         verification = Verification(measurements, costs, queries, chosen)
         assert verification.run(deadline=math.inf, end=math.inf) == NO_INDEXES
+        assert verification.harmful == {index: query}
         assert not too_long
+
+
+@pytest.mark.measures
+def test_a_query_that_an_index_made_slower_may_get_another_one(tmp_path):
+    db = tmp_path / "t.db"
+    with closing(sqlite3.connect(db)) as connection, connection:
+        connection.execute("CREATE TABLE t(a INTEGER, b INTEGER, body TEXT)")
+        rows = ((i * 7919 % 10_007, i, "x" * 200) for i in range(20_000))
+        connection.executemany("INSERT INTO t VALUES (?, ?, ?)", rows)
+    often, seldom = "SELECT body FROM t WHERE a = 77", "SELECT sum(b) FROM t WHERE a > 1"
+    with Trial.of(db, math.inf) as trial:
+        reads = Reads(trial.copy, limit=5.0)
+        measurements = Measurements(trial, reads)
+        queries, _ = read_workload(trial.copy, reads, usages([(often, 1000), (seldom, 1)]))
+        short, covering = Index("t", ("a",)), Index("t", ("a",), ("b",))
+        assert trial.build(short) and trial.build(covering)
+        chosen = frozenset({short})
+        assert measurements.is_slower(queries[1], chosen)
+        costs = Costs(measurements, Inserts(trial), queries, {"t": 0.0})
+        verification = Verification(measurements, costs, queries, chosen)
+        verified = verification.run(deadline=math.inf, end=math.inf)
+        assert covering in verified
+        assert not measurements.is_slower(queries[1], verified)

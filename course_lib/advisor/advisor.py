@@ -66,9 +66,10 @@ def explain_recommendation(
 
     `before` is measured on the database's own statistics: missing, stale or fresh. A query runs as
     it's written, with other literals for comparison, and only an index that it uses in this form
-    counts. An index that no time was left to verify isn't recommended: `unverified` has it. Queries
-    and inserts are measured in processor time, plus waits for the disk if it's read. So other
-    processes don't change the advice, as long as there's time to measure.
+    counts. An index that no time was left to verify isn't recommended: `unverified` has it. Neither
+    is one that makes a query slower, even if others gain far more: `harmful` has it. Queries and
+    inserts are measured in processor time, plus waits for the disk if it's read. So other processes
+    don't change the advice, as long as there's time to measure.
 
     A query runs only on the copy, only if it's a single SELECT, UPDATE or DELETE that names a
     table, and is stopped after a twentieth of `seconds`, earlier if many are slow. What it changes
@@ -115,7 +116,9 @@ def explain_recommendation(
             chosen = verification.run(deadline=at(0.95), end=at(1.05))
             analysis = statistics.needed(analysis, chosen)
             explanation = Explanation(measurements, inserts, measured, skipped, rows)
-            return explanation.of(chosen, at(1.06), analysis, verification.unverified)
+            return explanation.of(
+                chosen, at(1.06), analysis, verification.unverified, verification.harmful
+            )
     except OutOfTime:
         raise TimeoutError(
             "the database is too large to analyze in this time: pass a larger `seconds`"

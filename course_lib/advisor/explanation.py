@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from statistics import fmean
+from types import MappingProxyType
 
 from course_lib.advisor.database_copy import OutOfTime
 from course_lib.advisor.foreign_keys import needed_by_foreign_keys
@@ -41,6 +42,7 @@ class Explanation:
         deadline: float,
         analysis: Analysis | None = None,
         unverified: Indexes = NO_INDEXES,
+        harmful: Mapping[Index, Query] = MappingProxyType({}),
     ) -> Recommendation:
         """Return the recommendation of these indexes.
 
@@ -65,6 +67,7 @@ class Explanation:
             rows = self.rows[index.table]
             indexes.append(Advice(statement, serves, gain, size, write, (least, most), rows))
         doubtful = self.trial.in_order(unverified - kept)
+        dropped = self.trial.in_order(frozenset(harmful) - kept)
         return Recommendation(
             indexes=tuple(indexes),
             queries=tuple(timings),
@@ -72,6 +75,9 @@ class Explanation:
             unused=tuple(self._unused(used_names)),
             analysis=analysis,
             unverified=tuple(self.trial.statement_as("unverified", index) for index in doubtful),
+            harmful={
+                self.trial.statement_as("harmful", index): harmful[index].sql for index in dropped
+            },
         )
 
     def _unused(self, used_names: set[str]) -> list[str]:

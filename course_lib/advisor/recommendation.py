@@ -1,7 +1,7 @@
 """The advisor's result: indexes with what they gain and cost, and the times of the queries."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from course_lib.advisor.tables import Table, as_html, as_lines
@@ -58,7 +58,8 @@ class Recommendation:
     `analysis` is there if ANALYZE alone makes the workload faster. `queries` are sorted, most
     expensive first. `skipped` has the queries that were left out and the reason for each; `unused`
     the existing indexes that no query uses and no rule needs; `unverified` what might help, but
-    couldn't be verified in the time. `print` shows it as text, JupyterLab as tables.
+    couldn't be verified in the time; `harmful` what would help, but make a query slower, with that
+    query. `print` shows it as text, JupyterLab as tables.
     """
 
     indexes: tuple[Advice, ...]
@@ -67,6 +68,7 @@ class Recommendation:
     unused: tuple[str, ...]
     analysis: Analysis | None = None
     unverified: tuple[str, ...] = ()
+    harmful: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def statements(self) -> list[str]:
@@ -131,6 +133,7 @@ class Recommendation:
                 [_query_row(timing) for timing in self.queries],
             ),
             Table(("left out", "reason"), list(self.skipped.items())),
+            Table(("would help, but is harmful", "slower query"), list(self.harmful.items())),
             *(Table((heading,), [(name,) for name in names]) for heading, names in lists),
         ]
 

@@ -92,9 +92,10 @@ class Search:
             for indexes in single:
                 if self._is_faster(query, indexes, best, end):
                     best = used(query, indexes)
-            for index in built:  # a join may need a second index beside the best
-                if self._is_faster(query, best | {index}, best, end):
-                    best = used(query, best | {index})
+            for index in built:
+                for indexes in _with(index, best, self.trial.in_order(best)):
+                    if self._is_faster(query, indexes, best, end):
+                        best = used(query, indexes)
         return best
 
     def _is_faster(self, query: Query, indexes: Indexes, best: Indexes, end: float) -> bool:
@@ -164,6 +165,17 @@ class Search:
                     yield chosen - {index} | {other}
         for other in others:
             yield chosen | {other}
+
+
+def _with(index: Index, best: Indexes, in_order: Sequence[Index]) -> Iterator[Indexes]:
+    """Yield the best indexes with one more, which a join may need; then with it instead of another.
+
+    While SQLite sees both, it may prefer the worse of the two.
+    """
+    yield best | {index}
+    for other in in_order:
+        if other.table == index.table and other != index:
+            yield best - {other} | {index}
 
 
 def _merged(first: Index, second: Index) -> Index | None:

@@ -10,6 +10,7 @@ from course_lib.advisor.database_copy import DatabaseCopy
 from course_lib.advisor.schema import Keys, Table
 from course_lib.optimizer.database import quoted
 
+MOST_ROWS = 1 / 3  # queries rarely look for a value of more rows: it's a default, such as 0 or ''
 FEW_VALUES = 20  # a state or a kind has at most this many; otherwise a literal varies
 SAMPLE = 1_000  # rows whose values are counted if there's no time for all
 FEW_ROWS = 0.1  # a partial index contains at most this share of its table
@@ -21,7 +22,7 @@ class Typical(NamedTuple):
     The values are the one of the most rows, and one with a typical number of rows. If the column is
     a state or a kind, which means that it has few values and refers to no other table, both have a
     typical number of rows: the most frequent is the normal state (closed, delivered), which queries
-    rarely look for.
+    rarely look for. A value of more than a third of the rows, such as no owner, isn't tried either.
     """
 
     hottest: Any
@@ -45,31 +46,35 @@ class Values:
     def typical(self, table: str, column: str) -> Typical:
         """Return the values of a column, or an expression, with which queries are tried."""
         if (table, column) not in self._typical:
-            values = self._by_frequency(table, column) or [None]
-            distinct = len(values)
-            middle = distinct // 2
+            counted = self._by_frequency(table, column) or [(None, 0.0)]
+            values = [value for value, _ in counted]
+            looked_for = [value for value, share in counted if share <= MOST_ROWS] or values
+            middle = len(looked_for) // 2
             refers = column in self.copy.tables[table].references
-            is_state = distinct <= FEW_VALUES and not refers
-            hottest = values[middle - 1] if is_state else values[0]
+            is_state = len(values) <= FEW_VALUES and not refers
+            hottest = looked_for[middle - 1] if is_state else looked_for[0]
             ends = _ends(values)
-            typical = Typical(hottest, values[middle], distinct, is_state, *ends)
+            typical = Typical(hottest, looked_for[middle], len(values), is_state, *ends)
             self._typical[table, column] = typical
         return self._typical[table, column]
 
-    def _by_frequency(self, table: str, column: str) -> list[Any]:
-        """Return the values of a column, the most frequent first; none if that fails.
+    def _by_frequency(self, table: str, column: str) -> list[tuple[Any, float]]:
+        """Return a column's values, most frequent first, with their shares of the rows.
 
-        If there's no time to count all of them, a sample is counted.
+        If there's no time to count all of them, a sample is counted. Return none if that fails.
         """
         every_row = f"SELECT {column} AS value FROM {self._source(table)}"
         for rows in (every_row, self._sample(table, column)):
             grouped = (
-                f"SELECT value FROM ({rows}) WHERE value IS NOT NULL"
-                " GROUP BY 1 ORDER BY count(*) DESC, 1"
+                "SELECT value, rows / sum(rows) OVER () AS share"
+                f" FROM (SELECT value, 1.0 * count(*) AS rows FROM ({rows}) GROUP BY 1)"
+            )
+            by_frequency = (
+                f"SELECT * FROM ({grouped}) WHERE value IS NOT NULL ORDER BY share DESC, 1"
             )
             with closing(self.copy.connect()) as connection, self._bounded(connection):
                 with suppress(sqlite3.Error):
-                    return [value for (value,) in connection.execute(grouped)]
+                    return connection.execute(by_frequency).fetchall()
         return []
 
     def _sample(self, table: str, column: str) -> str:

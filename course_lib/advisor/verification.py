@@ -20,7 +20,8 @@ class Verification:
     """Drops indexes that make a query slower than without indexes, or that help none.
 
     `chosen` are the indexes that are left. What was dropped stays dropped if time runs out;
-    `unverified` are those dropped because of that.
+    `unverified` are those dropped because of that; `harmful` has those dropped because of a query
+    that they make slower.
     """
 
     def __init__(
@@ -35,6 +36,8 @@ class Verification:
         self.queries = queries
         self.chosen = chosen
         self.unverified: Indexes = frozenset()
+        self.harmful: dict[Index, Query] = {}
+        self._added: set[Index] = set()
         self._in_order = measurements.trial.in_order
         self._regressions = Regressions(measurements, queries)
 
@@ -83,12 +86,30 @@ class Verification:
         return times
 
     def _drop_harmful(self) -> None:
-        """Drop indexes until no query is slower."""
+        """Drop indexes until no query is slower; or add one, if that's the cheaper cure."""
         while query := self._regressions.first(self.chosen):
             if self._regressions.confirmed(query, self.chosen):
                 suspects = self._regressions.suspects(query, self.chosen)
-                smaller_sets = [self.chosen - {index} for index in self._in_order(suspects)]
-                self.chosen = min(smaller_sets, key=self.costs.of)
+                sets = [self.chosen - {index} for index in self._in_order(suspects)]
+                sets += self._with_a_cure(query)
+                before = self.chosen
+                self.chosen = min(sets, key=self.costs.of)
+                self._added |= self.chosen - before
+                self.harmful |= dict.fromkeys(before - self.chosen, query)
+
+    def _with_a_cure(self, query: Query) -> list[Indexes]:
+        """Return the sets with another index for a slower query, with which it isn't slower.
+
+        The one that made it slower may be what most of the workload needs. Each is added only once,
+        so that this ends.
+        """
+        sets = []
+        for index in self._in_order(frozenset(query.candidates) - self.chosen - self._added):
+            larger = self.chosen | {index}
+            is_built = self.measurements.trial.built[index]
+            if is_built and not self.measurements.is_slower(query, larger):
+                sets.append(larger)
+        return sets
 
     def _drop_idle(self) -> None:
         """Drop indexes until each helps a query."""
