@@ -197,6 +197,23 @@ def test_an_update_changes_neither_the_database_nor_the_next_measurement(db):
     assert db.read_bytes() == before and not advice.skipped
 
 
+def test_a_delete_counts_with_what_it_changes_in_indexes(tmp_path):
+    db = tmp_path / "log.db"
+    with closing(sqlite3.connect(db)) as connection, connection:
+        connection.execute("CREATE TABLE log(id INTEGER PRIMARY KEY, owner, day, note)")
+        rows = ((i, i * 7919 % 3_001, i * 104729 % 1_009, "x" * 20) for i in range(40_000))
+        connection.executemany("INSERT INTO log VALUES (?, ?, ?, ?)", rows)
+    delete = "DELETE FROM log WHERE id BETWEEN 100 AND 1100"
+    search = "SELECT note FROM log WHERE owner = 7"
+    often_read = [(delete, 1), (search, 1_000)]
+    advice = explain_recommendation(db, often_read, writes=0, seconds=20)
+    assert [index.serves for index in advice.indexes] == [(search,)]
+    (timing,) = (timing for timing in advice.queries if timing.sql == delete)
+    assert timing.after > timing.before
+    often_deleted = [(delete, 1_000), (search, 1)]
+    assert not explain_recommendation(db, often_deleted, writes=0, seconds=20).indexes
+
+
 def test_given_parameters_are_used():
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.execute("CREATE TABLE t(a, b)")

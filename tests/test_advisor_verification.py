@@ -40,14 +40,15 @@ def test_an_index_that_a_single_long_timing_made_look_good_is_dropped(tmp_path, 
         too_long = {}
         trial.show(NO_INDEXES)
         for run in query.runs:
-            too_long[run, reads.plan(run)] = 2 * measurements.mean(query, chosen)
+            too_long[run, reads.plan(run), NO_INDEXES] = 2 * measurements.mean(query, chosen)
         measurements.use(measurements.times | too_long)
         assert not measurements.is_slower(query, chosen)
 
         seconds = Reads.seconds
 
         def first_too_long(reads: Reads, run, *limits: float) -> float:
-            return too_long.pop((run, reads.plan(run)), None) or seconds(reads, run, *limits)
+            timed = run, reads.plan(run), NO_INDEXES
+            return too_long.pop(timed, None) or seconds(reads, run, *limits)
 
         monkeypatch.setattr(Reads, "seconds", first_too_long)
         costs = Costs(measurements, Inserts(trial), queries, {"t": 0.0})

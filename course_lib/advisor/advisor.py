@@ -73,9 +73,11 @@ def explain_recommendation(
 
     A query runs only on the copy, only if it's a single SELECT, UPDATE or DELETE that names a
     table, and is stopped after a twentieth of `seconds`, earlier if many are slow. What it changes
-    is rolled back, and triggers don't run. The copy is in the folder for temporary files (TMPDIR)
-    and goes when the process ends, even if it's killed. Attached databases, and functions and
-    collations defined on a given connection, aren't copied: a query that needs them is left out.
+    is rolled back, and triggers don't run. The time of an UPDATE or DELETE includes the changes of
+    the new indexes, which alone doesn't make one harmful: it must be worth that time. The copy is
+    in the folder for temporary files (TMPDIR) and goes when the process ends, even if it's killed.
+    Attached databases, and functions and collations defined on a given connection, aren't copied: a
+    query that needs them is left out.
 
     Raises OSError if the disk is too small for the copy; TimeoutError if a quarter of the time
     isn't enough to copy the database and read the queries, or if the database stays locked;

@@ -5,6 +5,8 @@ seconds, and most sets of indexes lead to a plan that has been timed already:
 
     query, set of indexes --> plan --+-- new -----> run and time the query
                                      +-- known ---> return the time that it took
+
+The time of an UPDATE or DELETE belongs to the indexes of its tables too, because it changes them.
 """
 
 import math
@@ -32,7 +34,9 @@ SLACK = 0.02  # seconds: a shorter limit would stop runs that are slow only when
 
 NO_INDEXES: Indexes = frozenset()
 
-Times: TypeAlias = dict[tuple[Run, PlanRows], float]
+# What a time belongs to; the indexes are those that an UPDATE or DELETE changes.
+Timed: TypeAlias = tuple[Run, PlanRows, Indexes]
+Times: TypeAlias = dict[Timed, float]
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ class Measurements:
 
     def measure(self, query: Query, chosen: Indexes = NO_INDEXES) -> Measurement:
         """Return the times of a query with these indexes, measured now if they aren't known."""
-        relevant = frozenset(index for index in chosen if index.table in query.tables)
+        relevant = query.relevant(chosen)
         if (query, relevant) not in self._known:
             self.trial.show(chosen)
             self._known[query, relevant] = self._measure_shown(query)
@@ -71,7 +75,7 @@ class Measurements:
 
         A run is stopped as soon as the mean must be higher, so comparing bad sets costs little.
         """
-        relevant = frozenset(index for index in chosen if index.table in query.tables)
+        relevant = query.relevant(chosen)
         if (query, relevant) not in self._known:
             self.trial.show(chosen)
             if not self._runs_below(query, most * len(query.runs)):
@@ -81,7 +85,7 @@ class Measurements:
 
     def _runs_below(self, query: Query, most: float) -> bool:
         """Time the runs of a query that aren't known: do they take at most this long together?"""
-        keys = [(run, self.reads.plan(run)) for run in query.runs]
+        keys = [self._timed(query, run) for run in query.runs]
         left = most - sum(self.times.get(key, 0.0) for key in keys)
         for number, key in enumerate(keys):
             if key not in self.times:
@@ -103,27 +107,34 @@ class Measurements:
         seconds = list[float]()
         index_names = set[str]()
         for number, run in enumerate(query.runs):
-            plan = self.reads.plan(run)
+            key = self._timed(query, run)
+            _, plan, _ = key
             if run.sql == query.runs[0].sql:  # an index must serve the query as it's written
                 known = {**self.trial.by_name, **self.trial.copy.indexes}
                 index_names.update(Plan.from_rows(plan, indexes=known).indexes)
-            if (run, plan) not in self.times:
+            if key not in self.times:
                 limit, most_work = self.limit(query), self._limit_of_run(query, number)
                 # A query that was stopped as it's written isn't tried with other values: it has
                 # taken enough of the time that others need.
                 if seconds and seconds[0] >= limit:
-                    self.times[run, plan] = most_work
+                    self.times[key] = most_work
                 else:
-                    self.times[run, plan] = self.reads.seconds(run, limit, most_work)
-            seconds.append(self.times[run, plan])
+                    self.times[key] = self.reads.seconds(run, limit, most_work)
+            seconds.append(self.times[key])
         return Measurement(tuple(seconds), frozenset(index_names))
+
+    def _timed(self, query: Query, run: Run) -> Timed:
+        """Return what the time of a run belongs to, with the indexes that are shown."""
+        changed = query.relevant(self.trial.shown) if run.changes else NO_INDEXES
+        return run, self.reads.plan(run), changed
 
     def _limit_of_run(self, query: Query, number: int) -> float:
         """Return how many seconds a run may work.
 
-        A time that's longer than without indexes needn't be known exactly.
+        A time that's longer than without indexes needn't be known exactly, unless it includes the
+        changes of indexes.
         """
-        if (query, NO_INDEXES) not in self._known:
+        if (query, NO_INDEXES) not in self._known or query.runs[number].changes:
             return self.limit(query)
         without = self.measure(query).seconds[number]
         limit = self.limit(query)
@@ -170,7 +181,7 @@ class Measurements:
         for indexes in (other, chosen) * ROUNDS:
             self.trial.show(indexes)
             for run in query.runs:
-                key = (run, self.reads.plan(run))
+                key = self._timed(query, run)
                 seconds = self.reads.seconds(run, self.limit(query))
                 times[key] = min(seconds, times.get(key, math.inf))
         for key, seconds in times.items():
@@ -205,8 +216,11 @@ class Measurements:
         """Check whether a query is slower than before, as it's written or on average.
 
         Of parameters with several values, the mean counts. A query that was stopped early, both
-        times, could be slower.
+        times, could be slower. An UPDATE or DELETE that uses none of the indexes isn't: it only has
+        to change them, as any index demands. `Costs` charges for that.
         """
+        if query.runs[0].changes and not self.used(query, chosen):
+            return False
         was_stopped_early = self.limit(query) < self.reads.limit
         if was_stopped_early and self.used(query, chosen) and self.was_stopped(query, chosen):
             return True
@@ -219,7 +233,7 @@ class Measurements:
     def times_of(self, query: Query) -> Times:
         """Return the times of a query without indexes."""
         self.trial.show(NO_INDEXES)
-        keys = [(run, self.reads.plan(run)) for run in query.runs]
+        keys = [self._timed(query, run) for run in query.runs]
         return {key: self.times[key] for key in keys if key in self.times}
 
     def use(self, times: Times) -> None:
@@ -230,9 +244,9 @@ class Measurements:
     def forget(self, query: Query) -> None:
         """Measure a query again when it's needed next. The dict of times given to `use` is kept."""
         kept: Times = {}
-        for (run, plan), seconds in self.times.items():
-            if run not in query.runs:
-                kept[run, plan] = seconds
+        for key, seconds in self.times.items():
+            if key[0] not in query.runs:
+                kept[key] = seconds
         self.times = kept
         self._forget_known(query)
 

@@ -60,7 +60,7 @@ class Regressions:
 
         The statistics of an index can change a plan that doesn't use the index.
         """
-        return self.measurements.used(query, chosen) or _on_tables_of(query, chosen)
+        return self.measurements.used(query, chosen) or query.relevant(chosen)
 
     def doubtful(self, chosen: Indexes) -> Indexes:
         """Return the suspects of the first slower query, by the times that are known.
@@ -75,9 +75,5 @@ class Regressions:
                 if is_slower and (suspects := self.suspects(query, chosen)):
                     return suspects
             except OutOfTime:
-                unknown |= _on_tables_of(query, chosen)
+                unknown |= query.relevant(chosen)
         return unknown
-
-
-def _on_tables_of(query: Query, chosen: Indexes) -> Indexes:
-    return frozenset(index for index in chosen if index.table in query.tables)

@@ -14,7 +14,7 @@ from course_lib.advisor.database_copy import DatabaseCopy, OutOfTime
 from course_lib.advisor.foreign_keys import child_lookups
 from course_lib.advisor.reading import Literal, Reading
 from course_lib.advisor.reads import Reads, Run
-from course_lib.advisor.schema import Index
+from course_lib.advisor.schema import Index, Indexes
 from course_lib.advisor.statement import Parameters
 from course_lib.advisor.values import Values
 
@@ -45,6 +45,10 @@ class Query:
     runs: tuple[Run, ...]
     tables: frozenset[str]
     candidates: tuple[Index, ...] = field(hash=False)
+
+    def relevant(self, indexes: Indexes) -> Indexes:
+        """Return the indexes on this query's tables."""
+        return frozenset(index for index in indexes if index.table in self.tables)
 
 
 def usages(queries: Workload) -> dict[str, Usage]:
