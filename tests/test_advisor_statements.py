@@ -78,6 +78,10 @@ FOUND = {
         "SELECT name FROM owner NATURAL JOIN (SELECT owner AS id FROM item WHERE day = 31)",
         "(day=?",
     ),
+    "a natural join of a subquery": (
+        "SELECT note FROM item NATURAL JOIN (SELECT id AS owner FROM owner WHERE name = 'name5')",
+        "(owner=?",
+    ),
     "a join in parentheses": (
         "SELECT i.note FROM (item i JOIN owner o ON o.id = i.owner) WHERE o.name = 'name5'",
         "(name=?",

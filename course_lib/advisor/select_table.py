@@ -93,9 +93,13 @@ class SelectTable:
         return [self.table.columns[name] for name in sorted(names & self.table.columns.keys())]
 
     def _shared_names(self) -> set[str]:
-        """Return the names of columns that another table of the SELECT has too."""
+        """Return the names of columns that another table or subquery of the SELECT has too."""
         others = [table for alias, table in self.tables.items() if alias != self.alias]
-        return {name for table in others for name in table.columns}
+        names = {name for table in others for name in table.columns}
+        for _, source in self.scope.selected_sources.values():
+            if not isinstance(source, exp.Table):
+                names |= {name.lower() for name in source.expression.named_selects}
+        return names
 
     def needed(self) -> Keys | None:
         """Return the columns of the table that the SELECT reads; None if it selects `*`."""
