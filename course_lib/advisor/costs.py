@@ -15,7 +15,7 @@ from course_lib.advisor.workload import Query
 # Rows inserted into all tables for each query run. That's rather many, because an insert that's
 # measured meets cached pages, and no checkpoint has to write the pages once more.
 WRITES_PER_QUERY = 5
-COST_OF_SPACE = 0.1  # an index as large as the whole database must save a tenth of the time
+COST_OF_SPACE = 0.2  # an index as large as the whole database must save a fifth of the time
 
 LEAST_GAIN = 0.002  # a step of the search must lower the cost by this share
 PENALTY = 10  # a query that has become slower counts as if it took this many times as long
