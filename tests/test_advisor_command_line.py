@@ -192,7 +192,7 @@ def test_ctrl_c_ends_it_without_a_traceback_and_without_a_copy(log, queries, tmp
         text=True,
         start_new_session=True,
     )
-    while not list(temporary.iterdir()):
+    while not list(temporary.glob("*/copy.db")):
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGINT)
     printed, error = process.communicate(timeout=60)
