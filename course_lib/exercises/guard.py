@@ -85,8 +85,12 @@ def run(answer: Callable[[], T], limit: float) -> T:
                 try:
                     return alarm.call(answer)
                 finally:
-                    # Destructors of young objects: later, nothing would end one that loops.
-                    alarm.call(lambda: _collect(1))
+                    # Destructors of young objects: later, nothing would end one that loops. The
+                    # alarm goes on every millisecond, so it may ring when the loop has just ended.
+                    try:  # noqa: SIM105  an answer may replace the names in contextlib
+                        alarm.call(lambda: _collect(1))
+                    except TimeUp:
+                        pass
         except BaseException as error:
             # What TimeUp interrupted may have made another error of it.
             if alarm.has_rung and not alarm.was_stopped:
