@@ -408,7 +408,7 @@ async def test_foreign_content_is_a_miss_logged_once_and_replaced(
 async def test_content_that_begins_like_a_lease_but_belongs_to_no_load_is_taken_over(
     redis: Redis,
 ) -> None:
-    cache = Cache(redis, load_timeout=0.05)
+    cache = Cache(redis, load_timeout=0.5)
     await redis.set("{cache}:entry:key", b"\0" + b"x" * 12)  # without a TTL
     assert await cache.get_or_set("key", Loader()) == "loaded"
     assert await cache.get("key") == "loaded"
