@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from course_lib.advisor.__main__ import main, read_queries
+from course_lib.advisor.__main__ import _pasteable, main, read_queries
+from course_lib.advisor.recommendation import Recommendation
 from course_lib.optimizer import analyze_query_performance
 
 # An index is only recommended if it measures as faster.
@@ -138,6 +139,13 @@ def test_if_nothing_was_measured_no_index_is_said_to_be_useless(log, queries, ca
     assert main([str(log), str(queries)]) == 0
     printed = capsys.readouterr().out
     assert "not everything was measured" in printed and "no index" not in printed
+
+
+def test_if_what_would_help_is_harmful_no_index_is_said_to_be_useless():
+    harmful = {"CREATE INDEX harmful ON log(owner)": "SELECT 1 FROM log"}
+    advice = Recommendation(indexes=(), queries=(), skipped={}, unused=(), harmful=harmful)
+    first, *_ = _pasteable(advice).splitlines()
+    assert first == "-- nothing is recommended: what would help makes a query slower: see below"
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")

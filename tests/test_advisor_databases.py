@@ -20,6 +20,7 @@ from course_lib.advisor.inserts import Inserts
 from course_lib.advisor.measurements import NOISE, SLOWER
 from course_lib.advisor.trial import Trial
 from course_lib.optimizer import analyze_query_performance, create_indexes
+from tests.killed_writer import kill_a_writer
 
 # An index is only recommended if it measures as faster.
 pytestmark = pytest.mark.measures
@@ -162,20 +163,15 @@ def test_a_killed_process_leaves_no_copy(log, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def kill_a_writer(db: Path) -> None:
+def journal_of_a_killed_writer(db: Path) -> None:
     """Leave a journal that the next connection has to roll back."""
-    script = (
-        "import os, sqlite3, sys; c = sqlite3.connect(sys.argv[1]);"
-        "c.execute('PRAGMA cache_size = 1'); c.execute('UPDATE log SET owner = -1');"
-        "os.kill(os.getpid(), 9)"
-    )
-    subprocess.run([sys.executable, "-c", script, db], check=False)
+    kill_a_writer(db, "PRAGMA cache_size = 1", "UPDATE log SET owner = -1")
     assert Path(f"{db}-journal").stat().st_size > 512
 
 
 def test_a_writer_that_was_killed_does_not_stop_the_advisor(tmp_path):
     db = create(tmp_path / "log.db", rows=2_000)
-    kill_a_writer(db)
+    journal_of_a_killed_writer(db)
     with DatabaseCopy.of(db, time.perf_counter() + 20) as copy:
         with closing(copy.connect()) as connection:
             assert connection.execute("SELECT min(owner) FROM log").fetchone() == (0,)
@@ -183,7 +179,7 @@ def test_a_writer_that_was_killed_does_not_stop_the_advisor(tmp_path):
 
 def test_a_killed_writer_behind_a_symbolic_link_does_not_stop_the_advisor(tmp_path):
     db = create(tmp_path / "log.db", rows=2_000)
-    kill_a_writer(db)
+    journal_of_a_killed_writer(db)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     link = elsewhere / "link.db"

@@ -67,12 +67,16 @@ def counted(monitor: PerformanceMonitor) -> dict[str, int]:
 # --- processes --------------------------------------------------------------------------------
 
 
-@pytest.mark.anyio
-async def test_workers_that_are_not_counted_are_reported(
-    monitor: PerformanceMonitor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def three_siblings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the monitor find three other workers."""
     for module in (monitor_module, dashboard):
         monkeypatch.setattr(module, "count_siblings", lambda: 3)
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("three_siblings")
+async def test_workers_that_are_not_counted_are_reported(monitor: PerformanceMonitor) -> None:
     whole = await monitor.merged()
     assert "app_workers_uncounted 3\n" in prometheus(whole)
     assert "app_workers_uncounted 3\n" in prometheus(monitor)  # where `merged()` is forgotten
@@ -80,11 +84,10 @@ async def test_workers_that_are_not_counted_are_reported(
 
 
 @pytest.mark.anyio
+@pytest.mark.usefixtures("three_siblings")
 async def test_workers_that_are_counted_through_redis_are_not_reported_as_missing(
-    redis: Redis, monkeypatch: pytest.MonkeyPatch
+    redis: Redis,
 ) -> None:
-    for module in (monitor_module, dashboard):
-        monkeypatch.setattr(module, "count_siblings", lambda: 3)
     whole = await PerformanceMonitor(redis=redis).merged()
     assert "app_workers_uncounted 0\n" in prometheus(whole)
 

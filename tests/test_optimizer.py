@@ -30,6 +30,7 @@ from course_lib.optimizer import (
 from course_lib.optimizer.database import quoted
 from course_lib.optimizer.indexes import IndexConflictError
 from tests.fuzzing import fuzz
+from tests.killed_writer import kill_a_writer
 
 NAMES = ["idx_events_user_id_created_at", "idx_events_type", "idx_events_created_at_user_id"]
 NEWEST = "SELECT * FROM events WHERE user_id = ? ORDER BY created_at DESC, id DESC LIMIT 20"
@@ -149,12 +150,8 @@ def test_the_name_of_a_file_may_not_be_utf8(call, encoding, tmp_path):
 
 def log_of_a_killed_writer(path: Path) -> None:
     """Leave a log with committed pages beside the database, as a killed process does."""
-    program = (
-        "import os, sqlite3, sys; c = sqlite3.connect(sys.argv[1]);"
-        "c.execute('PRAGMA journal_mode = WAL'); c.execute('UPDATE events SET status = 500');"
-        "c.commit(); os.kill(os.getpid(), 9)"
-    )
-    subprocess.run([sys.executable, "-c", program, path], check=False)
+    change = "UPDATE events SET status = 500"
+    kill_a_writer(path, "PRAGMA journal_mode = WAL", change, "COMMIT")
     assert path.with_name(f"{path.name}-wal").stat().st_size > 0
 
 

@@ -139,6 +139,8 @@ def _pasteable(advice: Recommendation) -> str:
     lines = statements + [f"ANALYZE {name};" for name in advice.index_names]
     if not lines and (advice.skipped or advice.unverified):
         lines = ["-- nothing is recommended, and not everything was measured: see below"]
+    elif not lines and advice.harmful:
+        lines = ["-- nothing is recommended: what would help makes a query slower: see below"]
     elif not lines:
         lines = ["-- no index would make this workload faster"]
     return "\n".join([*lines, "", *(f"-- {line}" for line in str(advice).splitlines())])

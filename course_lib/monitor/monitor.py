@@ -174,8 +174,9 @@ class PerformanceMonitor(Readings):
     def watch(self, name: str, counter: Mapping[str, int]) -> None:
         """Include a counter that other code keeps, each of its keys as "name:key".
 
-        For example `monitor.watch("cache_unavailable", cache.unavailable)`. Counters of one name
-        add up. Raises TypeError if it isn't a mapping. A value that isn't a count is logged.
+        For example `monitor.watch("cache_unavailable", cache.unavailable)`. Counters with the same
+        name add up. A value that isn't a count is left out and logged. Raises TypeError for a
+        counter that isn't a mapping.
         """
         self._watched.add(name, counter)
 
